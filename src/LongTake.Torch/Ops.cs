@@ -1,0 +1,6 @@
+namespace LongTake.Torch;
+
+/// <summary>Operators of libtorch by name.</summary>
+public static class Ops
+{
+}
