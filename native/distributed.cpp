@@ -1,0 +1,1 @@
+#include "longtake_torch.h"

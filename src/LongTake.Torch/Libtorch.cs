@@ -1,0 +1,37 @@
+namespace LongTake.Torch;
+
+/// <summary>Facts and settings of the loaded libtorch.</summary>
+public static unsafe class Libtorch
+{
+    /// <summary>Version text of the headers the native library was built with.</summary>
+    public static string Version => Native.Text(Native.lt_version);
+
+    /// <summary>Path of the libtorch library that is loaded.</summary>
+    public static string Path => Native.Text(Native.lt_library_path);
+
+    /// <summary>Threads of one operator.</summary>
+    public static int Threads
+    {
+        get { Native.Check(Native.lt_threads(0, out var now)); return now; }
+        set => Native.Check(Native.lt_threads(value, out _));
+    }
+
+    /// <summary>CUDA devices that can be used.</summary>
+    public static int CudaDevices { get { Native.Check(Native.lt_device_count(out var n)); return n; } }
+
+    /// <summary>Bytes used now, at most so far, and in all, on a CUDA device.</summary>
+    public static (long Used, long Peak, long Total) CudaMemory(int device)
+    {
+        Native.Check(Native.lt_memory(device, out var used, out var peak, out var total));
+        return (used, peak, total);
+    }
+
+    /// <summary>Waits for the devices to finish.</summary>
+    public static void Synchronize() => Native.Check(Native.lt_synchronize());
+
+    /// <summary>Size and payload offset of a value as the native side sees it.</summary>
+    public static (long Size, long PayloadOffset) ValueLayout
+    {
+        get { Native.Check(Native.lt_value_layout(out var size, out var offset)); return (size, offset); }
+    }
+}

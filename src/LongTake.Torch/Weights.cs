@@ -1,0 +1,107 @@
+using static LongTake.Torch.Ops;
+
+namespace LongTake.Torch;
+
+/// <summary>
+/// The parameters of a network: an ordered set of names, and a place in it. <c>weights / "blocks" / 3 / "qkv"</c> is a place;
+/// layers ask it for tensors. Creating and loading are one code path: a tensor that a source holds is taken from there,
+/// otherwise it is drawn. EMA, optimiser, freezing, counting, saving are functions over the set.
+/// </summary>
+public sealed class Weights : IDisposable
+{
+    private readonly Store store;
+    private readonly string prefix;
+
+    private sealed class Store(Func<string, Tensor?>? source, Rng? random, Dtype dtype, string device)
+    {
+        public readonly Func<string, Tensor?>? Source = source;
+        public readonly Rng? Random = random;
+        public readonly Dtype Dtype = dtype;
+        public readonly string Device = device;
+        public readonly OrderedDictionary<string, Tensor> Tensors = [];
+    }
+
+    private Weights(Store store, string prefix) => (this.store, this.prefix) = (store, prefix);
+
+    /// <summary>New parameters, drawn from <paramref name="random"/>.</summary>
+    public static Weights Create(Rng random, Dtype dtype = Dtype.F32, string device = "cpu") => new(new Store(null, random, dtype, device), "");
+
+    /// <summary>Parameters read from a source (a name to a tensor of the current scope, or null); a name it lacks is drawn from <paramref name="random"/>, or an error without one.</summary>
+    public static Weights Load(Func<string, Tensor?> source, Dtype dtype = Dtype.F32, string device = "cpu", Rng? random = null) =>
+        new(new Store(source, random, dtype, device), "");
+
+    /// <summary>A place one name further in.</summary>
+    public static Weights operator /(Weights at, string name) => new(at.store, at.prefix.Length == 0 ? name : $"{at.prefix}.{name}");
+
+    /// <summary>A place one index further in.</summary>
+    public static Weights operator /(Weights at, int index) => at / index.ToString();
+
+    /// <summary>The name of this place.</summary>
+    public string Path => prefix;
+
+    /// <summary>
+    /// The parameter <paramref name="name"/> of this place; drawn normally with deviation <paramref name="deviation"/>
+    /// around <paramref name="mean"/> when no source has it.
+    /// </summary>
+    public Tensor Parameter(string name, ReadOnlySpan<long> shape, double deviation = 0, double mean = 0)
+    {
+        var full = (this / name).prefix;
+        if (store.Tensors.TryGetValue(full, out var existing)) return existing;
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var made = store.Source?.Invoke(full) is { } read ? Checked(full, read, shape) : Draw(full, shape, deviation, mean);
+        var own = made.To(store.Dtype).To(store.Device).Clone().Detached();
+        store.Tensors.Add(full, own);
+        return own;
+    }
+
+    private static Tensor Checked(string name, Tensor tensor, ReadOnlySpan<long> shape) => tensor.Shape.AsSpan().SequenceEqual(shape)
+        ? tensor
+        : throw new UserException($"weight '{name}' has shape [{string.Join(", ", tensor.Shape)}], the configuration wants [{string.Join(", ", shape.ToArray())}]; check that the config belongs to this checkpoint");
+
+    private Tensor Draw(string name, ReadOnlySpan<long> shape, double deviation, double mean)
+    {
+        if (store.Random is null) throw new UserException($"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete");
+        if (deviation == 0) return Full(shape, mean);
+        using var generator = new Generator(store.Random.Seed());
+        return Randn(shape, generator) * deviation + mean;
+    }
+
+    /// <summary>The parameters at and under this place, in the order they were asked for.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> All =>
+        store.Tensors.Where(p => prefix.Length == 0 || p.Key == prefix || p.Key.StartsWith(prefix + ".", StringComparison.Ordinal));
+
+    /// <summary>The tensors at and under this place.</summary>
+    public IReadOnlyList<Tensor> Tensors => [.. All.Select(p => p.Value)];
+
+    /// <summary>Number of elements at and under this place.</summary>
+    public long Count => All.Sum(p => p.Value.Count);
+
+    /// <summary>Marks every tensor here as (not) wanting a gradient; returns itself.</summary>
+    public Weights Trainable(bool wanted = true)
+    {
+        foreach (var t in Tensors) t.RequiresGrad_(wanted);
+        return this;
+    }
+
+    /// <summary>Copies the values of equally named tensors from <paramref name="other"/>; both sets must have the same names.</summary>
+    public void CopyFrom(Weights other)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var from = other.All.ToDictionary();
+        foreach (var (name, tensor) in All)
+        {
+            var relative = prefix.Length == 0 ? name : name[(prefix.Length + 1)..];
+            var full = other.prefix.Length == 0 ? relative : $"{other.prefix}.{relative}";
+            Copy_(tensor, from.TryGetValue(full, out var value) ? value : throw new TorchException($"no weight '{full}' to copy from"));
+        }
+    }
+
+    /// <summary>Frees every tensor of the set.</summary>
+    public void Dispose()
+    {
+        foreach (var (_, tensor) in store.Tensors) tensor.Free();
+        store.Tensors.Clear();
+    }
+}
