@@ -151,13 +151,9 @@ public sealed unsafe class Tensor
 
     // ---- memory
 
-    /// <summary>A tensor with a copy of <paramref name="data"/>; the element type follows T (float, double, long, int, byte, bool).</summary>
+    /// <summary>A tensor with a copy of <paramref name="data"/>; the element type follows T (float, double, long, int, byte, bool). No shape means one dimension.</summary>
     public static Tensor From<T>(ReadOnlySpan<T> data, params ReadOnlySpan<long> shape) where T : unmanaged =>
-        FromBytes(MemoryMarshal.AsBytes(data), DtypeOf<T>(), shape);
-
-    /// <summary>A tensor with a copy of an array.</summary>
-    public static Tensor From<T>(T[] data, params ReadOnlySpan<long> shape) where T : unmanaged =>
-        From<T>((ReadOnlySpan<T>)data, shape.Length == 0 ? [data.Length] : shape);
+        FromBytes(MemoryMarshal.AsBytes(data), DtypeOf<T>(), shape.Length == 0 ? [data.Length] : shape);
 
     /// <summary>A tensor from raw bytes in the element type given (also bfloat16).</summary>
     public static Tensor FromBytes(ReadOnlySpan<byte> data, Dtype dtype, params ReadOnlySpan<long> shape)
