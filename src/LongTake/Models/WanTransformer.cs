@@ -1,0 +1,228 @@
+using LongTake.Nn;
+
+namespace LongTake.Models;
+
+/// <summary>Sizes of a Wan transformer; the defaults are Wan 2.1 T2V 1.3B.</summary>
+public sealed record WanConfig
+{
+    public int[] PatchSize { get; init; } = [1, 2, 2];
+    public int TextLength { get; init; } = 512;
+    public int InChannels { get; init; } = 16;
+    public int OutChannels { get; init; } = 16;
+    public int Dim { get; init; } = 1536;
+    public int FfnDim { get; init; } = 8960;
+    public int FreqDim { get; init; } = 256;
+    public int TextDim { get; init; } = 4096;
+    public int Heads { get; init; } = 12;
+    public int Layers { get; init; } = 30;
+    public double Eps { get; init; } = 1e-6;
+
+    /// <summary>Option of the miniature, off for Wan: the network gives the part of v that x_t and sigma do not already tell.</summary>
+    public bool SkipPreconditioning { get; init; }
+
+    /// <summary>
+    /// Option of the miniature, off (0) for Wan: sequences longer than this many latents also get their absolute place in
+    /// the film as an input. Rotary positions alone are relative.
+    /// </summary>
+    public int AbsoluteTimeBeyond { get; init; }
+
+    /// <summary>Latents of the longest film, the unit of the absolute place.</summary>
+    public int FilmLatents { get; init; } = 245;
+
+    public int HeadDim => Dim / Heads;
+
+    /// <summary>What is wrong with these sizes, if anything.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (Dim % Heads != 0) yield return $"dim {Dim} must be a multiple of heads {Heads}";
+        else if (HeadDim % 2 != 0 || HeadDim < 6) yield return $"dim / heads = {HeadDim} must be even and at least 6";
+        if (PatchSize.Length != 3 || PatchSize.Any(p => p < 1)) yield return "patchSize needs three positive numbers (time, height, width)";
+        if (FreqDim % 2 != 0) yield return $"freqDim {FreqDim} must be even";
+    }
+}
+
+/// <summary>What the blocks pass on: tokens [B, T, S, D] in float32, modulations, text, rotary tables.</summary>
+public sealed class WanState
+{
+    public required Tensor X { get; init; }
+    /// <summary>[B, 1 or T, 6, D]: shift, scale, gate of attention and of the MLP.</summary>
+    public required Tensor Modulation { get; init; }
+    /// <summary>[B, 1 or T, D]: what the output head is modulated with.</summary>
+    public required Tensor Time { get; init; }
+    /// <summary>[B, L, D] in the type of the products.</summary>
+    public required Tensor Text { get; init; }
+    public required Tensor Cos { get; init; }
+    public required Tensor Sin { get; init; }
+
+    public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Cos = Cos, Sin = Sin };
+}
+
+/// <summary>Wan's self- or cross-attention: q/k RMS norm over the whole width, then heads. Reference: wan/modules/model.py.</summary>
+public sealed class WanAttention(Weights w, WanConfig c)
+{
+    private readonly Linear q = new(w / "q", c.Dim, c.Dim), k = new(w / "k", c.Dim, c.Dim);
+    private readonly Linear v = new(w / "v", c.Dim, c.Dim), o = new(w / "o", c.Dim, c.Dim);
+    private readonly RmsNorm normQ = new(w / "norm_q", c.Dim, c.Eps), normK = new(w / "norm_k", c.Dim, c.Eps);
+
+    private Tensor Heads(Tensor x) => x.Reshape(x.Size(0), x.Size(1), c.Heads, c.HeadDim);
+
+    public Tensor Self(Tensor x, Tensor cos, Tensor sin) => Out(Attention.Full(
+        Rotary.Apply(Heads(normQ.Forward(q.Forward(x))), cos, sin),
+        Rotary.Apply(Heads(normK.Forward(k.Forward(x))), cos, sin),
+        Heads(v.Forward(x))));
+
+    public Tensor Cross(Tensor x, Tensor text) => Out(Attention.Full(
+        Heads(normQ.Forward(q.Forward(x))), Heads(normK.Forward(k.Forward(text))), Heads(v.Forward(text))));
+
+    private Tensor Out(Tensor heads) => o.Forward(heads.Reshape(heads.Size(0), heads.Size(1), c.Dim));
+}
+
+/// <summary>One block: modulated self-attention, cross-attention to the text, modulated MLP.</summary>
+public sealed class WanBlock(Weights w, WanConfig c)
+{
+    private readonly WanAttention self = new(w / "self_attn", c), cross = new(w / "cross_attn", c);
+    private readonly AffineLayerNorm norm3 = new(w / "norm3", c.Dim, c.Eps);
+    private readonly Linear up = new(w / "ffn" / 0, c.Dim, c.FfnDim), down = new(w / "ffn" / 2, c.FfnDim, c.Dim);
+    private readonly Tensor modulation = w.Parameter("modulation", [1, 6, c.Dim], 1 / Math.Sqrt(c.Dim));
+
+    public WanState Forward(WanState s)
+    {
+        var (b, t, n, d) = s.X;
+        var compute = s.Text.Dtype;
+        var m = Unbind(s.Modulation + modulation.To(Dtype.F32).Unsqueeze(0), 2);
+        Tensor Part(int i) => m[i].Unsqueeze(2);
+        Tensor Flat(Tensor x) => x.Reshape(b, t * n, d).To(compute);
+        Tensor Grid(Tensor x) => x.Reshape(b, t, n, d);
+
+        var x = s.X;
+        x = x + Grid(self.Self(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(1) + 1) + Part(0)), s.Cos, s.Sin)) * Part(2);
+        x = x + Grid(cross.Cross(Flat(norm3.Forward(x)), s.Text));
+        var y = up.Forward(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(4) + 1) + Part(3)));
+        return s.With(x + Grid(down.Forward(Gelu(y, tanh: true))) * Part(5));
+    }
+}
+
+/// <summary>The output head: norm, its own modulation added to the time embedding, linear to patches.</summary>
+public sealed class WanHead(Weights w, WanConfig c)
+{
+    private readonly Tensor modulation = w.Parameter("modulation", [1, 2, c.Dim], 1 / Math.Sqrt(c.Dim));
+    private readonly Linear head = new(w / "head", c.Dim, c.PatchSize[0] * c.PatchSize[1] * c.PatchSize[2] * c.OutChannels, deviation: 0);
+
+    /// <summary>[B, T, S, D] -> [B, T, S, patch volume * channels] in float32.</summary>
+    public Tensor Forward(WanState s)
+    {
+        var m = Unbind(s.Time.Unsqueeze(2) + modulation.To(Dtype.F32).Unsqueeze(0), 2);
+        return head.Forward(LayerNorm(s.X, c.Dim, null, null, c.Eps) * (m[1].Unsqueeze(2) + 1) + m[0].Unsqueeze(2));
+    }
+}
+
+/// <summary>Everything before the first block: patches, time, text, rotary tables.</summary>
+public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
+{
+    private readonly Tensor patch = w.Parameter("patch_embedding.weight",
+        [c.Dim, c.InChannels, c.PatchSize[0], c.PatchSize[1], c.PatchSize[2]], Math.Sqrt(2.0 / (c.Dim + c.InChannels * 4)));
+    private readonly Tensor patchBias = w.Parameter("patch_embedding.bias", [c.Dim]);
+    private readonly Linear text0 = new(w / "text_embedding" / 0, c.TextDim, c.Dim), text2 = new(w / "text_embedding" / 2, c.Dim, c.Dim);
+    private readonly Linear time0 = new(w / "time_embedding" / 0, c.FreqDim, c.Dim), time2 = new(w / "time_embedding" / 2, c.Dim, c.Dim);
+    private readonly Linear project = new(w / "time_projection" / 1, c.Dim, 6 * c.Dim, deviation: 0.02);
+    private readonly Linear? place = c.AbsoluteTimeBeyond > 0 ? new(w / "place", 2 * PlacePairs, c.Dim, deviation: 0) : null;
+    private const int PlacePairs = 24;
+    private ((int T, int H, int W) Size, float[] Cos, float[] Sin) table;
+
+    /// <summary>
+    /// x [B, C, T, H, W]; timesteps 1000 sigma, [B] or one per latent frame [B, T]; text [B, L, textDim] of which rows beyond
+    /// the words are zero.
+    /// </summary>
+    public WanState Forward(Tensor x, Tensor timesteps, Tensor text)
+    {
+        var (pt, ph, pw) = (c.PatchSize[0], c.PatchSize[1], c.PatchSize[2]);
+        var (b, _, t, h, wide) = x;
+        if (t % pt != 0 || h % ph != 0 || wide % pw != 0)
+            throw new UserException($"latents [{t}, {h}, {wide}] (time, height, width) are not a multiple of the patch [{pt}, {ph}, {pw}]");
+        var size = ((int)(t / pt), (int)(h / ph), (int)(wide / pw));
+        var patches = Conv3d(x.To(compute), patch.To(compute), patchBias.To(compute), [pt, ph, pw], [0, 0, 0]).To(Dtype.F32);
+        var tokens = patches.Reshape(b, c.Dim, size.Item1, size.Item2 * size.Item3).Permute(0, 2, 3, 1).Contiguous();
+        if (place is not null && size.Item1 > c.AbsoluteTimeBeyond) tokens = tokens + place.Forward(Places(size.Item1)).Unsqueeze(1);
+
+        var steps = timesteps.Rank == 1 ? timesteps.Unsqueeze(1) : timesteps;
+        var e = time2.Forward(Silu(time0.Forward(Sinusoid(steps, c.FreqDim))));
+        var modulation = project.Forward(Silu(e)).Reshape(b, steps.Size(1), 6, c.Dim);
+        var (cos, sin) = Tables(size, x.Device);
+        return new WanState
+        {
+            X = tokens, Modulation = modulation, Time = e, Text = Text(text), Cos = cos, Sin = sin,
+        };
+    }
+
+    /// <summary>Text of the encoder, zero-padded to the model's text length BEFORE the MLP, as the reference does.</summary>
+    private Tensor Text(Tensor text)
+    {
+        var missing = c.TextLength - text.Size(1);
+        if (missing < 0) throw new UserException($"a text of {text.Size(1)} tokens; this model takes at most {c.TextLength}");
+        var padded = missing == 0 ? text : Pad(text, [0, 0, 0, missing]);
+        return text2.Forward(Gelu(text0.Forward(padded.To(compute)), tanh: true));
+    }
+
+    private (Tensor Cos, Tensor Sin) Tables((int T, int H, int W) size, string device)
+    {
+        if (table.Size != size)
+        {
+            var (cos, sin) = Rotary.Table(c.HeadDim, size.T, size.H, size.W);
+            table = (size, cos, sin);
+        }
+        long[] shape = [1, size.T * size.H * size.W, 1, c.HeadDim / 2];
+        return (Tensor.From<float>(table.Cos, shape).To(device), Tensor.From<float>(table.Sin, shape).To(device));
+    }
+
+    private Tensor Places(int frames)
+    {
+        var values = new float[frames * 2 * PlacePairs];
+        for (var f = 0; f < frames; f++)
+            for (var k = 0; k < PlacePairs; k++)
+            {
+                var angle = Math.PI * (k + 1) * f / (c.FilmLatents - 1);
+                (values[f * 2 * PlacePairs + k], values[f * 2 * PlacePairs + PlacePairs + k]) = ((float)Math.Cos(angle), (float)Math.Sin(angle));
+            }
+        return Tensor.From<float>(values, frames, 2 * PlacePairs);
+    }
+
+    /// <summary>[B, T] -> [B, T, dim]: cosines, then sines, of t 10000^(-i/(dim/2)); float64 inside. Reference: sinusoidal_embedding_1d.</summary>
+    public static Tensor Sinusoid(Tensor steps, int dim)
+    {
+        var exponents = Enumerable.Range(0, dim / 2).Select(i => Math.Pow(10000, -(double)i / (dim / 2))).ToArray();
+        var angles = steps.To(Dtype.F64).Unsqueeze(-1) * Tensor.From<double>(exponents).To(steps.Device);
+        return Cat([Cos(angles), Sin(angles)], -1).To(Dtype.F32);
+    }
+}
+
+/// <summary>
+/// Wan 2.1's video diffusion transformer with full attention over all latents: the teacher, the fake score, and (split in
+/// two) the student. Output: velocity v = noise - x0. Reference: wan/modules/model.py.
+/// </summary>
+public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
+{
+    private readonly WanEmbedding embedding = new(w, c, compute);
+    private readonly WanBlock[] blocks = [.. Enumerable.Range(0, c.Layers).Select(i => new WanBlock(w / "blocks" / i, c))];
+    private readonly WanHead head = new(w / "head", c);
+
+    /// <summary>x [B, C, T, H, W], timesteps [B] or [B, T] (1000 sigma), text [B, L, textDim] -> velocity [B, C, T, H, W], float32.</summary>
+    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text)
+    {
+        var state = embedding.Forward(x, timesteps, text);
+        foreach (var block in blocks) state = block.Forward(state);
+        return Velocity(c, head.Forward(state), x, timesteps);
+    }
+
+    /// <summary>Patches [B, T, S, p] back to [B, C, T, H, W], the last dimension being (patch t, patch h, patch w, channel).</summary>
+    internal static Tensor Velocity(WanConfig c, Tensor patches, Tensor x, Tensor timesteps)
+    {
+        var (pt, ph, pw) = (c.PatchSize[0], c.PatchSize[1], c.PatchSize[2]);
+        var (b, _, t, h, w) = x;
+        var v = patches.Reshape([b, t / pt, h / ph, w / pw, pt, ph, pw, c.OutChannels]).Permute(0, 7, 1, 4, 2, 5, 3, 6)
+            .Reshape(b, c.OutChannels, t, h, w);
+        if (!c.SkipPreconditioning) return v;
+        var sigma = (timesteps.To(Dtype.F32) / 1000).Reshape(b, 1, timesteps.Rank == 1 ? 1 : t, 1, 1);
+        var power = sigma * sigma + (1 - sigma) * (1 - sigma);
+        return x * ((sigma * 2 - 1) / power) + v * Rsqrt(power);
+    }
+}

@@ -1,0 +1,30 @@
+namespace LongTake.Nn;
+
+/// <summary>x W^T + b in the element type of x (weights are cast at use, so a float32 master trains a bfloat16 product).</summary>
+public sealed class Linear(Weights w, long inputs, long outputs, bool bias = true, double? deviation = null)
+{
+    private readonly Tensor weight = w.Parameter("weight", [outputs, inputs], deviation ?? Math.Sqrt(2.0 / (inputs + outputs)));
+    private readonly Tensor? shift = bias ? w.Parameter("bias", [outputs]) : null;
+
+    public Tensor Forward(Tensor x) => Ops.Linear(x, weight.To(x.Dtype), shift?.To(x.Dtype));
+}
+
+/// <summary>Layer norm with learned scale and shift, computed in float32.</summary>
+public sealed class AffineLayerNorm(Weights w, long width, double eps)
+{
+    private readonly Tensor weight = w.Parameter("weight", [width], mean: 1), bias = w.Parameter("bias", [width]);
+
+    public Tensor Forward(Tensor x) => LayerNorm(x.To(Dtype.F32), width, weight.To(Dtype.F32), bias.To(Dtype.F32), eps);
+}
+
+/// <summary>Root-mean-square norm over the last dimension; the statistics in float32, the scale after the cast back.</summary>
+public sealed class RmsNorm(Weights w, long width, double eps)
+{
+    private readonly Tensor weight = w.Parameter("weight", [width], mean: 1);
+
+    public Tensor Forward(Tensor x)
+    {
+        var f = x.To(Dtype.F32);
+        return (f * Rsqrt(Mean(f * f, [-1], keepdim: true) + eps)).To(x.Dtype) * weight.To(x.Dtype);
+    }
+}
