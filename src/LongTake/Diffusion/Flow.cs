@@ -1,0 +1,30 @@
+namespace LongTake.Diffusion;
+
+/// <summary>
+/// Rectified flow in Wan's sign: x_t = (1 - sigma) x0 + sigma noise, v = noise - x0 (the paper's u is -v); sigma 1 is noise.
+/// sigma tensors are [B] or [B, T] (one per latent frame), latents [B, C, T, H, W].
+/// </summary>
+public static class Flow
+{
+    /// <summary>sigma shaped to multiply latents.</summary>
+    public static Tensor Spread(Tensor sigma) => sigma.Rank == 1
+        ? sigma.Reshape(-1, 1, 1, 1, 1)
+        : sigma.Reshape(sigma.Size(0), 1, sigma.Size(1), 1, 1);
+
+    /// <summary>x_t (MMM eq. 1).</summary>
+    public static Tensor Noisy(Tensor x0, Tensor noise, Tensor sigma) => x0 * (1 - Spread(sigma)) + noise * Spread(sigma);
+
+    /// <summary>The regression target v = noise - x0 (MMM eq. 3 in Wan's sign).</summary>
+    public static Tensor Target(Tensor x0, Tensor noise) => noise - x0;
+
+    /// <summary>x0 = x_t - sigma v.</summary>
+    public static Tensor Clean(Tensor xt, Tensor velocity, Tensor sigma) => xt - velocity * Spread(sigma);
+
+    /// <summary>Mean squared error of a velocity (MMM eq. 14): one number.</summary>
+    public static Tensor Loss(Tensor velocity, Tensor x0, Tensor noise) => Mean(Square(velocity - Target(x0, noise)));
+
+    /// <summary>
+    /// Guidance in the standard convention: uncond + w (cond - uncond). Self-Forcing's g means w = g + 1.
+    /// </summary>
+    public static Tensor Guide(Tensor conditional, Tensor unconditional, double w) => unconditional + (conditional - unconditional) * w;
+}

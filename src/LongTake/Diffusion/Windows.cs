@@ -1,0 +1,44 @@
+namespace LongTake.Diffusion;
+
+/// <summary>
+/// Windows of a long latent film that the short teacher can judge. A window that starts inside the film has its first latent
+/// re-made as an image latent, because the teacher only knows films that begin with one (MMM, boundary handling).
+/// </summary>
+public static class Windows
+{
+    /// <summary>
+    /// Start of a window of <paramref name="length"/> latents: 0 with probability <paramref name="first"/> (the only window
+    /// that reaches latents 0 and 1), else uniform over 0..total-length.
+    /// </summary>
+    public static int DrawStart(Rng random, int total, int length, double first) =>
+        random.Uniform() < first ? 0 : random.Int(total - length + 1);
+
+    /// <summary>How often each latent of a film carries gradient when every start 0..total-length is taken once.</summary>
+    public static int[] HitCounts(int total, int length)
+    {
+        var hits = new int[total];
+        for (var start = 0; start + length <= total; start++)
+            for (var t = start == 0 ? 0 : start + 1; t < start + length; t++) hits[t]++;
+        return hits;
+    }
+
+    /// <summary>
+    /// The window from <paramref name="start"/> of film [1, C, T, H, W]: a plain crop at 0, else the image latent
+    /// [1, C, 1, H, W] (detached) followed by the film's latents start+1 ...
+    /// </summary>
+    public static Tensor Crop(Tensor film, int start, int length, Tensor? imageLatent)
+    {
+        if (start == 0) return Narrow(film, 2, 0, length);
+        if (imageLatent is null) throw new ArgumentNullException(nameof(imageLatent), "a window inside the film needs its first latent as an image latent");
+        return Cat([imageLatent.Detach(), Narrow(film, 2, start + 1, length - 1)], 2);
+    }
+
+    /// <summary>1 where a window's latents carry gradient: all at start 0, all but the first elsewhere. [B, 1, T, 1, 1].</summary>
+    public static Tensor Mask(ReadOnlySpan<int> starts, int length)
+    {
+        var mask = new float[starts.Length * length];
+        for (var b = 0; b < starts.Length; b++)
+            for (var t = 0; t < length; t++) mask[b * length + t] = starts[b] > 0 && t == 0 ? 0 : 1;
+        return Tensor.From<float>(mask, starts.Length, 1, length, 1, 1);
+    }
+}
