@@ -1,0 +1,165 @@
+namespace LongTake.Models;
+
+/// <summary>
+/// Shape of a causal video autoencoder; the defaults are Wan 2.1's. A stage for each entry of <see cref="DimMult"/>, with a
+/// halving of height and width between stages, and of time where <see cref="TemporalDownsample"/> says so.
+/// </summary>
+public sealed record WanVaeConfig
+{
+    /// <summary>Channels of the widest resolution; a stage has this times its entry of DimMult.</summary>
+    public int Dim { get; init; } = 96;
+    /// <summary>Latent channels.</summary>
+    public int ZDim { get; init; } = 16;
+    public int[] DimMult { get; init; } = [1, 2, 4, 4];
+    /// <summary>Residual blocks of an encoder stage; a decoder stage has one more.</summary>
+    public int ResBlocks { get; init; } = 2;
+    public bool[] TemporalDownsample { get; init; } = [false, true, true];
+    /// <summary>Latents decoded before the one whose last frame is re-encoded (<see cref="WanVae.ImageLatent"/>).</summary>
+    public int WarmUp { get; init; } = 6;
+    /// <summary>Mean of each latent channel; empty for 0.</summary>
+    public double[] Mean { get; init; } =
+    [
+        -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
+        0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921,
+    ];
+    /// <summary>Standard deviation of each latent channel; empty for 1.</summary>
+    public double[] Std { get; init; } =
+    [
+        2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+        3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
+    ];
+
+    /// <summary>Pixels of a latent pixel's side.</summary>
+    public int SpatialStride => 1 << (DimMult.Length - 1);
+    /// <summary>Frames of a latent, the first excepted, which has one.</summary>
+    public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
+    /// <summary>Frames that <paramref name="latents"/> latents decode to.</summary>
+    public long Frames(long latents) => 1 + (latents - 1) * TemporalStride;
+    /// <summary>Latents of <paramref name="frames"/> frames.</summary>
+    public long Latents(long frames) => 1 + (frames - 1) / TemporalStride;
+
+    internal WanVaeConfig Checked()
+    {
+        if (TemporalDownsample.Length != DimMult.Length - 1)
+            throw new UserException($"TemporalDownsample has {TemporalDownsample.Length} entries, DimMult {DimMult.Length}; it needs one fewer than DimMult");
+        if ((Mean.Length != 0 && Mean.Length != ZDim) || (Std.Length != 0 && Std.Length != ZDim))
+            throw new UserException($"Mean and Std have {Mean.Length} and {Std.Length} entries; give one for each of the {ZDim} latent channels, or none");
+        return this;
+    }
+}
+
+/// <summary>
+/// The causal video autoencoder of Wan 2.1 (arXiv 2503.20314, section 4.1). A latent describes four frames and what came
+/// before them, the first latent one frame. Videos are [B, 3, F, H, W] in [-1, 1] with F = 1 + 4 (T - 1), latents
+/// [B, Z, T, h, w] normalised per channel. Results are float32; <paramref name="compute"/> is the dtype inside (default: that of
+/// the weights). A pass covers <c>chunk</c> latents and hands its cache to the next; chunk 0 is one pass over everything, the
+/// fastest way and the one to train with. The values do not depend on it.
+/// </summary>
+public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null)
+{
+    private readonly VaeStack encoder = VaeStack.Encoder(w / "encoder", config.Checked());
+    private readonly CausalConv toMoments = new(w / "conv1", 2 * config.ZDim, 2 * config.ZDim, 1, 1);
+    private readonly CausalConv fromLatents = new(w / "conv2", config.ZDim, config.ZDim, 1, 1);
+    private readonly VaeStack decoder = VaeStack.Decoder(w / "decoder", config);
+
+    /// <summary>The configuration it was built with.</summary>
+    public WanVaeConfig Config => config;
+
+    /// <summary>Video to normalised latents: the mean of the posterior, (mu - mean) / std.</summary>
+    public Tensor Encode(Tensor video, int chunk = 1)
+    {
+        using var scope = new Scope();
+        return scope.Keep(Normalised(Narrow(Moments(video, chunk), 1, 0, config.ZDim)));
+    }
+
+    /// <summary>Mean and log variance of the posterior before normalisation, [B, 2 Z, T, h, w].</summary>
+    public Tensor Moments(Tensor video, int chunk = 1)
+    {
+        using var scope = new Scope();
+        var frames = CheckedFrames(video);
+        var x = video.To(compute ?? encoder.Dtype);
+        if (chunk == 0) return scope.Keep(toMoments.Forward(encoder.Forward(x, null)).To(Dtype.F32));
+        using var cache = new WanVaeCache();
+        var parts = new List<Tensor>();
+        for (long at = 0, next; at < frames; at = next)
+        {
+            next = Math.Min(frames, config.Frames(config.Latents(at) + chunk - (at == 0 ? 1 : 0)));
+            parts.Add(encoder.Forward(Narrow(x, 2, at, next - at), cache));
+        }
+        return scope.Keep(toMoments.Forward(Cat([.. parts], 2)).To(Dtype.F32));
+    }
+
+    /// <summary>Normalised latents to video, clamped to [-1, 1] unless told not to be.</summary>
+    public Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)
+    {
+        using var scope = new Scope();
+        if (chunk == 0) return scope.Keep(Frames(latents, null, clamp));
+        using var cache = new WanVaeCache();
+        return scope.Keep(Cat([.. Split(latents, chunk, 2).Select(part => DecodeStep(part, cache, clamp))], 2));
+    }
+
+    /// <summary>
+    /// Decodes the next latents of a video, mostly one: the first gives one frame, every other four. The frames equal those
+    /// of <see cref="Decode"/>; the cache is all that is kept between calls.
+    /// </summary>
+    public Tensor DecodeStep(Tensor latents, WanVaeCache cache, bool clamp = true)
+    {
+        using var scope = new Scope();
+        return scope.Keep(Frames(latents, cache, clamp));
+    }
+
+    private Tensor Frames(Tensor latents, WanVaeCache? cache, bool clamp)
+    {
+        var z = fromLatents.Forward(Raw(latents).To(compute ?? decoder.Dtype));
+        var frames = decoder.Forward(z, cache).To(Dtype.F32);
+        return clamp ? Clamp(frames, -1, 1) : frames;
+    }
+
+    /// <summary>
+    /// The frame that latent <paramref name="index"/> ends with, encoded alone as the first latent of a video
+    /// [B, Z, 1, h, w]: what a window that starts there is conditioned on. The decoding starts
+    /// <see cref="WanVaeConfig.WarmUp"/> latents earlier, not at the beginning. No gradient.
+    /// </summary>
+    public Tensor ImageLatent(Tensor latents, long index)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var start = Math.Max(0, index - config.WarmUp);
+        var video = Decode(Narrow(latents, 2, start, index - start + 1));
+        return scope.Keep(Encode(Narrow(video, 2, video.Size(2) - 1, 1)));
+    }
+
+    /// <summary>The same for many windows of one video that is decoded already: [B, Z, n, h, w], entry i for latent indices[i].</summary>
+    public Tensor ImageLatents(Tensor video, params ReadOnlySpan<long> indices)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var parts = new List<Tensor>();
+        foreach (var index in indices) parts.Add(Encode(Narrow(video, 2, config.Frames(index + 1) - 1, 1)));
+        return scope.Keep(Cat([.. parts], 2));
+    }
+
+    private Tensor Normalised(Tensor mu) => (mu - Channels(config.Mean, 0, mu)) / Channels(config.Std, 1, mu);
+
+    private Tensor Raw(Tensor latents) => latents.To(Dtype.F32) * Channels(config.Std, 1, latents) + Channels(config.Mean, 0, latents);
+
+    private Tensor Channels(double[] values, double otherwise, Tensor like)
+    {
+        var all = values.Length == 0 ? Enumerable.Repeat((float)otherwise, config.ZDim) : values.Select(v => (float)v);
+        return Tensor.From<float>(all.ToArray(), 1, config.ZDim, 1, 1, 1).To(like.Device);
+    }
+
+    private long CheckedFrames(Tensor video)
+    {
+        var (_, _, frames, height, width) = video;
+        var (time, space) = (config.TemporalStride, config.SpatialStride);
+        if ((frames - 1) % time != 0)
+        {
+            var fewer = config.Frames(config.Latents(frames));
+            throw new UserException($"a video of {frames} frames cannot be encoded: the count must be 1 + {time} k; try {fewer} or {fewer + time}");
+        }
+        if (height % space != 0 || width % space != 0)
+            throw new UserException($"a video of {width}x{height} pixels cannot be encoded: both must be multiples of {space}");
+        return frames;
+    }
+}

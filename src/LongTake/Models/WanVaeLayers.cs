@@ -1,0 +1,236 @@
+namespace LongTake.Models;
+
+// Activations are [batch, channels, frames, height, width] throughout; spatial layers run as 3-D convolutions with a kernel
+// of one frame, so that nothing is ever permuted. Weights are cast to the dtype of the activations at use.
+
+/// <summary>
+/// What a pass over some frames leaves for the pass over the next ones. It owns its tensors across scopes; each pass
+/// replaces them, so memory stays constant however long the video is.
+/// </summary>
+public sealed class WanVaeCache : IDisposable
+{
+    internal Kept Frames { get; } = new();
+
+    /// <summary>True until the first pass has ended.</summary>
+    public bool First { get; internal set; } = true;
+
+    /// <summary>Bytes held between passes.</summary>
+    public long Bytes => Frames.Bytes;
+
+    /// <summary>Frees the tensors and starts a new video.</summary>
+    public void Dispose()
+    {
+        Frames.Dispose();
+        First = true;
+    }
+}
+
+/// <summary>A convolution that sees no later frame. The two frames before come from the cache, or are zeros.</summary>
+internal sealed class CausalConv(Weights w, long inner, long outer, long time = 3, long space = 3)
+{
+    private readonly Tensor weight = w.Parameter("weight", [outer, inner, time, space, space], 1 / Math.Sqrt(inner * time * space * space));
+    private readonly Tensor bias = w.Parameter("bias", [outer]);
+    private readonly long history = time - 1;
+    private readonly long border = space / 2;
+
+    public Tensor Forward(Tensor x, WanVaeCache? cache = null) =>
+        Conv3d(WithHistory(x, cache), weight.To(x.Dtype), bias.To(x.Dtype), [1, 1, 1], [0, border, border]);
+
+    private Tensor WithHistory(Tensor x, WanVaeCache? cache)
+    {
+        if (history == 0) return x;
+        var before = cache?.Frames[this];
+        var all = before is null ? Pad(x, [0, 0, 0, 0, history, 0]) : Cat([before, x], 2);
+        if (cache is not null) cache.Frames[this] = Narrow(all, 2, all.Size(2) - history, history).Clone();
+        return all;
+    }
+}
+
+/// <summary>A convolution within each frame.</summary>
+internal sealed class FrameConv(Weights w, long inner, long outer, long size, long stride = 1, long border = 0, bool zero = false)
+{
+    private readonly Tensor weight = w.Parameter("weight", [outer, inner, size, size], zero ? 0 : 1 / Math.Sqrt(inner * size * size));
+    private readonly Tensor bias = w.Parameter("bias", [outer]);
+    private readonly long[] strides = [1, stride, stride];
+    private readonly long[] borders = [0, border, border];
+
+    public Tensor Forward(Tensor x) => Conv3d(x, weight.To(x.Dtype).Unsqueeze(2), bias.To(x.Dtype), strides, borders);
+}
+
+/// <summary>Scales the channels of each pixel to unit mean square, times a learned gain; the length is computed in float32.</summary>
+internal sealed class PixelNorm(Weights w, long dim, bool images = false)
+{
+    private readonly Tensor gamma = w.Parameter("gamma", images ? [dim, 1, 1] : [dim, 1, 1, 1], 0, 1);
+    private readonly double scale = Math.Sqrt(dim);
+
+    public Tensor Forward(Tensor x)
+    {
+        var length = ClampMin(Norm(x, [1], keepdim: true, Dtype.F32), 1e-12);
+        return x / length.To(x.Dtype) * (gamma.Reshape(-1, 1, 1, 1) * scale).To(x.Dtype);
+    }
+}
+
+/// <summary>Norm, SiLU, convolution, twice, around a shortcut.</summary>
+internal sealed class VaeBlock(Weights w, long inner, long outer)
+{
+    private readonly PixelNorm norm1 = new(w / "residual" / 0, inner);
+    private readonly CausalConv conv1 = new(w / "residual" / 2, inner, outer);
+    private readonly PixelNorm norm2 = new(w / "residual" / 3, outer);
+    private readonly CausalConv conv2 = new(w / "residual" / 6, outer, outer);
+    private readonly CausalConv? shortcut = inner == outer ? null : new(w / "shortcut", inner, outer, 1, 1);
+
+    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    {
+        using var scope = new Scope();
+        var h = conv1.Forward(Silu(norm1.Forward(x)), cache);
+        h = conv2.Forward(Silu(norm2.Forward(h)), cache);
+        return scope.Keep(h + (shortcut?.Forward(x) ?? x));
+    }
+}
+
+/// <summary>Single-head self-attention among the pixels of each frame.</summary>
+internal sealed class FrameAttention(Weights w, long dim)
+{
+    private readonly PixelNorm norm = new(w / "norm", dim, images: true);
+    private readonly FrameConv qkv = new(w / "to_qkv", dim, 3 * dim, 1);
+    private readonly FrameConv proj = new(w / "proj", dim, dim, 1, zero: true);
+
+    public Tensor Forward(Tensor x)
+    {
+        using var scope = new Scope();
+        var (b, c, t, h, wide) = x;
+        var all = qkv.Forward(norm.Forward(x)).Reshape(b, 3, c, t, h * wide).Permute(1, 0, 3, 2, 4);    // 3 b t c hw
+        var (q, k, v) = (all[0], all[1], all[2]);
+        var weights = Softmax(MatMul(q.Transpose(2, 3) * (1 / Math.Sqrt(c)), k), -1);
+        var seen = MatMul(v, weights.Transpose(2, 3)).Transpose(1, 2).Reshape(b, c, t, h, wide);
+        return scope.Keep(proj.Forward(seen) + x);
+    }
+}
+
+/// <summary>Halves height and width, and the frames if temporal; the first frame of a video has no partner and passes as it is.</summary>
+internal sealed class Downsample(Weights w, long dim, bool temporal)
+{
+    private readonly FrameConv conv = new(w / "resample" / 1, dim, dim, 3, stride: 2);
+    private readonly Tensor? weight = temporal ? (w / "time_conv").Parameter("weight", [dim, dim, 3, 1, 1], 1 / Math.Sqrt(3 * dim)) : null;
+    private readonly Tensor? bias = temporal ? (w / "time_conv").Parameter("bias", [dim]) : null;
+
+    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    {
+        using var scope = new Scope();
+        var y = conv.Forward(Pad(x, [0, 1, 0, 1]));
+        return scope.Keep(weight is null ? y : Halved(y, cache));
+    }
+
+    // Output frame k > 0 sees the frames 2k-2, 2k-1, 2k.
+    private Tensor Halved(Tensor y, WanVaeCache? cache)
+    {
+        var before = cache?.Frames[this];
+        var all = before is null ? y : Cat([before, y], 2);
+        if (cache is not null) cache.Frames[this] = Narrow(y, 2, y.Size(2) - 1, 1).Clone();
+        if (all.Size(2) == 1) return y;
+        var pairs = Conv3d(all, weight!.To(y.Dtype), bias!.To(y.Dtype), [2, 1, 1], [0, 0, 0]);
+        return before is null ? Cat([Narrow(y, 2, 0, 1), pairs], 2) : pairs;
+    }
+}
+
+/// <summary>
+/// Doubles height and width and halves the channels; doubles the frames if temporal, except the first of a video, which the
+/// temporal convolution neither changes nor sees.
+/// </summary>
+internal sealed class Upsample(Weights w, long dim, bool temporal)
+{
+    private readonly FrameConv conv = new(w / "resample" / 1, dim, dim / 2, 3, border: 1);
+    private readonly CausalConv? timeConv = temporal ? new(w / "time_conv", dim, 2 * dim, 3, 1) : null;
+
+    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    {
+        using var scope = new Scope();
+        var y = timeConv is null ? x : Doubled(x, cache);
+        var (b, c, t, h, wide) = y;
+        var large = UpsampleNearest(y.Reshape(b, c * t, h, wide), 2 * h, 2 * wide);
+        return scope.Keep(conv.Forward(large.Reshape(b, c, t, 2 * h, 2 * wide)));
+    }
+
+    private Tensor Doubled(Tensor x, WanVaeCache? cache)
+    {
+        var (b, c, t, h, wide) = x;
+        var single = cache is null || cache.First ? 1 : 0;
+        if (t == single) return x;
+        var twice = timeConv!.Forward(Narrow(x, 2, single, t - single), cache).Reshape(b, 2, c, t - single, h, wide);
+        var pairs = twice.Permute(0, 2, 3, 1, 4, 5).Reshape(b, c, 2 * (t - single), h, wide);
+        return single == 0 ? pairs : Cat([Narrow(x, 2, 0, 1), pairs], 2);
+    }
+}
+
+/// <summary>One half of the autoencoder: a convolution, the blocks of all stages, a head.</summary>
+internal sealed class VaeStack
+{
+    private readonly CausalConv first, last;
+    private readonly PixelNorm norm;
+    private readonly List<Func<Tensor, WanVaeCache?, Tensor>> layers;
+
+    private VaeStack(Weights w, long inner, long begin, List<Func<Tensor, WanVaeCache?, Tensor>> layers, long end, long outer)
+    {
+        this.layers = layers;
+        first = new(w / "conv1", inner, begin);
+        norm = new(w / "head" / 0, end);
+        last = new(w / "head" / 2, end, outer);
+        Dtype = w.Tensors[0].Dtype;
+    }
+
+    public Dtype Dtype { get; }
+
+    public static VaeStack Encoder(Weights w, WanVaeConfig c)
+    {
+        var layers = new List<Func<Tensor, WanVaeCache?, Tensor>>();
+        var at = w / "downsamples";
+        long width = c.Dim;
+        for (var stage = 0; stage < c.DimMult.Length; stage++)
+        {
+            long wanted = c.Dim * c.DimMult[stage];
+            for (var block = 0; block < c.ResBlocks; block++, width = wanted)
+                layers.Add(new VaeBlock(at / layers.Count, width, wanted).Forward);
+            if (stage < c.TemporalDownsample.Length)
+                layers.Add(new Downsample(at / layers.Count, width, c.TemporalDownsample[stage]).Forward);
+        }
+        layers.AddRange(Middle(w / "middle", width));
+        return new(w, 3, c.Dim, layers, width, 2 * c.ZDim);
+    }
+
+    public static VaeStack Decoder(Weights w, WanVaeConfig c)
+    {
+        var layers = new List<Func<Tensor, WanVaeCache?, Tensor>>();
+        var at = w / "upsamples";
+        long begin = c.Dim * c.DimMult[^1], width = begin;
+        for (var stage = c.DimMult.Length - 1; stage >= 0; stage--)
+        {
+            long wanted = c.Dim * c.DimMult[stage];
+            for (var block = 0; block <= c.ResBlocks; block++, width = wanted)
+                layers.Add(new VaeBlock(at / layers.Count, width, wanted).Forward);
+            if (stage == 0) break;
+            layers.Add(new Upsample(at / layers.Count, width, c.TemporalDownsample[stage - 1]).Forward);
+            width /= 2;
+        }
+        return new(w, c.ZDim, begin, [.. Middle(w / "middle", begin), .. layers], width, 3);
+    }
+
+    private static Func<Tensor, WanVaeCache?, Tensor>[] Middle(Weights w, long width)
+    {
+        var attention = new FrameAttention(w / 1, width);
+        return [new VaeBlock(w / 0, width, width).Forward, (x, _) => attention.Forward(x), new VaeBlock(w / 2, width, width).Forward];
+    }
+
+    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    {
+        var h = first.Forward(x, cache);
+        foreach (var layer in layers)
+        {
+            var next = layer(h, cache);
+            h.Free();    // the graph, if there is one, holds what it needs
+            h = next;
+        }
+        var y = last.Forward(Silu(norm.Forward(h)), cache);
+        if (cache is not null) cache.First = false;
+        return y;
+    }
+}
