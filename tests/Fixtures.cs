@@ -1,0 +1,27 @@
+namespace LongTake.Tests;
+
+/// <summary>Golden files that lie outside the repository: LONGTAKE_FIXTURES, else shared/fixtures beside the checkout.</summary>
+internal static class Fixtures
+{
+    /// <summary>The folder, or null where there is none.</summary>
+    public static string? Directory { get; } = Find();
+
+    /// <summary>The folder; skips the test where there is none.</summary>
+    public static string Require()
+    {
+        Skip.If(Directory is null, "golden fixtures not found: set LONGTAKE_FIXTURES or put them in ../shared/fixtures");
+        return Directory!;
+    }
+
+    private static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } given)
+            return System.IO.Directory.Exists(given) ? given : null;
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
+        {
+            var beside = Path.Combine(at.FullName, "shared", "fixtures");
+            if (System.IO.Directory.Exists(beside)) return beside;
+        }
+        return null;
+    }
+}
