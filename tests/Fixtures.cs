@@ -1,23 +1,26 @@
 namespace LongTake.Tests;
 
-/// <summary>The golden tensors of the reference implementations; a clone without them skips the tests that need them.</summary>
+/// <summary>Golden files that lie outside the repository: LONGTAKE_FIXTURES, else shared/fixtures beside the checkout.</summary>
 internal static class Fixtures
 {
+    /// <summary>The folder, or null where there is none.</summary>
     public static string? Directory { get; } = Find();
 
+    /// <summary>The folder; skips the test where there is none.</summary>
     public static string Require()
     {
-        Skip.If(Directory is null, "the golden fixtures are not here (set LONGTAKE_FIXTURES, or put shared/fixtures beside the checkout)");
+        Skip.If(Directory is null, "golden fixtures not found: set LONGTAKE_FIXTURES or put them in ../shared/fixtures");
         return Directory!;
     }
 
     private static string? Find()
     {
-        if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } named) return named;
+        if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } given)
+            return System.IO.Directory.Exists(given) ? given : null;
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
         {
-            var folder = Path.Combine(at.FullName, "shared", "fixtures");
-            if (System.IO.Directory.Exists(folder)) return folder;
+            var beside = Path.Combine(at.FullName, "shared", "fixtures");
+            if (System.IO.Directory.Exists(beside)) return beside;
         }
         return null;
     }
