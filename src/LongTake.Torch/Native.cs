@@ -20,10 +20,15 @@ internal static unsafe partial class Native
     {
         if (!name.StartsWith("longtake_", StringComparison.Ordinal)) return IntPtr.Zero;
         var tried = Candidates($"lib{name}.so").ToList();
+        var needs = name == "longtake_text" ? " Text needs SentencePiece (Debian: apt-get install libsentencepiece-dev)." : "";
         foreach (var file in tried)
-            if (File.Exists(file)) return NativeLibrary.Load(file);
+        {
+            if (!File.Exists(file)) continue;
+            try { return NativeLibrary.Load(file); }
+            catch (DllNotFoundException e) { throw new UserException($"{file} cannot be loaded: {e.Message.ReplaceLineEndings(" ")}.{needs}", inner: e); }
+        }
         throw new UserException(
-            $"the native library lib{name}.so was not found. Looked for: {string.Join(", ", tried)}. " +
+            $"the native library lib{name}.so was not found. Looked for: {string.Join(", ", tried)}.{needs} " +
             "Run './dev build', or set LONGTAKE_NATIVE to the folder that holds it.");
     }
 
