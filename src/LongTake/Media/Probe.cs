@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace LongTake.Media;
@@ -89,21 +88,22 @@ public static class Probe
         return (fps, odd > 0.02 * gaps.Length);
     }
 
-    // Presentation stamps of every packet of the first video stream, in order; decoding stamps where there are no others.
+    // One stamp a packet of the first video stream, in order: when it is shown, or when it is decoded where some packets (as in
+    // MPEG program streams) do not say when they are shown.
     static List<double> Stamps(string path, TimeSpan limit, CancellationToken token, out bool late)
     {
         using var child = new Child("ffprobe",
             [.. Ffmpeg.Input, "-select_streams", "V:0", "-show_entries", "packet=pts_time,dts_time", "-of", "csv=p=0", Ffmpeg.Url(path)],
             limit, token: token);
-        var stamps = new List<double>();
+        List<double> shown = [], decoded = [];
         foreach (var line in child.Text().Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            foreach (var field in line.Split(','))
-                if (double.TryParse(field, NumberStyles.Float, CultureInfo.InvariantCulture, out var stamp))
-                {
-                    stamps.Add(stamp);
-                    break;
-                }
+        {
+            var fields = line.Split(',');
+            if (double.TryParse(fields[0], out var pts)) shown.Add(pts);
+            if (fields.Length > 1 && double.TryParse(fields[1], out var dts)) decoded.Add(dts);
+        }
         late = child.TimedOut;
+        var stamps = shown.Count >= decoded.Count ? shown : decoded;
         stamps.Sort();
         return stamps;
     }

@@ -22,16 +22,19 @@ public static class ShotDetector
 
     // A dissolve is a cross-fade in straight lines between two unlike frames; how much of it the mixture may leave unexplained.
     static readonly int[] DissolveLengths = [8, 12, 18, 27, 40];
-    const double Unlike = 0.4;
-    const double Unexplained = 0.3;
+    const double Unlike = 0.6;
+    const double Unexplained = 0.2;
     const double Stride = 0.35;
 
     // Beside a dissolve its two shots go their own slow way: they change by less than this share of it in the same time.
-    const double Calm = 0.6;
+    const double Calm = 0.75;
 
     // A frame of one tone: this little contrast. A picture: at least this much.
     const double Tone = 6;
     const double Picture = 15;
+
+    // Closer than this, the pictures on both sides of a short run of one tone are one shot: it was a flash.
+    const double Alike = 0.4;
     const int FadeReach = 72;
     const int FadeShortest = 6;
 
@@ -96,7 +99,7 @@ public static class ShotDetector
             while (last + 1 < film.Count && film.Contrast(last + 1) < Tone) last++;
             var into = Slope(film, first, -1, cuts);
             var outOf = Slope(film, last, +1, cuts);
-            var same = into > 0 && outOf > 0 && film.Distance(first - into, last + outOf) < Unlike && last - first < Around;
+            var same = into > 0 && outOf > 0 && film.Distance(first - into, last + outOf) < Alike && last - first < Around;
             // Two fades with a rest of one tone between them count as two; a dip as one.
             if (!same && last - first > Around * 2)
             {
@@ -104,7 +107,11 @@ public static class ShotDetector
                 if (outOf > 0) fades.Add(new(TransitionKind.Fade, last + outOf / 2, outOf, 1));
             }
             else if (!same && into + outOf > 0)
-                fades.Add(new(TransitionKind.Fade, (first - into + last + outOf) / 2, last - first + into + outOf, 1));
+            {
+                // A side that does not fade is not part of it: there may be a cut.
+                var (start, end) = (into > 0 ? first - into : last, outOf > 0 ? last + outOf : first);
+                fades.Add(new(TransitionKind.Fade, (start + end) / 2, end - start, 1));
+            }
             first = last;
         }
         return fades;
@@ -141,9 +148,9 @@ public static class ShotDetector
                 var e = s + length;
                 if (e >= film.Count || known.Any(k => k.Frame + k.Length / 2 > s && k.Frame - k.Length / 2 <= e)) break;
                 if (film.Contrast(s) < Picture || film.Contrast(e) < Picture) continue;
-                var rest = Unexplained - Mixture(film, s, e);
+                var rest = 1 - Mixture(film, s, e, out var middle) / Unexplained;
                 if (rest > 0 && film.Distance(s, e) is var change && change >= Unlike && Drift(film, s, e) < Calm * change)
-                    found.Add(new(TransitionKind.Dissolve, s + length / 2, length, rest / Unexplained));
+                    found.Add(new(TransitionKind.Dissolve, middle, length, rest * change));
             }
         }
         return Best(found);
@@ -164,9 +171,11 @@ public static class ShotDetector
     }
 
     // How much of the change between two frames a straight mixture of them leaves unexplained in the worst frame between, as
-    // a share of the whole change; 1 where the weight does not climb evenly from 0 to 1, as at a cut.
-    static double Mixture(SmallFrames film, int s, int e)
+    // a share of the whole change; 1 where the weight does not climb evenly from 0 to 1, as at a cut. The middle is
+    // where the weight passes a half.
+    static double Mixture(SmallFrames film, int s, int e, out int middle)
     {
+        middle = e;
         var a = film.Luma(s);
         var b = film.Luma(e);
         double whole = 1e-9, worst = 0, weight = 0;
@@ -184,6 +193,7 @@ public static class ShotDetector
             var w = along / whole;
             if (w - weight is < -0.05 or > Stride) return 1;
             weight = w;
+            if (w >= 0.5) middle = Math.Min(middle, t);
             worst = Math.Max(worst, square / whole - w * w);
             if (worst > Unexplained * Unexplained) return 1;
         }

@@ -39,8 +39,15 @@ public sealed class VideoWriter : IDisposable
         if (width <= 0 || height <= 0 || fps is not (> 0 and <= 1000) || this.options is not { Upscale: > 0, Crf: >= 0 and <= 51 })
             throw new UserException($"{path}: cannot write {width}x{height} at {fps} frames a second, upscale {this.options.Upscale}, " +
                 $"crf {this.options.Crf}: sizes and upscale are at least 1, the rate up to 1000, crf 0 to 51");
-        Directory.CreateDirectory(Path.GetDirectoryName(Target)!);
         Partial = Beside("part");
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Target)!);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: its folder cannot be made: {e.Message}", inner: e);
+        }
         child = new Child("ffmpeg", Arguments(fps), this.options.Patience, input: true, token);
     }
 
