@@ -1,0 +1,82 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace LongTake.Data;
+
+/// <summary>One video of a set: a take (long, uncut) or a clip (short), with its captions.</summary>
+public sealed record LatentItem(string Name, string Role, int Latents, string Caption)
+{
+    /// <summary>Captions of equal stretches of the video, in order; empty when there are none.</summary>
+    public IReadOnlyList<string> Locals { get; init; } = [];
+    /// <summary>Where it came from.</summary>
+    public string? Source { get; init; }
+    /// <summary>Not trained on: held out for validation.</summary>
+    public bool HeldOut { get; init; }
+
+    /// <summary>The caption of the stretch around a latent; empty when there is none.</summary>
+    public string LocalAt(double latent) =>
+        Locals.Count == 0 ? "" : Locals[Math.Clamp((int)(latent / Latents * Locals.Count), 0, Locals.Count - 1)];
+}
+
+/// <summary>What a set of latents was made from; another autoencoder or geometry means another set.</summary>
+public sealed record LatentSetInfo(string VaeHash, double Fps, int Width, int Height, string Made, IReadOnlyList<LatentItem> Items);
+
+[JsonSerializable(typeof(LatentSetInfo))]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = false)]
+internal sealed partial class LatentSetJson : JsonSerializerContext;
+
+/// <summary>
+/// Encoded videos on disk: <c>set.json</c> says what they are, <c>latents.safetensors</c> holds one bfloat16 tensor [C, T, h, w]
+/// per item, memory-mapped.
+/// </summary>
+public sealed class LatentSet : IDisposable
+{
+    private readonly SafetensorsSet file;
+
+    private LatentSet(string folder, LatentSetInfo info)
+    {
+        (Folder, Info) = (folder, info);
+        file = SafetensorsSet.Open(Path.Combine(folder, "latents.safetensors"));
+        Takes = [.. info.Items.Where(i => i.Role == "take" && !i.HeldOut)];
+        Clips = [.. info.Items.Where(i => i.Role == "clip" && !i.HeldOut)];
+    }
+
+    public string Folder { get; }
+    public LatentSetInfo Info { get; }
+    /// <summary>The long videos to train on.</summary>
+    public IReadOnlyList<LatentItem> Takes { get; }
+    /// <summary>The short videos to train on.</summary>
+    public IReadOnlyList<LatentItem> Clips { get; }
+
+    /// <summary>True when the folder holds a finished set.</summary>
+    public static bool Exists(string folder) => File.Exists(Path.Combine(folder, "set.json"));
+
+    /// <summary>Opens a set; a clear error when the folder holds none.</summary>
+    public static LatentSet Open(string folder)
+    {
+        var path = Path.Combine(folder, "set.json");
+        if (!File.Exists(path))
+            throw new UserException($"{folder}: no data set here (no set.json). Make one with 'longtake data ingest VIDEOS -o {folder}'.");
+        try
+        {
+            using var stream = File.OpenRead(path);
+            return new LatentSet(folder, JsonSerializer.Deserialize(stream, LatentSetJson.Default.LatentSetInfo)
+                ?? throw new UserException($"{path}: empty"));
+        }
+        catch (JsonException e) { throw new UserException($"{path}: not a readable set description ({e.Message}); make the set again", inner: e); }
+    }
+
+    /// <summary>The latents of an item, [1, C, T, h, w] in float32, in the current scope.</summary>
+    public Tensor Latents(LatentItem item) => file.Tensor(item.Name).To(Dtype.F32).Unsqueeze(0);
+
+    /// <summary>Writes a set; the description last, so that a broken run leaves no set.</summary>
+    public static void Write(string folder, LatentSetInfo info, IReadOnlyDictionary<string, Tensor> latents)
+    {
+        Directory.CreateDirectory(folder);
+        TensorFiles.Write(Path.Combine(folder, "latents.safetensors"), latents, dtype: Dtype.BF16);
+        AtomicFile.Write(Path.Combine(folder, "set.json"), s => JsonSerializer.Serialize(s, info, LatentSetJson.Default.LatentSetInfo));
+    }
+
+    /// <summary>Closes the file.</summary>
+    public void Dispose() => file.Dispose();
+}
