@@ -15,7 +15,7 @@ public sealed class Kept : IDisposable
         set
         {
             if (tensors.Remove(key, out var before)) before.Free();
-            if (value is not null) tensors.Add(key, value.Detached());
+            if (value is not null) tensors.Add(key, value.Unscoped());
         }
     }
 

@@ -41,7 +41,7 @@ public sealed unsafe class Tensor
     }
 
     /// <summary>Takes the tensor out of its scope; whoever calls this frees it.</summary>
-    internal Tensor Detached()
+    public Tensor Unscoped()
     {
         _ = Handle;
         owner?.Disown(slot);

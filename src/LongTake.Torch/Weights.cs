@@ -50,7 +50,7 @@ public sealed class Weights : IDisposable
         using var scope = new Scope();
         using var off = GradMode.Off();
         var made = store.Source?.Invoke(full) is { } read ? Checked(full, read, shape) : Draw(full, shape, deviation, mean);
-        var own = made.To(store.Dtype).To(store.Device).Clone().Detached();
+        var own = made.To(store.Dtype).To(store.Device).Clone().Unscoped();
         store.Tensors.Add(full, own);
         return own;
     }

@@ -32,6 +32,9 @@ public sealed class Method : IDisposable
     /// <summary>What an iteration does, in order.</summary>
     public required IReadOnlyList<Update> Updates { get; init; }
 
+    /// <summary>Called before the updates of each iteration.</summary>
+    public Action Begin { get; init; } = () => { };
+
     /// <summary>Samples of one iteration's micro-batch, for the counter.</summary>
     public int Batch { get; init; } = 1;
 

@@ -1,0 +1,95 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+
+namespace LongTake.Models;
+
+/// <summary>
+/// A model on disk: <c>config.json</c> and, each optional, <c>vae</c>, <c>text_encoder</c>, <c>teacher</c> (a Wan transformer of short
+/// clips), <c>transformer</c> (one of long takes), <c>student</c> (encoder and both heads) as safetensors, <c>tokenizer.model</c>.
+/// </summary>
+public sealed class ModelFolder
+{
+    public const string Vae = "vae", Text = "text_encoder", Teacher = "teacher", Transformer = "transformer", Student = "student";
+
+    private ModelFolder(string path, ModelConfig config) => (Path, Config) = (path, config);
+
+    public string Path { get; }
+    public ModelConfig Config { get; }
+
+    /// <summary>Opens a model folder, or says why it is none.</summary>
+    public static ModelFolder Open(string path)
+    {
+        var file = System.IO.Path.Combine(path, "config.json");
+        if (!File.Exists(file)) throw new UserException($"{path}: no model here (no config.json)", usage: true);
+        try
+        {
+            using var stream = File.OpenRead(file);
+            return new(path, JsonSerializer.Deserialize(stream, ModelJson.Default.ModelConfig)!);
+        }
+        catch (JsonException e) { throw new UserException($"{file}: not a model description: {e.Message}", inner: e); }
+    }
+
+    /// <summary>Starts a model folder, taking over every part of <paramref name="from"/> that is not written anew.</summary>
+    public static ModelFolder Create(string path, ModelConfig config, ModelFolder? from = null, params ReadOnlySpan<string> without)
+    {
+        Directory.CreateDirectory(path);
+        AtomicFile.Write(System.IO.Path.Combine(path, "config.json"), s => JsonSerializer.Serialize(s, config, ModelJson.Default.ModelConfig));
+        if (from is null) return new(path, config);
+        foreach (var part in (string[])[Vae, Text, Teacher, Transformer, Student])
+            if (from.Has(part) && !without.Contains(part)) File.Copy(from.PartFile(part), new ModelFolder(path, config).PartFile(part), overwrite: true);
+        if (from.HasTokenizer) File.Copy(from.TokenizerFile, System.IO.Path.Combine(path, "tokenizer.model"), overwrite: true);
+        return new(path, config);
+    }
+
+    private string PartFile(string part) => System.IO.Path.Combine(Path, part + ".safetensors");
+
+    public bool Has(string part) => File.Exists(PartFile(part));
+    public string TokenizerFile => System.IO.Path.Combine(Path, "tokenizer.model");
+    public bool HasTokenizer => File.Exists(TokenizerFile);
+
+    /// <summary>Opens the weights of a part; a clear error when it is missing.</summary>
+    public SafetensorsSet OpenPart(string part) => Has(part) ? SafetensorsSet.Open(PartFile(part))
+        : throw new UserException($"{Path}: this model has no {part}.safetensors, which this work needs");
+
+    /// <summary>Writes the weights of a part.</summary>
+    public void Save(string part, Weights weights, Dtype dtype = Dtype.BF16) => TensorFiles.Write(PartFile(part), weights.All, dtype: dtype);
+
+    /// <summary>First 16 hexadecimal digits of the SHA-256 of a part's file.</summary>
+    public string Hash(string part)
+    {
+        using var stream = File.OpenRead(PartFile(part));
+        return Convert.ToHexStringLower(SHA256.HashData(stream))[..16];
+    }
+
+    /// <summary>The autoencoder and its weights, not trainable.</summary>
+    public (WanVae Vae, Weights Weights) LoadVae(Dtype dtype = Dtype.BF16)
+    {
+        using var file = OpenPart(Vae);
+        var weights = Weights.Load(file.Source(), dtype);
+        return (new WanVae(weights, Config.Vae, dtype), weights);
+    }
+
+    /// <summary>The text encoder and its weights, not trainable.</summary>
+    public (TextEncoder Text, Weights Weights) LoadText()
+    {
+        using var file = OpenPart(Text);
+        var weights = Weights.Load(file.Source());
+        return (new TextEncoder(weights, Config.Text, new SentencePiece(TokenizerFile), Config.Wan.TextLength), weights);
+    }
+
+    /// <summary>Weights of a Wan transformer part, in the element type given.</summary>
+    public (WanTransformer Wan, Weights Weights) LoadWan(string part, Dtype dtype = Dtype.F32)
+    {
+        using var file = OpenPart(part);
+        var weights = Weights.Load(file.Source(), dtype);
+        return (new WanTransformer(weights, Config.Wan), weights);
+    }
+
+    /// <summary>The student; with one head only the other's weights are not read.</summary>
+    public (DecoupledTransformer Student, Weights Weights) LoadStudent(Head? only = null, Dtype dtype = Dtype.BF16)
+    {
+        using var file = OpenPart(Student);
+        var weights = Weights.Load(file.Source(), dtype);
+        return (new DecoupledTransformer(weights, Config.Wan, Config.HeadBlocks, Dtype.BF16, only), weights);
+    }
+}
