@@ -21,7 +21,9 @@ public static class Recipe
     public static T Read<T>(string path, IEnumerable<string> sets, JsonTypeInfo<T> info) =>
         Finish(Load(path, info, []), path, sets, info);
 
-    /// <summary>The same from a text, for example an HTTP body; <paramref name="source"/> names it in messages. No extends.</summary>
+    /// <summary>
+    /// The same from a text, for example an HTTP body; <paramref name="source"/> names it in messages. No extends.
+    /// </summary>
     /// <exception cref="UserException">Usage: as <see cref="Read"/>.</exception>
     public static T Parse<T>(string text, string source, IEnumerable<string> sets, JsonTypeInfo<T> info)
     {
@@ -60,14 +62,16 @@ public static class Recipe
     {
         var full = Path.GetFullPath(path);
         if (chain.Contains(full))
-            throw new UserException($"{path}: extends itself: {string.Join(" -> ", chain.Append(full).Select(Path.GetFileName))}. "
+            throw new UserException(
+                $"{path}: extends itself: {string.Join(" -> ", chain.Append(full).Select(Path.GetFileName))}. "
                 + "Take one of these \"extends\" out.", usage: true);
         var node = Object(Text(path, chain), path);
         node.Remove("extends", out var extends);
         RecipeCheck.Members(node, info, path);
         if (extends is null) return node;
         if (extends.GetValueKind() != JsonValueKind.String)
-            throw new UserException($"{path}: extends: given {extends.ToJsonString()}; give another recipe's path as a text.", usage: true);
+            throw new UserException(
+                $"{path}: extends: given {extends.ToJsonString()}; give another recipe's path as a text.", usage: true);
         var below = Load(Path.Combine(Path.GetDirectoryName(full)!, extends.GetValue<string>()), info, [.. chain, full]);
         Merge(below, node);
         return below;
@@ -93,7 +97,8 @@ public static class Recipe
         try
         {
             return JsonNode.Parse(text, documentOptions: Lenient) as JsonObject
-                ?? throw new UserException($"{source}: not a recipe: the file must be one JSON object, {{ ... }}.", usage: true);
+                ?? throw new UserException(
+                    $"{source}: not a recipe: the file must be one JSON object, {{ ... }}.", usage: true);
         }
         catch (JsonException e)
         {
@@ -101,11 +106,14 @@ public static class Recipe
         }
     }
 
-    /// <summary>"a.b=value" as { "a": { "b": value } }: the value as JSON if it is that and no text is asked for, else as a text.</summary>
+    /// <summary>
+    /// "a.b=value" as { "a": { "b": value } }: the value as JSON if it is that and no text is asked for, else as a text.
+    /// </summary>
     private static JsonObject FromSet(string set, JsonTypeInfo info)
     {
         var (source, equals) = ($"--set {set}", set.IndexOf('='));
-        if (equals <= 0) throw new UserException($"{source}: give it as name=value, for example train.seed=7.", usage: true);
+        if (equals <= 0) throw new UserException(
+            $"{source}: give it as name=value, for example train.seed=7.", usage: true);
         var names = set[..equals].Split('.', StringSplitOptions.TrimEntries);
         var node = Value(set[(equals + 1)..].Trim(), RecipeCheck.Find(info, names)?.Type == typeof(string));
         for (var i = names.Length - 1; i >= 0; i--) node = new JsonObject { [names[i]] = node };

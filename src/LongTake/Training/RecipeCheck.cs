@@ -8,7 +8,7 @@ namespace LongTake.Training;
 internal static class RecipeCheck
 {
     /// <summary>Every member must be known and of its type. Members may be missing here.</summary>
-    /// <exception cref="UserException">Usage: names <paramref name="source"/>, the member's path, what was given and what is allowed.</exception>
+    /// <exception cref="UserException">Usage: names the source, the member's path, what was given and allowed.</exception>
     public static void Members(JsonObject node, JsonTypeInfo info, string source, string at = "")
     {
         foreach (var (name, value) in node)
@@ -31,7 +31,8 @@ internal static class RecipeCheck
             at = at switch
             {
                 { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } element } => Type(at, element),
-                { Kind: JsonTypeInfoKind.Object } when at.Properties.FirstOrDefault(p => p.Name == name) is { } p => Type(at, p.PropertyType),
+                { Kind: JsonTypeInfoKind.Object } when at.Properties.FirstOrDefault(p => p.Name == name) is { } p =>
+                    Type(at, p.PropertyType),
                 _ => null,
             };
         return at;
@@ -54,7 +55,8 @@ internal static class RecipeCheck
         {
             if (property.CustomConverter is not null) continue;
             var inner = Type(info, property.PropertyType);
-            if (fresh is not null && !members.ContainsKey(property.Name) && property is { IsRequired: false, Get: { } get, Set: not null })
+            if (fresh is not null && !members.ContainsKey(property.Name)
+                && property is { IsRequired: false, Get: { } get, Set: not null })
                 members[property.Name] = JsonSerializer.SerializeToNode(get(fresh), inner);
             AddDefaults(members[property.Name], inner);
         }
@@ -100,15 +102,18 @@ internal static class RecipeCheck
     private static UserException Wrong(string source, string path, JsonNode? given, JsonTypeInfo info)
     {
         var text = given?.ToJsonString() ?? "null";
-        return new($"{source}: {path}: given {(text.Length > 80 ? text[..80] + "..." : text)}; allowed is {Allowed(info)}.", usage: true);
+        if (text.Length > 80) text = text[..80] + "...";
+        return new($"{source}: {path}: given {text}; allowed is {Allowed(info)}.", usage: true);
     }
 
     private static string Allowed(JsonTypeInfo info) => info switch
     {
         _ when Nullable.GetUnderlyingType(info.Type) is { } inner => $"{Allowed(Type(info, inner))} or null",
-        { Type.IsEnum: true } => $"one of {string.Join(", ", Enum.GetValues(info.Type).Cast<object>().Select(v => JsonSerializer.Serialize(v, info)))}",
+        { Type.IsEnum: true } => "one of " + string.Join(", ",
+            Enum.GetValues(info.Type).Cast<object>().Select(v => JsonSerializer.Serialize(v, info))),
         { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } item } => $"a list, each {Allowed(Type(info, item))}",
-        { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } item } => $"an object of any names, each {Allowed(Type(info, item))}",
+        { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } item } =>
+            $"an object of any names, each {Allowed(Type(info, item))}",
         { Kind: JsonTypeInfoKind.Object } => $"an object of {string.Join(", ", info.Properties.Select(p => p.Name))}",
         _ => System.Type.GetTypeCode(info.Type) switch
         {
@@ -122,7 +127,8 @@ internal static class RecipeCheck
 
     private static string Instead(string name, JsonTypeInfo info)
     {
-        var (best, distance) = info.Properties.Select(p => (p.Name, Distance(name.ToLowerInvariant(), p.Name.ToLowerInvariant())))
+        var (best, distance) = info.Properties
+            .Select(p => (p.Name, Distance(name.ToLowerInvariant(), p.Name.ToLowerInvariant())))
             .OrderBy(p => p.Item2).FirstOrDefault(("", int.MaxValue));
         return distance <= Math.Max(2, name.Length / 3) && distance < name.Length ? $"did you mean '{best}'?"
             : $"allowed are {string.Join(", ", info.Properties.Select(p => p.Name))}.";
@@ -137,7 +143,8 @@ internal static class RecipeCheck
             {
                 d[i, j] = i == 0 || j == 0 ? i + j
                     : Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
             }
         return d[a.Length, b.Length];
     }

@@ -49,7 +49,8 @@ public sealed class RunFolder(string path)
             Directory.CreateDirectory(Root);
             held = new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))  // "would block": Linux, macOS, Windows
+        // "would block" on Linux, on macOS, "sharing violation" on Windows
+        catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
         {
             throw new UserException($"{Root}: another process trains in this folder (it holds {file}). "
                 + "Wait for it, stop it, or give another run folder.", inner: e);
@@ -66,7 +67,7 @@ public sealed class RunFolder(string path)
     /// Takes a checkpoint: <paramref name="write"/> puts the files into the folder it is given. Afterwards only the newest
     /// <paramref name="keep"/> whole checkpoints stay (0 keeps all). Hold the lock.
     /// </summary>
-    /// <exception cref="UserException">The disk is full or the folder cannot be written; older checkpoints are as before.</exception>
+    /// <exception cref="UserException">Disk full or folder not writable; older checkpoints are as before.</exception>
     public Checkpoint Save(long step, Action<string> write, int keep = 0)
     {
         var name = $"step-{step:D8}";
@@ -80,7 +81,8 @@ public sealed class RunFolder(string path)
             var files = Directory.EnumerateFiles(fresh, "*", SearchOption.AllDirectories).ToDictionary(
                 f => Path.GetRelativePath(fresh, f).Replace('\\', '/'), f => new ManifestFile(new FileInfo(f).Length, Hash(f)));
             var manifest = new Manifest(step, new(files, StringComparer.Ordinal));
-            AtomicFile.Write(Path.Combine(fresh, ManifestName), s => JsonSerializer.Serialize(s, manifest, ManifestJson.Default.Manifest));
+            AtomicFile.Write(Path.Combine(fresh, ManifestName),
+                s => JsonSerializer.Serialize(s, manifest, ManifestJson.Default.Manifest));
             if (Directory.Exists(final)) Directory.Move(final, old);
             Directory.Move(fresh, final);
             if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
@@ -117,8 +119,10 @@ public sealed class RunFolder(string path)
     {
         try
         {
-            var manifest = JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(checkpoint.Folder, ManifestName)), ManifestJson.Default.Manifest);
-            if (manifest is not { Files: { } files } || manifest.Step != checkpoint.Step) return "its manifest is not of this checkpoint";
+            var json = File.ReadAllBytes(Path.Combine(checkpoint.Folder, ManifestName));
+            var manifest = JsonSerializer.Deserialize(json, ManifestJson.Default.Manifest);
+            if (manifest is not { Files: { } files } || manifest.Step != checkpoint.Step)
+                return "its manifest is not of this checkpoint";
             foreach (var (name, said) in files)
             {
                 var file = new FileInfo(Path.Combine(checkpoint.Folder, name));
@@ -140,15 +144,16 @@ public sealed class RunFolder(string path)
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
-    /// <summary>Of the checkpoints older than the newest <paramref name="keep"/> whole ones, nothing stays, broken ones included.</summary>
+    /// <summary>Deletes what is older than the newest <paramref name="keep"/> whole checkpoints, broken ones too.</summary>
     private void Prune(int keep)
     {
         var whole = Newest().Where(c => Fault(c, verify: false) is null).Take(keep).ToList();
         if (whole.Count < keep) return;
-        foreach (var old in Newest().Where(c => c.Step < whole[^1].Step).ToList()) Directory.Delete(old.Folder, recursive: true);
+        foreach (var old in Newest().Where(c => c.Step < whole[^1].Step).ToList())
+            Directory.Delete(old.Folder, recursive: true);
     }
 
-    /// <summary>A killed save leaves an unfinished folder, or, between its two renames, a replaced one that must come back.</summary>
+    /// <summary>A killed save leaves an unfinished folder or, between its renames, a replaced one that must come back.</summary>
     private void Sweep()
     {
         if (!Directory.Exists(Checkpoints)) return;
@@ -158,6 +163,7 @@ public sealed class RunFolder(string path)
             if (Directory.Exists(final)) Directory.Delete(old, recursive: true);
             else Directory.Move(old, final);
         }
-        foreach (var fresh in Directory.GetDirectories(Checkpoints, Unfinished + "*")) Directory.Delete(fresh, recursive: true);
+        foreach (var fresh in Directory.GetDirectories(Checkpoints, Unfinished + "*"))
+            Directory.Delete(fresh, recursive: true);
     }
 }

@@ -12,7 +12,9 @@ public sealed class TensorBoard : IDisposable
 {
     private readonly FileStream file;
 
-    /// <summary>Starts an event file in a folder. After a resume (step above 0) viewers drop what older files hold past it.</summary>
+    /// <summary>
+    /// Starts an event file in a folder. After a resume (step above 0) viewers drop what older files hold past it.
+    /// </summary>
     public TensorBoard(string folder, long step)
     {
         var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
@@ -21,26 +23,23 @@ public sealed class TensorBoard : IDisposable
         do path = Path.Combine(folder, $"events.out.tfevents.{now:D10}.{Environment.ProcessId}.{n++:D3}");
         while (File.Exists(path));
         file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
-        Event(0, e => Message(e, 3, "brain.Event:2"u8));                                         // file_version
-        if (step > 0) Event(step + 1, e => Message(e, 7, Build(session => Varint(session, 1, 1))));  // session_log: START
+        Event(0, e => Message(e, 3, "brain.Event:2"u8));                                // file_version
+        if (step > 0) Event(step + 1, e => Message(e, 7, Build(s => Varint(s, 1, 1))));  // session_log: START
     }
 
     /// <summary>One point on the curve of each name.</summary>
-    public void Scalars(long step, IReadOnlyList<(string Name, double Value)> scalars) => Event(step, e => Message(e, 5, Build(summary =>
-    {
-        foreach (var (name, number) in scalars)
-            Message(summary, 1, Build(value =>
-            {
-                Message(value, 1, Encoding.UTF8.GetBytes(name));   // tag
-                value.WriteByte(2 << 3 | 5);                       // simple_value, 32 bits
-                Span<byte> bytes = stackalloc byte[4];
-                BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)number);
-                value.Write(bytes);
-            }));
-    })));
+    public void Scalars(long step, IReadOnlyList<(string Name, double Value)> scalars) =>
+        Summary(step, [.. scalars.Select(s => Build(value =>
+        {
+            Message(value, 1, Encoding.UTF8.GetBytes(s.Name));   // tag
+            value.WriteByte(2 << 3 | 5);                         // simple_value, 32 bits
+            Span<byte> bytes = stackalloc byte[4];
+            BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)s.Value);
+            value.Write(bytes);
+        }))]);
 
     /// <summary>A picture: the bytes of a PNG file.</summary>
-    public void Image(long step, string name, byte[] png) => Event(step, e => Message(e, 5, Build(summary => Message(summary, 1, Build(value =>
+    public void Image(long step, string name, byte[] png) => Summary(step, Build(value =>
     {
         Message(value, 1, Encoding.UTF8.GetBytes(name));
         Message(value, 4, Build(image =>
@@ -50,7 +49,7 @@ public sealed class TensorBoard : IDisposable
             Varint(image, 3, 3);                                                     // colourspace RGB
             Message(image, 4, png);
         }));
-    })))));
+    }));
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => file.Dispose();
@@ -69,6 +68,11 @@ public sealed class TensorBoard : IDisposable
         foreach (var b in bytes) crc = BitOperations.Crc32C(crc, b);
         return ~crc;
     }
+
+    private void Summary(long step, params byte[][] values) => Event(step, e => Message(e, 5, Build(summary =>
+    {
+        foreach (var value in values) Message(summary, 1, value);
+    })));
 
     private void Event(long step, Action<Stream> fields)
     {
