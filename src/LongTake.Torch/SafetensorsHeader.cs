@@ -132,7 +132,8 @@ internal sealed class SafetensorsHeader(string path, long dataStart, long fileLe
         foreach (var e in Entries.OrderBy(e => e.Offset).ThenBy(e => e.Length))
         {
             if (e.Length > fileLength - dataStart - e.Offset)
-                throw Damaged(e.Name, $"reaches to byte {(Int128)dataStart + e.Offset + e.Length} of a file of {fileLength}: cut short?");
+                throw Damaged(e.Name,
+                    $"reaches to byte {(Int128)dataStart + e.Offset + e.Length} of a file of {fileLength}: cut short?");
             if (e.Offset < at) throw Damaged(e.Name, $"overlaps {before} by {at - e.Offset} bytes");
             if (e.Offset > at) throw Damaged(e.Name, $"leaves a hole of {e.Offset - at} bytes behind {before}");
             (at, before) = (e.Offset + e.Length, Quote(e.Name));

@@ -71,7 +71,8 @@ public sealed unsafe class SafetensorsSet : IDisposable
         {
             [var one] => one,
             [] => throw new UserException($"{folder}: holds neither a .safetensors file nor an index of shards."),
-            _ => throw new UserException($"{folder}: which one? Name one of {string.Join(", ", found.Select(Path.GetFileName))}."),
+            _ => throw new UserException(
+                $"{folder}: which one? Name one of {string.Join(", ", found.Select(Path.GetFileName))}."),
         };
     }
 

@@ -20,9 +20,12 @@ public static class SafetensorsWriter
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         var sizes = tensors.Select(t => Size(t.Name, t.Dtype, t.Shape)).ToArray();
-        if (tensors.Select(t => t.Name).Append("__metadata__").GroupBy(n => n).FirstOrDefault(g => g.Count() > 1) is { } twice)
-            throw new ArgumentException($"two tensors are called '{twice.Key}', or it is a reserved name", nameof(tensors));
-        int[] order = [.. Enumerable.Range(0, sizes.Length).OrderByDescending(i => SafetensorsFile.ItemSizes[tensors[i].Dtype])];
+        var names = new HashSet<string>(StringComparer.Ordinal) { "__metadata__" };
+        foreach (var t in tensors)
+            if (!names.Add(t.Name))
+                throw new ArgumentException($"two tensors are called '{t.Name}', or it is a reserved name", nameof(tensors));
+        int[] order = [.. Enumerable.Range(0, sizes.Length)
+            .OrderByDescending(i => SafetensorsFile.ItemSizes[tensors[i].Dtype])];
         var header = Header(tensors, sizes, order, metadata);
         AtomicFile.Write(path, file =>
         {
@@ -32,7 +35,8 @@ public static class SafetensorsWriter
                 var begin = file.Position;
                 tensors[i].Write(file);
                 if (file.Position - begin != sizes[i])
-                    throw new ArgumentException($"tensor '{tensors[i].Name}' takes {sizes[i]} bytes, {file.Position - begin} were written");
+                    throw new ArgumentException(
+                        $"tensor '{tensors[i].Name}' takes {sizes[i]} bytes, {file.Position - begin} were written");
             }
         });
     }
