@@ -75,7 +75,8 @@ public class FrechetTests(ITestOutputHelper output)
     public void Pairs_take_out_what_both_share()
     {
         var rng = new Rng(10);
-        double[] shared = [.. Enumerable.Range(0, 16).Select(_ => 10 * rng.Normal())], better = [.. shared.Select(v => v + 1 + .1 * rng.Normal())];
+        double[] shared = [.. Enumerable.Range(0, 16).Select(_ => 10 * rng.Normal())];
+        double[] better = [.. shared.Select(v => v + 1 + .1 * rng.Normal())];
         var (low, high) = Bootstrap.PairedDifference(better, shared, rng);
         Assert.True(low > .9 && high < 1.1, $"{low} {high}");
         Assert.Throws<ArgumentException>(() => Bootstrap.PairedDifference([1, 2], [1], rng));

@@ -57,8 +57,8 @@ public class WorldMetricsTests(ITestOutputHelper output)
         {
             var s = Score(Blur(Film(Take(i))), Take(i));
             output.WriteLine($"{s}");
-            Assert.True(s is { biome: 1, lm_rec: 1, lm_fa: 0, lm_same: 1, coat_acc: 1, hat_acc: > .9, gaitL: > .97, scroll: < .08, mono: > .98 });
-            Assert.True(s is { sharp: < .6, gamp: < .9, arc: < .03 });
+            Assert.True(s is { biome: 1, lm_rec: 1, lm_fa: 0, lm_same: 1, coat_acc: 1, hat_acc: > .9 });
+            Assert.True(s is { gaitL: > .97, scroll: < .08, mono: > .98, sharp: < .6, gamp: < .9, arc: < .03 });
         }
     }
 
@@ -76,9 +76,10 @@ public class WorldMetricsTests(ITestOutputHelper output)
     [Fact]
     public void Shuffled_seconds_spoil_the_day_but_not_the_walk()
     {
+        const int second = 8 * Traveller.FrameBytes;
         var (film, mixed) = (Film(Take(1)), Film(Take(1)));
         for (var s = 0; s < 61; s++)
-            film.AsSpan(s * 23 % 61 * 8 * Traveller.FrameBytes, 8 * Traveller.FrameBytes).CopyTo(mixed.AsSpan(s * 8 * Traveller.FrameBytes));
+            film.AsSpan(s * 23 % 61 * second, second).CopyTo(mixed.AsSpan(s * second));
         var score = Score(mixed, Take(1));
         Assert.True(score is { arc: > .2, mono: < .8, biome: < .6, lm_fa: > .1, gaitL: > .98 }, $"{score}");
     }
@@ -99,7 +100,8 @@ public class WorldMetricsTests(ITestOutputHelper output)
     public void A_lighthouse_may_change_colour_be_missing_or_come_uncalled()
     {
         var (take, film) = (Take(2), Film(Take(2)));
-        Film(take with { LandmarkColour = (take.LandmarkColour + 1) % 3 }).AsSpan(film.Length / 2).CopyTo(film.AsSpan(film.Length / 2));
+        var other = Film(take with { LandmarkColour = (take.LandmarkColour + 1) % 3 });
+        other.AsSpan(film.Length / 2).CopyTo(film.AsSpan(film.Length / 2));
         Assert.True(Score(film, take) is { lm_rec: 1, lm_same: 0, lm_acc: .5 });
         Assert.True(Score(Film(take with { Landmarks = [] }), take) is { lm_rec: 0, lm_fa: 0, lm_same: null, lm_acc: null });
         Assert.True(Score(Film(take with { Landmarks = [128, 330, 704] }), take) is { lm_rec: 1, lm_fa: > .05 });

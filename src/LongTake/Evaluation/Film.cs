@@ -3,7 +3,7 @@ using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
-/// <summary>Decoded frames [frames, 32, 32, 3] of the Traveller world, one every <paramref name="Stride"/> world frames.</summary>
+/// <summary>Decoded frames [frames, 32, 32, 3], one every <paramref name="Stride"/> world frames.</summary>
 internal sealed record Film(byte[] Rgb, int Stride)
 {
     public int Frames => Rgb.Length / Traveller.FrameBytes;

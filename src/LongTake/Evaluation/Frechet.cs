@@ -1,13 +1,15 @@
 namespace LongTake.Evaluation;
 
-/// <summary>Frechet distance between two clouds of features, each taken as a normal distribution (Heusel et al. 2017, eq. 6).</summary>
+/// <summary>Frechet distance between two clouds of features, both taken as normal (Heusel et al. 2017, eq. 6).</summary>
 public static class Frechet
 {
     /// <summary>|mu - mu'|^2 + tr(C + C' - 2 sqrt(C C')); rows are samples. Covariances divide by n - 1.</summary>
     public static double Distance(double[][] a, double[][] b)
     {
-        if (a.Length < 2 || b.Length < 2) throw new ArgumentException($"two samples a side are needed, given {a.Length} and {b.Length}");
-        if (a[0].Length != b[0].Length) throw new ArgumentException($"features of {a[0].Length} and {b[0].Length} numbers do not compare");
+        if (a.Length < 2 || b.Length < 2)
+            throw new ArgumentException($"two samples a side are needed, given {a.Length} and {b.Length}");
+        if (a[0].Length != b[0].Length)
+            throw new ArgumentException($"features of {a[0].Length} and {b[0].Length} numbers do not compare");
         var (ma, mb) = (Mean(a), Mean(b));
         double[,] ca = Covariance(a, ma), cb = Covariance(b, mb);
         var shift = ma.Zip(mb).Sum(m => (m.First - m.Second) * (m.First - m.Second));
@@ -18,7 +20,8 @@ public static class Frechet
     }
 
     /// <summary>Distance as a percentage of the variance of the real features.</summary>
-    public static double Percent(double[][] real, double[][] fake) => 100 * Distance(real, fake) / Trace(Covariance(real, Mean(real)));
+    public static double Percent(double[][] real, double[][] fake) =>
+        100 * Distance(real, fake) / Trace(Covariance(real, Mean(real)));
 
     internal static double[] Mean(double[][] rows)
     {
@@ -73,7 +76,8 @@ internal static class Eigen
                 }
         }
         var order = Enumerable.Range(0, n).OrderByDescending(i => a[i, i]).ToArray();
-        return ([.. order.Select(i => a[i, i])], [.. order.Select(i => Enumerable.Range(0, n).Select(k => v[k, i]).ToArray())]);
+        return ([.. order.Select(i => a[i, i])],
+            [.. order.Select(i => Enumerable.Range(0, n).Select(k => v[k, i]).ToArray())]);
     }
 
     /// <summary>A function of a symmetric matrix: the same vectors, the function of each value.</summary>

@@ -73,7 +73,7 @@ internal static class Places
         return (re * 2 / Side, im * 2 / Side);
     }
 
-    /// <summary>Colour of the lighthouse in each second, or -1: one must be seen in half of the second's frames.</summary>
+    /// <summary>Colour of the lighthouse in each second, or -1 if fewer than half of its frames show one.</summary>
     public static int[] Landmarks(Film film, Day[] days)
     {
         var seen = new int[days.Length];

@@ -5,9 +5,9 @@ using LongTake.Worlds;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// Features of a window of film from a small 3-D convolution net whose weights are drawn once and never trained, projected on
-/// the main directions of real windows. Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels; then the mean of each
-/// channel in each row of the last map, and its spread.
+/// Features of a window of film from a small 3-D convolution net whose weights are drawn once and never trained,
+/// projected on the main directions of real windows. Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels;
+/// then the mean of each channel in each row of the last map, and its spread.
 /// </summary>
 public sealed class RandomFeatures
 {
@@ -41,7 +41,7 @@ public sealed class RandomFeatures
         return [.. axes.Select(axis => axis.Zip(raw, (a, r) => a * r).Sum())];
     }
 
-    /// <summary>A film cut into windows of <paramref name="frames"/> frames one after the other; a rest is left out.</summary>
+    /// <summary>A film cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
     public static IEnumerable<byte[]> Windows(byte[] film, int frames) => Enumerable
         .Range(0, film.Length / (frames * Traveller.FrameBytes))
         .Select(i => film.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
@@ -58,7 +58,7 @@ public sealed class RandomFeatures
         return Pool(x, t, side, Channels[^1]);
     }
 
-    /// <summary>x [t, side, side, cin], w [27, cin, cout] -> [(t + 1) / 2, side / 2, side / 2, cout], zeros around.</summary>
+    /// <summary>x [t, side, side, cin], w [27, cin, cout] -> [(t + 1) / 2, side / 2, side / 2, cout].</summary>
     private static float[] Convolve(float[] x, int t, int side, int cin, int cout, float[] w)
     {
         var (ot, os) = ((t + 1) / 2, side / 2);
@@ -71,7 +71,8 @@ public sealed class RandomFeatures
             var to = outputs.Slice(o * lanes, lanes);
             for (var k = 0; k < 27; k++)
             {
-                var (at, row, col) = (o / (os * os) * 2 + k / 9 - 1, o / os % os * 2 + k / 3 % 3 - 1, o % os * 2 + k % 3 - 1);
+                var at = o / (os * os) * 2 + k / 9 - 1;
+                var (row, col) = (o / os % os * 2 + k / 3 % 3 - 1, o % os * 2 + k % 3 - 1);
                 if (at < 0 || at >= t || row < 0 || row >= side || col < 0 || col >= side) continue;
                 var from = ((at * side + row) * side + col) * cin;
                 for (var c = 0; c < cin; c++)

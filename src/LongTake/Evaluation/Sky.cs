@@ -9,7 +9,7 @@ internal static class Sky
 
     private static readonly Day[] Days = [.. Enumerable.Range(0, Phases).Select(i => new Day(i / (Phases - 1.0)))];
 
-    /// <summary>The day of each second: the phase whose sky is nearest to the median colours of the rows 0..4.</summary>
+    /// <summary>The day of each second: the phase whose sky is nearest to the medians of the rows 0..4.</summary>
     public static Day[] Read(Film film) => [.. Enumerable.Range(0, film.Seconds).Select(s =>
     {
         var rows = Enumerable.Range(0, Rows).Select(y => film.Median(s, 0, Traveller.Side - 1, y, y)).ToArray();

@@ -9,13 +9,14 @@ internal static class Walker
     public static Rgb[] Coats(Film film, Day[] days) =>
         [.. days.Select((day, s) => film.Median(s, 11, 17, 17, 20) * (1 / day.Light))];
 
-    /// <summary>Colour of the neck, where the scarf is, in full light; one second is one whole stride, so bobbing averages out.</summary>
+    /// <summary>Colour of the neck, with its scarf, in full light; a second is a whole stride: bobbing averages out.</summary>
     public static Rgb[] Necks(Film film, Day[] days) =>
         [.. days.Select((day, s) => film.Mean(s, 12, 16, 14, 15) * (1 / day.Light))];
 
     /// <summary>Nearest coat of the palette by direction, because its brightness varies from film to film.</summary>
     public static int NearestCoat(Rgb seen) =>
-        Enumerable.Range(0, Figure.Coats.Length).MaxBy(c => seen.Dot(Figure.Coats[c]) / Math.Sqrt(Figure.Coats[c].Dot(Figure.Coats[c])));
+        Enumerable.Range(0, Figure.Coats.Length)
+            .MaxBy(c => seen.Dot(Figure.Coats[c]) / Math.Sqrt(Figure.Coats[c].Dot(Figure.Coats[c])));
 
     /// <summary>Standard deviation over the seconds, mean of the channels.</summary>
     public static double Drift(Rgb[] colours)
@@ -32,26 +33,30 @@ internal static class Walker
     private const int HatLeft = 9, HatRight = 19, HatTop = 3, HatBottom = 12;
 
     // Head and hat in full light, [hat, bob], pixel by pixel of the box; null where they leave the sky free.
-    private static readonly Rgb?[][] HatTemplates = [.. from hat in Enumerable.Range(0, 4) from bob in Enumerable.Range(0, 2) select HatTemplate(hat, bob)];
+    private static readonly Rgb?[][] HatTemplates =
+        [.. from hat in Enumerable.Range(0, 4) from bob in Enumerable.Range(0, 2) select HatTemplate(hat, bob)];
 
     private static Rgb?[] HatTemplate(int hat, int bob)
     {
-        Pixel[] black = new Pixel[Traveller.Side * Traveller.Side], white = [.. black.Select(_ => new Pixel(255, 255, 255))];
+        var black = new Pixel[Traveller.Side * Traveller.Side];
+        Pixel[] white = [.. black.Select(_ => new Pixel(255, 255, 255))];
         foreach (var canvas in (Pixel[][])[black, white])
         {
             Figure.Head(canvas, 1, bob);
             Figure.Hat(canvas, hat, 1, bob);
         }
-        return [.. from y in Enumerable.Range(HatTop, HatBottom - HatTop + 1) from x in Enumerable.Range(HatLeft, HatRight - HatLeft + 1)
+        return [.. from y in Enumerable.Range(HatTop, HatBottom - HatTop + 1)
+                   from x in Enumerable.Range(HatLeft, HatRight - HatLeft + 1)
                    let i = y * Traveller.Side + x select black[i] == white[i] ? (Rgb?)black[i] : null];
     }
 
-    /// <summary>Hat of each second: the template, over the sky of the hour, with the least clipped squared error.</summary>
+    /// <summary>Hat of each second: the template over the sky of the hour with the least clipped error.</summary>
     public static int[] Hats(Film film, Day[] days) => [.. days.Select((day, s) =>
     {
         var (start, end) = film.Second(s);
         return Enumerable.Range(0, 4).MinBy(hat => Enumerable.Range(start, end - start)
-            .Sum(f => Math.Min(HatError(film, f, day, HatTemplates[2 * hat]), HatError(film, f, day, HatTemplates[2 * hat + 1]))));
+            .Sum(f => Math.Min(
+                HatError(film, f, day, HatTemplates[2 * hat]), HatError(film, f, day, HatTemplates[2 * hat + 1]))));
     })];
 
     private static double HatError(Film film, int frame, in Day day, Rgb?[] template)
@@ -74,7 +79,8 @@ internal static class Walker
 
     // Whiteness of the legs around them, [swing, bob], zero mean and unit length, with soft edges.
     private static readonly (double Swing, double[] Pixels)[] LegTemplates =
-        [.. from i in Enumerable.Range(0, Swings) from bob in Enumerable.Range(0, 2) select (Swing(i), LegTemplate(Swing(i), bob))];
+        [.. from i in Enumerable.Range(0, Swings) from bob in Enumerable.Range(0, 2)
+            select (Swing(i), LegTemplate(Swing(i), bob))];
 
     private static double Swing(int i) => 1.1 * (2.0 * i / (Swings - 1) - 1);
 
@@ -95,7 +101,7 @@ internal static class Walker
     private static double Cover(int x, (double Low, double High) leg) =>
         Math.Clamp(Math.Min(x + .5 - leg.Low, leg.High - x + .5), 0, 1);
 
-    /// <summary>Swing of the front foot in each frame, about -1..1, and the mean correlation of the best leg templates.</summary>
+    /// <summary>Swing of the front foot in each frame, about -1..1; mean correlation of the best leg templates.</summary>
     public static (double[] Feet, double Legs) Feet(Film film)
     {
         var (feet, legs, patch) = (new double[film.Frames], 0.0, new double[LegWidth * LegHeight]);
@@ -127,10 +133,10 @@ internal static class Walker
         for (var i = 0; i < v.Length; i++) v[i] = (v[i] - mean) / Math.Sqrt(square);
     }
 
-    /// <summary>Share of the variance of a foot's swing that a sinusoid of 1 Hz explains, over whole seconds; 0 if it stands still.</summary>
+    /// <summary>Share of the variance of a swing that 1 Hz explains, over whole seconds; 0 if it stands still.</summary>
     public static double Explained(ReadOnlySpan<double> feet, double rate) => Power(feet, rate, 1);
 
-    /// <summary>Distance in Hz of the strongest frequency from 1 Hz, between .2 Hz and just below the limit of the rate or 4 Hz.</summary>
+    /// <summary>Distance in Hz of the strongest frequency from 1 Hz, from .2 to just below 4 or the rate's limit.</summary>
     public static double FrequencyError(ReadOnlySpan<double> feet, double rate)
     {
         var (best, peak) = (0.0, 0.0);

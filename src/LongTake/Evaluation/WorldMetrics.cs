@@ -35,9 +35,10 @@ public static class WorldMetrics
             mono = Sky.Mono(days),
             biome = Places.Biome(film, days),
             lm_rec = visits.Average(v => v is null ? 0 : 1),
-            lm_fa = marks.Where((_, s) => !Visits.Any(v => s >= v.First && s <= v.Last)).Select(m => m < 0 ? 0.0 : 1).DefaultIfEmpty().Average(),
+            lm_fa = marks.Where((_, s) => !Visits.Any(v => s >= v.First && s <= v.Last))
+                .Select(m => m < 0 ? 0.0 : 1).DefaultIfEmpty().Average(),
             lm_same = visits is [int a, int b] ? (a == b ? 1 : 0) : null,
-            lm_acc = truth.Landmark is int lm && visits.Any(v => v is not null) ? visits.Where(v => v is not null).Average(v => v == lm ? 1 : 0) : null,
+            lm_acc = truth.Landmark is int lm ? visits.Where(v => v is not null).Average(v => v == lm ? 1.0 : (double?)0) : null,
             coat_acc = truth.Coat is int coat ? coats.Average(c => Walker.NearestCoat(c) == coat ? 1 : 0) : null,
             hat_acc = truth.Hat is int hat ? hats.Average(h => h == hat ? 1 : 0) : null,
             coat_drift = Walker.Drift(coats),
@@ -53,7 +54,7 @@ public static class WorldMetrics
         };
     }
 
-    /// <summary>Units of gamp and sharp from films that count as real, for example takes through an autoencoder.</summary>
+    /// <summary>Units of gamp and sharp from films that count as real: takes through an autoencoder, say.</summary>
     public static WorldReal Real(IEnumerable<byte[]> films, int stride = DefaultStride)
     {
         var each = films.Select(rgb => Open(rgb, stride)).Select(film => (Film: film, Days: Sky.Read(film)))
@@ -64,8 +65,9 @@ public static class WorldMetrics
     private static Film Open(byte[] rgb, int stride)
     {
         if (stride < 1 || TravellerTake.FramesPerSecond % stride != 0)
-            throw new ArgumentException($"stride {stride}: a second of {TravellerTake.FramesPerSecond} world frames must be a whole number of strides");
-        if (rgb.Length % Traveller.FrameBytes != 0) throw new ArgumentException($"{rgb.Length} bytes are not whole frames of {Traveller.FrameBytes}");
+            throw new ArgumentException($"stride {stride}: allowed are 1, 2, 4, 8 and 16, which divide a second");
+        if (rgb.Length % Traveller.FrameBytes != 0)
+            throw new ArgumentException($"{rgb.Length} bytes are not whole frames of {Traveller.FrameBytes}");
         var film = new Film(rgb, stride);
         return film.Seconds > 0 ? film : throw new ArgumentException($"{film.Frames} frames are less than a second");
     }

@@ -4,8 +4,9 @@ namespace LongTake.Evaluation;
 
 /// <summary>
 /// How well a film keeps the laws of the Traveller world. Null: the caption or the film does not say.
-/// arc, mono: story of the day; biome: order of places; lm_*: the two visits of the lighthouse; *_acc: what the caption asked
-/// for; *_drift: identity, RGB units; gait*, legs, scroll: motion; gamp, sharp: relative to real films; flick: RGB units per 1/8 s.
+/// arc, mono: story of the day; biome: order of places; lm_*: the two visits of the lighthouse; *_acc: what the caption
+/// asked for; *_drift: identity, RGB units; gait*, legs, scroll: motion; gamp, sharp: relative to real films;
+/// flick: RGB units per 1/8 s.
 /// </summary>
 public sealed record WorldScore
 {
