@@ -1,6 +1,6 @@
 namespace LongTake.Tests;
 
-/// <summary>Golden files that lie outside the repository: LONGTAKE_FIXTURES, else shared/fixtures beside the checkout.</summary>
+/// <summary>Golden files outside the repository: LONGTAKE_FIXTURES, else shared/fixtures beside the checkout.</summary>
 internal static class Fixtures
 {
     /// <summary>The folder, or null where there is none.</summary>
@@ -9,7 +9,7 @@ internal static class Fixtures
     /// <summary>The folder; skips the test where there is none.</summary>
     public static string Require()
     {
-        Skip.If(Directory is null, "golden fixtures not found: set LONGTAKE_FIXTURES or put them in ../shared/fixtures");
+        Skip.If(Directory is null, "golden fixtures not found: set LONGTAKE_FIXTURES, or ../shared/fixtures");
         return Directory!;
     }
 

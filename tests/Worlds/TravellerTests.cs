@@ -48,7 +48,7 @@ public class TravellerTests(ITestOutputHelper output)
         {
             Array.Fill(frame, (byte)i);
             Traveller.Render(take with { }, 4 * i, frame);
-            Assert.True(frame.AsSpan().SequenceEqual(forward.AsSpan(i * Traveller.FrameBytes, Traveller.FrameBytes)), $"frame {4 * i}");
+            Assert.Equal(forward.AsSpan(i * Traveller.FrameBytes, Traveller.FrameBytes).ToArray(), frame);
         }
     }
 
@@ -93,7 +93,8 @@ public class TravellerTests(ITestOutputHelper output)
             Coat = Whole("coat"), Hat = Whole("hat"), LandmarkColour = Whole("lm"), CoatBrightness = Real("kap"),
             ScarfHue = Real("scarf"), FarOffset = Real("offf"), MidOffset = Real("offm"), GroundOffset = Whole("offg"),
             GaitPhase = Real("phi"), SkylineSeed = Real("seed"), Dawn = Real("p0"), DayRate = Real("rate"),
-            Biomes = [.. Reals("biomes").Select(b => (int)b)], Boundaries = Reals("bf"), Landmarks = Reals("lmf"), Frames = Whole("n"),
+            Biomes = [.. Reals("biomes").Select(b => (int)b)], Boundaries = Reals("bf"),
+            Landmarks = Reals("lmf"), Frames = Whole("n"),
         };
     }
 }

@@ -18,7 +18,8 @@ public static partial class Captions
     public static readonly (int Coat, int Hat)[] HeldOut =
         [(0, 1), (1, 2), (2, 3), (3, 0), (4, 1), (5, 2), (0, 3), (3, 2)];
     public static readonly (int Coat, int Hat)[] Seen =
-        [.. from coat in Enumerable.Range(0, 6) from hat in Enumerable.Range(0, 4) where !HeldOut.Contains((coat, hat)) select (coat, hat)];
+        [.. from coat in Enumerable.Range(0, 6) from hat in Enumerable.Range(0, 4)
+            where !HeldOut.Contains((coat, hat)) select (coat, hat)];
 
     /// <summary>Caption of a whole film; the lighthouse is named only if one comes by.</summary>
     public static string Describe(TravellerTake take) =>
@@ -41,8 +42,8 @@ public static partial class Captions
     /// <summary>Every caption that <see cref="Describe(TravellerTake)"/> and <see cref="Local"/> can give.</summary>
     public static IEnumerable<string> All =>
     [
-        .. from coat in Enumerable.Range(0, 6) from hat in Enumerable.Range(0, 4) from colour in new int?[] { null, 0, 1, 2 }
-           select Describe(coat, hat, colour),
+        .. from coat in Enumerable.Range(0, 6) from hat in Enumerable.Range(0, 4)
+           from colour in new int?[] { null, 0, 1, 2 } select Describe(coat, hat, colour),
         .. from biome in Biomes from hour in Hours select $"{biome}, {hour}",
     ];
 
@@ -56,8 +57,10 @@ public static partial class Captions
         ["red"] = 0, ["scarlet"] = 0, ["crimson"] = 0, ["blue"] = 1, ["magenta"] = 2, ["pink"] = 2,
     };
     private static readonly string[] HatNouns = ["hat", "cap", "head", "hair", "scarf"];
-    private static readonly string[] CoatNouns = ["coat", "coated", "jacket", "cloak", "traveller", "traveler", "figure", "walker"];
+    private static readonly string[] CoatNouns =
+        ["coat", "coated", "jacket", "cloak", "traveller", "traveler", "figure", "walker"];
     private static readonly string[] LighthouseNouns = ["lighthouse", "tower", "landmark"];
+    private static readonly string[] Nouns = [.. HatNouns, .. CoatNouns, .. LighthouseNouns];
     private static readonly string[] Breaks = [",", ";", ".", "and", "with", "past", "by", "near"];
 
     /// <summary>
@@ -73,7 +76,8 @@ public static partial class Captions
         {
             var thing = NearestThing(words, i);
             if (coat is null && CoatNouns.Contains(thing) && CoatWords.TryGetValue(words[i], out var c)) coat = c;
-            if (lm is null && LighthouseNouns.Contains(thing) && LighthouseWords.TryGetValue(words[i], out var l)) lm = l;
+            if (lm is null && LighthouseNouns.Contains(thing) && LighthouseWords.TryGetValue(words[i], out var l))
+                lm = l;
         }
         return (coat ?? hat ?? lm) is not null;
     }
@@ -92,7 +96,7 @@ public static partial class Captions
         var (best, cost) = ((string?)null, double.PositiveInfinity);
         for (var i = 0; i < words.Length; i++)
         {
-            if (!CoatNouns.Contains(words[i]) && !LighthouseNouns.Contains(words[i]) && !HatNouns.Contains(words[i])) continue;
+            if (!Nouns.Contains(words[i])) continue;
             var between = i > at ? words[at..i] : words[i..at];
             var distance = between.Length + (i < at ? .5 : 0) + 100 * between.Count(Breaks.Contains);
             if (distance < cost) (best, cost) = (words[i], distance);

@@ -53,7 +53,8 @@ internal static class Figure
         for (var down = 0; down <= 4; down++)
         {
             var centre = 14 - 2.6 * swing * down / 4;
-            for (var x = (int)Math.Ceiling(centre - .6); x <= centre + .6; x++) canvas[(16 + down - bob) * Side + x] = pixel;
+            for (var x = (int)Math.Ceiling(centre - .6); x <= centre + .6; x++)
+                canvas[(16 + down - bob) * Side + x] = pixel;
         }
     }
 

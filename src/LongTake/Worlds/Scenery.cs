@@ -1,6 +1,6 @@
 namespace LongTake.Worlds;
 
-/// <summary>The two near layers: things beside the road (half speed, period 24) and the ground (full speed, period 8).</summary>
+/// <summary>The near layers: things beside the road (half speed, period 24), the ground (full speed, period 8).</summary>
 internal static class Scenery
 {
     private const int Side = Traveller.Side, Horizon = Traveller.Horizon, Heights = 15, None = 0, Lamp = 8;
@@ -11,7 +11,8 @@ internal static class Scenery
 
     // Paints of the things: 1 bush, 2 flower, 3 trunk, 4 crown, 5 post, 6 unlit lamp, 7 cactus; 8 is the lamp.
     private static readonly Rgb[] Paints =
-        [default, (60, 130, 45), (250, 110, 160), (110, 70, 40), (35, 135, 60), (50, 50, 58), (120, 100, 60), (50, 135, 75)];
+        [default, (60, 130, 45), (250, 110, 160), (110, 70, 40), (35, 135, 60),
+         (50, 50, 58), (120, 100, 60), (50, 135, 75)];
 
     // Which paint stands at [biome, column of 24, height above the ground].
     private static readonly byte[] Things = MakeThings();

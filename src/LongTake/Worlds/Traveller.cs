@@ -29,7 +29,7 @@ public static class Traveller
         Figure.Paint(canvas, day, take, frame);
     }
 
-    /// <summary>Every <paramref name="stride"/>-th world frame: bytes [frames, 32, 32, 3]. Stride 2 is 8 frames a second.</summary>
+    /// <summary>Every <paramref name="stride"/>-th world frame: bytes [frames, 32, 32, 3]; 2 is 8 a second.</summary>
     public static byte[] Video(TravellerTake take, int firstWorldFrame, int frames, int stride)
     {
         var video = new byte[frames * FrameBytes];
@@ -97,13 +97,14 @@ public static class Traveller
 
     private static int Height(int biome, int at, double seed) => biome switch
     {
-        0 => 5 + (int)Math.Round(2 * Math.Sin(2 * Math.PI * at / 32 + seed) + 1.5 * Math.Sin(2 * Math.PI * at / 13 + 2 * seed)),
+        0 => 5 + (int)Math.Round(
+            2 * Math.Sin(2 * Math.PI * at / 32 + seed) + 1.5 * Math.Sin(2 * Math.PI * at / 13 + 2 * seed)),
         1 => (int)Math.Floor(7 + 4 * Hash(at / 6, seed) - 1.6 * Math.Abs(at % 6 - 2.5)),
         2 => at % 5 == 4 ? 3 : 5 + (int)(8 * Hash(at / 5, seed + 3)),
         _ => 3 + (int)Math.Round(5 * Math.Abs(Math.Sin(Math.PI * at / 28 + seed))),
     };
 
-    /// <summary>A striped lighthouse, six columns wide, <paramref name="age"/> frames after it entered on the right.</summary>
+    /// <summary>A striped lighthouse, six columns wide, <paramref name="age"/> frames after it entered.</summary>
     private static void Landmark(Span<Pixel> canvas, in Day day, int colour, double age)
     {
         if (age < 0 || age >= 152) return;

@@ -31,7 +31,7 @@ public sealed record TravellerTake
     public double Dawn { get; init; }
     public double DayRate { get; init; } = 1.0 / LongFrames;
 
-    /// <summary>Biomes in order (0 meadow, 1 forest, 2 city, 3 desert); boundary i enters on the right at Boundaries[i].</summary>
+    /// <summary>Biomes in order (0 meadow, 1 forest, 2 city, 3 desert) and the frames at which each next one enters.</summary>
     public int[] Biomes { get; init; } = [0, 1, 2, 3];
     public double[] Boundaries { get; init; } = [244, 488, 732];
 
@@ -43,7 +43,7 @@ public sealed record TravellerTake
     /// <summary>Day phase at a frame, in [0, 1].</summary>
     public double Phase(int frame) => Math.Clamp(Dawn + DayRate * frame, 0, 1);
 
-    /// <summary>Biome that the ground shows at column x: a layer of speed v shows biome i + 1 where x >= 32 - v (f - b_i).</summary>
+    /// <summary>Biome at column x of a layer of speed v: boundary i has passed where x >= 32 - v (f - b_i).</summary>
     public int Biome(int frame, int x = Traveller.Side / 2, double speed = 1)
     {
         var biome = Biomes[0];
@@ -60,7 +60,7 @@ public sealed record TravellerTake
         Landmarks = [128 + rng.Uniform(-16, 16), 704 + rng.Uniform(-16, 16)],
     };
 
-    /// <summary>Five seconds at any hour in any biome; the day may run backwards, so clips do not tell the story of a take.</summary>
+    /// <summary>Five seconds at any hour in any biome; the day may run back, so clips do not tell a take's story.</summary>
     public static TravellerTake Clip(Rng rng)
     {
         var look = Look(rng, rng.Int(Captions.Coats.Length), rng.Int(Captions.Hats.Length));

@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using LongTake.Worlds;
+
+namespace LongTake.Evaluation;
+
+/// <summary>
+/// Features of a window of film from a small 3-D convolution net whose weights are drawn once and never trained,
+/// projected on the main directions of real windows. Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels;
+/// then the mean of each channel in each row of the last map, and its spread.
+/// </summary>
+public sealed class RandomFeatures
+{
+    private static readonly int[] Channels = [3, 8, 16, 32];
+    private readonly float[][] weights;
+    private double[] centre = [];
+    private double[][] axes = [];
+
+    private RandomFeatures(long seed) => weights = [.. Enumerable.Range(0, Channels.Length - 1).Select(i =>
+    {
+        var (rng, count, fan) = (new Rng(seed, i), Channels[i] * Channels[i + 1] * 27, Channels[i] * 27);
+        return Enumerable.Range(0, count).Select(_ => (float)(rng.Normal() * Math.Sqrt(2.0 / fan))).ToArray();
+    })];
+
+    /// <summary>Fits the projection to real windows: bytes [frames, 32, 32, 3] each, all of one length.</summary>
+    public static RandomFeatures Fit(IEnumerable<byte[]> realWindows, int dims = 32, long seed = 0)
+    {
+        var features = new RandomFeatures(seed);
+        var raw = realWindows.Select(features.Raw).ToArray();
+        if (raw.Length < 2) throw new ArgumentException($"two real windows are needed at least, given {raw.Length}");
+        features.centre = Frechet.Mean(raw);
+        features.axes = [.. Eigen.Decompose(Frechet.Covariance(raw, features.centre)).Vectors.Take(dims)];
+        return features;
+    }
+
+    /// <summary>Features of one window: [dims].</summary>
+    public double[] Of(byte[] window)
+    {
+        var raw = Raw(window);
+        for (var i = 0; i < raw.Length; i++) raw[i] -= centre[i];
+        return [.. axes.Select(axis => axis.Zip(raw, (a, r) => a * r).Sum())];
+    }
+
+    /// <summary>A film cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
+    public static IEnumerable<byte[]> Windows(byte[] film, int frames) => Enumerable
+        .Range(0, film.Length / (frames * Traveller.FrameBytes))
+        .Select(i => film.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
+
+    private double[] Raw(byte[] window)
+    {
+        var (t, side) = (window.Length / Traveller.FrameBytes, Traveller.Side);
+        var x = Array.ConvertAll(window, v => v / 127.5f - 1);
+        for (var i = 0; i < weights.Length; i++)
+        {
+            x = Convolve(x, t, side, Channels[i], Channels[i + 1], weights[i]);
+            (t, side) = ((t + 1) / 2, side / 2);
+        }
+        return Pool(x, t, side, Channels[^1]);
+    }
+
+    /// <summary>x [t, side, side, cin], w [27, cin, cout] -> [(t + 1) / 2, side / 2, side / 2, cout].</summary>
+    private static float[] Convolve(float[] x, int t, int side, int cin, int cout, float[] w)
+    {
+        var (ot, os) = ((t + 1) / 2, side / 2);
+        var y = new float[ot * os * os * cout];
+        var lanes = cout / 8;
+        var kernels = MemoryMarshal.Cast<float, Vector256<float>>(w);
+        var outputs = MemoryMarshal.Cast<float, Vector256<float>>(y.AsSpan());
+        for (var o = 0; o < ot * os * os; o++)
+        {
+            var to = outputs.Slice(o * lanes, lanes);
+            for (var k = 0; k < 27; k++)
+            {
+                var at = o / (os * os) * 2 + k / 9 - 1;
+                var (row, col) = (o / os % os * 2 + k / 3 % 3 - 1, o % os * 2 + k % 3 - 1);
+                if (at < 0 || at >= t || row < 0 || row >= side || col < 0 || col >= side) continue;
+                var from = ((at * side + row) * side + col) * cin;
+                for (var c = 0; c < cin; c++)
+                    for (var d = 0; d < lanes; d++) to[d] += x[from + c] * kernels[(k * cin + c) * lanes + d];
+            }
+            for (var d = 0; d < lanes; d++) to[d] = Vector256.Max(to[d], .2f * to[d]);
+        }
+        return y;
+    }
+
+    private static double[] Pool(float[] x, int t, int side, int channels)
+    {
+        var (rows, spread) = (new double[side * channels], new double[channels]);
+        for (var i = 0; i < x.Length; i++)
+        {
+            rows[i / (side * channels) % side * channels + i % channels] += x[i] / (t * side);
+            spread[i % channels] += (double)x[i] * x[i];
+        }
+        for (var c = 0; c < channels; c++)
+        {
+            var mean = Enumerable.Range(0, side).Average(r => rows[r * channels + c]);
+            spread[c] = Math.Sqrt(Math.Max(0, spread[c] / (t * side * side) - mean * mean));
+        }
+        return [.. rows, .. spread];
+    }
+}

@@ -1,0 +1,40 @@
+using LongTake.Worlds;
+
+namespace LongTake.Evaluation;
+
+/// <summary>The hour of each second, read off the sky, and how calm the sky is.</summary>
+internal static class Sky
+{
+    private const int Rows = 5, Phases = 401;
+
+    private static readonly Day[] Days = [.. Enumerable.Range(0, Phases).Select(i => new Day(i / (Phases - 1.0)))];
+
+    /// <summary>The day of each second: the phase whose sky is nearest to the medians of the rows 0..4.</summary>
+    public static Day[] Read(Film film) => [.. Enumerable.Range(0, film.Seconds).Select(s =>
+    {
+        var rows = Enumerable.Range(0, Rows).Select(y => film.Median(s, 0, Traveller.Side - 1, y, y)).ToArray();
+        return Days.MinBy(day => Enumerable.Range(0, Rows).Sum(y => Square(day.Sky(y) - rows[y])));
+    })];
+
+    /// <summary>Mean distance from the middle of second s to the day law (s + 1/2) / 61.</summary>
+    public static double Arc(Day[] days) => days.Select((day, s) => Math.Abs(day.Phase - (s + .5) / 61)).Average();
+
+    /// <summary>Share of the steps of one second in which the day does not run back by more than .01.</summary>
+    public static double Mono(Day[] days) =>
+        days.Length < 2 ? 1 : days.Zip(days.Skip(1)).Average(d => d.Second.Phase >= d.First.Phase - .01 ? 1.0 : 0);
+
+    /// <summary>Mean change of the rows 0..4 in 1/8 second, RGB units.</summary>
+    public static double Flicker(Film film)
+    {
+        var lag = Math.Max(1, 2 / film.Stride);
+        var (sum, row) = (0.0, Rows * Traveller.Side * 3);
+        for (var f = lag; f < film.Frames; f++)
+        {
+            var (now, before) = (f * Traveller.FrameBytes, (f - lag) * Traveller.FrameBytes);
+            for (var i = 0; i < row; i++) sum += Math.Abs(film.Rgb[now + i] - film.Rgb[before + i]);
+        }
+        return film.Frames <= lag ? 0 : sum / row / (film.Frames - lag);
+    }
+
+    private static double Square(Rgb v) => v.Dot(v);
+}
