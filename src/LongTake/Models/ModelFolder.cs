@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 
 namespace LongTake.Models;
 
@@ -21,19 +20,14 @@ public sealed class ModelFolder
     {
         var file = System.IO.Path.Combine(path, "config.json");
         if (!File.Exists(file)) throw new UserException($"{path}: no model here (no config.json)", usage: true);
-        try
-        {
-            using var stream = File.OpenRead(file);
-            return new(path, JsonSerializer.Deserialize(stream, ModelJson.Default.ModelConfig)!);
-        }
-        catch (JsonException e) { throw new UserException($"{file}: not a model description: {e.Message}", inner: e); }
+        return new(path, Recipe.Read(file, [], ModelJson.Default.ModelConfig));
     }
 
     /// <summary>Starts a model folder, taking over every part of <paramref name="from"/> that is not written anew.</summary>
     public static ModelFolder Create(string path, ModelConfig config, ModelFolder? from = null, params ReadOnlySpan<string> without)
     {
         Directory.CreateDirectory(path);
-        AtomicFile.Write(System.IO.Path.Combine(path, "config.json"), s => JsonSerializer.Serialize(s, config, ModelJson.Default.ModelConfig));
+        Recipe.Write(System.IO.Path.Combine(path, "config.json"), config, ModelJson.Default.ModelConfig);
         if (from is null) return new(path, config);
         foreach (var part in (string[])[Vae, Text, Teacher, Transformer, Student])
             if (from.Has(part) && !without.Contains(part)) File.Copy(from.PartFile(part), new ModelFolder(path, config).PartFile(part), overwrite: true);

@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 
-namespace LongTake.Training;
+namespace LongTake;
 
 /// <summary>Checks a recipe's JSON against the record it is for, and says what is wrong where, and what is allowed.</summary>
 internal static class RecipeCheck

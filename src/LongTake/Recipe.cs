@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 
-namespace LongTake.Training;
+namespace LongTake;
 
 /// <summary>
 /// Config records as JSON: comments and trailing commas allowed, <c>"extends": "other.json"</c> merges deep over another

@@ -1,0 +1,43 @@
+using LongTake.Models;
+
+namespace LongTake.Data;
+
+/// <summary>Videos to latents on disk.</summary>
+public static class Encoding
+{
+    /// <summary>
+    /// Encodes the items with the model's autoencoder into <paramref name="folder"/>, unless the folder already holds exactly
+    /// that (same autoencoder, geometry, source). Returns the set, open.
+    /// </summary>
+    public static LatentSet Run(ModelFolder model, string made, IReadOnlyList<(LatentItem Item, Func<byte[]> Frames)> items, string folder,
+        IProgress<ProgressReport>? progress, CancellationToken cancel)
+    {
+        var c = model.Config;
+        var info = new LatentSetInfo(model.Hash(ModelFolder.Vae), c.Fps, c.Width, c.Height, made, [.. items.Select(i => i.Item)]);
+        if (LatentSet.Exists(folder))
+        {
+            var existing = LatentSet.Open(folder);
+            if (existing.Info.VaeHash == info.VaeHash && existing.Info.Made == made) return existing;
+            existing.Dispose();
+        }
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var (vae, weights) = model.LoadVae();
+        using var owned = weights;
+        var latents = new Dictionary<string, Tensor>();
+        for (var at = 0; at < items.Count;)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var first = items[at].Item.Latents;
+            var batch = items.Skip(at).TakeWhile(i => i.Item.Latents == first).Take(Math.Max(1, 128 / first)).ToList();
+            using var inner = new Scope();
+            var video = Cat([.. batch.Select(b => Frames.ToTensor(b.Frames(), c.Height, c.Width))]);
+            var z = vae.Encode(video, chunk: 0).To(Dtype.BF16);
+            for (var b = 0; b < batch.Count; b++) latents[batch[b].Item.Name] = inner.Keep(Select(z, 0, b).Clone());
+            at += batch.Count;
+            progress?.Report(new ProgressReport(at, items.Count, "videos", "encoding"));
+        }
+        LatentSet.Write(folder, info, latents);
+        return LatentSet.Open(folder);
+    }
+}
