@@ -68,6 +68,13 @@ internal sealed class PixelNorm(Weights w, long dim, bool images = false)
 
     public Tensor Forward(Tensor x) =>
         x * Rsqrt(ClampMin(Sum(x * x, [1], keepdim: true), 1e-24)) * (gamma.Reshape(-1, 1, 1, 1) * scale).To(x.Dtype);
+
+    /// <summary>Norm, then SiLU; in bfloat16 on a CPU its two factors take less than half the time of libtorch's own.</summary>
+    public Tensor Activated(Tensor x)
+    {
+        var y = Forward(x);
+        return y.Dtype == Dtype.BF16 && y.Device == "cpu" ? y * Sigmoid(y) : Silu(y);
+    }
 }
 
 /// <summary>Norm, SiLU, convolution, twice, around a shortcut.</summary>
@@ -82,8 +89,8 @@ internal sealed class VaeBlock(Weights w, long inner, long outer)
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
         using var scope = new Scope();
-        var h = conv1.Forward(Silu(norm1.Forward(x)), cache);
-        h = conv2.Forward(Silu(norm2.Forward(h)), cache);
+        var h = conv1.Forward(norm1.Activated(x), cache);
+        h = conv2.Forward(norm2.Activated(h), cache);
         return scope.Keep(h + (shortcut?.Forward(x) ?? x));
     }
 }
@@ -229,7 +236,7 @@ internal sealed class VaeStack
             h.Free();    // the graph, if there is one, holds what it needs
             h = next;
         }
-        var y = last.Forward(Silu(norm.Forward(h)), cache);
+        var y = last.Forward(norm.Activated(h), cache);
         if (cache is not null) cache.First = false;
         return y;
     }
