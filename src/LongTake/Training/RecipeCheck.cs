@@ -1,0 +1,151 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+
+namespace LongTake.Training;
+
+/// <summary>Checks a recipe's JSON against the record it is for, and says what is wrong where, and what is allowed.</summary>
+internal static class RecipeCheck
+{
+    /// <summary>Every member must be known and of its type. Members may be missing here.</summary>
+    /// <exception cref="UserException">Usage: names the source, the member's path, what was given and allowed.</exception>
+    public static void Members(JsonObject node, JsonTypeInfo info, string source, string at = "")
+    {
+        foreach (var (name, value) in node)
+        {
+            var path = at.Length == 0 ? name : $"{at}.{name}";
+            var property = info.Properties.FirstOrDefault(p => p.Name == name)
+                ?? throw new UserException($"{source}: unknown member '{path}'; {Instead(name, info)}", usage: true);
+            if (property.CustomConverter is not null) continue;
+            if (value is not null) Value(value, Type(info, property.PropertyType), source, path);
+            else if (!property.IsSetNullable || NeverNull(property.PropertyType))
+                throw Wrong(source, path, value, Type(info, property.PropertyType));
+        }
+    }
+
+    /// <summary>The type that the member at a path of names has, or null if there is none.</summary>
+    public static JsonTypeInfo? Find(JsonTypeInfo info, IEnumerable<string> names)
+    {
+        JsonTypeInfo? at = info;
+        foreach (var name in names)
+            at = at switch
+            {
+                { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } element } => Type(at, element),
+                { Kind: JsonTypeInfoKind.Object } when at.Properties.FirstOrDefault(p => p.Name == name) is { } p =>
+                    Type(at, p.PropertyType),
+                _ => null,
+            };
+        return at;
+    }
+
+    /// <summary>
+    /// Puts the defaults that a record's initialisers give where the JSON says nothing. Needed because source-generated
+    /// readers pass every init-only member, and so overwrite the initialiser of a missing one with zero or null.
+    /// </summary>
+    public static void AddDefaults(JsonNode? node, JsonTypeInfo info)
+    {
+        if (node is JsonArray list && info.ElementType is { } item)
+            foreach (var element in list) AddDefaults(element, Type(info, item));
+        if (node is not JsonObject members) return;
+        if (info.Kind == JsonTypeInfoKind.Dictionary)
+            foreach (var (_, element) in members) AddDefaults(element, Type(info, info.ElementType!));
+        if (info.Kind != JsonTypeInfoKind.Object) return;
+        var fresh = info.Type.GetConstructor(System.Type.EmptyTypes)?.Invoke(null);
+        foreach (var property in info.Properties)
+        {
+            if (property.CustomConverter is not null) continue;
+            var inner = Type(info, property.PropertyType);
+            if (fresh is not null && !members.ContainsKey(property.Name)
+                && property is { IsRequired: false, Get: { } get, Set: not null })
+                members[property.Name] = JsonSerializer.SerializeToNode(get(fresh), inner);
+            AddDefaults(members[property.Name], inner);
+        }
+    }
+
+    private static void Value(JsonNode node, JsonTypeInfo info, string source, string path)
+    {
+        var kind = info.PolymorphismOptions is null ? info.Kind : JsonTypeInfoKind.None;
+        switch (kind, node)
+        {
+            case (JsonTypeInfoKind.Object, JsonObject members):
+                Members(members, info, source, path);
+                break;
+            case (JsonTypeInfoKind.Dictionary, JsonObject members):
+                foreach (var (key, value) in members) Element(value, $"{path}.{key}");
+                break;
+            case (JsonTypeInfoKind.Enumerable, JsonArray list):
+                for (var i = 0; i < list.Count; i++) Element(list[i], $"{path}[{i}]");
+                break;
+            case (JsonTypeInfoKind.None, _):
+                try { node.Deserialize(info); }
+                catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
+                {
+                    throw Wrong(source, path, node, info);
+                }
+                break;
+            default:
+                throw Wrong(source, path, node, info);
+        }
+
+        void Element(JsonNode? element, string at)
+        {
+            var inner = Type(info, info.ElementType!);
+            if (element is not null) Value(element, inner, source, at);
+            else if (NeverNull(inner.Type)) throw Wrong(source, at, element, inner);
+        }
+    }
+
+    private static bool NeverNull(Type type) => type.IsValueType && Nullable.GetUnderlyingType(type) is null;
+
+    private static JsonTypeInfo Type(JsonTypeInfo near, Type type) => near.Options.GetTypeInfo(type);
+
+    private static UserException Wrong(string source, string path, JsonNode? given, JsonTypeInfo info)
+    {
+        var text = given?.ToJsonString() ?? "null";
+        if (text.Length > 80) text = text[..80] + "...";
+        return new($"{source}: {path}: given {text}; allowed is {Allowed(info)}.", usage: true);
+    }
+
+    private static string Allowed(JsonTypeInfo info) => info switch
+    {
+        _ when Nullable.GetUnderlyingType(info.Type) is { } inner => $"{Allowed(Type(info, inner))} or null",
+        { Type.IsEnum: true } => "one of " + string.Join(", ",
+            Enum.GetValues(info.Type).Cast<object>().Select(v => JsonSerializer.Serialize(v, info))),
+        { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } item } => $"a list, each {Allowed(Type(info, item))}",
+        { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } item } =>
+            $"an object of any names, each {Allowed(Type(info, item))}",
+        { Kind: JsonTypeInfoKind.Object } => $"an object of {string.Join(", ", info.Properties.Select(p => p.Name))}",
+        _ => System.Type.GetTypeCode(info.Type) switch
+        {
+            TypeCode.String => "a text",
+            TypeCode.Boolean => "true or false",
+            TypeCode.Single or TypeCode.Double or TypeCode.Decimal => "a number",
+            >= TypeCode.SByte and <= TypeCode.UInt64 => "a whole number",
+            _ => $"a {info.Type.Name}",
+        },
+    };
+
+    private static string Instead(string name, JsonTypeInfo info)
+    {
+        var (best, distance) = info.Properties
+            .Select(p => (p.Name, Distance(name.ToLowerInvariant(), p.Name.ToLowerInvariant())))
+            .OrderBy(p => p.Item2).FirstOrDefault(("", int.MaxValue));
+        return distance <= Math.Max(2, name.Length / 3) && distance < name.Length ? $"did you mean '{best}'?"
+            : $"allowed are {string.Join(", ", info.Properties.Select(p => p.Name))}.";
+    }
+
+    /// <summary>Edit distance: insertions, deletions, replacements, swaps of neighbours.</summary>
+    private static int Distance(string a, string b)
+    {
+        var d = new int[a.Length + 1, b.Length + 1];
+        for (var i = 0; i <= a.Length; i++)
+            for (var j = 0; j <= b.Length; j++)
+            {
+                d[i, j] = i == 0 || j == 0 ? i + j
+                    : Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
+            }
+        return d[a.Length, b.Length];
+    }
+}

@@ -1,0 +1,169 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace LongTake.Training;
+
+/// <summary>One whole checkpoint: the step it was taken after and the folder of its files.</summary>
+public sealed record Checkpoint(long Step, string Folder);
+
+internal sealed record ManifestFile(long Size, string Sha256);
+
+internal sealed record Manifest(long Step, SortedDictionary<string, ManifestFile> Files);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSerializable(typeof(Manifest))]
+internal sealed partial class ManifestJson : JsonSerializerContext;
+
+/// <summary>
+/// A run on disk: <c>config.json</c>, <c>log.jsonl</c>, TensorBoard event files, <c>checkpoints/step-00000123/</c>. A
+/// checkpoint is written into a hidden folder, its <c>manifest.json</c> (sizes and SHA-256) last, and then renamed, so a
+/// run that is killed at any moment leaves whole checkpoints only. Readers need no lock; the one trainer takes it.
+/// </summary>
+public sealed class RunFolder(string path)
+{
+    private const string ManifestName = "manifest.json", Unfinished = ".new-", Replaced = ".old-";
+
+    /// <summary>The run's folder; it need not exist yet.</summary>
+    public string Root { get; } = Path.GetFullPath(path);
+
+    /// <summary>The resolved recipe.</summary>
+    public string Config => Path.Combine(Root, "config.json");
+
+    /// <summary>The log, one JSON object a line.</summary>
+    public string Log => Path.Combine(Root, "log.jsonl");
+
+    private string Checkpoints => Path.Combine(Root, "checkpoints");
+
+    /// <summary>
+    /// Makes the folder and keeps other processes from training in it until disposed (or until this process ends, however
+    /// it ends); clears away what a killed run left half-written.
+    /// </summary>
+    /// <exception cref="UserException">Another process trains here, or the folder cannot be written.</exception>
+    public IDisposable Lock()
+    {
+        var file = Path.Combine(Root, "lock");
+        FileStream held;
+        try
+        {
+            Directory.CreateDirectory(Root);
+            held = new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        // "would block" on Linux, on macOS, "sharing violation" on Windows
+        catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
+        {
+            throw new UserException($"{Root}: another process trains in this folder (it holds {file}). "
+                + "Wait for it, stop it, or give another run folder.", inner: e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw AtomicFile.Failed(file, e);
+        }
+        Sweep();
+        return held;
+    }
+
+    /// <summary>
+    /// Takes a checkpoint: <paramref name="write"/> puts the files into the folder it is given. Afterwards only the newest
+    /// <paramref name="keep"/> whole checkpoints stay (0 keeps all). Hold the lock.
+    /// </summary>
+    /// <exception cref="UserException">Disk full or folder not writable; older checkpoints are as before.</exception>
+    public Checkpoint Save(long step, Action<string> write, int keep = 0)
+    {
+        var name = $"step-{step:D8}";
+        var final = Path.Combine(Checkpoints, name);
+        var (fresh, old) = (Path.Combine(Checkpoints, Unfinished + name), Path.Combine(Checkpoints, Replaced + name));
+        try
+        {
+            if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
+            Directory.CreateDirectory(fresh);
+            write(fresh);
+            var files = Directory.EnumerateFiles(fresh, "*", SearchOption.AllDirectories).ToDictionary(
+                f => Path.GetRelativePath(fresh, f).Replace('\\', '/'), f => new ManifestFile(new FileInfo(f).Length, Hash(f)));
+            var manifest = new Manifest(step, new(files, StringComparer.Ordinal));
+            AtomicFile.Write(Path.Combine(fresh, ManifestName),
+                s => JsonSerializer.Serialize(s, manifest, ManifestJson.Default.Manifest));
+            if (Directory.Exists(final)) Directory.Move(final, old);
+            Directory.Move(fresh, final);
+            if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
+            if (keep > 0) Prune(keep);
+            return new(step, final);
+        }
+        catch (Exception e)
+        {
+            try { Directory.Delete(fresh, recursive: true); }  // gives its space back
+            catch (Exception again) when (again is IOException or UnauthorizedAccessException) { }
+            if (e is IOException or UnauthorizedAccessException) throw AtomicFile.Failed(final, e);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// The newest whole checkpoint, or null: its manifest is there and every file has the size it says, with
+    /// <paramref name="verify"/> also the hash. Those passed over are told to <paramref name="warn"/>.
+    /// </summary>
+    public Checkpoint? Latest(bool verify = false, Action<string>? warn = null) =>
+        Newest().FirstOrDefault(c =>
+        {
+            var broken = Fault(c, verify);
+            if (broken is not null) warn?.Invoke($"{c.Folder}: passed over: {broken}");
+            return broken is null;
+        });
+
+    private IEnumerable<Checkpoint> Newest() => !Directory.Exists(Checkpoints) ? [] :
+        Directory.GetDirectories(Checkpoints, "step-*")
+            .Select(f => new Checkpoint(long.TryParse(Path.GetFileName(f).AsSpan(5), out var step) ? step : -1, f))
+            .Where(c => c.Step >= 0).OrderByDescending(c => c.Step);
+
+    private static string? Fault(Checkpoint checkpoint, bool verify)
+    {
+        try
+        {
+            var json = File.ReadAllBytes(Path.Combine(checkpoint.Folder, ManifestName));
+            var manifest = JsonSerializer.Deserialize(json, ManifestJson.Default.Manifest);
+            if (manifest is not { Files: { } files } || manifest.Step != checkpoint.Step)
+                return "its manifest is not of this checkpoint";
+            foreach (var (name, said) in files)
+            {
+                var file = new FileInfo(Path.Combine(checkpoint.Folder, name));
+                if (!file.Exists) return $"{name} is missing";
+                if (file.Length != said.Size) return $"{name} has {file.Length} bytes, its manifest says {said.Size}";
+                if (verify && Hash(file.FullName) != said.Sha256) return $"{name} has changed since it was written";
+            }
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return $"no readable manifest ({e.Message})";
+        }
+    }
+
+    private static string Hash(string file)
+    {
+        using var stream = File.OpenRead(file);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    /// <summary>Deletes what is older than the newest <paramref name="keep"/> whole checkpoints, broken ones too.</summary>
+    private void Prune(int keep)
+    {
+        var whole = Newest().Where(c => Fault(c, verify: false) is null).Take(keep).ToList();
+        if (whole.Count < keep) return;
+        foreach (var old in Newest().Where(c => c.Step < whole[^1].Step).ToList())
+            Directory.Delete(old.Folder, recursive: true);
+    }
+
+    /// <summary>A killed save leaves an unfinished folder or, between its renames, a replaced one that must come back.</summary>
+    private void Sweep()
+    {
+        if (!Directory.Exists(Checkpoints)) return;
+        foreach (var old in Directory.GetDirectories(Checkpoints, Replaced + "*"))
+        {
+            var final = Path.Combine(Checkpoints, Path.GetFileName(old)[Replaced.Length..]);
+            if (Directory.Exists(final)) Directory.Delete(old, recursive: true);
+            else Directory.Move(old, final);
+        }
+        foreach (var fresh in Directory.GetDirectories(Checkpoints, Unfinished + "*"))
+            Directory.Delete(fresh, recursive: true);
+    }
+}
