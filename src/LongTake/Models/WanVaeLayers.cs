@@ -229,6 +229,7 @@ internal sealed class VaeStack
 
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
+        using var scope = new Scope();
         var h = first.Forward(x, cache);
         foreach (var layer in layers)
         {
@@ -238,6 +239,6 @@ internal sealed class VaeStack
         }
         var y = last.Forward(norm.Activated(h), cache);
         if (cache is not null) cache.First = false;
-        return y;
+        return scope.Keep(y);
     }
 }
