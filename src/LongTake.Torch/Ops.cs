@@ -79,7 +79,6 @@ public static class Ops
     private static readonly Op amin = new("aten::amin(self, dim, keepdim)");
     private static readonly Op argmin = new("aten::argmin(self, dim)");
     private static readonly Op norm = new("aten::linalg_vector_norm(self)");
-    private static readonly Op normDims = new("aten::linalg_vector_norm(self, ord, dim, keepdim, dtype)");
     private static readonly Op cumsum = new("aten::cumsum(self, dim)");
 
     public static Tensor Sum(Tensor x) => sum.One(x);
@@ -91,8 +90,6 @@ public static class Ops
     public static Tensor Min(Tensor x) => amin.One(x, (long[])[], false);
     public static Tensor ArgMin(Tensor x, int dim) => argmin.One(x, dim);
     public static Tensor Norm(Tensor x) => norm.One(x);
-    /// <summary>Euclidean length along dimensions, summed and returned in <paramref name="dtype"/>.</summary>
-    public static Tensor Norm(Tensor x, ReadOnlySpan<long> dims, bool keepdim, Dtype dtype) => normDims.One(x, 2.0, dims, keepdim, dtype);
     public static Tensor CumSum(Tensor x, int dim) => cumsum.One(x, dim);
 
     // ---- shape

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LongTake.Models;
 
 namespace LongTake.Tests.Models;
@@ -7,7 +6,7 @@ public class WanVaeTests
 {
     private static readonly WanVaeConfig Reference = new() { Dim = 6 };
 
-    private static readonly WanVaeConfig Mini = new()
+    internal static readonly WanVaeConfig Mini = new()
     {
         Dim = 8, ZDim = 4, DimMult = [1, 2, 4], TemporalDownsample = [true, true], ResBlocks = 1,
         Mean = [0.1, -0.2, 0, 0.3], Std = [1.5, 0.7, 1, 2],
@@ -20,7 +19,7 @@ public class WanVaeTests
         Assert.True(worst <= absolute, $"off by {Max(Abs(actual - expected)).Scalar():g3}");
     }
 
-    private static Tensor Noise(int seed, params long[] shape)
+    internal static Tensor Noise(int seed, params long[] shape)
     {
         using var generator = new Generator(seed);
         return generator.Normal(shape);
@@ -79,6 +78,151 @@ public class WanVaeTests
         Close(fixture["outputs/decode/video"].Unsqueeze(0), Cat(InSteps(vae, latents, 1, 1, 1, 1, 1), 2));
     }
 
+    [SkippableFact]
+    public void BrainFloatStaysNearTheReference()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var fixture = VaeFixtures.Read("wan_vae");
+        using var weights = Weights.Load(name => fixture["weights/" + name], Dtype.BF16);
+        var vae = new WanVae(weights, Reference);
+        var (video, latents) = (fixture["inputs/video"].Unsqueeze(0), fixture["inputs/latents"].Unsqueeze(0));
+        Close(fixture["outputs/encode/video_latents"].Unsqueeze(0), vae.Encode(video, chunk: 0), 0.1);
+        Close(fixture["outputs/decode/video"].Unsqueeze(0), vae.Decode(latents), 0.15);
+    }
+
+    // ---- any configuration
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void EveryWayThroughTheVideoGivesTheSameValues(int chunk)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var weights = Weights.Create(new Rng(1));
+        var vae = new WanVae(weights, Mini);
+        var video = Clamp(Noise(1, 2, 3, 13, 16, 24), -1, 1);
+        var latents = vae.Encode(video, chunk: 0);
+        Assert.Equal([2L, 4, 4, 4, 6], latents.Shape);
+        Close(latents, vae.Encode(video, chunk), 1e-5);
+        var decoded = vae.Decode(latents, chunk: 0);
+        Assert.Equal(video.Shape, decoded.Shape);
+        Close(decoded, vae.Decode(latents, chunk), 1e-5);
+        Close(decoded, Cat(InSteps(vae, latents, 1, 2, 1), 2), 1e-5);
+    }
+
+    [Fact]
+    public void NoFrameDependsOnALaterOne()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var weights = Weights.Create(new Rng(1));
+        var vae = new WanVae(weights, Mini);
+        var latents = Noise(2, 1, 4, 4, 4, 4);
+        var changed = Cat([Narrow(latents, 2, 0, 2), Noise(3, 1, 4, 2, 4, 4)], 2);
+        var (a, b) = (vae.Decode(latents, chunk: 0), vae.Decode(changed, chunk: 0));
+        Close(Narrow(a, 2, 0, 5), Narrow(b, 2, 0, 5), 1e-6);
+        Assert.True(Max(Abs(a - b)).Scalar() > 1e-3);
+    }
+
+    [Fact]
+    public void GradientsAreThoseOfFiniteDifferences()
+    {
+        using var scope = new Scope();
+        using var weights = Weights.Create(new Rng(1));
+        var vae = new WanVae(weights, Mini);
+        var video = Noise(4, 1, 3, 5, 8, 8);
+        weights.Trainable();
+        Tensor Loss() => Mean(Square(vae.Decode(vae.Encode(video, chunk: 0), chunk: 0, clamp: false) - video));
+        Loss().Backward();
+        Assert.All(weights.All, p => Assert.True(p.Value.Grad is { } g && AllFinite(g), p.Key));
+        using var off = GradMode.Off();
+        foreach (var name in (string[])["encoder.downsamples.1.time_conv.weight", "encoder.middle.1.proj.weight", "decoder.upsamples.2.time_conv.bias", "decoder.head.0.gamma"])
+        {
+            var (parameter, h) = (weights.All.ToDictionary()[name], 3e-3);
+            var direction = parameter.Grad! / Norm(parameter.Grad!);
+            Add_(parameter, direction, h);
+            var up = Loss().Scalar();
+            Add_(parameter, direction, -2 * h);
+            var down = Loss().Scalar();
+            Add_(parameter, direction, h);
+            var slope = Norm(parameter.Grad!).Scalar();
+            Assert.True(Math.Abs((up - down) / (2 * h) - slope) < 0.01 * slope + 1e-5, $"{name}: {(up - down) / (2 * h)} against {slope}");
+        }
+    }
+
+    [Fact]
+    public void ChunkedPassesCarryTheSameGradient()
+    {
+        using var scope = new Scope();
+        using var weights = Weights.Create(new Rng(1));
+        var vae = new WanVae(weights, Mini);
+        var latents = Noise(5, 1, 4, 3, 2, 2).RequiresGrad_();
+        Sum(Square(vae.Decode(latents, chunk: 0, clamp: false))).Backward();
+        var whole = latents.Grad!.Clone();
+        latents.Grad = null;
+        Sum(Square(vae.Decode(latents, clamp: false))).Backward();
+        Close(whole, latents.Grad!, 1e-4, 1e-4);
+    }
+
+    [Fact]
+    public void AnImageLatentIsTheLastFrameEncodedAlone()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var weights = Weights.Create(new Rng(1));
+        var vae = new WanVae(weights, Mini with { WarmUp = 3 });
+        var latents = Noise(6, 2, 4, 6, 4, 4);
+        var video = vae.Decode(latents);
+        foreach (var index in (long[])[0, 2, 3])
+            Close(vae.Encode(Narrow(video, 2, 4 * index, 1)), vae.ImageLatent(latents, index), 1e-5);
+        var late = vae.ImageLatent(latents, 5);
+        Close(vae.ImageLatent(Narrow(latents, 2, 2, 4), 3), late, 1e-5);
+        Close(Cat([vae.ImageLatent(latents, 3), vae.ImageLatent(latents, 0)], 2), vae.ImageLatents(video, 3, 0), 1e-5);
+    }
+
+    [Fact]
+    public void WrongSizesAreToldToThePerson()
+    {
+        using var scope = new Scope();
+        using var weights = Weights.Create(new Rng(1));
+        var vae = new WanVae(weights, Mini);
+        Assert.Equal("a video of 7 frames cannot be encoded: the count must be 1 + 4 k; try 5 or 9",
+            Assert.Throws<UserException>(() => vae.Encode(Zeros([1, 3, 7, 8, 8]))).Message);
+        Assert.Contains("multiples of 4", Assert.Throws<UserException>(() => vae.Encode(Zeros([1, 3, 5, 8, 6]))).Message);
+        Assert.Contains("one for each of the 5", Assert.Throws<UserException>(() => new WanVae(weights, Mini with { ZDim = 5 })).Message);
+        Assert.Contains("one fewer", Assert.Throws<UserException>(() => new WanVae(weights, Mini with { DimMult = [1, 2] })).Message);
+    }
+}
+
+/// <summary>Runs while no other test makes tensors, for it counts those of all threads.</summary>
+[CollectionDefinition(nameof(WanVaeMemoryTests), DisableParallelization = true)]
+[Collection(nameof(WanVaeMemoryTests))]
+public class WanVaeMemoryTests
+{
+    [Fact]
+    public void StreamingHoldsNothingButItsCache()
+    {
+        using var outer = new Scope();
+        using var off = GradMode.Off();
+        using var weights = Weights.Create(new Rng(1));
+        var vae = new WanVae(weights, WanVaeTests.Mini);
+        var before = Tensor.Live;
+        var (live, bytes) = (new List<long>(), new List<long>());
+        using (var cache = new WanVaeCache())
+        {
+            for (var step = 0; step < 5; step++)
+            {
+                using (var scope = new Scope()) vae.DecodeStep(WanVaeTests.Noise(step, 1, 4, 1, 4, 4), cache);
+                live.Add(Tensor.Live);
+                bytes.Add(cache.Bytes);
+            }
+        }
+        Assert.Single(live[1..].Distinct());
+        Assert.Single(bytes[1..].Distinct());
+        Assert.Equal(before, Tensor.Live);
+    }
 }
 
 file static class VaeFixtures
@@ -98,15 +242,7 @@ file static class VaeFixtures
     {
         var path = Folder is { } folder ? Path.Combine(folder, name + ".safetensors") : null;
         Skip.If(path is null || !File.Exists(path), $"fixture {name} not found; set LONGTAKE_FIXTURES");
-        var bytes = File.ReadAllBytes(path!);
-        var start = 8 + (int)BitConverter.ToInt64(bytes);
-        using var header = JsonDocument.Parse(bytes.AsMemory(8, start - 8));
-        return header.RootElement.EnumerateObject().Where(e => e.Name != "__metadata__").ToDictionary(e => e.Name, e =>
-        {
-            var shape = e.Value.GetProperty("shape").EnumerateArray().Select(n => n.GetInt64()).ToArray();
-            var (from, to) = (e.Value.GetProperty("data_offsets")[0].GetInt32(), e.Value.GetProperty("data_offsets")[1].GetInt32());
-            Assert.Equal("F32", e.Value.GetProperty("dtype").GetString());
-            return Tensor.FromBytes(bytes.AsSpan(start + from, to - from), Dtype.F32, shape);
-        });
+        using var file = SafetensorsFile.Open(path!);
+        return file.Names.ToDictionary(n => n, n => Tensor.FromBytes(file.Bytes(n), Dtype.F32, file.Entry(n).Shape));
     }
 }

@@ -57,16 +57,23 @@ internal sealed class FrameConv(Weights w, long inner, long outer, long size, lo
     public Tensor Forward(Tensor x) => Conv3d(x, weight.To(x.Dtype).Unsqueeze(2), bias.To(x.Dtype), strides, borders);
 }
 
-/// <summary>Scales the channels of each pixel to unit mean square, times a learned gain; the length is computed in float32.</summary>
+/// <summary>
+/// Scales the channels of each pixel to unit mean square, times a learned gain. The sum of squares, which accumulates in
+/// float32 whatever the dtype, is far cheaper here than libtorch's norm over a dimension that is not the last.
+/// </summary>
 internal sealed class PixelNorm(Weights w, long dim, bool images = false)
 {
     private readonly Tensor gamma = w.Parameter("gamma", images ? [dim, 1, 1] : [dim, 1, 1, 1], 0, 1);
     private readonly double scale = Math.Sqrt(dim);
 
-    public Tensor Forward(Tensor x)
+    public Tensor Forward(Tensor x) =>
+        x * Rsqrt(ClampMin(Sum(x * x, [1], keepdim: true), 1e-24)) * (gamma.Reshape(-1, 1, 1, 1) * scale).To(x.Dtype);
+
+    /// <summary>Norm, then SiLU; in bfloat16 on a CPU its two factors take less than half the time of libtorch's own.</summary>
+    public Tensor Activated(Tensor x)
     {
-        var length = ClampMin(Norm(x, [1], keepdim: true, Dtype.F32), 1e-12);
-        return x / length.To(x.Dtype) * (gamma.Reshape(-1, 1, 1, 1) * scale).To(x.Dtype);
+        var y = Forward(x);
+        return y.Dtype == Dtype.BF16 && y.Device == "cpu" ? y * Sigmoid(y) : Silu(y);
     }
 }
 
@@ -82,8 +89,8 @@ internal sealed class VaeBlock(Weights w, long inner, long outer)
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
         using var scope = new Scope();
-        var h = conv1.Forward(Silu(norm1.Forward(x)), cache);
-        h = conv2.Forward(Silu(norm2.Forward(h)), cache);
+        var h = conv1.Forward(norm1.Activated(x), cache);
+        h = conv2.Forward(norm2.Activated(h), cache);
         return scope.Keep(h + (shortcut?.Forward(x) ?? x));
     }
 }
@@ -147,8 +154,8 @@ internal sealed class Upsample(Weights w, long dim, bool temporal)
         using var scope = new Scope();
         var y = timeConv is null ? x : Doubled(x, cache);
         var (b, c, t, h, wide) = y;
-        var large = UpsampleNearest(y.Reshape(b, c * t, h, wide), 2 * h, 2 * wide);
-        return scope.Keep(conv.Forward(large.Reshape(b, c, t, 2 * h, 2 * wide)));
+        var rows = Stack([y, y], 5).Reshape(b, c, t, h, 1, 2 * wide);    // faster than libtorch's nearest upsampling
+        return scope.Keep(conv.Forward(Cat([rows, rows], 4).Reshape(b, c, t, 2 * h, 2 * wide)));
     }
 
     private Tensor Doubled(Tensor x, WanVaeCache? cache)
@@ -222,6 +229,7 @@ internal sealed class VaeStack
 
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
+        using var scope = new Scope();
         var h = first.Forward(x, cache);
         foreach (var layer in layers)
         {
@@ -229,8 +237,8 @@ internal sealed class VaeStack
             h.Free();    // the graph, if there is one, holds what it needs
             h = next;
         }
-        var y = last.Forward(Silu(norm.Forward(h)), cache);
+        var y = last.Forward(norm.Activated(h), cache);
         if (cache is not null) cache.First = false;
-        return y;
+        return scope.Keep(y);
     }
 }
