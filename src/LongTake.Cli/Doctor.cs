@@ -67,6 +67,8 @@ public static class Doctor
     private static IEnumerable<string> Advise(Health h)
     {
         if (h.SlowBlas) yield return "install libopenblas0-pthread, or choose it with update-alternatives --config libblas.so.3-x86_64-linux-gnu";
+        if (h.Threads < h.Cores && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null or "")
+            yield return $"libtorch works with {h.Threads} of {h.Cores} cores: try OMP_NUM_THREADS={h.Cores}";
         if (h.Ffmpeg is null) yield return "install ffmpeg: video can be neither read nor written";
         if (!h.SentencePiece) yield return "install libsentencepiece-dev and build again: prompts cannot be read";
         if (!h.Features.Contains("gloo")) yield return "install libgloo-dev and build again to work in several processes";
