@@ -56,12 +56,15 @@ LT_API int32_t lt_version(char* text, int32_t capacity);
 LT_API int32_t lt_library_path(char* text, int32_t capacity);
 LT_API int32_t lt_features(char* text, int32_t capacity);   // "gloo nccl cuda", what this build can do
 
-// Process groups (distributed.cpp)
-LT_API int32_t lt_group_create(const char* backend, const char* host, int32_t port, int32_t rank, int32_t size,
-                               int64_t timeout_ms, void** group);
+// Process groups (distributed.cpp). Every verb reads `in` and, where its result has another shape or place,
+// writes `out` (contiguous); parts of ranks follow each other along the first dimension. broadcast and all-reduce work in place.
+// serve: this process holds the rendezvous; name: keeps groups apart that meet at the same address.
+enum lt_verb : int32_t { LT_BARRIER, LT_BROADCAST, LT_ALL_REDUCE, LT_ALL_GATHER, LT_REDUCE_SCATTER, LT_ALL_TO_ALL };
+enum lt_reduction : int32_t { LT_SUM, LT_MEAN, LT_MAX };
+LT_API int32_t lt_group_create(const char* backend, const char* host, int32_t port, int32_t rank, int32_t size, int32_t serve,
+                               int32_t device, const char* name, int64_t timeout_ms, void** group);
 LT_API int32_t lt_group_free(void* group);
-LT_API int32_t lt_group_call(void* group, const char* verb, void** in, int32_t in_count, void** out, int32_t out_count,
-                             int32_t argument);
+LT_API int32_t lt_group_call(void* group, int32_t verb, void* in, void* out, int32_t argument);  // argument: root or reduction
 
 // The guard is shared by the files of this library.
 void lt_set_error(const char* text);

@@ -9,6 +9,13 @@ public static unsafe class Libtorch
     /// <summary>Path of the libtorch library that is loaded.</summary>
     public static string Path => Native.Text(Native.lt_library_path);
 
+    /// <summary>What the native side was built with, of "gloo", "nccl", "cuda" and "sentencepiece".</summary>
+    public static string[] Features =>
+    [
+        .. Native.Text(Native.lt_features).Split(' ', StringSplitOptions.RemoveEmptyEntries),
+        .. Native.Built("longtake_text") ? ["sentencepiece"] : Array.Empty<string>(),
+    ];
+
     /// <summary>Threads of one operator.</summary>
     public static int Threads
     {

@@ -32,6 +32,9 @@ internal static unsafe partial class Native
             "Run './dev build', or set LONGTAKE_NATIVE to the folder that holds it.");
     }
 
+    /// <summary>Whether one of our native libraries has been built.</summary>
+    internal static bool Built(string name) => Candidates($"lib{name}.so").Any(File.Exists);
+
     private static IEnumerable<string> Candidates(string file)
     {
         if (Environment.GetEnvironmentVariable("LONGTAKE_NATIVE") is { Length: > 0 } named)
@@ -93,6 +96,14 @@ internal static unsafe partial class Native
     [LibraryImport(Library)] internal static partial int lt_synchronize();
     [LibraryImport(Library)] internal static partial int lt_version(byte* text, int capacity);
     [LibraryImport(Library)] internal static partial int lt_library_path(byte* text, int capacity);
+    [LibraryImport(Library)] internal static partial int lt_features(byte* text, int capacity);
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int lt_group_create(
+        string backend, string host, int port, int rank, int size, int serve, int device, string name, long timeoutMs,
+        out IntPtr group);
+    [LibraryImport(Library)] internal static partial int lt_group_free(IntPtr group);
+    [LibraryImport(Library)]
+    internal static partial int lt_group_call(IntPtr group, int verb, IntPtr input, IntPtr output, int argument);
 
     /// <summary>lt_info.</summary>
     internal struct Info
