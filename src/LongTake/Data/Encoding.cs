@@ -31,7 +31,7 @@ public static class Encoding
             var first = items[at].Item.Latents;
             var batch = items.Skip(at).TakeWhile(i => i.Item.Latents == first).Take(Math.Max(1, 128 / first)).ToList();
             using var inner = new Scope();
-            var video = Cat([.. batch.Select(b => Frames.ToTensor(b.Frames(), c.Height, c.Width))]);
+            var video = Cat([.. batch.Select(b => Pixels.ToTensor(b.Frames(), c.Height, c.Width))]);
             var z = vae.Encode(video, chunk: 0).To(Dtype.BF16);
             for (var b = 0; b < batch.Count; b++) latents[batch[b].Item.Name] = inner.Keep(Select(z, 0, b).Clone());
             at += batch.Count;

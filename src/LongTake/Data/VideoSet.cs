@@ -14,13 +14,13 @@ internal sealed partial class VideoSetJson : JsonSerializerContext;
 /// </summary>
 public static class VideoSet
 {
-    private const string Items = "videos.json", Pixels = "frames.safetensors";
+    private const string Items = "videos.json", Frames = "frames.safetensors";
 
     /// <summary>Writes a set, its list last.</summary>
     public static void Write(string folder, IReadOnlyList<(LatentItem Item, byte[] Frames)> items, int height, int width)
     {
         Directory.CreateDirectory(folder);
-        SafetensorsWriter.Write(Path.Combine(folder, Pixels), [.. items.Select(i =>
+        SafetensorsWriter.Write(Path.Combine(folder, Frames), [.. items.Select(i =>
             (i.Item.Name, "U8", new long[] { i.Frames.Length / (3 * height * width), height, width, 3 }, (Action<Stream>)(s => s.Write(i.Frames))))]);
         AtomicFile.Write(Path.Combine(folder, Items), s =>
             JsonSerializer.Serialize(s, [.. items.Select(i => i.Item)], VideoSetJson.Default.IReadOnlyListLatentItem));
@@ -43,7 +43,7 @@ public static class VideoSet
     public static LatentSet Latents(string folder, ModelFolder model, string cache, IProgress<ProgressReport>? progress, CancellationToken cancel)
     {
         var items = Read(folder);
-        using var file = SafetensorsSet.Open(Path.Combine(folder, Pixels));
+        using var file = SafetensorsSet.Open(Path.Combine(folder, Frames));
         Check(file, model.Config, folder);
         return Encoding.Run(model, $"{Path.GetFullPath(folder)} {File.GetLastWriteTimeUtc(Path.Combine(folder, Items)):O}",
             [.. items.Select(i => (i, (Func<byte[]>)(() => file.Bytes(i.Name).ToArray())))], cache, progress, cancel);
@@ -56,7 +56,7 @@ public static class VideoSet
         if (items.Count == 0) throw new UserException($"{folder}: the set has no videos to train on");
         return (random, frames) =>
         {
-            using var file = SafetensorsSet.Open(Path.Combine(folder, Pixels));
+            using var file = SafetensorsSet.Open(Path.Combine(folder, Frames));
             Check(file, model, folder);
             var item = items[random.Int(items.Count)];
             var size = model.Width * model.Height * 3;

@@ -28,7 +28,7 @@ public static class Autoencoder
         var vae = new WanVae(weights, raw, Dtype.BF16);
         weights.Trainable();
         Tensor Video(Rng random, int count) => Cat([.. Enumerable.Range(0, count).Select(_ =>
-            Data.Frames.ToTensor(draw(random, c.Frames), model.Height, model.Width))]);
+            Data.Pixels.ToTensor(draw(random, c.Frames), model.Height, model.Width))]);
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["vae"] = weights },

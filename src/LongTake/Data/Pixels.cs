@@ -1,7 +1,7 @@
 namespace LongTake.Data;
 
 /// <summary>RGB bytes to and from the tensors of the autoencoder.</summary>
-public static class Frames
+public static class Pixels
 {
     /// <summary>[F, H, W, 3] bytes -> [1, 3, F, H, W] in [-1, 1].</summary>
     public static Tensor ToTensor(ReadOnlySpan<byte> rgb, int height, int width) =>
