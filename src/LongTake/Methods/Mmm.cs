@@ -74,7 +74,8 @@ public static class Mmm
         var (teacher, teacherWeights) = from.LoadWan(ModelFolder.Teacher, Dtype.BF16);
         var (vae, vaeWeights) = from.LoadVae();
         var network = new DecoupledTransformer(student, model.Wan, model.HeadBlocks);
-        var fake = new WanTransformer(critic.Trainable(), model.Wan);
+        var fake = new WanTransformer(critic, model.Wan);
+        critic.Trainable();
         student.Trainable();
         var session = new MmmSession(model, c, data, text, vae, network, teacher.Forward, fake.Forward);
         var trained = student.All.Where(p => !c.SingleHead || !p.Key.StartsWith("fm_head.", StringComparison.Ordinal)).ToList();

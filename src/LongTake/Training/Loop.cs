@@ -98,6 +98,8 @@ public static class Loop
                         window.Add($"{update.Name} {name}", value);
                 }
                 var norm = optimiser.GradientNorm();
+                if (step == update.From && update.Parameters.FirstOrDefault(p => !p.Value.RequiresGrad) is { Key: { } still })
+                    throw new InvalidOperationException($"update '{update.Name}': '{still}' takes no gradient, it would never learn");
                 window.Add($"{update.Name} norm", norm);
                 var usable = double.IsFinite(norm) && norm < c.CollapseNorm;
                 sound &= usable;
