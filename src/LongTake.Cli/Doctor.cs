@@ -156,11 +156,10 @@ public static class Doctor
     {
         try
         {
-            using var run = Process.Start(new ProcessStartInfo("ffmpeg", "-version") { RedirectStandardOutput = true, RedirectStandardError = true })!;
-            var words = run.StandardOutput.ReadToEnd().Split(' ', 4);
+            var words = Media.Ffmpeg.Version().Split(' ', 4);
             return words.Length > 2 ? words[2] : "of unknown version";
         }
-        catch (System.ComponentModel.Win32Exception) { return null; }
+        catch (UserException) { return null; }
     }
 
     private static string Gib(long bytes) => (bytes / (double)(1L << 30)).ToString("0.# GiB", CultureInfo.InvariantCulture);

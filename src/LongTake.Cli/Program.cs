@@ -1,6 +1,3 @@
-using System.CommandLine;
 using LongTake.Cli;
 
-var root = new RootCommand("LongTake trains, runs and judges generators of minute-long video.");
-foreach (var verb in Verbs.All()) root.Subcommands.Add(verb);
-return Run.Guarded(() => root.Parse(args));
+return Run.Guarded(() => Verbs.Root().Parse(args));

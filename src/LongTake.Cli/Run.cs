@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -13,10 +14,10 @@ public static class Run
     public static int Guarded(Func<ParseResult> parse)
     {
         var parsed = parse();
-        if (parsed.Errors.Count > 0)
+        if (Mistakes(parsed) is { Count: > 0 } mistakes)
         {
-            foreach (var error in parsed.Errors) Console.Error.WriteLine($"longtake: {error.Message}");
-            Console.Error.WriteLine($"Try 'longtake {string.Join(' ', parsed.CommandResult.Command.Name == "longtake" ? [] : new[] { parsed.CommandResult.Command.Name })} --help'.".Replace("  ", " "));
+            foreach (var mistake in mistakes) Console.Error.WriteLine($"longtake: {mistake}");
+            Console.Error.WriteLine($"Try '{Name(parsed.CommandResult)} --help'.");
             return Usage;
         }
         try
@@ -39,6 +40,37 @@ public static class Run
             return Failed;
         }
     }
+
+    // The parser takes a misspelt option for a file's name; what was meant comes first.
+    private static List<string> Mistakes(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        List<Option> options = [.. command.Options];
+        for (var at = parsed.CommandResult.Parent; at is CommandResult above; at = above.Parent) options.AddRange(above.Command.Options.Where(o => o.Recursive));
+        List<string> names = [.. options.SelectMany(o => o.Aliases.Prepend(o.Name))];
+        var wrong = new List<string>();
+        for (var i = 0; i < parsed.Tokens.Count; i++)
+        {
+            var given = parsed.Tokens[i].Value.Split('=')[0];
+            if (parsed.Tokens[i].Type == TokenType.DoubleDash) break;
+            if (parsed.Tokens[i].Type != TokenType.Argument || !given.StartsWith("--", StringComparison.Ordinal) || names.Contains(given)) continue;
+            var before = i == 0 ? null : options.FirstOrDefault(o => o.Name == parsed.Tokens[i - 1].Value || o.Aliases.Contains(parsed.Tokens[i - 1].Value));
+            if (before is { } o && o.ValueType != typeof(bool)) continue;   // its value
+            wrong.Add($"unknown option '{given}'; {Instead(given, names)}");
+        }
+        if (wrong.Count > 0) return wrong;
+        if (command.Subcommands.Count > 0 && parsed.UnmatchedTokens is [var verb, ..])
+            return [$"unknown verb '{verb}'; {Instead(verb, [.. command.Subcommands.Select(c => c.Name)])}"];
+        if (command.Subcommands.Count > 0 && parsed.Errors.Count > 0)
+            return [$"a verb is missing; it is one of {string.Join(", ", command.Subcommands.Select(c => c.Name))}"];
+        return [.. parsed.Errors.Select(e => e.Message)];
+    }
+
+    private static string Instead(string given, IReadOnlyList<string> names) => Suggest.Nearest(given, names) is { } near
+        ? $"did you mean '{near}'?" : $"known are {string.Join(", ", names)}";
+
+    private static string Name(CommandResult command) =>
+        command.Parent is CommandResult above ? $"{Name(above)} {command.Command.Name}" : command.Command.Name;
 
     /// <summary>A token that Ctrl-C (or a polite kill) cancels; a second one ends the process at once.</summary>
     public static CancellationToken OnCtrlC()

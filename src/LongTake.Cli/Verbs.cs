@@ -1,5 +1,9 @@
 using System.CommandLine;
+<<<<<<< HEAD
 using LongTake.Generation;
+=======
+using System.CommandLine.Help;
+>>>>>>> verbs
 
 namespace LongTake.Cli;
 
@@ -8,6 +12,14 @@ internal static class Verbs
 {
     private static Option<bool> Json() => new("--json") { Description = "print one JSON object instead of text" };
 
+    /// <summary>The program; a plain command, because a root command is called after its file.</summary>
+    public static Command Root()
+    {
+        var root = new Command("longtake", "LongTake trains, runs and judges generators of minute-long video.") { new HelpOption(), new VersionOption() };
+        foreach (var verb in All()) root.Subcommands.Add(verb);
+        return root;
+    }
+
     public static IEnumerable<Command> All()
     {
         yield return Demo();
@@ -15,6 +27,8 @@ internal static class Verbs
         yield return Train();
         yield return Eval();
         yield return DoctorVerb();
+        yield return Data();
+        yield return InspectPath();
     }
 
     private static Command Train()
@@ -36,6 +50,7 @@ internal static class Verbs
         return verb;
     }
 
+<<<<<<< HEAD
     private static Command Demo()
     {
         var model = new Option<string>("--model") { Description = "model folder", DefaultValueFactory = _ => DemoVerb.Bundled };
@@ -85,4 +100,30 @@ internal static class Verbs
         world.SetAction(p => EvalVerb.World(DemoVerb.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(output)!, p.GetValue(json)));
         return new Command("eval", "Judge films.") { world };
     }
+=======
+    private static Command Data()
+    {
+        var sources = new Argument<string[]>("sources") { Description = "video files, and folders of them", Arity = ArgumentArity.OneOrMore };
+        var output = new Option<string>("--output", "-o") { Description = "folder of the data set", Required = true };
+        var model = new Option<string>("--model", "--model-path") { Description = "model folder whose picture size and rate count", DefaultValueFactory = _ => "models/traveller" };
+        var min = new Option<double>("--min-seconds") { Description = "shortest take", DefaultValueFactory = _ => 10 };
+        var max = new Option<double?>("--max-seconds") { Description = "a longer take is thinned out in time to fit; 61 or the model's longest film when not given" };
+        var clip = new Option<double>("--clip-seconds") { Description = "shortest clip; at least the model's own", DefaultValueFactory = _ => 5 };
+        var json = Json();
+        var ingest = new Command("ingest", "Sort videos into takes, clips and those that cannot be used; say why of each.")
+            { sources, output, model, min, max, clip, json };
+        ingest.SetAction(p => IngestVerb.Run(p.GetValue(sources) ?? [], p.GetValue(output)!, p.GetValue(model)!,
+            p.GetResult(model) is { Implicit: false }, p.GetValue(min), p.GetValue(max), p.GetValue(clip), p.GetValue(json)));
+        return new Command("data", "Make data sets.") { ingest };
+    }
+
+    private static Command InspectPath()
+    {
+        var path = new Argument<string>("path") { Description = "a model, weights, a run, a data set, a film or a recipe" };
+        var json = Json();
+        var verb = new Command("inspect", "Say what a file or folder is, and what is missing in it.") { path, json };
+        verb.SetAction(p => InspectVerb.Run(p.GetValue(path)!, p.GetValue(json)));
+        return verb;
+    }
+>>>>>>> verbs
 }

@@ -14,7 +14,7 @@ internal static class RecipeCheck
         foreach (var (name, value) in node)
         {
             var path = at.Length == 0 ? name : $"{at}.{name}";
-            var property = info.Properties.FirstOrDefault(p => p.Name == name)
+            var property = info.Properties.FirstOrDefault(p => p.Name == name && Given(p))
                 ?? throw new UserException($"{source}: unknown member '{path}'; {Instead(name, info)}", usage: true);
             if (property.CustomConverter is not null) continue;
             if (value is not null) Value(value, Type(info, property.PropertyType), source, path);
@@ -95,6 +95,9 @@ internal static class RecipeCheck
         }
     }
 
+    // What a record derives from its other members, or ignores, is still listed among its properties.
+    private static bool Given(JsonPropertyInfo property) => property.Set is not null || property.AssociatedParameter is not null;
+
     private static bool NeverNull(Type type) => type.IsValueType && Nullable.GetUnderlyingType(type) is null;
 
     private static JsonTypeInfo Type(JsonTypeInfo near, Type type) => near.Options.GetTypeInfo(type);
@@ -114,7 +117,7 @@ internal static class RecipeCheck
         { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } item } => $"a list, each {Allowed(Type(info, item))}",
         { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } item } =>
             $"an object of any names, each {Allowed(Type(info, item))}",
-        { Kind: JsonTypeInfoKind.Object } => $"an object of {string.Join(", ", info.Properties.Select(p => p.Name))}",
+        { Kind: JsonTypeInfoKind.Object } => $"an object of {string.Join(", ", info.Properties.Where(Given).Select(p => p.Name))}",
         _ => System.Type.GetTypeCode(info.Type) switch
         {
             TypeCode.String => "a text",
@@ -127,25 +130,7 @@ internal static class RecipeCheck
 
     private static string Instead(string name, JsonTypeInfo info)
     {
-        var (best, distance) = info.Properties
-            .Select(p => (p.Name, Distance(name.ToLowerInvariant(), p.Name.ToLowerInvariant())))
-            .OrderBy(p => p.Item2).FirstOrDefault(("", int.MaxValue));
-        return distance <= Math.Max(2, name.Length / 3) && distance < name.Length ? $"did you mean '{best}'?"
-            : $"allowed are {string.Join(", ", info.Properties.Select(p => p.Name))}.";
-    }
-
-    /// <summary>Edit distance: insertions, deletions, replacements, swaps of neighbours.</summary>
-    private static int Distance(string a, string b)
-    {
-        var d = new int[a.Length + 1, b.Length + 1];
-        for (var i = 0; i <= a.Length; i++)
-            for (var j = 0; j <= b.Length; j++)
-            {
-                d[i, j] = i == 0 || j == 0 ? i + j
-                    : Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
-            }
-        return d[a.Length, b.Length];
+        var names = info.Properties.Where(Given).Select(p => p.Name).ToList();
+        return Suggest.Nearest(name, names) is { } near ? $"did you mean '{near}'?" : $"allowed are {string.Join(", ", names)}.";
     }
 }

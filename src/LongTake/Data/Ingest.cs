@@ -38,9 +38,10 @@ public sealed record IngestSettings
 /// <param name="Seconds">Length of the file as decoded; 0 when that was not reached.</param>
 /// <param name="SampleFps">Frames taken per second of the file: the model's rate, less when the take was thinned out.</param>
 /// <param name="Frames">Frames there will be: 4k + 1; 0 when dropped.</param>
+/// <param name="Value">What the rule measured: seconds, pixels across, changes of shot, grey levels, complaints; null when nothing was.</param>
 public sealed record IngestItem(
     string Path, bool Kept, string Rule, string Reason, string Role = "", VideoInfo? Info = null, double Seconds = 0,
-    double SampleFps = 0, int Frames = 0, string Caption = "");
+    double SampleFps = 0, int Frames = 0, string Caption = "", double? Value = null);
 
 /// <summary>Sorts video files into takes, clips and those that cannot be used, and says why of each.</summary>
 public static class Ingest
@@ -52,11 +53,12 @@ public static class Ingest
 
     /// <summary>
     /// Looks at each file, and at each file in each folder and the folders within it, in the order of their names. Progress
-    /// reports every verdict with the share of files done.
+    /// reports every verdict with the share of files done. A verdict that <paramref name="known"/> has is not reached again.
     /// </summary>
     /// <exception cref="UserException">The settings contradict themselves, or ffmpeg is missing.</exception>
     public static IReadOnlyList<IngestItem> Scan(
-        IEnumerable<string> paths, IngestSettings settings, Action<IngestItem, double>? progress = null, CancellationToken token = default)
+        IEnumerable<string> paths, IngestSettings settings, Action<IngestItem, double>? progress = null,
+        Func<string, IngestItem?>? known = null, CancellationToken token = default)
     {
         Check(settings);
         Ffmpeg.Locate("ffmpeg");
@@ -66,7 +68,7 @@ public static class Ingest
         foreach (var file in files)
         {
             token.ThrowIfCancellationRequested();
-            items.Add(Look(file, settings, token));
+            items.Add(known?.Invoke(file) is { } before ? before with { Caption = before.Kept ? Caption(file) : "" } : Look(file, settings, token));
             progress?.Invoke(items[^1], (double)items.Count / files.Length);
         }
         return items;
@@ -116,37 +118,37 @@ public static class Ingest
     {
         var least = settings.KeepClips ? Math.Min(settings.ClipSeconds, settings.MinSeconds) : settings.MinSeconds;
         if (info.Width * info.SampleAspect < settings.Width || info.Height < settings.Height)
-            return new("", false, "size", $"{info.Width}x{info.Height} pixels; at least {settings.Width}x{settings.Height} are needed");
+            return new("", false, "size", $"{info.Width}x{info.Height} pixels; at least {settings.Width}x{settings.Height} are needed", Value: info.Width);
         if (info.Seconds < least - 0.5 / info.Fps)
-            return new("", false, "length", $"{info.Seconds:0.##} s; at least {least:0.##} s are needed");
+            return new("", false, "length", $"{info.Seconds:0.##} s; at least {least:0.##} s are needed", Value: info.Seconds);
         if (info.Seconds > settings.LongestSeconds)
-            return new("", false, "length", $"{info.Seconds:0} s; more than {settings.LongestSeconds:0} s: cut it into takes first");
+            return new("", false, "length", $"{info.Seconds:0} s; more than {settings.LongestSeconds:0} s: cut it into takes first", Value: info.Seconds);
         return null;
     }
 
     static IngestItem Judge(VideoInfo info, SmallFrames film, IngestSettings settings, CancellationToken token)
     {
         var seconds = film.Count * info.Seconds / info.Frames;
-        IngestItem Drop(string rule, string reason) => new(info.Path, false, rule, reason, Info: info, Seconds: seconds);
+        IngestItem Drop(string rule, string reason, double value) => new(info.Path, false, rule, reason, Info: info, Seconds: seconds, Value: value);
         if (film.Complaints > 0)
-            return Drop("undamaged", $"damaged: {film.Count} of {info.Frames} frames decoded, with {film.Complaints} complaints, such as: {film.Complaint}");
-        if (Lifeless(film) is { } dead) return Drop("moving", dead);
+            return Drop("undamaged", $"damaged: {film.Count} of {info.Frames} frames decoded, with {film.Complaints} complaints, such as: {film.Complaint}", film.Complaints);
+        if (Lifeless(film) is var (dead, level)) return Drop("moving", dead, level);
         var shots = ShotDetector.Detect(film, token);
         if (shots.Count > 0)
             return Drop("single-shot", $"{shots.Count} changes of shot: " + string.Join(", ", shots.Take(6).Select(t =>
-                $"{t.Kind.ToString().ToLowerInvariant()} at {t.Frame / info.Fps:0.0} s")) + (shots.Count > 6 ? " ..." : ""));
+                $"{t.Kind.ToString().ToLowerInvariant()} at {t.Frame / info.Fps:0.0} s")) + (shots.Count > 6 ? " ..." : ""), shots.Count);
         var stride = Math.Max(1, (int)Math.Ceiling(seconds / settings.MaxSeconds - 1e-6));
         var fps = settings.Fps / stride;
         var frames = CountFrames(info.Path, fps, settings, token) is var n && n > 0 ? (n - 1) / 4 * 4 + 1 : 0;
-        if (frames < 5) return Drop("length", $"{frames} frames at {fps:0.##} frames a second; at least 5 are needed");
+        if (frames < 5) return Drop("length", $"{frames} frames at {fps:0.##} frames a second; at least 5 are needed", frames);
         var role = seconds >= settings.MinSeconds - 0.5 / info.Fps ? "take" : "clip";
         var thinned = stride > 1 ? $"; longer than {settings.MaxSeconds:0.##} s, so one frame in {stride} is taken" : "";
         return new(info.Path, true, "kept", $"one shot of {seconds:0.0} s: a {role} of {frames} frames{thinned}", role, info, seconds, fps,
-            frames, Caption(info.Path));
+            frames, Caption(info.Path), seconds);
     }
 
     // Why nothing can be learnt of its motion, or null.
-    static string? Lifeless(SmallFrames film)
+    static (string Reason, double Level)? Lifeless(SmallFrames film)
     {
         double moved = 0, bright = 0, contrast = 0;
         for (var i = 0; i < film.Count; i++)
@@ -155,8 +157,8 @@ public static class Ingest
             bright = Math.Max(bright, film.Mean(i));
             contrast = Math.Max(contrast, film.Contrast(i));
         }
-        if (contrast < Plain) return $"plain throughout: {(bright < Dark ? "black" : "one colour")}, contrast at most {contrast:0.0} of 255";
-        return moved < Still ? $"frozen: no frame differs from the first by more than {moved:0.00} of 255 on average" : null;
+        if (contrast < Plain) return ($"plain throughout: {(bright < Dark ? "black" : "one colour")}, contrast at most {contrast:0.0} of 255", contrast);
+        return moved < Still ? ($"frozen: no frame differs from the first by more than {moved:0.00} of 255 on average", moved) : null;
     }
 
     static int CountFrames(string path, double fps, IngestSettings settings, CancellationToken token)

@@ -62,6 +62,20 @@ public static class Probe
         return new(Describe(path, videos[0], videos.Length, sounds, stamps), ProbeFault.None, "");
     }
 
+    /// <summary>Texts kept in the file (title, prompt, seed ...), without what every container says of itself.</summary>
+    public static IReadOnlyDictionary<string, string> Tags(string path, TimeSpan? limit = null, CancellationToken token = default)
+    {
+        using var child = new Child("ffprobe",
+            [.. Ffmpeg.Input, "-show_entries", "format_tags", "-of", "json", Ffmpeg.Url(path)], limit ?? DefaultLimit, token: token);
+        var json = child.Text();
+        if (child.Wait() != 0) return new Dictionary<string, string>();
+        using var document = JsonDocument.Parse(json);
+        return document.RootElement.TryGetProperty("format", out var format) && format.TryGetProperty("tags", out var tags)
+            ? tags.EnumerateObject().Where(t => t.Name is not ("major_brand" or "minor_version" or "compatible_brands" or "encoder"))
+                .DistinctBy(t => t.Name).ToDictionary(t => t.Name, t => t.Value.ToString())
+            : new Dictionary<string, string>();
+    }
+
     static VideoInfo Describe(string path, JsonElement video, int videos, int sounds, List<double> stamps)
     {
         var (fps, variable) = Rate(video, stamps);

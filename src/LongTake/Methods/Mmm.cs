@@ -237,14 +237,19 @@ internal sealed class MmmSession(
     {
         var (total, length) = ((int)film.Size(2), Math.Min(model.ClipLatents, (int)film.Size(2)));
         var starts = Enumerable.Range(0, count).Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow)).ToArray();
-        var parts = starts.Select(s => Windows.Crop(film, s, length, s == 0 ? null : First(film, s))).ToArray();
+        var inner = starts.Where(s => s > 0).ToArray();
+        var firsts = inner.Length == 0 ? null : Firsts(film, inner);
+        var next = 0;
+        var parts = starts.Select(s => Windows.Crop(film, s, length, s == 0 ? null : Narrow(firsts!, 0, next++, 1))).ToArray();
         return (Cat(parts), starts, [.. starts.Select(s => FlowMatching.Caption(take, c.LocalCaptions ? s + length / 2.0 : null))]);
     }
 
-    private Tensor First(Tensor film, int start)
+    /// <summary>First latents of windows inside the film, [n, C, 1, h, w]: the last frame of each start's latent, encoded alone.</summary>
+    private Tensor Firsts(Tensor film, int[] starts)
     {
-        if (c.Boundary == Boundary.Raw) return Narrow(film, 2, start, 1).Detach();
-        return vae.ImageLatents(shared!.Pixels, start);
+        using var off = GradMode.Off();
+        if (c.Boundary == Boundary.Raw) return Cat([.. starts.Select(s => Narrow(film, 2, s, 1).Detach())]);
+        return vae.Encode(Cat([.. starts.Select(s => Narrow(shared!.Pixels, 2, vae.Config.Frames(s + 1) - 1, 1))]), chunk: 0);
     }
 
     private (Tensor Noisy, Tensor Sigma, Tensor Noise) Noised(Rng random, Tensor windows)

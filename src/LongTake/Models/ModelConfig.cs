@@ -30,6 +30,23 @@ public sealed record ModelConfig
     /// <summary>Latents of the film nearest to <paramref name="seconds"/>.</summary>
     public int Latents(double seconds) => Math.Max(1, 1 + (int)Math.Round((seconds * Fps - 1) / Vae.TemporalStride));
 
+    /// <summary>What is wrong with these sizes, if anything.</summary>
+    public IEnumerable<string> Problems()
+    {
+        foreach (var problem in Wan.Problems()) yield return $"wan: {problem}";
+        if (Fps <= 0) yield return $"fps {Fps}: must be positive";
+        if (ClipLatents < 1 || FilmLatents < ClipLatents)
+            yield return $"clipLatents {ClipLatents}, filmLatents {FilmLatents}: a clip has at least 1 and a film at least as many as a clip";
+        if (Vae.TemporalDownsample.Length != Vae.DimMult.Length - 1)
+            yield return $"vae.temporalDownsample has {Vae.TemporalDownsample.Length} entries, vae.dimMult {Vae.DimMult.Length}; it needs one fewer";
+        if (Vae.ZDim != Wan.OutChannels) yield return $"wan.outChannels {Wan.OutChannels}: the autoencoder's latents have vae.zDim = {Vae.ZDim} channels";
+        if (Text.Dim != Wan.TextDim) yield return $"wan.textDim {Wan.TextDim}: the text encoder gives text.dim = {Text.Dim}";
+        if (HeadBlocks < 1 || HeadBlocks >= Wan.Layers) yield return $"headBlocks {HeadBlocks}: a head needs 1 to {Wan.Layers - 1} of the {Wan.Layers} blocks";
+        if (Wan.PatchSize is not [> 0, > 0 and var down, > 0 and var across]) yield break;
+        if (Height <= 0 || Height % (Vae.SpatialStride * down) != 0) yield return $"height {Height}: must be a multiple of {Vae.SpatialStride * down}";
+        if (Width <= 0 || Width % (Vae.SpatialStride * across) != 0) yield return $"width {Width}: must be a multiple of {Vae.SpatialStride * across}";
+    }
+
     /// <summary>Shape of the latents of a film, [1, C, T, h, w].</summary>
     public long[] LatentShape(int latents) => [1, Vae.ZDim, latents, Height / Vae.SpatialStride, Width / Vae.SpatialStride];
 }

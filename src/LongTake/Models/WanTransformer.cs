@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using LongTake.Nn;
 
 namespace LongTake.Models;
@@ -29,7 +30,11 @@ public sealed record WanConfig
     /// <summary>Latents of the longest film, the unit of the absolute place.</summary>
     public int FilmLatents { get; init; } = 245;
 
+<<<<<<< HEAD
     [System.Text.Json.Serialization.JsonIgnore] public int HeadDim => Dim / Heads;
+=======
+    [JsonIgnore] public int HeadDim => Dim / Heads;
+>>>>>>> verbs
 
     /// <summary>What is wrong with these sizes, if anything.</summary>
     public IEnumerable<string> Problems()

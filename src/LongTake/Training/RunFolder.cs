@@ -110,6 +110,9 @@ public sealed class RunFolder(string path)
             return broken is null;
         });
 
+    /// <summary>Every checkpoint, newest first, with what is wrong with it (sizes only), or null.</summary>
+    public IEnumerable<(Checkpoint Checkpoint, string? Fault)> All => Newest().Select(c => (c, Fault(c, verify: false)));
+
     private IEnumerable<Checkpoint> Newest() => !Directory.Exists(Checkpoints) ? [] :
         Directory.GetDirectories(Checkpoints, "step-*")
             .Select(f => new Checkpoint(long.TryParse(Path.GetFileName(f).AsSpan(5), out var step) ? step : -1, f))

@@ -46,8 +46,11 @@ public sealed record TrainRecipe
     /// <summary>What is wrong, if anything.</summary>
     public IEnumerable<string> Problems()
     {
-        foreach (var problem in Model.Wan.Problems()) yield return $"model.wan: {problem}";
+        if (From.Length == 0)
+            foreach (var problem in Model.Problems()) yield return $"model.{problem}";
         if (Stages.Count == 0) yield return "stages: give at least one";
+        else if (From.Length == 0 && Stages[0].Method != StageKind.Autoencoder)
+            yield return $"stages[0] ({Stages[0].Method}) needs a model to start from: set \"from\", or put an Autoencoder stage before it";
         if (Stages.GroupBy(s => s.Folder).FirstOrDefault(g => g.Count() > 1) is { } twice) yield return $"stages: two are called '{twice.Key}'; give them names";
         for (var i = 0; i < Stages.Count; i++)
         {
@@ -56,7 +59,8 @@ public sealed record TrainRecipe
             if (s.Loop.CheckpointEvery < 1 || s.Loop.LogEvery < 1) yield return $"{at}.loop: checkpointEvery and logEvery are at least 1";
             if (s.Loop.Accumulation < 1) yield return $"{at}.loop.accumulation {s.Loop.Accumulation}: at least 1";
             if (s.Optimiser.Lr <= 0) yield return $"{at}.optimiser.lr {s.Optimiser.Lr}: must be positive";
-            if ((s.Autoencoder.Frames - 1) % 4 != 0) yield return $"{at}.autoencoder.frames {s.Autoencoder.Frames}: must be 1 + 4k, for example 17";
+            if (s.Autoencoder.Frames is var f && (f < 1 || (f - 1) % 4 != 0))
+                yield return $"{at}.autoencoder.frames {f}: must be 1 + 4k; try {Math.Max(1, (f - 1) / 4 * 4 + 1)} or {Math.Max(1, (f - 1) / 4 * 4 + 5)}";
         }
     }
 }

@@ -1,7 +1,6 @@
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Worlds;
 
 namespace LongTake.Training;
 
@@ -16,9 +15,11 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     {
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"recipe: {problems}", usage: true);
         if (recipe.Threads > 0) Libtorch.Threads = recipe.Threads;
+        var model = recipe.From.Length > 0 ? ModelFolder.Open(recipe.From) : null;
+        if (recipe.Data.Length > 0)
+            VideoSet.Require(recipe.Data, model?.Config ?? recipe.Model, recipe.Stages.Any(s => s.Method is StageKind.LongSft or StageKind.Mmm));
         Directory.CreateDirectory(recipe.Out);
         Recipe.Write(Path.Combine(recipe.Out, "config.json"), recipe, TrainJson.Default.TrainRecipe);
-        var model = recipe.From.Length > 0 ? ModelFolder.Open(recipe.From) : null;
         foreach (var stage in recipe.Stages)
         {
             var run = new RunFolder(Path.Combine(recipe.Out, stage.Folder));
@@ -136,7 +137,7 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         if (File.Exists(model)) return model;
         Directory.CreateDirectory(folder);
         var corpus = Path.Combine(folder, "captions.txt");
-        var captions = data.Info.Items.SelectMany(i => i.Locals.Append(i.Caption)).Concat(recipe.Data.Length == 0 ? Captions.All : []);
+        var captions = data.Info.Items.SelectMany(i => i.Locals.Append(i.Caption)).Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
         File.WriteAllLines(corpus, captions.Distinct().Order(StringComparer.Ordinal));
         SentencePiece.Train(corpus, 128, Path.Combine(folder, "captions"));
         return model;

@@ -1,0 +1,136 @@
+using LongTake.Data;
+using LongTake.Models;
+
+namespace LongTake.Tests.Cli;
+
+/// <summary>Each mistake gets its message and exit code, and leaves nothing behind that looks whole.</summary>
+public sealed class BadInputTests : IDisposable
+{
+    private const string Stages = "\"stages\": [{ \"method\": \"Autoencoder\" }, { \"method\": \"Teacher\", \"loop\": { \"steps\": 1 } }, { \"method\": \"LongSft\", \"loop\": { \"steps\": 1 } }]";
+    private readonly CommandLine program = new();
+
+    public void Dispose() => program.Dispose();
+
+    [Theory]
+    [InlineData("no-verb")]
+    [InlineData("unknown-verb", "trian")]
+    [InlineData("unknown-verb-within", "data", "injest")]
+    [InlineData("unknown-option", "train", "--sett", "out=a", "recipe.json")]
+    [InlineData("missing-argument", "data", "ingest", "-o", "set")]
+    [InlineData("not-a-number", "data", "ingest", "films", "-o", "set", "--min-seconds", "ten")]
+    [InlineData("no-recipe", "train", "recipe.json")]
+    [InlineData("inspect-nothing", "inspect", "nothing")]
+    [InlineData("ingest-model-missing", "data", "ingest", "films", "-o", "set", "--model", "nowhere")]
+    [InlineData("ingest-lengths", "data", "ingest", "films", "-o", "set", "--min-seconds", "20", "--max-seconds", "15")]
+    [InlineData("ingest-clip-longer", "data", "ingest", "films", "-o", "set", "--min-seconds", "2")]
+    [InlineData("ingest-film-longer", "data", "ingest", "films", "-o", "set", "--max-seconds", "100")]
+    public void Arguments(string name, params string[] arguments)
+    {
+        Expectation.Same($"cli/{name}.txt", program.Transcript(arguments));
+        Assert.Empty(Directory.GetFileSystemEntries(program.Folder));
+    }
+
+    [Theory]
+    [InlineData("recipe-unknown-key", """{ "out": "run", "wrold": { "clips": 3 }, STAGES }""")]
+    [InlineData("recipe-unknown-key-within", """{ "out": "run", "stages": [{ "method": "Teacher", "loop": { "stepz": 3 } }] }""")]
+    [InlineData("recipe-unknown-method", """{ "out": "run", "stages": [{ "method": "Techer" }] }""")]
+    [InlineData("recipe-derived-key", """{ "out": "run", "model": { "vae": { "spatialStride": 4 } }, STAGES }""")]
+    [InlineData("recipe-frames", """{ "out": "run", "stages": [{ "method": "Autoencoder", "autoencoder": { "frames": 16 } }] }""")]
+    [InlineData("recipe-size", """{ "out": "run", "model": { "width": 30 }, STAGES }""")]
+    [InlineData("recipe-json", """{ "out": "run", "stages": [ }""")]
+    [InlineData("recipe-set", """{ "out": "run", STAGES }""", "--set", "world.klips=5")]
+    [InlineData("recipe-set-value", """{ "out": "run", STAGES }""", "--set", "world.clips=many")]
+    [InlineData("model-missing", """{ "out": "run", "from": "nowhere", STAGES }""")]
+    [InlineData("model-none-to-start-from", """{ "out": "run", "stages": [{ "method": "Teacher" }] }""")]
+    [InlineData("data-missing", """{ "out": "run", "data": "nowhere", STAGES }""")]
+    [InlineData("data-empty", """{ "out": "run", "data": "empty", STAGES }""")]
+    [InlineData("data-no-takes", """{ "out": "run", "data": "clips", STAGES }""")]
+    [InlineData("data-other-size", """{ "out": "run", "data": "clips", "model": { "width": 64 }, STAGES }""")]
+    [InlineData("data-broken", """{ "out": "run", "data": "broken", STAGES }""")]
+    public void Recipes(string name, string recipe, params string[] more)
+    {
+        Directory.CreateDirectory(program["empty"]);
+        Directory.CreateDirectory(program["broken"]);
+        program.Put("broken/videos.json", "{ \"fps\": 8, ");
+        VideoSet.Write(program["clips"], new(8, 32, 32, "", [new(new("clip-0000", "clip", 11, "a clip"), "clip-0000", 0, 41)]),
+            [("clip-0000", 41, () => new byte[41 * 32 * 32 * 3])]);
+        program.Put("recipe.json", recipe.Replace("STAGES", Stages));
+        Expectation.Same($"cli/{name}.txt", program.Transcript(["train", "recipe.json", .. more]));
+        Assert.False(Directory.Exists(program["run"]), "a run folder was made");
+    }
+
+    [Theory]
+    [InlineData("no-ffmpeg-ingest", "data", "ingest", "film.mp4", "-o", "set")]
+    [InlineData("no-ffmpeg-inspect", "inspect", "film.mp4")]
+    public void NoFfmpeg(string name, params string[] arguments)
+    {
+        program.Variables["LONGTAKE_FFMPEG"] = "/nonexistent";
+        program.Put("film.mp4", "not really");
+        Expectation.Same($"cli/{name}.txt", program.Transcript(arguments));
+        Assert.False(Directory.Exists(program["set"]));
+    }
+
+    [Theory]
+    [InlineData("inspect-empty", "inspect", "folder")]
+    [InlineData("inspect-json", "inspect", "some.json")]
+    [InlineData("inspect-pickle", "inspect", "weights.pth")]
+    [InlineData("inspect-recipe", "inspect", "recipe.json")]
+    public void Inspected(string name, params string[] arguments)
+    {
+        Directory.CreateDirectory(program["folder"]);
+        program.Put("some.json", "{ \"a\": 1 }");
+        program.Put("weights.pth", "");
+        program.Put("recipe.json", $"{{ {Stages} }}");
+        Expectation.Same($"cli/{name}.txt", program.Transcript(arguments));
+    }
+
+    [Fact]
+    public void DamagedWeightsNeverShowAStackTrace()
+    {
+        using (var scope = new Scope())
+        {
+            using var weights = Weights.Create(new Rng(1));
+            _ = new WanTransformer(weights, new() { Dim = 12, FfnDim = 16, FreqDim = 8, TextDim = 8, Heads = 1, Layers = 2 });
+            ModelFolder.Create(program["model"], new() { Name = "tiny" }).Save(ModelFolder.Teacher, weights);
+        }
+        Expectation.Same("cli/inspect-model.txt", program.Transcript("inspect", "model"));
+        var file = program["model/teacher.safetensors"];
+        var sound = File.ReadAllBytes(file);
+        var header = (int)BitConverter.ToInt64(sound, 0);
+        var random = new Rng(7);
+        var refused = 0;
+        for (var i = 0; i < 20; i++)
+        {
+            var bytes = sound.ToArray();
+            switch (i % 5)
+            {
+                case 0: bytes = sound[..random.Int(sound.Length)]; break;                                  // cut short
+                case 1: bytes[random.Int(8)] ^= (byte)(1 + random.Int(255)); break;                        // another length of header
+                case 2: bytes[8 + random.Int(header)] ^= (byte)(1 + random.Int(255)); break;               // one byte of the header
+                case 3: random.Int(256); sound.AsSpan(sound.Length - 64).CopyTo(bytes.AsSpan(8 + random.Int(header - 64))); break;
+                default: bytes = [.. sound, .. new byte[1 + random.Int(100)]]; break;                      // something follows
+            }
+            File.WriteAllBytes(file, bytes);
+            var ran = program.Run("inspect", i % 2 == 0 ? "model/teacher.safetensors" : "model");
+            var said = ran.Out + ran.Error;
+            Assert.True(ran.Code is 0 or 1, $"mutation {i}: exit {ran.Code}\n{said}");
+            Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+            Assert.DoesNotContain("nhandled", said, StringComparison.Ordinal);
+            if (i % 2 == 0 && ran.Code == 1) Assert.StartsWith("longtake: model/teacher.safetensors: ", ran.Error);
+            if (ran.Code == 1 && said.Contains("not a valid safetensors file", StringComparison.Ordinal)) refused++;
+        }
+        Assert.True(refused >= 14, $"only {refused} of 20 damaged files were refused");
+    }
+
+    [Fact]
+    public void ADryRunPrintsARecipeThatResolvesToItself()
+    {
+        program.Put("recipe.json", $"{{ \"about\": \"größer\", {Stages} }}");
+        var first = program.Run("train", "recipe.json", "--set", "out=elsewhere", "--set", "from=a model", "--set", "stages=[{\"method\":\"Mmm\"}]", "--dry-run");
+        Assert.Equal((0, ""), (first.Code, first.Error));
+        Assert.Contains("\"elsewhere\"", first.Out);
+        program.Put("resolved.json", first.Out);
+        Assert.Equal(first, program.Run("train", "resolved.json", "--dry-run"));
+        Assert.Equal(2, Directory.GetFileSystemEntries(program.Folder).Length);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using LongTake.Models;
+using LongTake.Training;
+
+namespace LongTake.Tests.Training;
+
+/// <summary>What is written can be read again and is the same.</summary>
+public sealed class ConfigTests : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("longtake-").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void AModelReadsBackEqual()
+    {
+        var config = new ModelConfig
+        {
+            Name = "x", Fps = 16, Width = 64, FewSteps = [1000, 500], Wan = new() { PatchSize = [1, 1, 1], Dim = 24, Heads = 2, SkipPreconditioning = true },
+            Vae = new() { DimMult = [1, 2], TemporalDownsample = [true], Mean = [], Std = [] }, Text = new(Vocab: 9, SharedPositions: true),
+        };
+        Same(config, ModelFolder.Create(Path.Combine(folder, "m"), config).Config);
+        Same(config, ModelFolder.Open(Path.Combine(folder, "m")).Config);
+        Same(new ModelConfig(), ModelFolder.Create(Path.Combine(folder, "d"), new()) is var m ? ModelFolder.Open(m.Path).Config : new());
+        Assert.DoesNotContain("stride", File.ReadAllText(Path.Combine(folder, "m", "config.json")), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public void ARecipeReadsBackEqual()
+    {
+        var path = Path.Combine(folder, "r.json");
+        var recipe = new TrainRecipe
+        {
+            About = "a \"b\" ü", Out = "o", From = "f", Data = "d", Threads = 3, Model = new() { Name = "n" }, World = new() { Clips = 5 },
+            Stages = [.. Enum.GetValues<StageKind>().Select(k => new StageConfig { Method = k, Name = $"{k}!", Loop = new() { Steps = 7, Seed = 1L << 40 } })],
+        };
+        Recipe.Write(path, recipe, TrainJson.Default.TrainRecipe);
+        var again = Recipe.Read(path, [], TrainJson.Default.TrainRecipe);
+        Assert.Equivalent(recipe, again, strict: true);
+        Assert.Equal(JsonSerializer.Serialize(recipe, TrainJson.Default.TrainRecipe), JsonSerializer.Serialize(again, TrainJson.Default.TrainRecipe));
+    }
+
+    [Fact]
+    public void TheRecipesThatShipAreSound()
+    {
+        var files = Directory.GetFiles(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../recipes")), "*.json", SearchOption.AllDirectories);
+        Assert.NotEmpty(files);
+        Assert.All(files, f => Assert.Empty(Recipe.Read(f, [], TrainJson.Default.TrainRecipe).Problems()));
+    }
+
+    private static void Same(ModelConfig a, ModelConfig b)
+    {
+        Assert.Equivalent(a, b, strict: true);
+        Assert.Equal(JsonSerializer.Serialize(a, ModelJson.Default.ModelConfig), JsonSerializer.Serialize(b, ModelJson.Default.ModelConfig));
+    }
+
+    private static string Here([CallerFilePath] string file = "") => file;
+}
