@@ -46,7 +46,7 @@ internal static class TrainVerb
     {
         if (!model.Has(ModelFolder.Text)) return;
         var speaker = model.Has(ModelFolder.Student) ? Speaker.DmHead : model.Has(ModelFolder.Transformer) ? Speaker.Transformer : Speaker.Teacher;
-        var prompt = recipe.Data.Length > 0 ? VideoSet.Read(recipe.Data)[0].Caption : DemoVerb.Prompt;
+        var prompt = recipe.Data.Length > 0 ? VideoSet.Read(recipe.Data).Items[0].Item.Caption : DemoVerb.Prompt;
         var c = model.Config;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var film = new FilmModel(model, speaker);

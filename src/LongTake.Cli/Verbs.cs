@@ -1,9 +1,6 @@
 using System.CommandLine;
-<<<<<<< HEAD
 using LongTake.Generation;
-=======
 using System.CommandLine.Help;
->>>>>>> verbs
 
 namespace LongTake.Cli;
 
@@ -50,7 +47,6 @@ internal static class Verbs
         return verb;
     }
 
-<<<<<<< HEAD
     private static Command Demo()
     {
         var model = new Option<string>("--model") { Description = "model folder", DefaultValueFactory = _ => DemoVerb.Bundled };
@@ -100,7 +96,7 @@ internal static class Verbs
         world.SetAction(p => EvalVerb.World(DemoVerb.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(output)!, p.GetValue(json)));
         return new Command("eval", "Judge films.") { world };
     }
-=======
+
     private static Command Data()
     {
         var sources = new Argument<string[]>("sources") { Description = "video files, and folders of them", Arity = ArgumentArity.OneOrMore };
@@ -125,5 +121,4 @@ internal static class Verbs
         verb.SetAction(p => InspectVerb.Run(p.GetValue(path)!, p.GetValue(json)));
         return verb;
     }
->>>>>>> verbs
 }

@@ -30,11 +30,7 @@ public sealed record WanConfig
     /// <summary>Latents of the longest film, the unit of the absolute place.</summary>
     public int FilmLatents { get; init; } = 245;
 
-<<<<<<< HEAD
-    [System.Text.Json.Serialization.JsonIgnore] public int HeadDim => Dim / Heads;
-=======
     [JsonIgnore] public int HeadDim => Dim / Heads;
->>>>>>> verbs
 
     /// <summary>What is wrong with these sizes, if anything.</summary>
     public IEnumerable<string> Problems()

@@ -38,15 +38,9 @@ public sealed record WanVaeConfig
     public int[]? LinearGrid { get; init; }
 
     /// <summary>Pixels of a latent pixel's side.</summary>
-<<<<<<< HEAD
-    [System.Text.Json.Serialization.JsonIgnore] public int SpatialStride => 1 << (DimMult.Length - 1);
-    /// <summary>Frames of a latent, the first excepted, which has one.</summary>
-    [System.Text.Json.Serialization.JsonIgnore] public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
-=======
     [JsonIgnore] public int SpatialStride => 1 << (DimMult.Length - 1);
     /// <summary>Frames of a latent, the first excepted, which has one.</summary>
     [JsonIgnore] public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
->>>>>>> verbs
     /// <summary>Frames that <paramref name="latents"/> latents decode to.</summary>
     public long Frames(long latents) => 1 + (latents - 1) * TemporalStride;
     /// <summary>Latents of <paramref name="frames"/> frames.</summary>
