@@ -1,0 +1,93 @@
+using LongTake.Generation;
+using LongTake.Models;
+
+namespace LongTake.Tests.Generation;
+
+public class FilmModelTests
+{
+    /// <summary>The tiny model's longest film: 7 latents, 25 frames at 8 fps.</summary>
+    private const double Seconds = 25 / 8.0;
+
+    private static TinyModel Made()
+    {
+        var tiny = new TinyModel();
+        using var weights = tiny.Student(1);
+        tiny.Folder.Save(ModelFolder.Student, weights);
+        return tiny;
+    }
+
+    private static readonly FilmRequest request = new() { Prompt = "a traveller in a red coat", Seed = 3 };
+
+    [Fact]
+    public void TheSameSeedGivesTheSameFilmAndAnotherSeedAnother()
+    {
+        using var tiny = Made();
+        using var scope = new Scope();
+        using var model = new FilmModel(tiny.Folder, Speaker.DmHead);
+        var r = request with { Seconds = Seconds };
+        var first = model.Sample(r);
+        Assert.True(Equal(first, model.Sample(r)));
+        Assert.False(Equal(first, model.Sample(r with { Seed = 4 })));
+    }
+
+    [Fact]
+    public void StreamedFramesEqualTheWholeDecodeAndMemoryStaysFlat()
+    {
+        using var tiny = Made();
+        using var scope = new Scope();
+        using var model = new FilmModel(tiny.Folder, Speaker.DmHead);
+        var latents = model.Sample(request with { Seconds = Seconds });
+        var whole = model.DecodeWhole(latents);
+        var live = new List<long>();
+        var streamed = new List<byte>();
+        foreach (var frame in model.Decode(latents))
+        {
+            streamed.AddRange(frame);
+            live.Add(Tensor.Live);
+        }
+        Assert.Equal(whole.Length, streamed.Count);
+        Assert.True(whole.Zip(streamed).All(p => Math.Abs(p.First - p.Second) <= 2), "bfloat16 rounding apart, the frames are the same");
+        Assert.Equal(live[^5], live[^1]);
+    }
+
+    [Fact]
+    public void TheDmHeadNeedsNoWeightOfTheOtherHead()
+    {
+        using var tiny = Made();
+        using var scope = new Scope();
+        var path = Path.Combine(tiny.Folder.Path, "student.safetensors");
+        var kept = new List<KeyValuePair<string, Tensor>>();
+        using (var file = SafetensorsSet.Open(path))
+            foreach (var name in file.Names.Where(n => !n.StartsWith("fm_head.", StringComparison.Ordinal)))
+                kept.Add(KeyValuePair.Create(name, file.Tensor(name)));
+        using var both = new FilmModel(tiny.Folder, Speaker.DmHead);
+        var expected = both.Sample(request with { Seconds = Seconds });
+        TensorFiles.Write(path, kept);
+        using var alone = new FilmModel(tiny.Folder, Speaker.DmHead);
+        Assert.True(Equal(expected, alone.Sample(request with { Seconds = Seconds })));
+        var e = Assert.Throws<UserException>(() => new FilmModel(tiny.Folder, Speaker.FmHead));
+        Assert.Contains("fm_head", e.Message);
+    }
+
+    [Theory]
+    [InlineData(-3, "--seconds -3")]
+    [InlineData(0, "--seconds 0")]
+    [InlineData(600, "--seconds 600")]
+    [InlineData(double.NaN, "--seconds")]
+    public void ALengthTheModelCannotMakeIsRefused(double seconds, string said)
+    {
+        var problems = (request with { Seconds = seconds }).Problems(new ModelConfig()).ToList();
+        Assert.Contains(said, Assert.Single(problems));
+    }
+
+    [Fact]
+    public void TheTeacherIsRolledOutBeyondItsClip()
+    {
+        using var tiny = Made();
+        using var scope = new Scope();
+        using var model = new FilmModel(tiny.Folder, Speaker.Teacher);
+        var latents = model.Sample(request with { Seconds = Seconds, Speaker = Speaker.Teacher, Steps = 2 });
+        Assert.Equal(tiny.Folder.Config.LatentShape(tiny.Folder.Config.FilmLatents), latents.Shape);
+        Assert.True(AllFinite(latents));
+    }
+}
