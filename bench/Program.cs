@@ -1,1 +1,127 @@
-return 0;
+using System.Diagnostics;
+using LongTake.Bench;
+using LongTake.Nn;
+using LongTake.Worlds;
+
+// ./dev bench [words]: the timed paths whose name holds one of the words, all without; the figures go to bench/results.json.
+// Each is the best of several repeats, because other work on the machine only ever makes a figure worse.
+(string Name, Func<IEnumerable<Row>> Run)[] benches =
+[
+    ("operator call", OperatorCall),
+    ("world renderer", WorldRenderer),
+    ("live tensors", LiveTensors),
+    ("matrix rate", MatrixRate),
+    // Paths that need a trained model go here: a film in 4 steps against the 50-step guided sampler.
+];
+var rows = new List<Row>();
+foreach (var (name, run) in benches)
+{
+    if (args.Length > 0 && !args.Any(a => name.Contains(a, StringComparison.OrdinalIgnoreCase))) continue;
+    Console.Error.WriteLine($"bench: {name}");
+    rows.AddRange(run());
+}
+// A figure from a machine that others keep busy must say so.
+if (File.Exists("/proc/loadavg") && double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0]) is var load && load > Environment.ProcessorCount)
+    rows = [.. rows.Select(r => r with { Note = $"{r.Note}{(r.Note is null ? "" : "; ")}machine busy: load {load:0.0} on {Environment.ProcessorCount} cores" })];
+Row.Print(rows);
+return Row.Save(rows) ? 0 : 1;
+
+// Add of two 4-float tensors without gradients: the work is nothing, so this is the price of a call.
+static IEnumerable<Row> OperatorCall()
+{
+    const int calls = 20_000;
+    using var scope = new Scope();
+    using var off = GradMode.Off();
+    var (a, b) = (Ones([4]), Ones([4]));
+    double Nanoseconds(Action<int> work) => Best(30, () => work(calls)) / calls * 1e9;
+    var freed = Nanoseconds(n => { for (var i = 0; i < n; i++) (a + b).Free(); });
+    var scoped = Nanoseconds(n =>
+    {
+        for (var i = 0; i < n; i += 100)
+        {
+            using var inner = new Scope();
+            for (var k = 0; k < 100; k++) _ = a + b;
+        }
+    });
+    var (python, why) = Peer.Python($"""
+        import time, torch
+        torch.set_grad_enabled(False)
+        a, b = torch.ones(4), torch.ones(4)
+        best = 1e9
+        for r in range(31):
+            t = time.perf_counter()
+            for i in range({calls}): a + b
+            best = min(best, time.perf_counter() - t)
+        print(best / {calls} * 1e9)
+        """);
+    yield return new("operator call, freed at once", freed, "ns", python, "PyTorch from Python", Lower: true) { Note = why };
+    yield return new("operator call, freed by a scope of 100", scoped, "ns", python, "PyTorch from Python", Lower: true) { Note = why };
+}
+
+static IEnumerable<Row> WorldRenderer()
+{
+    const int frames = TravellerTake.LongFrames;
+    var take = TravellerTake.Long(new Rng(1), 0, 0);
+    var seconds = Best(15, () => Traveller.Video(take, 0, frames, 1));
+    yield return new("world renderer, one core", frames / seconds, "frames/s") { Floor = 20_000, Note = "a take of 977 frames, 32x32" };
+}
+
+// Forward, backward, step on a small network: after a warm-up no step may leave a tensor behind.
+static IEnumerable<Row> LiveTensors()
+{
+    const int steps = 1000;
+    using var outer = new Scope();
+    using var weights = Weights.Create(new Rng(1));
+    var (up, down) = ((weights / "up").Parameter("weight", [64, 16], 0.2), (weights / "down").Parameter("weight", [16, 64], 0.2));
+    weights.Trainable();
+    using var optimiser = new Optimiser("bench", [.. weights.All], new OptimiserConfig { Lr = 1e-3 });
+    void Step()
+    {
+        using var scope = new Scope();
+        optimiser.ZeroGrad();
+        var x = Ones([32, 16]);
+        Mean(Square(Linear(Silu(Linear(x, up)), down) - x)).Backward();
+        optimiser.Step(1, 1);
+    }
+    for (var i = 0; i < 20; i++) Step();
+    var (before, watch) = (Tensor.Live, Stopwatch.StartNew());
+    for (var i = 0; i < steps; i++) Step();
+    var seconds = watch.Elapsed.TotalSeconds;
+    yield return new("live tensors after 1,000 training steps, growth", Tensor.Live - before, "tensors", Lower: true) { Floor = 0, Note = $"{before} live at the start" };
+    yield return new("training step of a small network", seconds / steps * 1e6, "us", Lower: true);
+}
+
+static IEnumerable<Row> MatrixRate()
+{
+    const int n = 1024;
+    using var scope = new Scope();
+    foreach (var (dtype, name) in ((Dtype, string)[])[(Dtype.F32, "float32"), (Dtype.BF16, "bfloat16")])
+    {
+        var a = Full([n, n], 1.0 / n).To(dtype);
+        var rate = 2.0 * n * n * n / Best(20, () => MatMul(a, a).Free()) / 1e9;
+        var (python, why) = Peer.Python($"""
+            import time, torch
+            torch.set_num_threads({Libtorch.Threads})
+            a = torch.full(({n}, {n}), 1 / {n}).to(torch.{name})
+            best = 1e9
+            for r in range(21):
+                t = time.perf_counter(); a @ a; best = min(best, time.perf_counter() - t)
+            print(2 * {n}**3 / best / 1e9)
+            """);
+        yield return new($"matrix rate, {name}", rate, "GFLOP/s", python, "PyTorch from Python") { Note = why ?? $"{n}x{n}, {Libtorch.Threads} threads" };
+    }
+}
+
+// Seconds of the fastest of so many runs, after one that warms up.
+static double Best(int repeats, Action work)
+{
+    work();
+    var best = double.MaxValue;
+    for (var i = 0; i < repeats; i++)
+    {
+        var start = Stopwatch.GetTimestamp();
+        work();
+        best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+    }
+    return best;
+}
