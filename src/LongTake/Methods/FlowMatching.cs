@@ -30,8 +30,8 @@ public static class FlowMatching
         var encoder = new TextEncoder(text, model.Text, new SentencePiece(tokenizer), model.Wan.TextLength);
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
         if (items.Count == 0) throw new UserException($"{data.Folder}: no clips and no takes to train on");
-        var network = new WanTransformer(wan.Trainable(), model.Wan);
-        text.Trainable();
+        var network = new WanTransformer(wan, model.Wan);
+        foreach (var w in (Weights[])[wan, text]) w.Trainable();   // after the layers, which make what a new set lacks
         (Tensor, IReadOnlyList<string>) Draw(Rng random)
         {
             var batch = Enumerable.Range(0, c.Batch).Select(_ => Stretch(random, data, items[random.Int(items.Count)], model.ClipLatents, c)).ToList();
@@ -62,7 +62,8 @@ public static class FlowMatching
     {
         var (encoder, text) = from.LoadText();
         if (data.Takes.Count == 0) throw new UserException($"{data.Folder}: no takes to train on; a take is a single shot of at least 10 s");
-        var network = new WanTransformer(wan.Trainable(), from.Config.Wan);
+        var network = new WanTransformer(wan, from.Config.Wan);
+        wan.Trainable();
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["wan"] = wan },

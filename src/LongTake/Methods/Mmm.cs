@@ -74,8 +74,8 @@ public static class Mmm
         var (teacher, teacherWeights) = from.LoadWan(ModelFolder.Teacher, Dtype.BF16);
         var (vae, vaeWeights) = from.LoadVae();
         var network = new DecoupledTransformer(student, model.Wan, model.HeadBlocks);
-        var fake = new WanTransformer(critic.Trainable(), model.Wan);
-        student.Trainable();
+        var fake = new WanTransformer(critic, model.Wan);
+        foreach (var w in (Weights[])[student, critic]) w.Trainable();
         var session = new MmmSession(model, c, data, text, vae, network, teacher.Forward, fake.Forward);
         var trained = student.All.Where(p => !c.SingleHead || !p.Key.StartsWith("fm_head.", StringComparison.Ordinal)).ToList();
         return new Method
