@@ -1,5 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LongTake.Data;
+using LongTake.Generation;
+using LongTake.Media;
+using LongTake.Models;
 using LongTake.Training;
 
 namespace LongTake.Cli;
@@ -16,11 +20,42 @@ internal static class TrainVerb
             Console.WriteLine(JsonSerializer.Serialize(recipe, TrainJson.Default.TrainRecipe));
             return Cli.Run.Done;
         }
+        recipe = recipe with { From = recipe.From.Length > 0 ? DemoVerb.Located(recipe.From) : "" };
         var cancel = Cli.Run.OnCtrlC();
-        var trained = Progress.Run("train", report => new Trainer(recipe, stage => new Named(stage.Folder, report), cancel).Run());
-        Cli.Run.Print(json, new JsonObject { ["model"] = trained.Path, ["run"] = recipe.Out },
-            [$"The trained model is {trained.Path}. Make a film with it: longtake generate --model {trained.Path}"]);
+        var film = Path.Combine(recipe.Out, "film.mp4");
+        var trained = Progress.Run("train", report =>
+        {
+            var trainer = new Trainer(recipe, stage => new Named(stage.Folder, report), cancel)
+            {
+                Sample = (stage, step, model) => Film(recipe, model, Path.Combine(recipe.Out, stage.Folder, "samples", $"step-{step:D8}.mp4"), report, cancel),
+            };
+            var model = trainer.Run();
+            Film(recipe, model, film, report, cancel);
+            return model;
+        });
+        Cli.Run.Print(json, new JsonObject { ["model"] = trained.Path, ["run"] = recipe.Out, ["film"] = File.Exists(film) ? film : null },
+        [
+            $"The trained model is {trained.Path}.",
+            File.Exists(film) ? $"A film of it: {film}. More: longtake generate --model {trained.Path} --prompt '...'" : "It has no network that makes films yet.",
+        ]);
         return Cli.Run.Done;
+    }
+
+    /// <summary>A film at a fixed seed, of the longest-trained network the model has; the prompt is the first caption of the data.</summary>
+    private static void Film(TrainRecipe recipe, ModelFolder model, string path, IProgress<ProgressReport> report, CancellationToken cancel)
+    {
+        if (!model.Has(ModelFolder.Text)) return;
+        var speaker = model.Has(ModelFolder.Student) ? Speaker.DmHead : model.Has(ModelFolder.Transformer) ? Speaker.Transformer : Speaker.Teacher;
+        var prompt = recipe.Data.Length > 0 ? VideoSet.Read(recipe.Data)[0].Caption : DemoVerb.Prompt;
+        var c = model.Config;
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using var film = new FilmModel(model, speaker);
+        var request = new FilmRequest
+        {
+            Prompt = prompt, Seed = 1, Speaker = speaker, Sampler = speaker == Speaker.DmHead ? Sampler.FewStep : Sampler.Euler,
+            Seconds = c.Frames(speaker == Speaker.Teacher ? c.ClipLatents : c.FilmLatents) / c.Fps, Steps = speaker == Speaker.DmHead ? 0 : 25,
+        };
+        FilmFile.Make(film, request, path, new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) }, report, cancel: cancel);
     }
 
     /// <summary>Puts the stage's name before what it reports.</summary>

@@ -145,6 +145,7 @@ public static class Ops
     private static readonly Op sigmoid = new("aten::sigmoid(self)");
     private static readonly Op relu = new("aten::relu(self)");
     private static readonly Op upsampleNearest = new("aten::upsample_nearest2d(self, output_size)");
+    private static readonly Op eigh = new("aten::linalg_eigh(self, UPLO)");
     private static readonly Op einsum = new("aten::einsum(equation, tensors)");
 
     public static Tensor MatMul(Tensor a, Tensor b) => matmul.One(a, b);
@@ -163,6 +164,8 @@ public static class Ops
     public static Tensor Sigmoid(Tensor x) => sigmoid.One(x);
     public static Tensor Relu(Tensor x) => relu.One(x);
     public static Tensor UpsampleNearest(Tensor x, long height, long width) => upsampleNearest.One(x, (ReadOnlySpan<long>)[height, width]);
+    /// <summary>Eigenvalues, ascending, and eigenvectors (columns) of symmetric matrices.</summary>
+    public static (Tensor Values, Tensor Vectors) EigenSymmetric(Tensor x) => eigh.Two(x, Value.Text("L"));
     public static Tensor Einsum(string equation, params ReadOnlySpan<Tensor> tensors) => einsum.One(Value.Text(equation), Value.List(tensors));
 
     // ---- making tensors

@@ -8,8 +8,12 @@ public sealed record AutoencoderConfig
     public int Batch { get; init; } = 8;
     /// <summary>Frames of a training stretch, 1 + 4k.</summary>
     public int Frames { get; init; } = 17;
-    /// <summary>Weight of the KL term per latent number: keeps the latent space smooth and bounded.</summary>
-    public double Kl { get; init; } = 1e-3;
+    /// <summary>Weight of the KL term per latent number; 0 trains without sampling and with <see cref="Noise"/> instead.</summary>
+    public double Kl { get; init; } = 1e-4;
+    /// <summary>Deviation of the noise on the latents in training when there is no KL term: the decoder must bear small errors.</summary>
+    public double Noise { get; init; } = 0.05;
+    /// <summary>Stretches the linear path is fitted to, when the model has one and starts anew.</summary>
+    public int LinearFit { get; init; } = 1000;
     /// <summary>Weight of the absolute error beside the squared one.</summary>
     public double Absolute { get; init; } = 0.3;
 }
@@ -20,31 +24,39 @@ public static class Autoencoder
     /// <summary>Draws frames [F, H, W, 3] bytes.</summary>
     public delegate byte[] Stretches(Rng random, int frames);
 
-    /// <summary>The method; <paramref name="draw"/> gives training video, <paramref name="export"/> gets the weights and the measured statistics.</summary>
-    public static Method Build(ModelConfig model, AutoencoderConfig c, Nn.OptimiserConfig optimiser, Weights weights, Stretches draw,
+    /// <summary>The method; <paramref name="fresh"/> says the weights are new; <paramref name="draw"/> gives training video, <paramref name="export"/> gets the weights and the measured statistics.</summary>
+    public static Method Build(ModelConfig model, AutoencoderConfig c, Nn.OptimiserConfig optimiser, Weights weights, bool fresh, Stretches draw,
         Action<string, Weights, ModelConfig> export)
     {
         var raw = model.Vae with { Mean = [], Std = [] };   // statistics come after training
         var vae = new WanVae(weights, raw, Dtype.BF16);
         weights.Trainable();
+        foreach (var t in (weights / "linear").Tensors) t.RequiresGrad_(false);
         Tensor Video(Rng random, int count) => Cat([.. Enumerable.Range(0, count).Select(_ =>
             Data.Pixels.ToTensor(draw(random, c.Frames), model.Height, model.Width))]);
+        if (raw.LinearGrid is not null && fresh)
+        {
+            using var scope = new Scope();
+            vae.FitLinear(Video(new Rng(30_000), c.LinearFit));
+        }
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["vae"] = weights },
             Averaged = ["vae"],
             Batch = c.Batch,
-            Updates = [new Update("vae", [.. weights.All], optimiser, (random, weight) =>
+            Updates = [new Update("vae", [.. weights.All.Where(p => p.Value.RequiresGrad)], optimiser, (random, weight) =>
             {
                 var video = Video(random, c.Batch);
                 var moments = vae.Moments(video, chunk: 0);
                 var (mu, logVar) = (Narrow(moments, 1, 0, raw.ZDim), Clamp(Narrow(moments, 1, raw.ZDim, raw.ZDim), -20, 10));
                 using var g = new Generator(random.Seed());
-                var decoded = vae.Decode(mu + Exp(logVar * 0.5) * Randn(mu.Shape, g), chunk: 0, clamp: false);
+                var deviation = c.Kl > 0 ? Exp(logVar * 0.5) : Full([1], c.Noise);
+                var decoded = vae.Decode(mu + deviation * Randn(mu.Shape, g), chunk: 0, clamp: false);
                 var error = decoded - video;
                 var mse = Mean(error * error);
                 var kl = Mean(mu * mu + Exp(logVar) - 1 - logVar) * 0.5;
-                var loss = mse + Mean(Abs(error)) * c.Absolute + kl * c.Kl;
+                var loss = mse + Mean(Abs(error)) * c.Absolute;
+                if (c.Kl > 0) loss = loss + kl * c.Kl;
                 (loss * weight).Backward();
                 return new Dictionary<string, double>
                 {
@@ -75,7 +87,7 @@ public static class Autoencoder
         var z = vae.Encode(video(new Rng(10_000), 64), chunk: 0);
         var mean = Mean(z, [0, 2, 3, 4]);
         var deviation = Sqrt(Mean(Square(z - mean.Reshape(1, -1, 1, 1, 1)), [0, 2, 3, 4]));
-        return model with { Vae = model.Vae with { Mean = Doubles(mean), Std = Doubles(deviation) } };
+        return model with { Vae = model.Vae with { Mean = Doubles(mean), Std = model.Vae.LinearGrid is null ? Doubles(deviation) : [.. Enumerable.Repeat(Math.Round(Sqrt(Mean(Square(deviation))).Scalar(), 6), model.Vae.ZDim)] } };
     }
 
     private static double[] Doubles(Tensor x) => [.. x.To(Dtype.F64).ToArray<double>().Select(v => Math.Round(v, 6))];

@@ -29,7 +29,7 @@ public sealed record WanConfig
     /// <summary>Latents of the longest film, the unit of the absolute place.</summary>
     public int FilmLatents { get; init; } = 245;
 
-    public int HeadDim => Dim / Heads;
+    [System.Text.Json.Serialization.JsonIgnore] public int HeadDim => Dim / Heads;
 
     /// <summary>What is wrong with these sizes, if anything.</summary>
     public IEnumerable<string> Problems()

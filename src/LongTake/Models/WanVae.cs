@@ -29,10 +29,16 @@ public sealed record WanVaeConfig
         3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
     ];
 
+    /// <summary>
+    /// Option of the miniature, off (null) for Wan: a fixed linear path beside the convolutions, fitted in closed form for
+    /// latents of this height and width (<see cref="LinearPath"/>).
+    /// </summary>
+    public int[]? LinearGrid { get; init; }
+
     /// <summary>Pixels of a latent pixel's side.</summary>
-    public int SpatialStride => 1 << (DimMult.Length - 1);
+    [System.Text.Json.Serialization.JsonIgnore] public int SpatialStride => 1 << (DimMult.Length - 1);
     /// <summary>Frames of a latent, the first excepted, which has one.</summary>
-    public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
+    [System.Text.Json.Serialization.JsonIgnore] public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
     /// <summary>Frames that <paramref name="latents"/> latents decode to.</summary>
     public long Frames(long latents) => 1 + (latents - 1) * TemporalStride;
     /// <summary>Latents of <paramref name="frames"/> frames.</summary>
@@ -58,9 +64,10 @@ public sealed record WanVaeConfig
 public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null)
 {
     private readonly VaeStack encoder = VaeStack.Encoder(w / "encoder", config.Checked());
-    private readonly CausalConv toMoments = new(w / "conv1", 2 * config.ZDim, 2 * config.ZDim, 1, 1);
+    private readonly CausalConv toMoments = new(w / "conv1", 2 * config.ZDim, 2 * config.ZDim, 1, 1, zero: config.LinearGrid is not null);
     private readonly CausalConv fromLatents = new(w / "conv2", config.ZDim, config.ZDim, 1, 1);
     private readonly VaeStack decoder = VaeStack.Decoder(w / "decoder", config);
+    private readonly LinearPath? linear = config.LinearGrid is null ? null : new(w / "linear", config);
 
     /// <summary>The configuration it was built with.</summary>
     public WanVaeConfig Config => config;
@@ -78,7 +85,7 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
         using var scope = new Scope();
         var frames = CheckedFrames(video);
         var x = video.To(compute ?? encoder.Dtype);
-        if (chunk == 0) return scope.Keep(toMoments.Forward(encoder.Forward(x, null)).To(Dtype.F32));
+        if (chunk == 0) return scope.Keep(WithLinear(toMoments.Forward(encoder.Forward(x, null)).To(Dtype.F32), video));
         using var cache = new WanVaeCache();
         var parts = new List<Tensor>();
         for (long at = 0, next; at < frames; at = next)
@@ -86,8 +93,14 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
             next = Math.Min(frames, config.Frames(config.Latents(at) + chunk - (at == 0 ? 1 : 0)));
             parts.Add(encoder.Forward(Narrow(x, 2, at, next - at), cache));
         }
-        return scope.Keep(toMoments.Forward(Cat([.. parts], 2)).To(Dtype.F32));
+        return scope.Keep(WithLinear(toMoments.Forward(Cat([.. parts], 2)).To(Dtype.F32), video));
     }
+
+    /// <summary>Fits the linear path, where there is one, to videos [B, 3, F, H, W].</summary>
+    public void FitLinear(Tensor video) => linear?.Fit(video);
+
+    private Tensor WithLinear(Tensor moments, Tensor video) => linear is null ? moments
+        : Cat([Narrow(moments, 1, 0, config.ZDim) + linear.Encode(video), Narrow(moments, 1, config.ZDim, config.ZDim)], 1);
 
     /// <summary>Normalised latents to video, clamped to [-1, 1] unless told not to be.</summary>
     public Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)
@@ -110,8 +123,10 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
 
     private Tensor Frames(Tensor latents, WanVaeCache? cache, bool clamp)
     {
-        var z = fromLatents.Forward(Raw(latents).To(compute ?? decoder.Dtype));
-        var frames = decoder.Forward(z, cache).To(Dtype.F32);
+        var raw = Raw(latents);
+        var first = cache?.First ?? true;
+        var frames = decoder.Forward(fromLatents.Forward(raw.To(compute ?? decoder.Dtype)), cache).To(Dtype.F32);
+        if (linear is not null) frames = frames + linear.Decode(raw, first);
         return clamp ? Clamp(frames, -1, 1) : frames;
     }
 

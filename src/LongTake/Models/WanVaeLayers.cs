@@ -26,9 +26,10 @@ public sealed class WanVaeCache : IDisposable
 }
 
 /// <summary>A convolution that sees no later frame. The two frames before come from the cache, or are zeros.</summary>
-internal sealed class CausalConv(Weights w, long inner, long outer, long time = 3, long space = 3)
+internal sealed class CausalConv(Weights w, long inner, long outer, long time = 3, long space = 3, bool zero = false)
 {
-    private readonly Tensor weight = w.Parameter("weight", [outer, inner, time, space, space], 1 / Math.Sqrt(inner * time * space * space));
+    private readonly Tensor weight = w.Parameter("weight", [outer, inner, time, space, space],
+        zero ? 0 : 1 / Math.Sqrt(inner * time * space * space));
     private readonly Tensor bias = w.Parameter("bias", [outer]);
     private readonly long history = time - 1;
     private readonly long border = space / 2;
@@ -176,12 +177,12 @@ internal sealed class VaeStack
     private readonly PixelNorm norm;
     private readonly List<Func<Tensor, WanVaeCache?, Tensor>> layers;
 
-    private VaeStack(Weights w, long inner, long begin, List<Func<Tensor, WanVaeCache?, Tensor>> layers, long end, long outer)
+    private VaeStack(Weights w, long inner, long begin, List<Func<Tensor, WanVaeCache?, Tensor>> layers, long end, long outer, bool zero = false)
     {
         this.layers = layers;
         first = new(w / "conv1", inner, begin);
         norm = new(w / "head" / 0, end);
-        last = new(w / "head" / 2, end, outer);
+        last = new(w / "head" / 2, end, outer, zero: zero);
         Dtype = w.Tensors[0].Dtype;
     }
 
@@ -218,7 +219,7 @@ internal sealed class VaeStack
             layers.Add(new Upsample(at / layers.Count, width, c.TemporalDownsample[stage - 1]).Forward);
             width /= 2;
         }
-        return new(w, c.ZDim, begin, [.. Middle(w / "middle", begin), .. layers], width, 3);
+        return new(w, c.ZDim, begin, [.. Middle(w / "middle", begin), .. layers], width, 3, zero: c.LinearGrid is not null);
     }
 
     private static Func<Tensor, WanVaeCache?, Tensor>[] Middle(Weights w, long width)

@@ -8,7 +8,10 @@ public sealed record OptimiserConfig
     public double Beta2 { get; init; } = 0.99;
     public double WeightDecay { get; init; } = 0.01;
     public double Clip { get; init; } = 1;
-    /// <summary>Learning rate of Muon for the matrices of the blocks; 0 leaves them to AdamW.</summary>
+    /// <summary>
+    /// Learning rate of Muon for matrices and convolution kernels inside the network (not embeddings, patches, output heads, or
+    /// anything narrower than 16); 0 leaves all to AdamW.
+    /// </summary>
     public double MuonLr { get; init; }
     /// <summary>Optimiser steps of linear warm-up.</summary>
     public int WarmUp { get; init; } = 30;
@@ -45,7 +48,10 @@ public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Te
     public IReadOnlyList<KeyValuePair<string, Tensor>> Parameters => parameters;
 
     private bool IsMuon(string parameter, Tensor p) =>
-        config.MuonLr > 0 && p.Rank == 2 && parameter.Contains("blocks.", StringComparison.Ordinal) && !parameter.Contains("embedding", StringComparison.Ordinal);
+        config.MuonLr > 0 && p.Rank >= 2 && p.Size(0) >= 16 && p.Count / p.Size(0) >= 16 && p.Size(1) > 6 &&
+        !NotMuon.Any(n => parameter.Contains(n, StringComparison.Ordinal));
+
+    private static readonly string[] NotMuon = ["embedding", "modulation", "time_projection", "head.head", "place"];
 
     /// <summary>Euclidean norm of all gradients.</summary>
     public double GradientNorm()
@@ -94,9 +100,9 @@ public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Te
     {
         var m = Moment(parameter, "m", p);
         Lerp_(m, g, 0.05);
-        var x = Orthogonal(Lerp(g, m, 0.95));
+        var x = Orthogonal(Lerp(g, m, 0.95).Reshape(p.Size(0), -1));
         Mul_(p, 1 - lr * config.WeightDecay);
-        Add_(p, x.To(p.Dtype), -lr * Math.Sqrt(Math.Max(1, (double)p.Size(0) / p.Size(1))));
+        Add_(p, x.To(p.Dtype).Reshape(p.Shape), -lr * Math.Sqrt(Math.Max(1, (double)x.Size(0) / x.Size(1))));
     }
 
     private static Tensor Orthogonal(Tensor g)

@@ -67,7 +67,7 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
                 {
                     var model = from?.Config ?? recipe.Model;
                     var draw = recipe.Data.Length == 0 ? (Rng r, int f) => WorldData.Stretch(r, f, model.Fps) : VideoSet.Stretches(recipe.Data, model);
-                    return Autoencoder.Build(model, stage.Autoencoder, stage.Optimiser, Start(from, ModelFolder.Vae, init), new(draw),
+                    return Autoencoder.Build(model, stage.Autoencoder, stage.Optimiser, Start(from, ModelFolder.Vae, init), from is null, new(draw),
                         (folder, weights, measured) => ModelFolder.Create(folder, measured, from, ModelFolder.Vae).Save(ModelFolder.Vae, weights));
                 }
             case StageKind.Teacher:

@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json.Nodes;
+using LongTake.Evaluation;
+using LongTake.Generation;
+using LongTake.Media;
+using LongTake.Models;
+using LongTake.Worlds;
+
+namespace LongTake.Cli;
+
+/// <summary>longtake demo: a minute of film from the bundled model, with its exact scores beside those of real takes.</summary>
+internal static class DemoVerb
+{
+    public const string Bundled = "models/traveller";
+    public const string Prompt = "a traveller in a red coat and a wizard hat walks past a blue lighthouse";
+
+    public static int Run(string folder, string prompt, long seed, string output, bool json)
+    {
+        void Say(string line) { if (!json) Console.WriteLine(line); }
+        var cancel = Cli.Run.OnCtrlC();
+        var clock = Stopwatch.StartNew();
+        var model = ModelFolder.Open(Located(folder));
+        var c = model.Config;
+        if (Libtorch.Threads < Environment.ProcessorCount) Libtorch.Threads = Environment.ProcessorCount;
+        Ffmpeg.Locate("ffmpeg");
+        Directory.CreateDirectory(output);
+        var request = new FilmRequest { Prompt = prompt, Seed = seed, Seconds = c.Frames(c.FilmLatents) / c.Fps };
+        Say($"LongTake demo: {c.Frames(c.FilmLatents) / c.Fps:0} s of film in {c.FewSteps.Length} steps of the distribution-matching head");
+        Say($"  model   {model.Path} ({c.Width}x{c.Height} at {c.Fps} fps, {c.FilmLatents} latents)");
+        Say($"  prompt  {prompt}");
+        using var film = new FilmModel(model, Speaker.DmHead);
+        var frames = new List<byte[]>();
+        var upscale = (int)Math.Ceiling(384.0 / Math.Min(c.Width, c.Height));
+        var made = Progress.Run("demo", report => FilmFile.Make(film, request, Path.Combine(output, "film.mp4"),
+            new WriteOptions { Upscale = upscale }, report, frames.Add, cancel));
+        foreach (var line in GenerateVerb.Lines(made)) Say("  " + line);
+
+        var sheet = Path.Combine(output, "sheet.png");
+        var picked = Enumerable.Range(0, 32).Select(i => frames[(frames.Count - 1) * i / 31]).ToList();
+        ContactSheet.Write(sheet, picked, c.Width, c.Height, 8, upscale: 4);
+        var truth = WorldTruth.Of(prompt);
+        var score = WorldMetrics.Measure([.. frames.SelectMany(f => f)], truth);
+        var real = Enumerable.Range(0, 4).Select(i => Real(film, truth, 700_000 + i)).ToList();
+        var rows = Rows(score, real).ToList();
+        Say("  exact measures (world's laws), this film | real takes through the same autoencoder (mean of 4) | ideal");
+        foreach (var (name, mine, theirs, ideal, about) in rows) Say($"    {name,-8} {mine,7} | {theirs,7} | {ideal,5}   {about}");
+        var report = Path.Combine(output, "report.html");
+        File.WriteAllText(report, Html(request, made, c, rows, File.ReadAllBytes(sheet), File.ReadAllBytes(made.Path)));
+        Say($"Done in {clock.Elapsed.TotalSeconds:0} s. Look at: {Path.Combine(output, "film.mp4")} (any player), {sheet}, {report} (a browser).");
+        if (json)
+        {
+            var result = GenerateVerb.Describe(made);
+            result["sheet"] = sheet;
+            result["report"] = report;
+            result["seconds_total"] = Math.Round(clock.Elapsed.TotalSeconds, 1);
+            result["scores"] = new JsonObject([.. rows.Select(r => KeyValuePair.Create(r.Name, (JsonNode?)r.Mine))]);
+            Console.WriteLine(result.ToJsonString());
+        }
+        return Cli.Run.Done;
+    }
+
+    /// <summary>A relative folder is looked for here, then beside the program's checkout, so that the demo runs from anywhere.</summary>
+    public static string Located(string folder)
+    {
+        if (Directory.Exists(folder) || Path.IsPathRooted(folder)) return folder;
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
+            if (File.Exists(Path.Combine(at.FullName, "LongTake.slnx"))) return Path.Combine(at.FullName, folder);
+        return folder;
+    }
+
+    private static WorldScore Real(FilmModel film, WorldTruth truth, long seed)
+    {
+        var c = film.Folder.Config;
+        var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
+        if (truth.Landmark is { } landmark) take = take with { LandmarkColour = landmark };
+        return WorldMetrics.Measure(film.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), (int)(TravellerTake.FramesPerSecond / c.Fps))), WorldTruth.Of(take));
+    }
+
+    private static IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> Rows(WorldScore film, List<WorldScore> real)
+    {
+        (string, Func<WorldScore, double?>, string, string)[] rows =
+        [
+            ("gait", s => s.gaitL, "1", "how regular the walk is, per 5 s"),
+            ("gait61", s => s.gaitG, "1", "the same, in step over the whole minute"),
+            ("scroll", s => s.scroll, "0", "error of the ground's speed, pixels a world frame"),
+            ("pattern", s => s.gamp, "1", "contrast of the ground pattern"),
+            ("sharp", s => s.sharp, "1", "edge energy"),
+            ("arc", s => s.arc, "0", "error of the hour of the day over the minute"),
+            ("biome", s => s.biome, "1", "the right land at the right second"),
+            ("lights", s => s.lm_rec, "1", "lighthouse visits found"),
+            ("coat", s => s.coat_acc, "1", "seconds with the coat asked for"),
+            ("hat", s => s.hat_acc, "1", "seconds with the hat asked for"),
+            ("drift", s => s.coat_drift, "0", "drift of the coat's colour, RGB units"),
+        ];
+        foreach (var (name, of, ideal, about) in rows)
+            yield return (name, of(film)?.ToString("0.000") ?? "n/a", real.Select(of).Average()?.ToString("0.000") ?? "n/a", ideal, about);
+    }
+
+    private static string Html(FilmRequest request, FilmResult made, ModelConfig c, IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> rows,
+        byte[] sheet, byte[] film) => $$"""
+        <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>LongTake demo</title>
+        <style>
+          body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e26; background: #fafafa }
+          video, img { width: 100%; image-rendering: pixelated; border-radius: 6px } video { max-width: 24rem }
+          table { border-collapse: collapse } td, th { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd } td:last-child, th:last-child, td:first-child, th:first-child { text-align: left }
+        </style>
+        <h1>A minute in {{c.FewSteps.Length}} steps</h1>
+        <p>{{WebUtility.HtmlEncode(request.Prompt)}} &middot; seed {{request.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot; sampled in {{made.SampleSeconds:0.0}} s, decoded and written in {{made.DecodeSeconds:0.0}} s</p>
+        <video controls loop muted src="data:video/mp4;base64,{{Convert.ToBase64String(film)}}"></video>
+        <p>Thirty-two moments from the first second to the last:</p>
+        <img alt="contact sheet" src="data:image/png;base64,{{Convert.ToBase64String(sheet)}}">
+        <h2>Exact measures</h2>
+        <p>The film is held against the laws of its world; real takes went through the same autoencoder.</p>
+        <table><tr><th>measure</th><th>this film</th><th>real takes</th><th>ideal</th><th>what it says</th></tr>
+        {{string.Join("\n", rows.Select(r => $"<tr><td>{r.Name}</td><td>{r.Mine}</td><td>{r.Theirs}</td><td>{r.Ideal}</td><td>{r.About}</td></tr>"))}}
+        </table></html>
+        """;
+}

@@ -1,0 +1,48 @@
+using LongTake.Media;
+
+namespace LongTake.Generation;
+
+/// <summary>What came of making a film.</summary>
+public sealed record FilmResult(string Path, string Latents, int Frames, double Seconds, int Steps, double SampleSeconds, double DecodeSeconds);
+
+/// <summary>Films on disk: latents first, then the decoded frames streamed into ffmpeg.</summary>
+public static class FilmFile
+{
+    /// <summary>
+    /// Samples and writes a film. The latents are saved before decoding, beside the film (<c>.latents.safetensors</c>); each decoded frame also
+    /// goes to <paramref name="frame"/>. Prompt, seed and model hash are in the file's metadata.
+    /// </summary>
+    public static FilmResult Make(FilmModel model, FilmRequest request, string path, WriteOptions? write = null, IProgress<ProgressReport>? progress = null,
+        Action<byte[]>? frame = null, CancellationToken cancel = default)
+    {
+        var c = model.Folder.Config;
+        using var scope = new Scope();
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var calls = 0;
+        var latents = model.Sample(request, (done, total) => { calls = done; progress?.Report(new ProgressReport(done, total, "steps", "sampling")); }, cancel);
+        var sampled = clock.Elapsed.TotalSeconds;
+        if (!AllFinite(latents)) throw new UserException($"the {model.Part} of {model.Folder.Path} made numbers that are not finite; no film is written. Check the file with 'longtake inspect'.");
+        var latentFile = System.IO.Path.ChangeExtension(path, null) + ".latents.safetensors";
+        TensorFiles.Write(latentFile, [KeyValuePair.Create("latents", latents)], new Dictionary<string, string> { ["prompt"] = request.Prompt, ["seed"] = request.Seed.ToString() });
+        var options = (write ?? new WriteOptions()) with { Metadata = Metadata(model, request) };
+        using var writer = new VideoWriter(path, c.Width, c.Height, c.Fps, options, cancel);
+        var total = c.Frames((int)latents.Size(2));
+        foreach (var rgb in model.Decode(latents))
+        {
+            writer.Write(rgb);
+            frame?.Invoke(rgb);
+            if (writer.Count % 40 == 0) progress?.Report(new ProgressReport(writer.Count, total, "frames", "decoding"));
+        }
+        writer.Complete();
+        return new FilmResult(path, latentFile, writer.Count, writer.Count / c.Fps, calls, sampled, clock.Elapsed.TotalSeconds - sampled);
+    }
+
+    private static Dictionary<string, string> Metadata(FilmModel model, FilmRequest r) => new()
+    {
+        ["title"] = r.Prompt,
+        ["longtake_prompt"] = r.Prompt,
+        ["longtake_seed"] = r.Seed.ToString(),
+        ["longtake_model"] = $"{model.Folder.Config.Name} {model.Part} {model.Hash}",
+        ["longtake_sampler"] = $"{r.Speaker} {r.Sampler} steps {r.Steps} guidance {r.Guidance}",
+    };
+}

@@ -1,0 +1,49 @@
+using LongTake.Diffusion;
+using LongTake.Models;
+
+namespace LongTake.Generation;
+
+/// <summary>Long films from a model that only knows short clips.</summary>
+public static class RollOut
+{
+    /// <summary>Latents of the window before that a window repeats: the first re-made as an image latent, the others held.</summary>
+    public const int Overlap = 3;
+
+    /// <summary>
+    /// Window after window of the teacher's clip length. The known latents of a window are put back, noised to the level at hand,
+    /// before every Euler step (replacement). What drifts in such a film is what long training is for.
+    /// </summary>
+    public static Tensor Teacher(ModelConfig c, WanVae vae, Sampling.Velocity velocity, int latents, int steps, Generator g, Action<int> step)
+    {
+        using var outer = new Scope();
+        var sigmas = Times.Sigmas(steps, c.Shift);
+        var windows = 1 + (int)Math.Ceiling((latents - c.ClipLatents) / (double)(c.ClipLatents - Overlap));
+        var film = Window(null);
+        while (film.Size(2) < latents)
+        {
+            using var scope = new Scope();
+            var end = film.Size(2);
+            var known = Cat([vae.ImageLatent(film, end - Overlap), Narrow(film, 2, end - Overlap + 1, Overlap - 1)], 2);
+            var window = Window(known);
+            film = scope.Keep(Cat([film, Narrow(window, 2, Overlap, c.ClipLatents - Overlap)], 2));
+        }
+        return outer.Keep(Narrow(film, 2, 0, latents).Clone());
+
+        Tensor Window(Tensor? known)
+        {
+            using var scope = new Scope();
+            var noise = Randn(c.LatentShape(c.ClipLatents), g);
+            var x = noise;
+            for (var i = 0; i < steps; i++)
+            {
+                using var inner = new Scope();
+                if (known is not null)
+                    x = Cat([known * (1 - sigmas[i]) + Narrow(noise, 2, 0, Overlap) * sigmas[i], Narrow(x, 2, Overlap, c.ClipLatents - Overlap)], 2);
+                x = inner.Keep(x + velocity(x, 1000 * sigmas[i]) * (sigmas[i + 1] - sigmas[i]));
+                step(windows * steps);
+            }
+            if (known is not null) x = Cat([known, Narrow(x, 2, Overlap, c.ClipLatents - Overlap)], 2);
+            return scope.Keep(x.Clone());
+        }
+    }
+}
