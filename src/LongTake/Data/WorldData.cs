@@ -20,6 +20,9 @@ public static class WorldData
     /// <summary>World frames between two frames of the model.</summary>
     public static int Stride(double fps) => (int)(TravellerTake.FramesPerSecond / fps);
 
+    /// <summary>Every caption of the world, for a tokenizer.</summary>
+    public static IEnumerable<string> AllCaptions => Captions.All;
+
     /// <summary>Take number n of a corpus.</summary>
     public static TravellerTake Take(WorldDataConfig c, int n)
     {

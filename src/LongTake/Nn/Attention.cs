@@ -3,8 +3,8 @@ namespace LongTake.Nn;
 /// <summary>Softmax attention, scale 1/sqrt(d).</summary>
 public static class Attention
 {
-    private static readonly Op fused = new("aten::scaled_dot_product_attention(query, key, value)");
-    private static readonly Lazy<bool> hasFused = new(() => Op.Exists("aten::scaled_dot_product_attention"));
+    private static readonly Lazy<Op?> fused = new(() => Op.Exists("aten::scaled_dot_product_attention")
+        ? new("aten::scaled_dot_product_attention(query, key, value)") : null);
 
     /// <summary>
     /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]. libtorch's fused kernel where there is one, else
@@ -12,8 +12,8 @@ public static class Attention
     /// </summary>
     public static Tensor Full(Tensor q, Tensor k, Tensor v)
     {
-        if (!hasFused.Value) return InBlocks(q, k, v, MaxScores);
-        return fused.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
+        if (fused.Value is not { } op) return InBlocks(q, k, v, MaxScores);
+        return op.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
     }
 
     /// <summary>The same, with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>

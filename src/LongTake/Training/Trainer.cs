@@ -1,7 +1,6 @@
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Worlds;
 
 namespace LongTake.Training;
 
@@ -136,7 +135,7 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         if (File.Exists(model)) return model;
         Directory.CreateDirectory(folder);
         var corpus = Path.Combine(folder, "captions.txt");
-        var captions = data.Info.Items.SelectMany(i => i.Locals.Append(i.Caption)).Concat(recipe.Data.Length == 0 ? Captions.All : []);
+        var captions = data.Info.Items.SelectMany(i => i.Locals.Append(i.Caption)).Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
         File.WriteAllLines(corpus, captions.Distinct().Order(StringComparer.Ordinal));
         var unfinished = Path.Combine(folder, "unfinished");   // a run killed while it trains must not leave half a tokenizer
         SentencePiece.Train(corpus, 128, unfinished);
