@@ -13,6 +13,16 @@ internal static class Fixtures
         return Directory!;
     }
 
+    /// <summary>One file of the folder; skips the test where there is none.</summary>
+    public static string File(string name) => Path.Combine(Require(), name);
+
+    /// <summary>The tensors of a safetensors file, in the current scope.</summary>
+    public static Dictionary<string, Tensor> Read(string name)
+    {
+        using var file = SafetensorsSet.Open(File(name + ".safetensors"));
+        return file.Names.ToDictionary(n => n, file.Tensor);
+    }
+
     private static string? Find()
     {
         if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } given)

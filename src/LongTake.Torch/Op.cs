@@ -32,22 +32,20 @@ public sealed unsafe class Op
     /// <summary>True when the installed libtorch has this operator.</summary>
     public static bool Exists(string name)
     {
-        try { return new Op(name).Handle != IntPtr.Zero; }
+        try { return Find(name) != IntPtr.Zero; }
         catch (TorchException) { return false; }
     }
 
     /// <summary>The declaration the installed libtorch reports.</summary>
     public string Schema => Native.Text((text, n) => Native.lt_schema(Handle, text, n));
 
-    private IntPtr Handle
+    private IntPtr Handle => handle != IntPtr.Zero ? handle : handle = Find(Name);
+
+    private static IntPtr Find(string name)
     {
-        get
-        {
-            if (handle != IntPtr.Zero) return handle;
-            var dot = Name.IndexOf('.');
-            Native.Check(Native.lt_find(dot < 0 ? Name : Name[..dot], dot < 0 ? "" : Name[(dot + 1)..], out var found));
-            return handle = found;
-        }
+        var dot = name.IndexOf('.');
+        Native.Check(Native.lt_find(dot < 0 ? name : name[..dot], dot < 0 ? "" : name[(dot + 1)..], out var found));
+        return found;
     }
 
     /// <summary>Calls and returns the one tensor that results.</summary>

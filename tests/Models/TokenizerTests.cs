@@ -8,7 +8,7 @@ public class TokenizerTests
     [SkippableFact]
     public void CleansAllTextsAsTheReferenceDoes()
     {
-        using var json = JsonDocument.Parse(File.ReadAllText(Golden.File("text_clean.json")));
+        using var json = JsonDocument.Parse(File.ReadAllText(Fixtures.File("text_clean.json")));
         var cases = json.RootElement.GetProperty("cases").EnumerateArray().ToList();
         string[] knownGaps = [];   // texts of the fixture that are cleaned differently; empty: all 30 agree
         var differing = cases.Where(c => TextCleaning.Clean(c.GetProperty("text").GetString()!) != c.GetProperty("whitespace").GetString())
@@ -43,8 +43,8 @@ public class TokenizerTests
     [InlineData("spm_bytefallback")]
     public void RowsAreExactlyTheReferences(string name)
     {
-        using var json = JsonDocument.Parse(File.ReadAllText(Golden.File("sentencepiece.json")));
-        using var model = new SentencePiece(Golden.File(name + ".model"));
+        using var json = JsonDocument.Parse(File.ReadAllText(Fixtures.File("sentencepiece.json")));
+        using var model = new SentencePiece(Fixtures.File(name + ".model"));
         var tokenizer = new Tokenizer(model, 40, clean: false);
         foreach (var c in json.RootElement.GetProperty("models").GetProperty(name).GetProperty("cases").EnumerateArray())
         {
@@ -57,30 +57,11 @@ public class TokenizerTests
     [SkippableFact]
     public void SeveralTextsMakeOneTensor()
     {
-        using var model = new SentencePiece(Golden.File("spm_nfkc.model"));
+        using var model = new SentencePiece(Fixtures.File("spm_nfkc.model"));
         using var scope = new Scope();
         var (ids, mask) = new Tokenizer(model, 8).Encode("a", " A cat&nbsp;walks in the snow and on and on. ");
         Assert.Equal([2, 8], ids.Shape);
         Assert.Equal([1L, 1, 0, 0, 0, 0, 0, 0], mask[0].ToArray<long>());
         Assert.Equal(1, ids[1][7].Scalar());
-    }
-}
-
-/// <summary>The folder of reference fixtures: LONGTAKE_FIXTURES, else shared/fixtures beside a folder above the tests.</summary>
-file static class Golden
-{
-    public static string File(string name)
-    {
-        var path = Path.Combine(Folder() ?? "", name);
-        Skip.IfNot(System.IO.File.Exists(path), $"the fixture {name} is absent; set LONGTAKE_FIXTURES to the folder that holds it");
-        return path;
-    }
-
-    private static string? Folder()
-    {
-        if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } named) return named;
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Directory.Exists(Path.Combine(folder.FullName, "shared", "fixtures"))) return Path.Combine(folder.FullName, "shared", "fixtures");
-        return null;
     }
 }

@@ -14,7 +14,7 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        var fixture = Golden.Read("umt5_encoder");
+        var fixture = Fixtures.Read("umt5_encoder");
         using var weights = Weights.Load(name => fixture.GetValueOrDefault("weights/" + name));
         var encoder = new UmT5Encoder(weights, config);
         Assert.Equal(fixture.Keys.Where(k => k.StartsWith("weights/")).Order(), weights.All.Select(p => "weights/" + p.Key).Order());
@@ -25,7 +25,7 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
     public void PaddingIsZeroedAsTheReferenceDoes()
     {
         using var scope = new Scope();
-        var fixture = Golden.Read("umt5_encoder");
+        var fixture = Fixtures.Read("umt5_encoder");
         Close(fixture["outputs/context_padding_zeroed"], UmT5Encoder.WithoutPadding(fixture["outputs/context"], fixture["inputs/mask"]), "zeroed");
     }
 
@@ -33,7 +33,7 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
     public void BucketsAreTheReferences()
     {
         using var scope = new Scope();
-        var fixture = Golden.Read("umt5_encoder");
+        var fixture = Fixtures.Read("umt5_encoder");
         var ours = fixture["inputs/relative_positions"].ToArray<long>().Select(d => RelativePositions.Bucket(d, config));
         Assert.Equal(fixture["outputs/relative_position_bucket"].ToArray<long>(), ours);
     }
@@ -66,31 +66,5 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
         var error = Max(Abs(expected - actual)).Scalar();
         output.WriteLine($"{what}: largest difference {error:g3} of values up to {Max(Abs(expected)).Scalar():g3}");
         Assert.True(Max(Abs(expected - actual) - Abs(expected) * 1e-4).Scalar() <= 1e-4, $"{what}: largest difference {error}");
-    }
-}
-
-/// <summary>The folder of reference fixtures: LONGTAKE_FIXTURES, else shared/fixtures beside a folder above the tests.</summary>
-file static class Golden
-{
-    public static string File(string name)
-    {
-        var path = Path.Combine(Folder() ?? "", name);
-        Skip.IfNot(System.IO.File.Exists(path), $"the fixture {name} is absent; set LONGTAKE_FIXTURES to the folder that holds it");
-        return path;
-    }
-
-    private static string? Folder()
-    {
-        if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } named) return named;
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Directory.Exists(Path.Combine(folder.FullName, "shared", "fixtures"))) return Path.Combine(folder.FullName, "shared", "fixtures");
-        return null;
-    }
-
-    public static Dictionary<string, Tensor> Read(string name)
-    {
-        using var file = SafetensorsFile.Open(File(name + ".safetensors"));
-        return file.Names.ToDictionary(n => n, n =>
-            Tensor.FromBytes(file.Bytes(n), Enum.Parse<Dtype>(file.Entry(n).Dtype, ignoreCase: true), file.Entry(n).Shape));
     }
 }

@@ -12,7 +12,7 @@ public class WanTransformerTests
     [SkippableFact]
     public void EqualsTheReferenceOnTheFixture()
     {
-        using var file = SafetensorsSet.Open(Path.Combine(Fixtures.Require(), "wan_dit.safetensors"));
+        using var file = SafetensorsSet.Open(Fixtures.File("wan_dit.safetensors"));
         using var scope = new Scope();
         using var off = GradMode.Off();
         using var weights = Weights.Load(file.Source("weights/"));
@@ -34,7 +34,7 @@ public class WanTransformerTests
     [SkippableFact]
     public void OneTimestepPerFrameEqualsOnePerSampleWhenTheyAgree()
     {
-        using var file = SafetensorsSet.Open(Path.Combine(Fixtures.Require(), "wan_dit.safetensors"));
+        using var file = SafetensorsSet.Open(Fixtures.File("wan_dit.safetensors"));
         using var scope = new Scope();
         using var off = GradMode.Off();
         using var weights = Weights.Load(file.Source("weights/"));

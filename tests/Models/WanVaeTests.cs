@@ -47,7 +47,7 @@ public class WanVaeTests
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        var fixture = VaeFixtures.Read("wan_vae");
+        var fixture = Fixtures.Read("wan_vae");
         using var weights = Weights.Load(name => fixture["weights/" + name]);
         var vae = new WanVae(weights, Reference);
         Assert.Equal(fixture.Keys.Where(k => k.StartsWith("weights/")).Select(k => k[8..]).Order(), weights.All.Select(p => p.Key).Order());
@@ -69,7 +69,7 @@ public class WanVaeTests
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        var fixture = VaeFixtures.Read("wan_vae");
+        var fixture = Fixtures.Read("wan_vae");
         using var weights = Weights.Load(name => fixture["weights/" + name]);
         var vae = new WanVae(weights, Reference);
         var latents = fixture["inputs/latents"].Unsqueeze(0);
@@ -83,7 +83,7 @@ public class WanVaeTests
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        var fixture = VaeFixtures.Read("wan_vae");
+        var fixture = Fixtures.Read("wan_vae");
         using var weights = Weights.Load(name => fixture["weights/" + name], Dtype.BF16);
         var vae = new WanVae(weights, Reference);
         var (video, latents) = (fixture["inputs/video"].Unsqueeze(0), fixture["inputs/latents"].Unsqueeze(0));
@@ -222,27 +222,5 @@ public class WanVaeMemoryTests
         Assert.Single(live[1..].Distinct());
         Assert.Single(bytes[1..].Distinct());
         Assert.Equal(before, Tensor.Live);
-    }
-}
-
-file static class VaeFixtures
-{
-    private static string? Folder
-    {
-        get
-        {
-            if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } given) return given;
-            for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-                if (Directory.Exists(Path.Combine(at.FullName, "shared", "fixtures"))) return Path.Combine(at.FullName, "shared", "fixtures");
-            return null;
-        }
-    }
-
-    public static Dictionary<string, Tensor> Read(string name)
-    {
-        var path = Folder is { } folder ? Path.Combine(folder, name + ".safetensors") : null;
-        Skip.If(path is null || !File.Exists(path), $"fixture {name} not found; set LONGTAKE_FIXTURES");
-        using var file = SafetensorsFile.Open(path!);
-        return file.Names.ToDictionary(n => n, n => Tensor.FromBytes(file.Bytes(n), Dtype.F32, file.Entry(n).Shape));
     }
 }

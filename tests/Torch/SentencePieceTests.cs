@@ -9,8 +9,8 @@ public class SentencePieceTests
     [InlineData("spm_bytefallback")]
     public void IdsAndTextsAreExactlyTheReferences(string name)
     {
-        using var json = JsonDocument.Parse(File.ReadAllText(Golden.File("sentencepiece.json")));
-        using var model = new SentencePiece(Golden.File(name + ".model"));
+        using var json = JsonDocument.Parse(File.ReadAllText(Fixtures.File("sentencepiece.json")));
+        using var model = new SentencePiece(Fixtures.File(name + ".model"));
         var reference = json.RootElement.GetProperty("models").GetProperty(name);
         Assert.Equal(reference.GetProperty("size").GetInt32(), model.Count);
         Assert.Equal((0, 1, 2), (model.Pad, model.Eos, model.Unknown));
@@ -71,28 +71,9 @@ public class SentencePieceTests
     [SkippableFact]
     public void AnIdOutsideTheModelIsAnErrorAndSoIsUseAfterTheEnd()
     {
-        var model = new SentencePiece(Golden.File("spm_nfkc.model"));
+        var model = new SentencePiece(Fixtures.File("spm_nfkc.model"));
         Assert.Contains("id 9999", Assert.Throws<TorchException>(() => model.Decode([9999])).Message);
         model.Dispose();
         Assert.Throws<ObjectDisposedException>(() => model.Encode("a"));
-    }
-}
-
-/// <summary>The folder of reference fixtures: LONGTAKE_FIXTURES, else shared/fixtures beside a folder above the tests.</summary>
-file static class Golden
-{
-    public static string File(string name)
-    {
-        var path = Path.Combine(Folder() ?? "", name);
-        Skip.IfNot(System.IO.File.Exists(path), $"the fixture {name} is absent; set LONGTAKE_FIXTURES to the folder that holds it");
-        return path;
-    }
-
-    private static string? Folder()
-    {
-        if (Environment.GetEnvironmentVariable("LONGTAKE_FIXTURES") is { Length: > 0 } named) return named;
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Directory.Exists(Path.Combine(folder.FullName, "shared", "fixtures"))) return Path.Combine(folder.FullName, "shared", "fixtures");
-        return null;
     }
 }

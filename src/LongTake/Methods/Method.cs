@@ -5,7 +5,7 @@ namespace LongTake.Methods;
 /// <summary>
 /// One thing an iteration does: add gradients, then step an optimiser over some parameters. <paramref name="Descend"/> gets the
 /// random numbers of (seed, step, micro-batch) and the weight of this micro-batch, calls backward itself, and returns named
-/// scalars, the loss first.
+/// scalars, "loss" among them; a step whose loss is not finite is left out.
 /// </summary>
 public sealed record Update(
     string Name, IReadOnlyList<KeyValuePair<string, Tensor>> Parameters, OptimiserConfig Optimiser,

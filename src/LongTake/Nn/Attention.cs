@@ -3,8 +3,8 @@ namespace LongTake.Nn;
 /// <summary>Softmax attention, scale 1/sqrt(d).</summary>
 public static class Attention
 {
-    private static readonly Op fused = new("aten::scaled_dot_product_attention(query, key, value)");
-    private static readonly Lazy<bool> hasFused = new(() => Op.Exists("aten::scaled_dot_product_attention"));
+    private static readonly Lazy<Op?> fused = new(() => Op.Exists("aten::scaled_dot_product_attention")
+        ? new("aten::scaled_dot_product_attention(query, key, value)") : null);
 
     /// <summary>
     /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]. libtorch's fused kernel where there is one, else
@@ -12,12 +12,17 @@ public static class Attention
     /// </summary>
     public static Tensor Full(Tensor q, Tensor k, Tensor v)
     {
-        var (qh, kh, vh) = (q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2));
-        if (hasFused.Value) return fused.One(qh, kh, vh).Transpose(1, 2);
+        if (fused.Value is not { } op) return InBlocks(q, k, v, MaxScores);
+        return op.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
+    }
+
+    /// <summary>The same, with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>
+    internal static Tensor InBlocks(Tensor q, Tensor k, Tensor v, long maxScores)
+    {
+        var (qh, keys, vh) = (q.Transpose(1, 2), k.Permute(0, 2, 3, 1), v.Transpose(1, 2));
         var scale = 1 / Math.Sqrt(q.Size(-1));
-        var keys = kh.Transpose(2, 3);
         var queries = q.Size(1);
-        var block = Math.Max(1, MaxScores / (k.Size(1) * q.Size(0) * q.Size(2)));
+        var block = Math.Max(1, maxScores / (k.Size(1) * q.Size(0) * q.Size(2)));
         if (block >= queries) return MatMul(Softmax(MatMul(qh * scale, keys), -1), vh).Transpose(1, 2);
         var parts = new List<Tensor>();
         for (long at = 0; at < queries; at += block)

@@ -37,7 +37,7 @@ public static class Loop
         using var held = run.Lock();
         var optimisers = method.Updates.ToDictionary(u => u.Name, u => new Optimiser(u.Name, u.Parameters, u.Optimiser));
         var average = method.Averaged.ToDictionary(n => n, n => Ema.Copy(method.Networks[n]));
-        var state = new LoopState(method, optimisers, average);
+        using var state = new LoopState(method, optimisers, average);
         var (step, samples, before) = state.Load(run);
         using var log = new TrainingLog(run, step);
         var clock = Stopwatch.StartNew();
@@ -73,8 +73,6 @@ public static class Loop
             if ((step % c.CheckpointEvery == 0 || step == c.Steps) && bad == 0) state.Save(run, step, samples, seconds);
         }
         done(average);
-        foreach (var o in optimisers.Values) o.Dispose();
-        foreach (var w in average.Values) w.Dispose();
     }
 
     /// <summary>One iteration: every update that is due; false when something was not finite and the step was left out.</summary>
@@ -91,17 +89,19 @@ public static class Loop
             {
                 using var scope = new Scope();
                 optimiser.ZeroGrad();
+                var finite = true;
                 for (var micro = 0; micro < c.Accumulation; micro++)
                 {
                     using var inner = new Scope();
-                    foreach (var (name, value) in update.Descend(new Rng(c.Seed, step, u, time, micro), 1.0 / c.Accumulation))
-                        window.Add($"{update.Name} {name}", value);
+                    var scalars = update.Descend(new Rng(c.Seed, step, u, time, micro), 1.0 / c.Accumulation);
+                    foreach (var (name, value) in scalars) window.Add($"{update.Name} {name}", value);
+                    finite &= double.IsFinite(scalars["loss"]);
                 }
                 var norm = optimiser.GradientNorm();
                 if (step == update.From && update.Parameters.FirstOrDefault(p => !p.Value.RequiresGrad) is { Key: { } still })
                     throw new InvalidOperationException($"update '{update.Name}': '{still}' takes no gradient, it would never learn");
                 window.Add($"{update.Name} norm", norm);
-                var usable = double.IsFinite(norm) && norm < c.CollapseNorm;
+                var usable = finite && double.IsFinite(norm) && norm < c.CollapseNorm;
                 sound &= usable;
                 if (usable) optimiser.Step(update.Optimiser.Factor(step, c.Steps), norm > update.Optimiser.Clip ? update.Optimiser.Clip / norm : 1);
                 optimiser.ZeroGrad();

@@ -3,8 +3,12 @@ using LongTake.Nn;
 
 namespace LongTake.Training;
 
-/// <summary>What a checkpoint holds: the trained networks, their averages, the optimisers' moments, and the counters.</summary>
+/// <summary>
+/// What a checkpoint holds: the trained networks, their averages, the optimisers' moments, and the counters. Frees the
+/// averages and the moments.
+/// </summary>
 internal sealed class LoopState(Method method, IReadOnlyDictionary<string, Optimiser> optimisers, IReadOnlyDictionary<string, Weights> average)
+    : IDisposable
 {
     /// <summary>Writes a checkpoint; the newest two stay.</summary>
     public void Save(RunFolder run, long step, long samples, double seconds) => run.Save(step, folder =>
@@ -45,5 +49,11 @@ internal sealed class LoopState(Method method, IReadOnlyDictionary<string, Optim
                 Copy_(tensor, saved);
             }
         }
+    }
+
+    public void Dispose()
+    {
+        foreach (var o in optimisers.Values) o.Dispose();
+        foreach (var w in average.Values) w.Dispose();
     }
 }

@@ -139,7 +139,9 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         var corpus = Path.Combine(folder, "captions.txt");
         var captions = data.Info.Items.SelectMany(i => i.Locals.Append(i.Caption)).Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
         File.WriteAllLines(corpus, captions.Distinct().Order(StringComparer.Ordinal));
-        SentencePiece.Train(corpus, 128, Path.Combine(folder, "captions"));
+        var unfinished = Path.Combine(folder, "unfinished");   // a run killed while it trains must not leave half a tokenizer
+        SentencePiece.Train(corpus, 128, unfinished);
+        File.Move(unfinished + ".model", model);
         return model;
     }
 }

@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+
+namespace LongTake.Tests.Cli;
+
+/// <summary>The tiny recipe through the command line, in a process that is stopped at bad moments.</summary>
+public sealed class KillTests : IDisposable
+{
+    private readonly string root = Directory.CreateTempSubdirectory("longtake-").FullName;
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    private Process Train(string run)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "LongTake.Cli.dll"), "train", Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"),
+                "--set", $"out={Path.Combine(root, run)}"])
+        { RedirectStandardError = true, RedirectStandardOutput = true };
+        var process = Process.Start(start)!;
+        process.BeginOutputReadLine();
+        return process;
+    }
+
+    private void Finish(string run)
+    {
+        using var process = Train(run);
+        var errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, errors);
+    }
+
+    /// <summary>The hash of every weight file of every stage's model.</summary>
+    private SortedDictionary<string, string> Hashes(string run)
+    {
+        var folder = Path.Combine(root, run);
+        return new(Directory.EnumerateFiles(folder, "*.safetensors", SearchOption.AllDirectories)
+            .Where(f => Path.GetFileName(Path.GetDirectoryName(f)) == "model")
+            .ToDictionary(f => Path.GetRelativePath(folder, f), f => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(f)))));
+    }
+
+    [Fact]
+    public void ARunKilledTenTimesOrInterruptedEndsWithTheBytesOfTheUnbrokenOne()
+    {
+        Finish("unbroken");
+        var unbroken = Hashes("unbroken");
+        Assert.Contains(Path.Combine("mmm", "model", "student.safetensors"), unbroken.Keys);
+        Assert.Equal(12, unbroken.Count);   // vae 4 times, text and teacher 3 times, transformer, student
+
+        var (random, killed, moments) = (new Random(), 0, new List<string>());
+        for (var n = 0; n < 10; n++)
+        {
+            using var process = Train("killed");
+            var (lines, pause) = (random.Next(6), random.Next(60));   // after so many lines of log, or somewhere in the start
+            if (lines == 0) Thread.Sleep(random.Next(1500));
+            for (var seen = 0; seen < lines && !process.HasExited; Thread.Sleep(1)) seen += Grown();
+            if (process.WaitForExit(pause)) continue;
+            process.Kill();   // SIGKILL
+            process.WaitForExit();
+            killed++;
+            moments.Add($"{lines} lines and {pause} ms");
+        }
+        Finish("killed");
+        Assert.True(killed >= 8, $"only {killed} of ten runs could be killed");
+        Assert.True(unbroken.SequenceEqual(Hashes("killed")), $"other bytes after kills at {string.Join(", ", moments)}");
+
+        Interrupt("interrupted");
+        Finish("interrupted");
+        Assert.Equal(unbroken, Hashes("interrupted"));
+    }
+
+    private long before;
+
+    /// <summary>1 when the logs of the killed run have grown since the last look.</summary>
+    private int Grown()
+    {
+        var now = Directory.Exists(Path.Combine(root, "killed"))
+            ? Directory.GetFiles(Path.Combine(root, "killed"), "log.jsonl", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length) : 0;
+        var grown = now > before ? 1 : 0;
+        before = now;
+        return grown;
+    }
+
+    /// <summary>Ctrl-C once the second stage trains: a state is saved and the exit code is 130.</summary>
+    private void Interrupt(string run)
+    {
+        using var process = Train(run);
+        var log = Path.Combine(root, run, "teacher", "log.jsonl");
+        while (!process.HasExited && !(File.Exists(log) && new FileInfo(log).Length > 0)) Thread.Sleep(2);
+        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"])) kill.WaitForExit();
+        var errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 130, $"exit code {process.ExitCode}: {errors}");
+        Assert.Contains("stopping at the next safe point", errors);
+        Assert.Contains("stopped and saved after", errors);
+        Assert.NotEmpty(Directory.GetDirectories(Path.Combine(root, run, "teacher", "checkpoints"), "step-*"));
+    }
+}

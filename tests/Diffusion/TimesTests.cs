@@ -1,0 +1,72 @@
+using LongTake.Diffusion;
+
+namespace LongTake.Tests.Diffusion;
+
+public class TimesTests
+{
+    [Theory]
+    [InlineData(4, 5, new[] { 1000, 937.5, 833.3, 625.0 })]
+    [InlineData(4, 8, new[] { 1000, 960, 888.9, 727.3 })]
+    [InlineData(5, 5, new[] { 1000, 952.4, 882.4, 769.2, 555.6 })]
+    [InlineData(4, 1, new[] { 1000, 750, 500, 250.0 })]
+    public void FewStepListsAreThePublishedOnes(int n, double k, double[] expected)
+    {
+        var list = Times.FewSteps(n, k);
+        Assert.Equal(expected.Length, list.Length);
+        for (var i = 0; i < n; i++) Assert.Equal(expected[i], list[i], 0.05);
+    }
+
+    [SkippableTheory]
+    [InlineData(5)]
+    [InlineData(8)]
+    public void TheTableAndTheWarpedListAreTheReferences(int k)
+    {
+        using var scope = new Scope();
+        var fixture = Fixtures.Read("schedulers");
+        var table = Enumerable.Range(0, 1000).Select(i => Times.Shift(1 - i / 1000.0, k)).ToArray();
+        Near.Equal(fixture[$"outputs/flow_match/shift{k}/sigmas"].To(Dtype.F64), Tensor.From<double>(table), 2e-7);
+        Near.Equal(fixture[$"outputs/flow_match/shift{k}/warped_denoising_step_list"].To(Dtype.F64), Tensor.From<double>(Times.FewSteps(4, k)), 1e-4);
+    }
+
+    [Fact]
+    public void ShiftByOneIsTheIdentityAndEveryShiftRisesFromZeroToOne()
+    {
+        foreach (var k in (double[])[0.2, 1, 3, 5, 12])
+        {
+            var before = -1.0;
+            for (var i = 0; i <= 1000; i++)
+            {
+                var (s, sigma) = (i / 1000.0, Times.Shift(i / 1000.0, k));
+                Assert.True(sigma > before);
+                before = sigma;
+                if (k == 1) Assert.Equal(s, sigma, 1e-15);
+                Assert.Equal(s, Times.Shift(sigma, 1 / k), 1e-12);   // 1/k undoes k
+            }
+            Assert.Equal(0, Times.Shift(0, k));
+            Assert.Equal(1, Times.Shift(1, k), 1e-15);
+        }
+    }
+
+    [Fact]
+    public void SolverLevelsGoFromNoiseToData()
+    {
+        var sigmas = Times.Sigmas(10, 3);
+        Assert.Equal(11, sigmas.Length);
+        Assert.Equal((1.0, 0.0), (sigmas[0], sigmas[^1]));
+        Assert.Equal(sigmas.OrderDescending(), sigmas);
+    }
+
+    [Fact]
+    public void DrawnLevelsFollowTheirLaws()
+    {
+        var random = new Rng(5);
+        var matching = Enumerable.Range(0, 20_000).Select(_ => Times.DrawMatching(random, 5)).Order().ToArray();
+        Assert.Equal((0.02, 0.98), (matching[0], matching[^1]));
+        Assert.Equal(Times.Shift(0.5, 5), matching[10_000], 0.01);          // the median of shifted uniform levels
+        Assert.Equal(0.1, matching.Count(s => s > Times.Shift(0.9, 5)) / 20_000.0, 0.01);
+        var flow = Enumerable.Range(0, 20_000).Select(_ => Times.DrawFlow(random, 3)).Order().ToArray();
+        Assert.True(flow[0] > 0 && flow[^1] < 1);
+        Assert.Equal(Times.Shift(0.5, 3), flow[10_000], 0.01);
+        Assert.Equal(Times.Shift(1 / (1 + Math.Exp(-1)), 3), flow[(int)(0.8413 * 20_000)], 0.01);   // one deviation up
+    }
+}

@@ -1,0 +1,84 @@
+using LongTake.Diffusion;
+
+namespace LongTake.Tests.Diffusion;
+
+public class WindowsTests
+{
+    private const int Total = 12, Length = 5;
+
+    [Fact]
+    public void TheFirstWindowIsAPlainCropAndOthersBeginWithTheImageLatent()
+    {
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var (film, image) = (g.Normal(1, 2, Total, 2, 2), g.Normal(1, 2, 1, 2, 2));
+        Assert.True(Equal(Narrow(film, 2, 0, Length), Windows.Crop(film, 0, Length, null)));
+        var inner = Windows.Crop(film, 3, Length, image);
+        Assert.True(Equal(image, Narrow(inner, 2, 0, 1)));
+        Assert.True(Equal(Narrow(film, 2, 4, Length - 1), Narrow(inner, 2, 1, Length - 1)));
+        Assert.Throws<ArgumentNullException>(() => Windows.Crop(film, 3, Length, null));
+    }
+
+    [Fact]
+    public void TheFirstLatentOfAnInnerWindowHasNoGradient()
+    {
+        using var scope = new Scope();
+        using var g = new Generator(2);
+        foreach (var start in (int[])[0, 1, 4])
+        {
+            var film = g.Normal(1, 2, Total, 2, 2).RequiresGrad_();
+            var image = Narrow(film, 2, start, 1) * 2;                       // even when made of the film itself
+            Sum(Windows.Crop(film, start, Length, image)).Backward();
+            var per = Sum(film.Grad!, [0, 1, 3, 4]).ToArray<float>();
+            for (var t = 0; t < Total; t++)
+                Assert.Equal(t >= (start == 0 ? 0 : start + 1) && t < start + Length ? 8 : 0, per[t]);
+        }
+    }
+
+    /// <summary>Brute force: the gradient of every window's masked sum, added up, counts the hits.</summary>
+    [Theory]
+    [InlineData(12, 5)]
+    [InlineData(8, 7)]
+    [InlineData(6, 6)]
+    [InlineData(30, 4)]
+    public void HitCountsAreWhatAutogradSaysAndAnInvertedTrapezoid(int total, int length)
+    {
+        using var scope = new Scope();
+        var film = Ones([1, 1, total, 1, 1]).RequiresGrad_();
+        int[] starts = [.. Enumerable.Range(0, total - length + 1)];
+        var windows = Cat([.. starts.Select(s => Windows.Crop(film, s, length, Zeros([1, 1, 1, 1, 1])))]);
+        Sum(windows * Windows.Mask(starts, length)).Backward();
+        var counted = film.Grad!.ToArray<float>().Select(v => (int)v).ToArray();
+        Assert.Equal(counted, Windows.HitCounts(total, length));
+        Assert.All(counted, c => Assert.True(c > 0));                        // the union covers everything
+        Assert.Equal(1, counted[0]);                                         // latents 0 and 1: by window 0 alone
+        Assert.Equal(1, counted[1]);
+        Assert.Equal(counted[..(total / 2)].Order(), counted[..(total / 2)]); // up,
+        Assert.Equal(counted[^(total / 2)..].OrderDescending(), counted[^(total / 2)..]);   // flat, down
+        // Inner windows give length - 1 hits at most; window 0 adds one to its first latents.
+        var inner = Math.Min(length - 1, total - length);
+        Assert.InRange(counted.Max(), inner, inner + 1);
+        Assert.Equal(length + (total - length) * (length - 1), counted.Sum());
+    }
+
+    [Fact]
+    public void TheMaskLeavesOutExactlyTheImageLatents()
+    {
+        using var scope = new Scope();
+        var mask = Windows.Mask([0, 3, 0, 1], 3);
+        Assert.Equal([4, 1, 3, 1, 1], mask.Shape);
+        Assert.Equal([1f, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1], mask.ToArray<float>());
+    }
+
+    [Fact]
+    public void StartsAreUniformWithExtraMassOnTheFirst()
+    {
+        var random = new Rng(4);
+        var counts = new int[Total - Length + 1];
+        for (var i = 0; i < 40_000; i++) counts[Windows.DrawStart(random, Total, Length, 0.2)]++;
+        Assert.Equal(0.2 + 0.8 / 8, counts[0] / 40_000.0, 0.01);
+        foreach (var c in counts[1..]) Assert.Equal(0.1, c / 40_000.0, 0.01);
+        Assert.Equal(0, Windows.DrawStart(random, 5, 5, 0));
+        Assert.All(Enumerable.Range(0, 50), _ => Assert.Equal(0, Windows.DrawStart(random, Total, Length, 1)));
+    }
+}

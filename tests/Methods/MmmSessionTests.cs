@@ -1,0 +1,152 @@
+using LongTake.Diffusion;
+using LongTake.Methods;
+using LongTake.Models;
+
+namespace LongTake.Tests.Methods;
+
+/// <summary>
+/// Every switch changes what it says, seen from teacher and critic, which are spies. The student's velocity is zero, so its film
+/// is its input: noise, or half a noised take (whose latents lie around 3). A tiny matching shift leaves windows almost clean.
+/// </summary>
+public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
+{
+    private static readonly MmmConfig main = new() { Windows = 2, CriticWindows = 4, MatchingShift = 1e-9, FirstWindow = 0, Guidance = 1 };
+    private const double Clean = 0.98;   // what the least level leaves of a window
+
+    private sealed record Call(float[] X, float[] Timesteps, float[] Text)
+    {
+        public int Rows => Timesteps.Length;
+
+        /// <summary>Row r, latent t of windows of 3: 4 channels of 4 x 4.</summary>
+        public float[] Latent(int row, int t) => [.. Enumerable.Range(0, 4).SelectMany(ch => X[(((row * 4 + ch) * 3 + t) * 16)..(((row * 4 + ch) * 3 + t + 1) * 16)])];
+    }
+
+    private (List<Call> Teacher, List<Call> Critic, IReadOnlyDictionary<string, double> Log) Run(MmmConfig c, bool student, bool critic, double[]? fewSteps = null, int seed = 3)
+    {
+        var model = tiny.Folder.Config with { FewSteps = fewSteps ?? [500] };
+        using var scope = new Scope();
+        var (text, textWeights) = tiny.Folder.LoadText();
+        var (vae, vaeWeights) = tiny.Folder.LoadVae();
+        using var weights = Weights.Create(new Rng(1));   // a new head gives zero
+        var network = new DecoupledTransformer(weights, model.Wan, model.HeadBlocks);
+        weights.Trainable();
+        var slope = Ones([1]).RequiresGrad_();
+        var (asTeacher, asCritic) = (new List<Call>(), new List<Call>());
+        Tensor Spy(List<Call> calls, Tensor x, Tensor t, Tensor e)
+        {
+            calls.Add(new(x.Detach().ToArray<float>(), t.ToArray<float>(), e.Detach().ToArray<float>()));
+            return x * slope;
+        }
+        var session = new MmmSession(model, c, tiny.Data, text, vae, network,
+            (x, t, e) => Spy(asTeacher, x, t, e), (x, t, e) => Spy(asCritic, x, t, e));
+        IReadOnlyDictionary<string, double> log = new Dictionary<string, double>();
+        if (student) log = session.Student(new Rng(seed), 1, [.. weights.All]);
+        if (critic) log = session.Critic(new Rng(seed, 2), 1);
+        session.Dispose();
+        text.Dispose();
+        foreach (var w in (Weights[])[textWeights, vaeWeights]) w.Dispose();
+        return (asTeacher, asCritic, log);
+    }
+
+    private Call Critic(MmmConfig c, int seed = 3) => Assert.Single(Run(c, student: false, critic: true, seed: seed).Critic);
+
+    [Fact]
+    public void WindowsAndCriticWindowsAreCounted()
+    {
+        var (teacher, critic, _) = Run(main with { Windows = 3, CriticWindows = 5 }, student: true, critic: true);
+        Assert.Equal([3], teacher.Select(c => c.Rows));
+        Assert.Equal([3, 5], critic.Select(c => c.Rows));
+        Assert.All(critic, c => Assert.Equal(c.Rows * 4 * 3 * 16, c.X.Length));
+    }
+
+    [Fact]
+    public void TeacherAndCriticSeeTheSameNoisyWindows()
+    {
+        var (teacher, critic, _) = Run(main with { MatchingShift = 2 }, student: true, critic: false);
+        Assert.Equal(teacher[0].X, critic[0].X);
+        Assert.Equal(teacher[0].Timesteps, critic[0].Timesteps);
+    }
+
+    [Fact]
+    public void TheCriticLearnsTheFilmTheStudentWasJudgedOn()
+    {
+        var (_, critic, _) = Run(main with { FirstWindow = 1 }, student: true, critic: true);
+        for (var t = 0; t < 3; t++)
+            Assert.All(critic[0].Latent(0, t).Zip(critic[1].Latent(0, t)), p => Assert.Equal(p.First, p.Second, 0.3f));   // up to the noise of .02
+    }
+
+    [Theory]
+    [InlineData(RollOut.OnPolicy, 0)]
+    [InlineData(RollOut.NoisedReal, 1.5)]   // half of 3
+    public void ARollOutIsTheStudentsOwnOrANoisedTake(RollOut rollOut, double mean) =>
+        Assert.Equal(mean * Clean, Critic(main with { RollOut = rollOut, Boundary = Boundary.Raw }).X.Average(x => (double)x), 0.15);
+
+    [Fact]
+    public void OnPolicyRollOutsStopAtEveryStepOfTheList()
+    {
+        var exits = Enumerable.Range(0, 12).SelectMany(seed => Run(main, student: true, critic: false, [1000, 800, 500], seed).Log.Keys.Where(k => k.StartsWith("gap"))).ToHashSet();
+        Assert.Equal(["gap 0", "gap 1", "gap 2"], exits.Order());
+    }
+
+    [Fact]
+    public void TheBoundaryChangesTheFirstLatentOfInnerWindowsAndNothingElse()
+    {
+        var (image, raw) = (Critic(main), Critic(main with { Boundary = Boundary.Raw }));
+        var inner = 0;
+        for (var row = 0; row < image.Rows; row++)
+        {
+            Assert.Equal(raw.Latent(row, 1), image.Latent(row, 1));
+            Assert.Equal(raw.Latent(row, 2), image.Latent(row, 2));
+            if (!raw.Latent(row, 0).SequenceEqual(image.Latent(row, 0))) inner++;
+        }
+        Assert.InRange(inner, 1, 4);
+    }
+
+    [Fact]
+    public void FirstWindowOneMakesPlainCropsOnly()
+    {
+        var c = main with { FirstWindow = 1 };
+        var call = Critic(c);
+        Assert.Equal(call.X, Critic(c with { Boundary = Boundary.Raw }).X);
+        for (var row = 1; row < call.Rows; row++)
+            Assert.All(call.Latent(0, 2).Zip(call.Latent(row, 2)), p => Assert.Equal(p.First, p.Second, 0.3f));
+    }
+
+    [Fact]
+    public void GuidanceAsksTheTeacherTwiceAndTheCriticOnce()
+    {
+        var (teacher, critic, _) = Run(main with { Guidance = 1.5 }, student: true, critic: false);
+        Assert.Equal((2, 1), (teacher.Count, critic.Count));
+        Assert.Equal(teacher[0].X, teacher[1].X);
+        Assert.Equal(critic[0].Text, teacher[0].Text);
+        Assert.NotEqual(teacher[0].Text, teacher[1].Text);
+        Assert.Single(Run(main, student: true, critic: false).Teacher);
+    }
+
+    [Fact]
+    public void MatchingShiftShiftsTheLevels()
+    {
+        var (one, five) = (Critic(main with { MatchingShift = 1 }), Critic(main with { MatchingShift = 5 }));
+        Assert.All(one.Timesteps.Zip(five.Timesteps), p => Assert.Equal(Math.Clamp(Times.Shift(p.First / 1000, 5), .02, .98), p.Second / 1000.0, 1e-5));
+        Assert.All(Critic(main).Timesteps, t => Assert.Equal(20, t, 1e-3f));
+    }
+
+    [Fact]
+    public void LocalCaptionsTellEachWindowItsPlace()
+    {
+        using var scope = new Scope();
+        var (text, weights) = tiny.Folder.LoadText();
+        using var ownedText = text;
+        using var ownedWeights = weights;
+        var plain = Critic(main);
+        var local = Critic(main with { LocalCaptions = true });
+        Assert.Equal(plain.X, local.X);
+        // Found by the nearest features: rows of a batch differ from rows alone in the last digits.
+        var known = tiny.Data.Takes.SelectMany(t => new[] { t.Caption, t.Caption + ". place 0", t.Caption + ". place 1", t.Caption + ". place 2" })
+            .Select(c => (Caption: c, Features: text.Encode([c]).ToArray<float>())).ToList();
+        string[] Told(Call call) => [.. call.Text.Chunk(32 * 8).Select(row =>
+            known.MinBy(k => k.Features.Zip(row, (a, b) => Math.Abs(a - b)).Sum()).Caption)];
+        Assert.All(Told(plain), c => Assert.DoesNotContain("place", c));
+        Assert.All(Told(local), c => Assert.Contains(". place", c));
+    }
+}

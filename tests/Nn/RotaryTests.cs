@@ -1,0 +1,55 @@
+using LongTake.Models;
+using LongTake.Nn;
+
+namespace LongTake.Tests.Nn;
+
+public class RotaryTests
+{
+    private static Tensor Rotated(Tensor x, long t, long h, long w, int start)
+    {
+        var (cos, sin) = Rotary.Table((int)x.Size(3), (int)t, (int)h, (int)w, start);
+        long[] shape = [1, t * h * w, 1, x.Size(3) / 2];
+        return Rotary.Apply(x, Tensor.From<float>(cos, shape), Tensor.From<float>(sin, shape));
+    }
+
+    [SkippableTheory]
+    [InlineData("rope_apply", false)]
+    [InlineData("causal_rope_apply_far", true)]
+    public void TokensAreRotatedAsTheReferenceDoes(string name, bool far)
+    {
+        using var scope = new Scope();
+        var f = Fixtures.Read("wan_units");
+        var (x, sizes) = (f["inputs/rope_x"], f["inputs/rope_grid_sizes"].ToArray<long>());
+        var start = far ? (int)f["inputs/rope_start_frame"].Scalar() : 0;
+        for (var b = 0; b < 2; b++)
+        {
+            var (t, h, w) = (sizes[3 * b], sizes[3 * b + 1], sizes[3 * b + 2]);
+            var expected = Narrow(f["outputs/" + name][b], 0, 0, t * h * w).Unsqueeze(0);   // tokens beyond are padding
+            Near.Equal(expected, Rotated(Narrow(x[b], 0, 0, t * h * w).Unsqueeze(0), t, h, w, start), 2e-6, 1e-5);
+        }
+    }
+
+    [SkippableFact]
+    public void TheSinusoidIsTheReferences()
+    {
+        using var scope = new Scope();
+        var f = Fixtures.Read("wan_units");
+        var dim = (int)f["inputs/freq_dim"].Scalar();
+        foreach (var (input, output) in ((string, string)[])[("timesteps", "sinusoidal_embedding_f64"), ("timesteps_int", "sinusoidal_embedding_int_f64")])
+        {
+            var ours = WanEmbedding.Sinusoid(f["inputs/" + input].Unsqueeze(0), dim)[0];
+            Near.Equal(f["outputs/" + output].To(Dtype.F32), ours, 2e-6);
+        }
+    }
+
+    [Fact]
+    public void ScoresDependOnDistancesOnly()
+    {
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var (q, k) = (g.Normal(1, 1, 1, 12).Expand(1, 8, 1, 12), g.Normal(1, 1, 1, 12).Expand(1, 8, 1, 12));
+        Tensor Scores(int start) => MatMul(Rotated(q, 2, 2, 2, start).Reshape(8, 12), Rotated(k, 2, 2, 2, start).Reshape(8, 12).Transpose(0, 1));
+        Near.Equal(Scores(0), Scores(37), 1e-5, 1e-5);
+        Near.Equal(Norm(q), Norm(Rotated(q, 2, 2, 2, 5)), 1e-5);
+    }
+}

@@ -1,0 +1,83 @@
+using LongTake.Data;
+using LongTake.Models;
+
+namespace LongTake.Tests;
+
+/// <summary>A model folder and a set of short takes in a temporary folder: all parts there, all weights random, milliseconds to run.</summary>
+public sealed class TinyModel : IDisposable
+{
+    private readonly string root = Directory.CreateTempSubdirectory("longtake-").FullName;
+
+    public TinyModel()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        LatentItem[] items = [.. Enumerable.Range(0, 3).Select(i => new LatentItem($"take-{i}", "take", 7, $"a traveller number {i}")
+        {
+            Locals = [.. Enumerable.Range(0, 7).Select(k => $"place {k % 3}")], HeldOut = i == 2,
+        })];
+        File.WriteAllLines(Path.Combine(root, "captions.txt"), items.SelectMany(i => i.Locals.Append(i.Caption)).Distinct());
+        SentencePiece.Train(Path.Combine(root, "captions.txt"), 64, Path.Combine(root, "tokens"));
+        using var pieces = new SentencePiece(Path.Combine(root, "tokens.model"));
+        var config = new ModelConfig
+        {
+            Width = 16, Height = 16, ClipLatents = 3, FilmLatents = 7, FewSteps = [1000, 500], HeadBlocks = 1,
+            Vae = new() { Dim = 4, ZDim = 4, DimMult = [1, 1, 1], ResBlocks = 1, TemporalDownsample = [true, true], Mean = [], Std = [] },
+            Text = new(pieces.Count, 8, 8, 16, 2, 1),
+            Wan = new() { TextLength = 32, InChannels = 4, OutChannels = 4, Dim = 24, FfnDim = 32, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 3 },
+        };
+        Folder = ModelFolder.Create(Path.Combine(root, "model"), config);
+        File.Copy(Path.Combine(root, "tokens.model"), Folder.TokenizerFile);
+        Part(ModelFolder.Vae, 1, w => _ = new WanVae(w, config.Vae));
+        Part(ModelFolder.Text, 2, w => _ = new UmT5Encoder(w, config.Text));
+        Part(ModelFolder.Teacher, 3, w => _ = new WanTransformer(w, config.Wan));
+        LatentSet.Write(Path.Combine(root, "set"), new LatentSetInfo("", 8, 16, 16, "test", items),
+            items.ToDictionary(i => i.Name, i => Random(i.Name[^1], [4, 7, 4, 4]) + 3));
+        Data = LatentSet.Open(Path.Combine(root, "set"));
+    }
+
+    public ModelFolder Folder { get; }
+
+    /// <summary>Two takes of 7 latents (and one held out), all around 3.</summary>
+    public LatentSet Data { get; }
+
+    /// <summary>The teacher's weights with noise on them, the output head included (it starts at zero).</summary>
+    public Weights Teacher(int seed, double deviation) => Noisy(Weights.Load, w => _ = new WanTransformer(w, Folder.Config.Wan), seed, deviation);
+
+    /// <summary>A student made of the teacher, with noise of its own in every weight, so that the heads differ.</summary>
+    public Weights Student(int seed, double deviation = 0.05) => Noisy(
+        (source, dtype, device, random) => Weights.Load(DecoupledTransformer.FromWan(source, Folder.Config.Wan.Layers, 1), dtype, device, random),
+        w => _ = new DecoupledTransformer(w, Folder.Config.Wan, 1), seed, deviation);
+
+    private Weights Noisy(Func<Func<string, Tensor?>, Dtype, string, Rng?, Weights> load, Action<Weights> make, int seed, double deviation)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var file = Folder.OpenPart(ModelFolder.Teacher);
+        var weights = load(file.Source(), Dtype.F32, "cpu", null);
+        make(weights);
+        foreach (var (_, t) in weights.All) Add_(t, Random(seed++, t.Shape), deviation);
+        return weights;
+    }
+
+    private void Part(string part, int seed, Action<Weights> make)
+    {
+        using var weights = Weights.Create(new Rng(seed));
+        make(weights);
+        foreach (var (name, t) in weights.All)
+            if (name.StartsWith("head.head", StringComparison.Ordinal)) Copy_(t, Random(seed, t.Shape) * 0.1);   // zero at the start
+        Folder.Save(part, weights);
+    }
+
+    private static Tensor Random(int seed, long[] shape)
+    {
+        using var g = new Generator(seed);
+        return g.Normal(shape);
+    }
+
+    public void Dispose()
+    {
+        Data.Dispose();
+        Directory.Delete(root, recursive: true);
+    }
+}
