@@ -65,7 +65,7 @@ internal static class DemoVerb
     {
         if (Directory.Exists(folder) || Path.IsPathRooted(folder)) return folder;
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "LongTake.slnx"))) return Path.Combine(at.FullName, folder);
+            if (File.Exists(Path.Combine(at.FullName, "LongTake.slnx")) && Path.Combine(at.FullName, folder) is var there && Directory.Exists(there)) return there;
         return folder;
     }
 
