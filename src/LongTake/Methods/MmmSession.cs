@@ -1,0 +1,209 @@
+using LongTake.Data;
+using LongTake.Diffusion;
+using LongTake.Models;
+using LongTake.Nn;
+
+namespace LongTake.Methods;
+
+/// <summary>The losses of one MMM iteration; what the updates of an iteration share is the roll-out.</summary>
+internal sealed class MmmSession(
+    ModelConfig model, MmmConfig c, LatentSet data, TextEncoder text, WanVae vae, DecoupledTransformer student,
+    FlowMatching.Velocity teacher, FlowMatching.Velocity critic) : IDisposable
+{
+    private readonly List<Film> films = [];
+
+    /// <summary>A rolled-out film: latents cut off from the graph, its pixels, and the take whose captions it has.</summary>
+    private sealed record Film(Tensor Latents, Tensor Pixels, LatentItem Take);
+
+    public Head SftHead => c.SingleHead ? Head.DistributionMatching : Head.FlowMatching;
+
+    /// <summary>Adds the gradients of both losses to the student; logs their norms on the encoder, their cosine, and the gap per exit step.</summary>
+    public IReadOnlyDictionary<string, double> Student(Rng random, double weight, IReadOnlyList<KeyValuePair<string, Tensor>> parameters)
+    {
+        var take = data.Takes[random.Int(data.Takes.Count)];
+        var encoder = parameters.Where(p => DecoupledTransformer.IsEncoder(p.Key)).Select(p => p.Value).ToList();
+        using var scope = new Scope();
+        var start = Gradients(encoder);
+        var (fm, anchor) = MeanSeeking(random, weight, take);
+        var middle = Gradients(encoder);
+        var log = ModeSeeking(random, weight, take);
+        log["fm"] = fm;
+        if (c.Anchor > 0) log["anchor"] = anchor;
+        foreach (var (name, value) in Compare(start, middle, encoder)) log[name] = value;
+        return new Dictionary<string, double> { ["loss"] = c.SftWeight * fm + c.DmWeight * log["dm"] }.Concat(log).ToDictionary();
+    }
+
+    /// <summary>Mean seeking: flow matching on a real take, on the FM head, and on the DM head by the anchor's weight.</summary>
+    private (double Fm, double Anchor) MeanSeeking(Rng random, double weight, LatentItem take)
+    {
+        using var scope = new Scope();
+        if (c.SftWeight == 0 && c.Anchor == 0) return (0, 0);
+        var (x0, e) = (data.Latents(take), FlowMatching.Frozen(text, take.Caption));
+        using var g = new Generator(random.Seed());
+        var (sigma, noise) = (Tensor.From<float>([(float)Times.DrawFlow(random, c.SftShift)]), Randn(x0.Shape, g));
+        var (xt, t) = (Flow.Noisy(x0, noise, sigma), sigma * 1000);
+        var state = student.Encode(xt, t, e);
+        var fm = Flow.Loss(student.Decode(SftHead, state, xt, t), x0, noise);
+        if (c.Anchor == 0)
+        {
+            (fm * (weight * c.SftWeight)).Backward();
+            return (fm.Scalar(), 0);
+        }
+        var anchor = Flow.Loss(student.Decode(Head.DistributionMatching, state, xt, t), x0, noise);
+        (fm * (weight * c.SftWeight) + anchor * (weight * c.Anchor)).Backward();
+        return (fm.Scalar(), anchor.Scalar());
+    }
+
+    /// <summary>Mode seeking: the DM head's film, window by window, against teacher and critic.</summary>
+    private Dictionary<string, double> ModeSeeking(Rng random, double weight, LatentItem take)
+    {
+        if (c.DmWeight == 0) return new() { ["dm"] = 0 };
+        var film = Roll(random, take, graph: true, out var exit);
+        var (windows, starts, captions) = Cut(random, film, Share(film, take), c.Windows);
+        Tensor gradient, normaliser;
+        double gap;
+        using (GradMode.Off())
+        {
+            var (noisy, sigma, _) = Noised(random, windows.Detach());
+            var real = Flow.Clean(noisy, Teacher(noisy, sigma, captions), sigma);
+            var fake = Flow.Clean(noisy, critic(noisy, sigma * 1000, text.Encode(captions)), sigma);
+            gradient = DistributionMatching.Gradient(windows.Detach(), real, fake);
+            normaliser = DistributionMatching.Normaliser(windows.Detach(), real);
+            gap = (Mean(Abs(fake - real)) / Mean(normaliser)).Scalar();
+        }
+        var loss = DistributionMatching.Surrogate(windows, gradient, Windows.Mask(starts, (int)windows.Size(2)));
+        (loss * (weight * c.DmWeight)).Backward();
+        return new() { ["dm"] = loss.Scalar(), [$"gap {exit}"] = gap };
+    }
+
+    /// <summary>Adds the gradient of the critic's flow matching on windows of the iteration's film (or of a new one, before the student moves).</summary>
+    public IReadOnlyDictionary<string, double> Critic(Rng random, double weight)
+    {
+        if (films.Count == 0) RollForCritic(random);
+        var film = films[films.Count == 1 ? 0 : random.Int(films.Count)];
+        Tensor windows;
+        string[] captions;
+        using (GradMode.Off()) (windows, _, captions) = Cut(random, film.Latents, film, c.CriticWindows);
+        var (noisy, sigma, noise) = Noised(random, windows);
+        var loss = Flow.Loss(critic(noisy, sigma * 1000, FlowMatching.Frozen(text, captions)), windows, noise);
+        (loss * weight).Backward();
+        return new Dictionary<string, double> { ["loss"] = loss.Scalar() };
+    }
+
+    private void RollForCritic(Rng random)
+    {
+        using var off = GradMode.Off();
+        var take = data.Takes[random.Int(data.Takes.Count)];
+        Share(Roll(random, take, graph: false, out _), take);
+    }
+
+    /// <summary>A film of the DM head, as long as the take whose caption it has; only the exit step has a graph (method family 1 or 2).</summary>
+    private Tensor Roll(Rng random, LatentItem take, bool graph, out int exit)
+    {
+        var steps = model.FewSteps;
+        exit = random.Int(steps.Length);
+        using var g = new Generator(random.Seed());
+        var e = FlowMatching.Frozen(text, take.Caption);
+        Tensor Noise() => Randn(model.LatentShape(take.Latents), g);
+        Tensor Clean(Tensor x, double t) => x - student.Forward(Head.DistributionMatching, x, Full([1], t), e) * (t / 1000);
+        Tensor At(Tensor clean, double t) => clean * (1 - t / 1000) + Noise() * (t / 1000);
+        Tensor x;
+        using (GradMode.Off())
+        {
+            if (c.RollOut == RollOut.NoisedReal) x = At(data.Latents(take), steps[exit]);
+            else
+            {
+                x = Noise();
+                for (var i = 0; i < exit; i++)
+                {
+                    using var scope = new Scope();
+                    x = scope.Keep(At(Clean(x, steps[i]), steps[i + 1]));
+                }
+            }
+        }
+        using var mode = graph ? GradMode.On() : GradMode.Off();
+        return Clean(x, steps[exit]);
+    }
+
+    /// <summary>Remembers a film for the windows of this iteration, with its pixels when boundaries are re-encoded.</summary>
+    private Film Share(Tensor film, LatentItem take)
+    {
+        using var off = GradMode.Off();
+        using var scope = new Scope();
+        var latents = film.Detach().Clone().Unscoped();
+        var pixels = (c.Boundary == Boundary.Reencode ? vae.Decode(latents, chunk: 0) : Zeros([1])).Unscoped();
+        films.Add(new Film(latents, pixels, take));
+        return films[^1];
+    }
+
+    /// <summary>Windows [n, C, L, h, w] of a film with their starts and captions; gradients flow to the film but for re-made first latents.</summary>
+    private (Tensor Windows, int[] Starts, string[] Captions) Cut(Rng random, Tensor latents, Film film, int count)
+    {
+        var (total, length) = ((int)latents.Size(2), Math.Min(model.ClipLatents, (int)latents.Size(2)));
+        var starts = Enumerable.Range(0, count).Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow)).ToArray();
+        var inner = starts.Where(s => s > 0).ToArray();
+        var firsts = inner.Length == 0 ? null : Firsts(film, inner);
+        var next = 0;
+        var parts = starts.Select(s => Windows.Crop(latents, s, length, s == 0 ? null : Narrow(firsts!, 0, next++, 1))).ToArray();
+        return (Cat(parts), starts, [.. starts.Select(s => FlowMatching.Caption(film.Take, c.LocalCaptions ? s + length / 2.0 : null))]);
+    }
+
+    /// <summary>First latents of windows inside the film, [n, C, 1, h, w]: the last frame of each start's latent, encoded alone.</summary>
+    private Tensor Firsts(Film film, int[] starts)
+    {
+        using var off = GradMode.Off();
+        if (c.Boundary == Boundary.Raw) return Cat([.. starts.Select(s => Narrow(film.Latents, 2, s, 1))]);
+        return vae.Encode(Cat([.. starts.Select(s => Narrow(film.Pixels, 2, vae.Config.Frames(s + 1) - 1, 1))]), chunk: 0);
+    }
+
+    private (Tensor Noisy, Tensor Sigma, Tensor Noise) Noised(Rng random, Tensor windows)
+    {
+        var levels = Enumerable.Range(0, (int)windows.Size(0)).Select(_ => (float)Times.DrawMatching(random, c.MatchingShift)).ToArray();
+        using var g = new Generator(random.Seed());
+        var (sigma, noise) = (Tensor.From<float>(levels), Randn(windows.Shape, g));
+        return (Flow.Noisy(windows, noise, sigma), sigma, noise);
+    }
+
+    /// <summary>The teacher's velocity with guidance.</summary>
+    private Tensor Teacher(Tensor noisy, Tensor sigma, string[] captions)
+    {
+        var with = teacher(noisy, sigma * 1000, text.Encode(captions));
+        return c.Guidance == 1 ? with
+            : Flow.Guide(with, teacher(noisy, sigma * 1000, text.Encode([.. captions.Select(_ => "")])), c.Guidance);
+    }
+
+    private static List<Tensor?> Gradients(List<Tensor> of) => [.. of.Select(p => p.Grad?.Clone())];
+
+    /// <summary>Norms of what the two losses added to the encoder's gradients, and the cosine between them.</summary>
+    private static IEnumerable<(string, double)> Compare(List<Tensor?> start, List<Tensor?> middle, List<Tensor> encoder)
+    {
+        using var scope = new Scope();
+        double sft = 0, dm = 0, both = 0;
+        for (var i = 0; i < encoder.Count; i++)
+        {
+            var a = Added(start[i], middle[i]);
+            var b = Added(middle[i], encoder[i].Grad);
+            if (a is not null) sft += Sum(Square(a)).Scalar();
+            if (b is not null) dm += Sum(Square(b)).Scalar();
+            if (a is not null && b is not null) both += Sum(a * b).Scalar();
+        }
+        yield return ("encoder |fm|", Math.Sqrt(sft));
+        yield return ("encoder |dm|", Math.Sqrt(dm));
+        yield return ("encoder cosine", sft > 0 && dm > 0 ? both / Math.Sqrt(sft * dm) : 0);
+    }
+
+    private static Tensor? Added(Tensor? before, Tensor? after) => before is null || after is null ? after : after - before;
+
+    /// <summary>Starts an iteration: no film is shared yet, so that a resumed run equals an unbroken one.</summary>
+    public void Forget()
+    {
+        foreach (var film in films)
+        {
+            film.Latents.Free();
+            film.Pixels.Free();
+        }
+        films.Clear();
+    }
+
+    public void Dispose() => Forget();
+}
