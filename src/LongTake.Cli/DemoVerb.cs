@@ -22,7 +22,7 @@ internal static class DemoVerb
         var clock = Stopwatch.StartNew();
         var model = ModelFolder.Open(Located(folder));
         var c = model.Config;
-        if (Libtorch.Threads < Environment.ProcessorCount) Libtorch.Threads = Environment.ProcessorCount;
+        Cli.Run.UseAllCores();
         Ffmpeg.Locate("ffmpeg");
         Directory.CreateDirectory(output);
         var request = new FilmRequest { Prompt = prompt, Seed = seed, Seconds = c.Frames(c.FilmLatents) / c.Fps };

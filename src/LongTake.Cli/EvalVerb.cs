@@ -36,6 +36,7 @@ internal static class EvalVerb
         if (films < 2) throw new UserException($"--films {films}: at least 2, for the intervals", usage: true);
         var wanted = rows.Count > 0 ? rows.Select(Parse).ToList() : [Parse($"{Path.GetFileName(Path.GetFullPath(model))}={model}#DmHead:FewStep:4:1")];
         var cancel = Cli.Run.OnCtrlC();
+        Cli.Run.UseAllCores();
         Directory.CreateDirectory(output);
         var results = Progress.Run("eval world", report =>
         {

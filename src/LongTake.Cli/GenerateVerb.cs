@@ -15,6 +15,7 @@ internal static class GenerateVerb
         if (string.Join("; ", request.Problems(model.Config)) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
         Ffmpeg.Locate("ffmpeg");   // before the work, not after it
         var cancel = Cli.Run.OnCtrlC();
+        Cli.Run.UseAllCores();
         using var film = new FilmModel(model, request.Speaker, both: request.FmSteps > 0);
         var made = Progress.Run("generate", report =>
             FilmFile.Make(film, request, output, new WriteOptions { Upscale = upscale }, report, cancel: cancel));

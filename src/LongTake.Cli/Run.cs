@@ -72,6 +72,12 @@ public static class Run
     private static string Name(CommandResult command) =>
         command.Parent is CommandResult above ? $"{Name(above)} {command.Command.Name}" : command.Command.Name;
 
+    /// <summary>All cores for an operator unless OMP_NUM_THREADS says otherwise; libtorch 1.13 would take one.</summary>
+    public static void UseAllCores()
+    {
+        if (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null or "") Libtorch.Threads = Environment.ProcessorCount;
+    }
+
     /// <summary>A token that Ctrl-C (or a polite kill) cancels; a second one ends the process at once.</summary>
     public static CancellationToken OnCtrlC()
     {

@@ -22,6 +22,7 @@ internal static class TrainVerb
         }
         recipe = recipe with { From = recipe.From.Length > 0 ? DemoVerb.Located(recipe.From) : "" };
         var cancel = Cli.Run.OnCtrlC();
+        if (recipe.Threads == 0) Cli.Run.UseAllCores();
         var film = Path.Combine(recipe.Out, "film.mp4");
         var trained = Progress.Run("train", report =>
         {

@@ -6,7 +6,7 @@ namespace LongTake.Generation;
 /// <summary>Long films from a model that only knows short clips.</summary>
 public static class RollOut
 {
-    /// <summary>Latents of the window before that a window repeats: the first re-made as an image latent, the others held.</summary>
+    /// <summary>Latents of the window before that a window repeats (fewer where clips are shorter): the first re-made as an image latent, the others held.</summary>
     public const int Overlap = 3;
 
     /// <summary>
@@ -17,15 +17,16 @@ public static class RollOut
     {
         using var outer = new Scope();
         var sigmas = Times.Sigmas(steps, c.Shift);
-        var windows = 1 + (int)Math.Ceiling((latents - c.ClipLatents) / (double)(c.ClipLatents - Overlap));
+        var overlap = Math.Min(Overlap, c.ClipLatents - 1);
+        var windows = 1 + (int)Math.Ceiling((latents - c.ClipLatents) / (double)(c.ClipLatents - overlap));
         var film = Window(null);
         while (film.Size(2) < latents)
         {
             using var scope = new Scope();
             var end = film.Size(2);
-            var known = Cat([vae.ImageLatent(film, end - Overlap), Narrow(film, 2, end - Overlap + 1, Overlap - 1)], 2);
+            var known = Cat([vae.ImageLatent(film, end - overlap), Narrow(film, 2, end - overlap + 1, overlap - 1)], 2);
             var window = Window(known);
-            film = scope.Keep(Cat([film, Narrow(window, 2, Overlap, c.ClipLatents - Overlap)], 2));
+            film = scope.Keep(Cat([film, Narrow(window, 2, overlap, c.ClipLatents - overlap)], 2));
         }
         return outer.Keep(Narrow(film, 2, 0, latents).Clone());
 
@@ -38,11 +39,11 @@ public static class RollOut
             {
                 using var inner = new Scope();
                 if (known is not null)
-                    x = Cat([known * (1 - sigmas[i]) + Narrow(noise, 2, 0, Overlap) * sigmas[i], Narrow(x, 2, Overlap, c.ClipLatents - Overlap)], 2);
+                    x = Cat([known * (1 - sigmas[i]) + Narrow(noise, 2, 0, overlap) * sigmas[i], Narrow(x, 2, overlap, c.ClipLatents - overlap)], 2);
                 x = inner.Keep(x + velocity(x, 1000 * sigmas[i]) * (sigmas[i + 1] - sigmas[i]));
                 step(windows * steps);
             }
-            if (known is not null) x = Cat([known, Narrow(x, 2, Overlap, c.ClipLatents - Overlap)], 2);
+            if (known is not null) x = Cat([known, Narrow(x, 2, overlap, c.ClipLatents - overlap)], 2);
             return scope.Keep(x.Clone());
         }
     }

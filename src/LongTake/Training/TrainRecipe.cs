@@ -39,7 +39,7 @@ public sealed record TrainRecipe
     /// <summary>A data set made by 'data ingest'; empty means the procedural world.</summary>
     public string Data { get; init; } = "";
     public WorldDataConfig World { get; init; } = new();
-    /// <summary>Threads of an operator; 0 leaves the library's choice.</summary>
+    /// <summary>Threads of an operator; 0 takes all cores.</summary>
     public int Threads { get; init; }
     public required IReadOnlyList<StageConfig> Stages { get; init; }
 
