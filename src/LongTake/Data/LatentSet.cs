@@ -73,6 +73,7 @@ public sealed class LatentSet : IDisposable
     public static void Write(string folder, LatentSetInfo info, IReadOnlyDictionary<string, Tensor> latents)
     {
         Directory.CreateDirectory(folder);
+        File.Delete(Path.Combine(folder, "set.json"));   // an old description must never stand beside new latents
         TensorFiles.Write(Path.Combine(folder, "latents.safetensors"), latents, dtype: Dtype.BF16);
         AtomicFile.Write(Path.Combine(folder, "set.json"), s => JsonSerializer.Serialize(s, info, LatentSetJson.Default.LatentSetInfo));
     }

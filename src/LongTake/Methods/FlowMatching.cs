@@ -51,7 +51,7 @@ public static class FlowMatching
                 (loss * weight).Backward();
                 return Named("loss", loss);
             })],
-            Validate = () => HeldOut(network.Forward, encoder, data, "clip", model.ClipLatents, c.Shift),
+            Validate = () => HeldOut(network.Forward, encoder, data, "clip", model.ClipLatents),
             Export = export,
             Release = encoder.Dispose,
         };
@@ -84,7 +84,7 @@ public static class FlowMatching
                 }
                 return new Dictionary<string, double> { ["loss"] = total };
             })],
-            Validate = () => HeldOut(network.Forward, encoder, data, "take", 0, c.Shift),
+            Validate = () => HeldOut(network.Forward, encoder, data, "take", 0),
             Export = export,
             Release = () => { encoder.Dispose(); text.Dispose(); },
         };
@@ -113,7 +113,7 @@ public static class FlowMatching
     /// <summary>
     /// The loss on held-out items at the fixed levels .2 .5 .8 and fixed noise; at most 8 items. length 0 takes them whole.
     /// </summary>
-    public static IReadOnlyDictionary<string, double> HeldOut(Velocity velocity, TextEncoder encoder, LatentSet data, string role, int length, double shift)
+    public static IReadOnlyDictionary<string, double> HeldOut(Velocity velocity, TextEncoder encoder, LatentSet data, string role, int length)
     {
         using var off = GradMode.Off();
         var items = data.Info.Items.Where(i => i.HeldOut && i.Role == role).Take(8).ToList();

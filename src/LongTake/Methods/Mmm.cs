@@ -89,7 +89,7 @@ public static class Mmm
                 new Update("student", trained, optimiser, (random, weight) => session.Student(random, weight, trained)) { From = c.CriticFirst },
                 new Update("critic", [.. critic.All], c.Critic, session.Critic) { Times = c.DmWeight > 0 ? c.CriticUpdates : 0 },
             ],
-            Validate = () => FlowMatching.HeldOut((x, t, e) => network.Forward(session.SftHead, x, t, e), text, data, "take", 0, c.SftShift),
+            Validate = () => FlowMatching.HeldOut((x, t, e) => network.Forward(session.SftHead, x, t, e), text, data, "take", 0),
             Export = export,
             Release = () =>
             {

@@ -153,7 +153,7 @@ internal sealed class MmmSession(
     {
         using var off = GradMode.Off();
         if (c.Boundary == Boundary.Raw) return Cat([.. starts.Select(s => Narrow(film.Latents, 2, s, 1))]);
-        return vae.Encode(Cat([.. starts.Select(s => Narrow(film.Pixels, 2, vae.Config.Frames(s + 1) - 1, 1))]), chunk: 0);
+        return vae.ImageLatents(film.Pixels, [.. starts.Select(s => (long)s)]).Transpose(0, 2);
     }
 
     private (Tensor Noisy, Tensor Sigma, Tensor Noise) Noised(Rng random, Tensor windows)

@@ -151,9 +151,9 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        var parts = new List<Tensor>();
-        foreach (var index in indices) parts.Add(Encode(Narrow(video, 2, config.Frames(index + 1) - 1, 1)));
-        return scope.Keep(Cat([.. parts], 2));
+        var frames = new List<Tensor>();
+        foreach (var index in indices) frames.Add(Narrow(video, 2, config.Frames(index + 1) - 1, 1));
+        return scope.Keep(Cat(Split(Encode(Cat([.. frames]), chunk: 0), video.Size(0), 0), 2));
     }
 
     private Tensor Normalised(Tensor mu) => (mu - Channels(config.Mean, 0, mu)) / Channels(config.Std, 1, mu);
