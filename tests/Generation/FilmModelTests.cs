@@ -3,6 +3,7 @@ using LongTake.Models;
 
 namespace LongTake.Tests.Generation;
 
+[Collection(nameof(Alone))]
 public class FilmModelTests
 {
     /// <summary>The tiny model's longest film: 7 latents, 25 frames at 8 fps.</summary>

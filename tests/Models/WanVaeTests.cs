@@ -196,9 +196,7 @@ public class WanVaeTests
     }
 }
 
-/// <summary>Runs while no other test makes tensors, for it counts those of all threads.</summary>
-[CollectionDefinition(nameof(WanVaeMemoryTests), DisableParallelization = true)]
-[Collection(nameof(WanVaeMemoryTests))]
+[Collection(nameof(Alone))]
 public class WanVaeMemoryTests
 {
     [Fact]

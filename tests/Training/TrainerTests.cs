@@ -5,9 +5,8 @@ using LongTake.Training;
 
 namespace LongTake.Tests.Training;
 
-/// <summary>The tiny recipe in this process. It runs while no other test makes tensors, for it counts those of all threads.</summary>
-[CollectionDefinition(nameof(TrainerTests), DisableParallelization = true)]
-[Collection(nameof(TrainerTests))]
+/// <summary>The tiny recipe in this process.</summary>
+[Collection(nameof(Alone))]
 public sealed class TrainerTests : IDisposable
 {
     private readonly string root = Directory.CreateTempSubdirectory("longtake-").FullName;

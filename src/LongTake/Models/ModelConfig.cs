@@ -44,6 +44,8 @@ public sealed record ModelConfig
         if (HeadBlocks < 1 || HeadBlocks >= Wan.Layers) yield return $"headBlocks {HeadBlocks}: a head needs 1 to {Wan.Layers - 1} of the {Wan.Layers} blocks";
         if (Wan.PatchSize is not [> 0, > 0 and var down, > 0 and var across]) yield break;
         if (Height <= 0 || Height % (Vae.SpatialStride * down) != 0) yield return $"height {Height}: must be a multiple of {Vae.SpatialStride * down}";
+        if (Wan.Places > 0 && Wan.Places != Height / (Vae.SpatialStride * down) * (Width / (Vae.SpatialStride * across)))
+            yield return $"wan.places {Wan.Places}: a picture of {Width}x{Height} has {Height / (Vae.SpatialStride * down) * (Width / (Vae.SpatialStride * across))} tokens";
         if (Width <= 0 || Width % (Vae.SpatialStride * across) != 0) yield return $"width {Width}: must be a multiple of {Vae.SpatialStride * across}";
     }
 

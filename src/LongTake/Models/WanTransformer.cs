@@ -27,10 +27,17 @@ public sealed record WanConfig
     /// </summary>
     public int AbsoluteTimeBeyond { get; init; }
 
+    /// <summary>
+    /// Option of the miniature, off (0) for Wan: tokens of a latent frame (one fixed picture size), each with patch and output
+    /// maps of its own.
+    /// </summary>
+    public int Places { get; init; }
+
     /// <summary>Latents of the longest film, the unit of the absolute place.</summary>
     public int FilmLatents { get; init; } = 245;
 
     [JsonIgnore] public int HeadDim => Dim / Heads;
+    [JsonIgnore] internal int PatchVolume => PatchSize[0] * PatchSize[1] * PatchSize[2];
 
     /// <summary>What is wrong with these sizes, if anything.</summary>
     public IEnumerable<string> Problems()
@@ -38,6 +45,7 @@ public sealed record WanConfig
         if (Dim % Heads != 0) yield return $"dim {Dim} must be a multiple of heads {Heads}";
         else if (HeadDim % 2 != 0 || HeadDim < 6) yield return $"dim / heads = {HeadDim} must be even and at least 6";
         if (PatchSize.Length != 3 || PatchSize.Any(p => p < 1)) yield return "patchSize needs three positive numbers (time, height, width)";
+        if (Places > 0 && PatchSize is not [1, ..]) yield return $"places {Places}: they need a patch of one latent frame, for the first one is the image latent";
         if (FreqDim % 2 != 0) yield return $"freqDim {FreqDim} must be even";
     }
 }
@@ -107,22 +115,22 @@ public sealed class WanBlock(Weights w, WanConfig c)
 public sealed class WanHead(Weights w, WanConfig c)
 {
     private readonly Tensor modulation = w.Parameter("modulation", [1, 2, c.Dim], 1 / Math.Sqrt(c.Dim));
-    private readonly Linear head = new(w / "head", c.Dim, c.PatchSize[0] * c.PatchSize[1] * c.PatchSize[2] * c.OutChannels, deviation: 0);
+    private readonly Linear? shared = c.Places > 0 ? null : new(w / "head", c.Dim, c.PatchVolume * c.OutChannels, deviation: 0);
+    private readonly PlaceLinear? placed = c.Places > 0 ? new(w / "head", c.Places, c.Dim, c.PatchVolume * c.OutChannels, deviation: 0) : null;
 
     /// <summary>[B, T, S, D] -> [B, T, S, patch volume * channels] in float32.</summary>
     public Tensor Forward(WanState s)
     {
         var m = Unbind(s.Time.Unsqueeze(2) + modulation.To(Dtype.F32).Unsqueeze(0), 2);
-        return head.Forward(LayerNorm(s.X, c.Dim, null, null, c.Eps) * (m[1].Unsqueeze(2) + 1) + m[0].Unsqueeze(2));
+        var x = LayerNorm(s.X, c.Dim, null, null, c.Eps) * (m[1].Unsqueeze(2) + 1) + m[0].Unsqueeze(2);
+        return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.Dtype).To(Dtype.F32);
     }
 }
 
 /// <summary>Everything before the first block: patches, time, text, rotary tables.</summary>
 public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
 {
-    private readonly Tensor patch = w.Parameter("patch_embedding.weight",
-        [c.Dim, c.InChannels, c.PatchSize[0], c.PatchSize[1], c.PatchSize[2]], Math.Sqrt(2.0 / (c.Dim + c.InChannels * 4)));
-    private readonly Tensor patchBias = w.Parameter("patch_embedding.bias", [c.Dim]);
+    private readonly PatchEmbedding patches = new(w / "patch_embedding", c, compute);
     private readonly Linear text0 = new(w / "text_embedding" / 0, c.TextDim, c.Dim), text2 = new(w / "text_embedding" / 2, c.Dim, c.Dim);
     private readonly Linear time0 = new(w / "time_embedding" / 0, c.FreqDim, c.Dim), time2 = new(w / "time_embedding" / 2, c.Dim, c.Dim);
     private readonly Linear project = new(w / "time_projection" / 1, c.Dim, 6 * c.Dim, deviation: 0.02);
@@ -136,18 +144,13 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     /// </summary>
     public WanState Forward(Tensor x, Tensor timesteps, Tensor text)
     {
-        var (pt, ph, pw) = (c.PatchSize[0], c.PatchSize[1], c.PatchSize[2]);
-        var (b, _, t, h, wide) = x;
-        if (t % pt != 0 || h % ph != 0 || wide % pw != 0)
-            throw new UserException($"latents [{t}, {h}, {wide}] (time, height, width) are not a multiple of the patch [{pt}, {ph}, {pw}]");
-        var size = ((int)(t / pt), (int)(h / ph), (int)(wide / pw));
-        var patches = Conv3d(x.To(compute), patch.To(compute), patchBias.To(compute), [pt, ph, pw], [0, 0, 0]).To(Dtype.F32);
-        var tokens = patches.Reshape(b, c.Dim, size.Item1, size.Item2 * size.Item3).Permute(0, 2, 3, 1).Contiguous();
+        var tokens = patches.Forward(x);
+        var size = ((int)tokens.Size(1), (int)(x.Size(3) / c.PatchSize[1]), (int)(x.Size(4) / c.PatchSize[2]));
         if (place is not null && size.Item1 > c.AbsoluteTimeBeyond) tokens = tokens + place.Forward(Places(size.Item1)).Unsqueeze(1);
 
         var steps = timesteps.Rank == 1 ? timesteps.Unsqueeze(1) : timesteps;
         var e = time2.Forward(Silu(time0.Forward(Sinusoid(steps, c.FreqDim))));
-        var modulation = project.Forward(Silu(e)).Reshape(b, steps.Size(1), 6, c.Dim);
+        var modulation = project.Forward(Silu(e)).Reshape(tokens.Size(0), steps.Size(1), 6, c.Dim);
         var (cos, sin) = Tables(size, x.Device);
         return new WanState
         {

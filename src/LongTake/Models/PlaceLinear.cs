@@ -1,0 +1,34 @@
+namespace LongTake.Models;
+
+/// <summary>
+/// Option of the miniature: a linear map of its own for every token place of the picture, and another set for the image
+/// latent. The miniature's latents are principal components fitted per place (<see cref="LinearPath"/>), so the same channel
+/// means another thing at another place, which Wan's shared patch embedding and relative rotary positions cannot tell.
+/// </summary>
+public sealed class PlaceLinear
+{
+    private readonly Tensor weight, bias;
+
+    /// <summary>weight [2, places, inputs, outputs] and bias [2, places, 1, outputs]: 0 the image latent, 1 the others.</summary>
+    public PlaceLinear(Weights w, int places, long inputs, long outputs, double deviation)
+    {
+        weight = w.Parameter("weight", [2, places, inputs, outputs], deviation);
+        bias = w.Parameter("bias", [2, places, 1, outputs]);
+    }
+
+    /// <summary>[B, T, S, inputs] -> [B, T, S, outputs] in the type of <paramref name="compute"/>; latent frame 0 is the image latent.</summary>
+    public Tensor Forward(Tensor x, Dtype compute)
+    {
+        var (b, t, s, _) = x;
+        if (s != weight.Size(1)) throw new UserException($"{s} tokens a latent frame; this model has maps for {weight.Size(1)} places (one picture size only)");
+        var (w, shift) = (weight.To(compute), bias.To(compute));
+        var first = Map(0, Narrow(x, 1, 0, 1));
+        return t == 1 ? first : Cat([first, Map(1, Narrow(x, 1, 1, t - 1))], 1);
+
+        Tensor Map(int kind, Tensor part)
+        {
+            var rows = part.Permute(2, 0, 1, 3).Reshape(s, -1, part.Size(3)).To(compute);
+            return (MatMul(rows, Select(w, 0, kind)) + Select(shift, 0, kind)).Reshape(s, b, part.Size(1), -1).Permute(1, 2, 0, 3);
+        }
+    }
+}
