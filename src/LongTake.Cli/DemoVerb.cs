@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json.Nodes;
+using LongTake.Data;
 using LongTake.Evaluation;
 using LongTake.Generation;
 using LongTake.Media;
@@ -40,7 +41,7 @@ internal static class DemoVerb
         var picked = Enumerable.Range(0, 32).Select(i => frames[(frames.Count - 1) * i / 31]).ToList();
         ContactSheet.Write(sheet, picked, c.Width, c.Height, 8, upscale: 4);
         var truth = WorldTruth.Of(prompt);
-        var score = WorldMetrics.Measure([.. frames.SelectMany(f => f)], truth);
+        var score = WorldMetrics.Measure([.. frames.SelectMany(f => f)], WorldData.Stride(c.Fps), truth);
         var real = Enumerable.Range(0, 4).Select(i => Real(film, truth, 700_000 + i)).ToList();
         var rows = Rows(score, real).ToList();
         Say("  exact measures (world's laws), this film | real takes through the same autoencoder (mean of 4) | ideal");
@@ -74,7 +75,8 @@ internal static class DemoVerb
         var c = film.Folder.Config;
         var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
         if (truth.Landmark is { } landmark) take = take with { LandmarkColour = landmark };
-        return WorldMetrics.Measure(film.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), (int)(TravellerTake.FramesPerSecond / c.Fps))), WorldTruth.Of(take));
+        var stride = WorldData.Stride(c.Fps);
+        return WorldMetrics.Measure(film.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), stride)), stride, WorldTruth.Of(take));
     }
 
     private static IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> Rows(WorldScore film, List<WorldScore> real)

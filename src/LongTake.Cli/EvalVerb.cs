@@ -30,10 +30,11 @@ internal static class EvalVerb
         });
     }
 
-    public static int World(string model, IReadOnlyList<string> rows, string set, int films, string output, bool json)
+    public static int World(string model, IReadOnlyList<string> rows, string set, int films, double seconds, string output, bool json)
     {
         if (set is not ("tune" or "final")) throw new UserException($"--set-name {set}: tune or final", usage: true);
         if (films < 2) throw new UserException($"--films {films}: at least 2, for the intervals", usage: true);
+        if (!(seconds >= 5)) throw new UserException($"--seconds {seconds}: at least 5, the length of a window", usage: true);
         var wanted = rows.Count > 0 ? rows.Select(Parse).ToList() : [Parse($"{Path.GetFileName(Path.GetFullPath(model))}={model}#DmHead:FewStep:4:1")];
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
@@ -47,7 +48,7 @@ internal static class EvalVerb
                 using var film = new FilmModel(ModelFolder.Open(row.Model), row.Request.Speaker, both: row.Request.FmSteps > 0);
                 if (reference is null) list.Add((reference = new WorldEvaluation.Reference(film, set, films)).Row);
                 var shown = new List<byte[]>();
-                list.Add(WorldEvaluation.Run(film, row, set, films, reference, report, (n, rgb) => { if (n % 7 == 0 && shown.Count < 6) shown.Add(rgb); }, cancel));
+                list.Add(WorldEvaluation.Run(film, row, set, films, seconds, reference, report, (n, rgb) => { if (n % 7 == 0 && shown.Count < 6) shown.Add(rgb); }, cancel));
                 Sheet(Path.Combine(output, Slug(row.Name) + ".png"), shown, film.Folder.Config);
                 AtomicFile.Write(Path.Combine(output, "table.json"), s => s.Write(JsonSerializer.SerializeToUtf8Bytes(list.Select(Node).ToArray(), JsonSerializerOptions.Default)));
             }

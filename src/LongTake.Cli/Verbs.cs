@@ -90,10 +90,11 @@ internal static class Verbs
         var rows = new Option<string[]>("--row") { Description = "NAME=FOLDER#SPEAKER:SAMPLER:STEPS:GUIDANCE[:FM STEPS]; may be repeated" };
         var set = new Option<string>("--set-name") { Description = "captions and seeds: tune, or final", DefaultValueFactory = _ => "tune" };
         var films = new Option<int>("--films") { Description = "films a row", DefaultValueFactory = _ => 16 };
+        var seconds = new Option<double>("--seconds") { Description = "length of the films; the measures of the whole minute mean little below 61", DefaultValueFactory = _ => 61 };
         var output = new Option<string>("--output", "-o") { Description = "folder for table.md, table.json and sheets", DefaultValueFactory = _ => Path.Combine("out", "eval") };
         var json = Json();
-        var world = new Command("world", "Measure films of the Traveller world against its laws.") { model, rows, set, films, output, json };
-        world.SetAction(p => EvalVerb.World(DemoVerb.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(output)!, p.GetValue(json)));
+        var world = new Command("world", "Measure films of the Traveller world against its laws.") { model, rows, set, films, seconds, output, json };
+        world.SetAction(p => EvalVerb.World(DemoVerb.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(seconds), p.GetValue(output)!, p.GetValue(json)));
         return new Command("eval", "Judge films.") { world };
     }
 

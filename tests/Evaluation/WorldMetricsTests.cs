@@ -14,7 +14,7 @@ public class WorldMetricsTests(ITestOutputHelper output)
     private static byte[] Film(TravellerTake take, int stride = 2) => Traveller.Video(take, 0, 976 / stride + 1, stride);
 
     private static WorldScore Score(byte[] film, TravellerTake take, int stride = 2) =>
-        WorldMetrics.Measure(film, WorldTruth.Of(take), stride);
+        WorldMetrics.Measure(film, stride, WorldTruth.Of(take));
 
     [Theory]
     [InlineData(1, 3)]
@@ -128,16 +128,16 @@ public class WorldMetricsTests(ITestOutputHelper output)
     [Fact]
     public void What_a_prompt_does_not_say_is_not_judged()
     {
-        var s = WorldMetrics.Measure(Film(Take(0)), WorldTruth.Of("someone in a red coat"));
+        var s = WorldMetrics.Measure(Film(Take(0)), 2, WorldTruth.Of("someone in a red coat"));
         Assert.True(s is { coat_acc: 1, hat_acc: null, lm_acc: null });
     }
 
     [Fact]
     public void Wrong_sizes_are_refused()
     {
-        Assert.Throws<ArgumentException>(() => WorldMetrics.Measure(new byte[100], new(0, 0, 0)));
-        Assert.Throws<ArgumentException>(() => WorldMetrics.Measure(new byte[Traveller.FrameBytes], new(0, 0, 0)));
-        Assert.Throws<ArgumentException>(() => WorldMetrics.Measure(Film(Take(0)), new(0, 0, 0), stride: 3));
+        Assert.Throws<ArgumentException>(() => WorldMetrics.Measure(new byte[100], 2, new(0, 0, 0)));
+        Assert.Throws<ArgumentException>(() => WorldMetrics.Measure(new byte[Traveller.FrameBytes], 2, new(0, 0, 0)));
+        Assert.Throws<ArgumentException>(() => WorldMetrics.Measure(Film(Take(0)), 3, new(0, 0, 0)));
     }
 
     /// <summary>Slight blur, 1 4 1 in both directions.</summary>

@@ -29,6 +29,26 @@ public class AttentionTests
     [Fact]
     public void WhateverTheLibraryOffersGivesThePlainValuesAndGradients() => Same(Attention.Full);
 
+    /// <summary>Half of the heads see only their place, the others only their time; the twin masks the scores of full attention.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void AxialEqualsMaskedFullAttention(int heads)
+    {
+        const int Frames = 5, Places = 4, Tokens = Frames * Places;
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var (q, k, v) = (g.Normal(2, Tokens, heads, 6), g.Normal(2, Tokens, heads, 6), g.Normal(2, Tokens, heads, 6));
+        var mask = new float[heads * Tokens * Tokens];
+        for (var h = 0; h < heads; h++)
+            for (var i = 0; i < Tokens; i++)
+                for (var j = 0; j < Tokens; j++)
+                    if (h < heads / 2 ? i % Places != j % Places : i / Places != j / Places) mask[(h * Tokens + i) * Tokens + j] = float.NegativeInfinity;
+        var scores = MatMul(q.Transpose(1, 2), k.Permute(0, 2, 3, 1)) / Math.Sqrt(6) + Tensor.From<float>(mask, heads, Tokens, Tokens);
+        var expected = MatMul(Softmax(scores, -1), v.Transpose(1, 2)).Transpose(1, 2);
+        Near.Equal(expected, Attention.Axial(q, k, v, Frames), 1e-6, 1e-5);
+    }
+
     private static void Same(Func<Tensor, Tensor, Tensor, Tensor> fast)
     {
         using var scope = new Scope();

@@ -45,23 +45,27 @@ public static class WorldEvaluation
     {
         private readonly double[][] windows;
         private readonly RandomFeatures features;
+        private readonly int frames;
 
         public Reference(FilmModel model, string set, int films)
         {
             var takes = Enumerable.Range(0, films).Select(n => Take(model, set, n)).ToList();
-            Real = WorldMetrics.Real(takes.Select(t => t.Frames));
+            (Stride, frames) = (WorldData.Stride(model.Folder.Config.Fps), (int)(5 * model.Folder.Config.Fps));
+            Real = WorldMetrics.Real(takes.Select(t => t.Frames), Stride);
             // Fitted on takes of their own, so that the real row below is not favoured.
-            features = RandomFeatures.Fit(Enumerable.Range(0, 12).SelectMany(n => RandomFeatures.Windows(Take(model, "fit", n).Frames, 40)));
-            windows = [.. Enumerable.Range(0, 24).SelectMany(n => RandomFeatures.Windows(Take(model, "reference", n).Frames, 40)).Select(features.Of)];
+            features = RandomFeatures.Fit(Enumerable.Range(0, 12).SelectMany(n => RandomFeatures.Windows(Take(model, "fit", n).Frames, frames)));
+            windows = [.. Enumerable.Range(0, 24).SelectMany(n => RandomFeatures.Windows(Take(model, "reference", n).Frames, frames)).Select(features.Of)];
             Row = Result("real takes (autoencoded)", takes.Select(t => (t.Frames, t.Truth)).ToList(), this, 0);
         }
 
+        /// <summary>World frames from one frame of a film to the next.</summary>
+        public int Stride { get; }
         public WorldReal Real { get; }
         public EvaluationResult Row { get; }
 
         /// <summary>Frechet distance of films' 5-s windows to real ones, % of the real variance.</summary>
         public double Distance(IEnumerable<byte[]> films) =>
-            Frechet.Percent(windows, [.. films.SelectMany(f => RandomFeatures.Windows(f, 40)).Select(features.Of)]);
+            Frechet.Percent(windows, [.. films.SelectMany(f => RandomFeatures.Windows(f, frames)).Select(features.Of)]);
 
         private static (byte[] Frames, WorldTruth Truth) Take(FilmModel model, string set, int n)
         {
@@ -73,7 +77,7 @@ public static class WorldEvaluation
     }
 
     /// <summary>Makes and measures the films of a row; some are handed to <paramref name="show"/>.</summary>
-    public static EvaluationResult Run(FilmModel model, EvaluationRow row, string set, int films, Reference reference,
+    public static EvaluationResult Run(FilmModel model, EvaluationRow row, string set, int films, double seconds, Reference reference,
         IProgress<ProgressReport>? progress, Action<int, byte[]>? show, CancellationToken cancel)
     {
         var made = new List<(byte[], WorldTruth)>();
@@ -82,7 +86,7 @@ public static class WorldEvaluation
         {
             using var scope = new Scope();
             var (coat, hat, landmark, seed) = Case(set, n);
-            var request = row.Request with { Prompt = Captions.Describe(coat, hat, landmark), Seed = seed, Seconds = 61 };
+            var request = row.Request with { Prompt = Captions.Describe(coat, hat, landmark), Seed = seed, Seconds = seconds };
             var rgb = model.DecodeWhole(model.Sample(request, cancel: cancel));
             made.Add((rgb, new WorldTruth(coat, hat, landmark)));
             show?.Invoke(n, rgb);
@@ -93,7 +97,7 @@ public static class WorldEvaluation
 
     private static EvaluationResult Result(string name, List<(byte[] Frames, WorldTruth Truth)> films, Reference reference, double seconds)
     {
-        var scores = films.Select(f => WorldMetrics.Measure(f.Frames, f.Truth, real: reference.Real)).ToList();
+        var scores = films.Select(f => WorldMetrics.Measure(f.Frames, reference.Stride, f.Truth, reference.Real)).ToList();
         var table = new Dictionary<string, Measured>();
         foreach (var (metric, of) in metrics)
         {

@@ -5,8 +5,6 @@ namespace LongTake.Evaluation;
 /// <summary>Exact measures of a decoded film of the Traveller world against the world's laws.</summary>
 public static class WorldMetrics
 {
-    /// <summary>Frames a second = 16 / stride; the miniature works at 8.</summary>
-    public const int DefaultStride = 2;
 
     private const int WindowSeconds = 5;
     private static readonly (int First, int Last)[] Visits = [(7, 18), (43, 54)];
@@ -20,7 +18,7 @@ public static class WorldMetrics
     /// <param name="stride">World frames from one frame to the next.</param>
     /// <param name="truth">What the caption asked for.</param>
     /// <param name="real">Units of gamp and sharp; rendered takes if not given.</param>
-    public static WorldScore Measure(byte[] rgb, WorldTruth truth, int stride = DefaultStride, WorldReal? real = null)
+    public static WorldScore Measure(byte[] rgb, int stride, WorldTruth truth, WorldReal? real = null)
     {
         var film = Open(rgb, stride);
         real ??= Rendered.Value;
@@ -55,7 +53,7 @@ public static class WorldMetrics
     }
 
     /// <summary>Units of gamp and sharp from films that count as real: takes through an autoencoder, say.</summary>
-    public static WorldReal Real(IEnumerable<byte[]> films, int stride = DefaultStride)
+    public static WorldReal Real(IEnumerable<byte[]> films, int stride)
     {
         var each = films.Select(rgb => Open(rgb, stride)).Select(film => (Film: film, Days: Sky.Read(film)))
             .Select(f => (Places.Pattern(f.Film, f.Days).Amplitude, Gradient: Gradient(f.Film, f.Days))).ToArray();

@@ -33,6 +33,12 @@ public sealed record WanConfig
     /// </summary>
     public int Places { get; init; }
 
+    /// <summary>
+    /// Option of the miniature, off for Wan: the first half of the heads attend along time at their own place only, the
+    /// others within their own latent frame.
+    /// </summary>
+    public bool AxialAttention { get; init; }
+
     /// <summary>Latents of the longest film, the unit of the absolute place.</summary>
     public int FilmLatents { get; init; } = 245;
 
@@ -44,6 +50,7 @@ public sealed record WanConfig
     {
         if (Dim % Heads != 0) yield return $"dim {Dim} must be a multiple of heads {Heads}";
         else if (HeadDim % 2 != 0 || HeadDim < 6) yield return $"dim / heads = {HeadDim} must be even and at least 6";
+        if (AxialAttention && Heads < 2) yield return $"heads {Heads}: axialAttention needs two at least";
         if (PatchSize.Length != 3 || PatchSize.Any(p => p < 1)) yield return "patchSize needs three positive numbers (time, height, width)";
         if (Places > 0 && PatchSize is not [1, ..]) yield return $"places {Places}: they need a patch of one latent frame, for the first one is the image latent";
         if (FreqDim % 2 != 0) yield return $"freqDim {FreqDim} must be even";
@@ -75,10 +82,13 @@ public sealed class WanAttention(Weights w, WanConfig c)
 
     private Tensor Heads(Tensor x) => x.Reshape(x.Size(0), x.Size(1), c.Heads, c.HeadDim);
 
-    public Tensor Self(Tensor x, Tensor cos, Tensor sin) => Out(Attention.Full(
-        Rotary.Apply(Heads(normQ.Forward(q.Forward(x))), cos, sin),
-        Rotary.Apply(Heads(normK.Forward(k.Forward(x))), cos, sin),
-        Heads(v.Forward(x))));
+    public Tensor Self(Tensor x, Tensor cos, Tensor sin, int frames)
+    {
+        var query = Rotary.Apply(Heads(normQ.Forward(q.Forward(x))), cos, sin);
+        var key = Rotary.Apply(Heads(normK.Forward(k.Forward(x))), cos, sin);
+        var value = Heads(v.Forward(x));
+        return Out(c.AxialAttention ? Attention.Axial(query, key, value, frames) : Attention.Full(query, key, value));
+    }
 
     public Tensor Cross(Tensor x, Tensor text) => Out(Attention.Full(
         Heads(normQ.Forward(q.Forward(x))), Heads(normK.Forward(k.Forward(text))), Heads(v.Forward(text))));
@@ -104,7 +114,7 @@ public sealed class WanBlock(Weights w, WanConfig c)
         Tensor Grid(Tensor x) => x.Reshape(b, t, n, d);
 
         var x = s.X;
-        x = x + Grid(self.Self(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(1) + 1) + Part(0)), s.Cos, s.Sin)) * Part(2);
+        x = x + Grid(self.Self(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(1) + 1) + Part(0)), s.Cos, s.Sin, (int)t)) * Part(2);
         x = x + Grid(cross.Cross(Flat(norm3.Forward(x)), s.Text));
         var y = up.Forward(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(4) + 1) + Part(3)));
         return s.With(x + Grid(down.Forward(Gelu(y, tanh: true))) * Part(5));

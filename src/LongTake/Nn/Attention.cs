@@ -16,6 +16,22 @@ public static class Attention
         return op.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
     }
 
+    /// <summary>
+    /// q, k, v [B, T*S, heads, d] in (time, place) order: the first half of the heads see their own place at all times, the
+    /// rest all places of their own time. Cost T^2 S + T S^2 where full attention has T^2 S^2.
+    /// </summary>
+    public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames)
+    {
+        var (b, n, heads, d) = q;
+        var (places, half) = (n / frames, heads / 2);
+        Tensor Part(Tensor x, long from, long count) => Narrow(x, 2, from, count).Reshape(b, frames, places, count, d);
+        Tensor Time(Tensor x) => Part(x, 0, half).Transpose(1, 2).Reshape(b * places, frames, half, d);
+        Tensor Space(Tensor x) => Part(x, half, heads - half).Reshape(b * frames, places, heads - half, d);
+        var time = Full(Time(q), Time(k), Time(v)).Reshape(b, places, frames, half, d).Transpose(1, 2).Reshape(b, n, half, d);
+        var space = Full(Space(q), Space(k), Space(v)).Reshape(b, n, heads - half, d);
+        return Cat([time, space], 2);
+    }
+
     /// <summary>The same, with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>
     internal static Tensor InBlocks(Tensor q, Tensor k, Tensor v, long maxScores)
     {
