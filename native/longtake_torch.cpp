@@ -15,8 +15,10 @@
 #define LT_HAS_CUDA 1
 #endif
 #include <dlfcn.h>
+#include <malloc.h>
 
 #include <cstring>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -24,6 +26,22 @@
 namespace {
 
 thread_local std::string error_text;
+
+// Kept between steps, freed memory costs no page faults (7 % of a training step with malloc's own limits).
+__attribute__((constructor)) void keep_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most glibc takes
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+}
+
+// OpenBLAS keeps a pool of its own that libtorch does not govern; its idle threads spin.
+void set_openblas_threads(int count) {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<void*>(&at::set_num_threads), &info) == 0) return;
+  if (void* torch = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD)) {
+    if (auto* set = reinterpret_cast<void (*)(int)>(dlsym(torch, "openblas_set_num_threads"))) set(count);
+    dlclose(torch);
+  }
+}
 
 at::Tensor borrow(void* handle) {
   auto* impl = static_cast<c10::TensorImpl*>(handle);
@@ -282,7 +300,10 @@ int32_t lt_generator_free(void* generator) {
 
 int32_t lt_threads(int32_t set, int32_t* now) {
   return lt_guard([&] {
-    if (set > 0) at::set_num_threads(set);
+    if (set > 0) {
+      at::set_num_threads(set);
+      set_openblas_threads(set);
+    }
     *now = at::get_num_threads();
   });
 }
