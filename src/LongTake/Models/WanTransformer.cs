@@ -181,10 +181,10 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     {
         if (table.Size != size)
         {
-            var (cos, sin) = Rotary.Table(c.HeadDim, size.T, size.H, size.W);
+            var (cos, sin) = c.AxialAttention ? Rotary.AxialTable(c.Heads, c.HeadDim, size.T, size.H, size.W) : Rotary.Table(c.HeadDim, size.T, size.H, size.W);
             table = (size, cos, sin);
         }
-        long[] shape = [1, size.T * size.H * size.W, 1, c.HeadDim / 2];
+        long[] shape = [1, size.T * size.H * size.W, c.AxialAttention ? c.Heads : 1, c.HeadDim / 2];
         return (Tensor.From<float>(table.Cos, shape).To(device), Tensor.From<float>(table.Sin, shape).To(device));
     }
 

@@ -26,10 +26,34 @@ public static class Rotary
         return (cos, sin);
     }
 
-    private static double[] Exponents(int count) =>
-        [.. Enumerable.Range(0, count).Select(i => Math.Pow(10000, -(double)i / count))];
+    /// <summary>
+    /// For <see cref="Attention.Axial"/>, whose heads see one axis each: cos and sin [T*H*W * heads * headDim/2]. The first half
+    /// of the heads turn all their channels by time, base 1000 (many angles that tell neighbouring latents apart, where Wan's
+    /// have two), the others half by height and half by width.
+    /// </summary>
+    public static (float[] Cos, float[] Sin) AxialTable(int heads, int headDim, int frames, int height, int width)
+    {
+        var half = headDim / 2;
+        var across = half / 2;
+        double[] time = Exponents(half, 1000), down = Exponents(half - across), side = Exponents(across);
+        var (cos, sin) = (new float[frames * height * width * heads * half], new float[frames * height * width * heads * half]);
+        var at = 0;
+        for (var t = 0; t < frames; t++)
+            for (var y = 0; y < height; y++)
+                for (var x = 0; x < width; x++)
+                    for (var h = 0; h < heads; h++)
+                        for (var c = 0; c < half; c++, at++)
+                        {
+                            var angle = h < heads / 2 ? t * time[c] : c < half - across ? y * down[c] : x * side[c - (half - across)];
+                            (cos[at], sin[at]) = ((float)Math.Cos(angle), (float)Math.Sin(angle));
+                        }
+        return (cos, sin);
+    }
 
-    /// <summary>Rotates adjacent pairs: x [B, N, heads, d] with cos and sin [1, N, 1, d/2]; float32 inside, the element type of x out.</summary>
+    private static double[] Exponents(int count, double theta = 10000) =>
+        [.. Enumerable.Range(0, count).Select(i => Math.Pow(theta, -(double)i / count))];
+
+    /// <summary>Rotates adjacent pairs: x [B, N, heads, d] with cos and sin [1, N, 1 or heads, d/2]; float32 inside, the element type of x out.</summary>
     public static Tensor Apply(Tensor x, Tensor cos, Tensor sin)
     {
         var (b, n, heads, d) = x;
