@@ -76,9 +76,7 @@ public sealed class WanAttention(Weights w, WanConfig c)
     private Tensor Heads(Tensor x) => x.Reshape(x.Size(0), x.Size(1), c.Heads, c.HeadDim);
 
     public Tensor Self(Tensor x, Tensor cos, Tensor sin) => Out(Attention.Full(
-        Rotary.Apply(Heads(normQ.Forward(q.Forward(x))), cos, sin),
-        Rotary.Apply(Heads(normK.Forward(k.Forward(x))), cos, sin),
-        Heads(v.Forward(x))));
+        Heads(normQ.Forward(q.Forward(x), cos, sin)), Heads(normK.Forward(k.Forward(x), cos, sin)), Heads(v.Forward(x))));
 
     public Tensor Cross(Tensor x, Tensor text) => Out(Attention.Full(
         Heads(normQ.Forward(q.Forward(x))), Heads(normK.Forward(k.Forward(text))), Heads(v.Forward(text))));
@@ -98,16 +96,16 @@ public sealed class WanBlock(Weights w, WanConfig c)
     {
         var (b, t, n, d) = s.X;
         var compute = s.Text.Dtype;
-        var m = Unbind(s.Modulation + modulation.To(Dtype.F32).Unsqueeze(0), 2);
-        Tensor Part(int i) => m[i].Unsqueeze(2);
-        Tensor Flat(Tensor x) => x.Reshape(b, t * n, d).To(compute);
+        var m = Unbind((s.Modulation + modulation.To(Dtype.F32).Unsqueeze(0)).Unsqueeze(3), 2);
+        Tensor Flat(Tensor x) => x.Reshape(b, t * n, d);
         Tensor Grid(Tensor x) => x.Reshape(b, t, n, d);
+        Tensor Norm(Tensor x, Tensor shift, Tensor scale) => Flat(Elementwise.LayerNorm(x, scale, shift, 1, c.Eps, compute));
 
         var x = s.X;
-        x = x + Grid(self.Self(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(1) + 1) + Part(0)), s.Cos, s.Sin)) * Part(2);
-        x = x + Grid(cross.Cross(Flat(norm3.Forward(x)), s.Text));
-        var y = up.Forward(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(4) + 1) + Part(3)));
-        return s.With(x + Grid(down.Forward(Gelu(y, tanh: true))) * Part(5));
+        x = Elementwise.GatedAdd(x, Grid(self.Self(Norm(x, m[0], m[1]), s.Cos, s.Sin)), m[2]);
+        x = Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), s.Text)));
+        var y = up.Forward(Norm(x, m[3], m[4]));
+        return s.With(Elementwise.GatedAdd(x, Grid(down.Forward(Gelu(y, tanh: true))), m[5]));
     }
 }
 
@@ -122,7 +120,7 @@ public sealed class WanHead(Weights w, WanConfig c)
     public Tensor Forward(WanState s)
     {
         var m = Unbind(s.Time.Unsqueeze(2) + modulation.To(Dtype.F32).Unsqueeze(0), 2);
-        var x = LayerNorm(s.X, c.Dim, null, null, c.Eps) * (m[1].Unsqueeze(2) + 1) + m[0].Unsqueeze(2);
+        var x = Elementwise.LayerNorm(s.X, m[1].Unsqueeze(2), m[0].Unsqueeze(2), 1, c.Eps, Dtype.F32);
         return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.Dtype).To(Dtype.F32);
     }
 }
