@@ -134,6 +134,7 @@ public static class Ops
 
     // ---- linear algebra and networks
     private static readonly Op matmul = new("aten::matmul(self, other)");
+    private static readonly Op baddbmm = new("aten::baddbmm(self, batch1, batch2, beta, alpha)");
     private static readonly Op linear = new("aten::linear(input, weight, bias)");
     private static readonly Op conv3d = new("aten::conv3d(input, weight, bias, stride, padding)");
     private static readonly Op conv2d = new("aten::conv2d(input, weight, bias, stride, padding)");
@@ -149,6 +150,8 @@ public static class Ops
     private static readonly Op einsum = new("aten::einsum(equation, tensors)");
 
     public static Tensor MatMul(Tensor a, Tensor b) => matmul.One(a, b);
+    /// <summary>beta x + alpha a b over a batch of matrices.</summary>
+    public static Tensor AddBatchMatMul(Tensor x, Tensor a, Tensor b, double beta, double alpha) => baddbmm.One(x, a, b, beta, alpha);
     public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null) => linear.One(x, weight, bias);
     public static Tensor Conv3d(Tensor x, Tensor weight, Tensor? bias, ReadOnlySpan<long> stride, ReadOnlySpan<long> padding) =>
         conv3d.One(x, weight, bias, stride, padding);
@@ -161,7 +164,8 @@ public static class Ops
     public static Tensor Embedding(Tensor weight, Tensor indices) => embedding.One(weight, indices);
     public static Tensor Silu(Tensor x) => silu.One(x);
     /// <summary>GELU; in float32 inside, because libtorch's bfloat16 tanh form is several times slower on a CPU.</summary>
-    public static Tensor Gelu(Tensor x, bool tanh) => gelu.One(x.Dtype == Dtype.BF16 ? x.To(Dtype.F32) : x, Value.Text(tanh ? "tanh" : "none")).To(x.Dtype);
+    public static Tensor Gelu(Tensor x, bool tanh) => tanh && Fused.Takes(x) ? Fused.Gelu(x)
+        : gelu.One(x.Dtype == Dtype.BF16 ? x.To(Dtype.F32) : x, Value.Text(tanh ? "tanh" : "none")).To(x.Dtype);
     public static Tensor Sigmoid(Tensor x) => sigmoid.One(x);
     public static Tensor Relu(Tensor x) => relu.One(x);
     public static Tensor UpsampleNearest(Tensor x, long height, long width) => upsampleNearest.One(x, (ReadOnlySpan<long>)[height, width]);

@@ -84,8 +84,8 @@ public sealed class WanAttention(Weights w, WanConfig c)
 
     public Tensor Self(Tensor x, Tensor cos, Tensor sin, int frames)
     {
-        var query = Rotary.Apply(Heads(normQ.Forward(q.Forward(x))), cos, sin);
-        var key = Rotary.Apply(Heads(normK.Forward(k.Forward(x))), cos, sin);
+        var query = Heads(normQ.Forward(q.Forward(x), cos, sin));
+        var key = Heads(normK.Forward(k.Forward(x), cos, sin));
         var value = Heads(v.Forward(x));
         return Out(c.AxialAttention ? Attention.Axial(query, key, value, frames) : Attention.Full(query, key, value));
     }
@@ -108,10 +108,10 @@ public sealed class WanBlock(Weights w, WanConfig c)
     {
         var (b, t, n, d) = s.X;
         var compute = s.Text.Dtype;
-        var m = Unbind(s.Modulation + modulation.To(Dtype.F32).Unsqueeze(0), 2);
-        Tensor Part(int i) => m[i].Unsqueeze(2);
-        Tensor Flat(Tensor x) => x.Reshape(b, t * n, d).To(compute);
+        var m = Unbind((s.Modulation + modulation.To(Dtype.F32).Unsqueeze(0)).Unsqueeze(3), 2);
+        Tensor Flat(Tensor x) => x.Reshape(b, t * n, d);
         Tensor Grid(Tensor x) => x.Reshape(b, t, n, d);
+        Tensor Norm(Tensor x, Tensor shift, Tensor scale) => Flat(Elementwise.LayerNorm(x, scale, shift, 1, c.Eps, compute));
 
         var x = s.X;
         x = x + Grid(self.Self(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(1) + 1) + Part(0)), s.Cos, s.Sin, (int)t)) * Part(2);
@@ -132,7 +132,7 @@ public sealed class WanHead(Weights w, WanConfig c)
     public Tensor Forward(WanState s)
     {
         var m = Unbind(s.Time.Unsqueeze(2) + modulation.To(Dtype.F32).Unsqueeze(0), 2);
-        var x = LayerNorm(s.X, c.Dim, null, null, c.Eps) * (m[1].Unsqueeze(2) + 1) + m[0].Unsqueeze(2);
+        var x = Elementwise.LayerNorm(s.X, m[1].Unsqueeze(2), m[0].Unsqueeze(2), 1, c.Eps, Dtype.F32);
         return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.Dtype).To(Dtype.F32);
     }
 }

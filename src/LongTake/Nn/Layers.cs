@@ -9,22 +9,18 @@ public sealed class Linear(Weights w, long inputs, long outputs, bool bias = tru
     public Tensor Forward(Tensor x) => Ops.Linear(x, weight.To(x.Dtype), shift?.To(x.Dtype));
 }
 
-/// <summary>Layer norm with learned scale and shift, computed in float32.</summary>
+/// <summary>Layer norm with learned scale and shift, computed in float32; out comes the type asked for.</summary>
 public sealed class AffineLayerNorm(Weights w, long width, double eps)
 {
     private readonly Tensor weight = w.Parameter("weight", [width], mean: 1), bias = w.Parameter("bias", [width]);
 
-    public Tensor Forward(Tensor x) => LayerNorm(x.To(Dtype.F32), width, weight.To(Dtype.F32), bias.To(Dtype.F32), eps);
+    public Tensor Forward(Tensor x, Dtype to) => Elementwise.LayerNorm(x, weight, bias, 0, eps, to);
 }
 
-/// <summary>Root-mean-square norm over the last dimension; the statistics in float32, the scale after the cast back.</summary>
+/// <summary>Root-mean-square norm over the last dimension, in float32 inside; with tables, rotary positions over the heads after it.</summary>
 public sealed class RmsNorm(Weights w, long width, double eps)
 {
     private readonly Tensor weight = w.Parameter("weight", [width], mean: 1);
 
-    public Tensor Forward(Tensor x)
-    {
-        var f = x.To(Dtype.F32);
-        return (f * Rsqrt(Mean(f * f, [-1], keepdim: true) + eps)).To(x.Dtype) * weight.To(x.Dtype);
-    }
+    public Tensor Forward(Tensor x, Tensor? cos = null, Tensor? sin = null) => Elementwise.RmsNorm(x, weight, cos, sin, eps);
 }
