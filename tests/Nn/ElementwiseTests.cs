@@ -60,16 +60,18 @@ public class ElementwiseTests
     }
 
     [Theory]
-    [InlineData(Dtype.F32, true)]
-    [InlineData(Dtype.F32, false)]
-    [InlineData(Dtype.BF16, true)]
-    [InlineData(Dtype.BF16, false)]
-    public void RmsNormAndRotary(Dtype dtype, bool rotary)
+    [InlineData(Dtype.F32, 0)]
+    [InlineData(Dtype.F32, 1)]
+    [InlineData(Dtype.F32, 2)]
+    [InlineData(Dtype.BF16, 0)]
+    [InlineData(Dtype.BF16, 1)]
+    [InlineData(Dtype.BF16, 2)]
+    public void RmsNormAndRotary(Dtype dtype, int tables)
     {
         using var scope = new Scope();
-        var (cosines, sines) = Rotary.Table(D / 2, T, S, 1);
-        long[] shape = [1, T * S, 1, D / 4];
-        var (cos, sin) = rotary ? (Tensor.From<float>(cosines, shape), Tensor.From<float>(sines, shape)) : ((Tensor?)null, (Tensor?)null);
+        var (cosines, sines) = tables == 2 ? Rotary.AxialTable(2, D / 2, T, S, 1) : Rotary.Table(D / 2, T, S, 1);
+        long[] shape = [1, T * S, tables, D / 4];
+        var (cos, sin) = tables > 0 ? (Tensor.From<float>(cosines, shape), Tensor.From<float>(sines, shape)) : ((Tensor?)null, (Tensor?)null);
         Same(dtype, t => Elementwise.RmsNorm(t[0], t[1], cos, sin, 1e-6), t => Elementwise.Composed.RmsNorm(t[0], t[1], cos, sin, 1e-6),
             Random(1, B, T * S, D).To(dtype), Random(2, D) * 0.3 + 1);
     }

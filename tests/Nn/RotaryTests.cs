@@ -52,4 +52,25 @@ public class RotaryTests
         Near.Equal(Scores(0), Scores(37), 1e-5, 1e-5);
         Near.Equal(Norm(q), Norm(Rotated(q, 2, 2, 2, 5)), 1e-5);
     }
+
+    /// <summary>Scores of time heads depend on the distance in time alone, those of space heads on the place alone.</summary>
+    [Fact]
+    public void AxialHeadsTurnByTheirOwnAxis()
+    {
+        using var scope = new Scope();
+        var (cos, sin) = Rotary.AxialTable(2, 8, 3, 2, 2);
+        long[] shape = [1, 12, 2, 4];
+        using var g = new Generator(1);
+        var one = g.Normal(1, 1, 2, 8).Expand(1, 12, 2, 8);
+        var turned = Rotary.Apply(one, Tensor.From<float>(cos, shape), Tensor.From<float>(sin, shape))[0].Transpose(0, 1);   // [heads, tokens, d]
+        var scores = MatMul(turned, turned.Transpose(1, 2)).ToArray<float>();
+        for (var i = 0; i < 12; i++)
+            for (var j = 0; j < 12; j++)
+            {
+                Assert.Equal(scores[i / 4 * 4 * 12 + j / 4 * 4], scores[i * 12 + j], 4);   // as between the first places of both times
+                Assert.Equal(scores[144 + i % 4 * 12 + j % 4], scores[144 + i * 12 + j], 4);   // as between both places at the first time
+            }
+        Assert.NotEqual(scores[0], scores[4], 2);
+        Assert.NotEqual(scores[144], scores[145], 2);
+    }
 }

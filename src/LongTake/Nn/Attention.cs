@@ -5,15 +5,16 @@ public static class Attention
 {
     private static readonly Lazy<Op?> fused = new(() => Op.Exists("aten::scaled_dot_product_attention")
         ? new("aten::scaled_dot_product_attention(query, key, value)") : null);
+    private static readonly Op own = new("longtake::attention(query, key, value, scale)");
 
     /// <summary>
-    /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]. libtorch's fused kernel where there is one, else
-    /// the product over blocks of queries, so that the scores in memory stay bounded.
+    /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]. libtorch's fused kernel where there is one, on a CPU
+    /// else our own (native/attention.cpp), both in memory that grows with N + M; else the product over blocks of queries.
     /// </summary>
     public static Tensor Full(Tensor q, Tensor k, Tensor v)
     {
-        if (fused.Value is not { } op) return InBlocks(q, k, v, MaxScores);
-        return op.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
+        if (fused.Value is { } op) return op.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
+        return q.Device == "cpu" && q.Dtype is Dtype.F32 or Dtype.BF16 ? Kernel(q, k, v) : InBlocks(q, k, v, MaxScores);
     }
 
     /// <summary>
@@ -31,6 +32,9 @@ public static class Attention
         var space = Full(Space(q), Space(k), Space(v)).Reshape(b, n, heads - half, d);
         return Cat([time, space], 2);
     }
+
+    /// <summary>Our kernel; float32 or bfloat16 on a CPU. The second derivative does not exist.</summary>
+    internal static Tensor Kernel(Tensor q, Tensor k, Tensor v) => own.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)));
 
     /// <summary>The same, with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>
     internal static Tensor InBlocks(Tensor q, Tensor k, Tensor v, long maxScores)

@@ -1,0 +1,138 @@
+// longtake::attention, an operator like any other: softmax(scale q k^T) v on a CPU in memory that grows with the tokens, not with
+// their square. The arithmetic is in attention_kernel.cpp; here are the checks, autograd and the threads.
+#include "attention.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+namespace {
+
+using attention::Job;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// LONGTAKE_ATTENTION=plain, avx2 or avx512 takes a lesser instruction set than the best one, for tests.
+const attention::Kernels& kernels() {
+  static const attention::Kernels& chosen = []() -> const attention::Kernels& {
+#ifdef LT_X86
+    const char* text = std::getenv("LONGTAKE_ATTENTION");
+    const std::string wanted = text ? text : "avx512";
+    __builtin_cpu_init();
+    if (wanted == "avx512" && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+      return attention::avx512;
+    if (wanted != "plain" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return attention::avx2;
+#endif
+    return attention::plain;
+  }();
+  return chosen;
+}
+
+attention::View view(const at::Tensor& t) { return {t.data_ptr(), t.stride(0), t.stride(1), t.stride(2)}; }
+
+at::Tensor rows(const at::Tensor& t) { return t.stride(3) == 1 ? t : t.contiguous(); }
+
+// Which queries see a key; both undefined: all. Constants, so autograd is not told of them.
+struct Mask { at::Tensor from, until; };
+
+// Fills everything of a job but its results.
+Job job_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const Mask& mask) {
+  Job j{};
+  j.batches = q.size(0), j.queries = q.size(1), j.heads = q.size(2), j.d = q.size(3), j.keys = k.size(1);
+  j.scale = static_cast<float>(scale);
+  j.q = view(q), j.k = view(k), j.v = view(v);
+  if (mask.from.defined()) {
+    j.from = mask.from.data_ptr<int32_t>();
+    j.until = mask.until.data_ptr<int32_t>();
+    j.mask_batch = mask.from.size(0) == 1 ? 0 : mask.from.size(1);
+  }
+  return j;
+}
+
+void run(Job& j, const attention::Plan& plan) {
+  const at::Tensor packed = at::empty({plan.packed + 64}, at::kByte);
+  const auto aligned = [](const at::Tensor& t) {
+    return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(t.data_ptr()) + 63) / 64 * 64);
+  };
+  j.packed = aligned(packed);
+  for (int p = 0; p < plan.count; p++) {
+    const auto& phase = plan.phases[p];
+    at::parallel_for(0, phase.tasks, 1, [&](int64_t begin, int64_t end) {
+      const at::Tensor scratch = at::empty({phase.scratch + 64}, at::kByte);
+      for (int64_t task = begin; task < end; task++) phase.run(j, task, aligned(scratch));
+    });
+  }
+}
+
+struct Attention : torch::autograd::Function<Attention> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q_in, const at::Tensor& k_in, const at::Tensor& v_in, double scale,
+                            const Mask& mask) {
+    const bool half = q_in.scalar_type() == at::kBFloat16 && kernels().half;
+    const auto type = half ? at::kBFloat16 : at::kFloat;
+    const at::Tensor q = rows(q_in.to(type)), k = rows(k_in.to(type)), v = rows(v_in.to(type));
+    const at::Tensor out = at::empty(q.sizes(), q.options());
+    const at::Tensor lse = at::empty({q.size(0), q.size(2), q.size(1)}, q.options().dtype(at::kFloat));
+    Job j = job_of(q, k, v, scale, mask);
+    j.out = view(out);
+    j.lse = lse.data_ptr<float>();
+    run(j, kernels().forward(j, half));
+    const at::Tensor result = out.to(q_in.scalar_type());
+    context->saved_data["scale"] = scale;
+    context->save_for_backward({q_in, k_in, v_in, result, lse});
+    if (mask.from.defined()) context->saved_data["from"] = mask.from, context->saved_data["until"] = mask.until;
+    return result;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "longtake::attention has no second derivative");
+    const auto saved = context->get_saved_variables();
+    const auto asked = saved[0].scalar_type();
+    const bool half = asked == at::kBFloat16 && kernels().half;
+    const auto type = half ? at::kBFloat16 : at::kFloat;
+    const at::Tensor q = rows(saved[0].to(type)), k = rows(saved[1].to(type)), v = rows(saved[2].to(type)), out = saved[3].to(type);
+    const at::Tensor grad = rows(grads[0].to(type)), lse = saved[4];
+    const at::Tensor dq = at::empty(q.sizes(), q.options()), dk = at::empty(k.sizes(), k.options()), dv = at::empty(v.sizes(), v.options());
+    Mask mask;
+    if (context->saved_data.count("from")) mask = {context->saved_data["from"].toTensor(), context->saved_data["until"].toTensor()};
+    Job j = job_of(q, k, v, context->saved_data["scale"].toDouble(), mask);
+    j.out = view(out), j.grad = view(grad), j.dq = view(dq), j.dk = view(dk), j.dv = view(dv);
+    j.lse = lse.data_ptr<float>();
+    run(j, kernels().backward(j, half));
+    return {dq.to(asked), dk.to(asked), dv.to(asked), at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const c10::optional<at::Tensor>& from,
+                  const c10::optional<at::Tensor>& until) {
+  TORCH_CHECK(q.device().is_cpu() && k.device().is_cpu() && v.device().is_cpu(), "longtake::attention runs on the CPU");
+  TORCH_CHECK(q.dim() == 4 && k.dim() == 4 && v.sizes() == k.sizes() && q.size(0) == k.size(0) && q.size(2) == k.size(2) && q.size(3) == k.size(3),
+              "q is ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), "; wanted are [B, N, heads, d] and twice [B, M, heads, d]");
+  TORCH_CHECK((q.scalar_type() == at::kFloat || q.scalar_type() == at::kBFloat16) && k.scalar_type() == q.scalar_type() && v.scalar_type() == q.scalar_type(),
+              "q, k and v are ", q.scalar_type(), ", ", k.scalar_type(), ", ", v.scalar_type(), "; wanted are three times float or BFloat16");
+  TORCH_CHECK(q.numel() > 0 && k.numel() > 0, "q is ", q.sizes(), ", k ", k.sizes(), ": nothing to attend with or to");
+  TORCH_CHECK(scale > 0, "the scale is ", scale, "; it must be positive");
+  TORCH_CHECK(q.size(1) < std::numeric_limits<int32_t>::max() - 1024, "too many queries: ", q.size(1));
+  Mask mask;
+  TORCH_CHECK(from.has_value() == until.has_value(), "from and until come together");
+  if (from.has_value()) {
+    mask = {from->contiguous(), until->contiguous()};
+    const auto &first = mask.from, &last = mask.until;
+    TORCH_CHECK(first.dim() == 2 && first.sizes() == last.sizes() && first.size(1) == k.size(1) && (first.size(0) == 1 || first.size(0) == k.size(0)) &&
+                    first.scalar_type() == at::kInt && last.scalar_type() == at::kInt && first.device().is_cpu() && last.device().is_cpu(),
+                "from is ", first.sizes(), " ", first.scalar_type(), ", until ", last.sizes(), " ", last.scalar_type(),
+                "; wanted are [B or 1, M] of int32, with M = ", k.size(1));
+  }
+  return Attention::apply(q, k, v, scale, mask);
+}
+
+}  // namespace
+
+TORCH_LIBRARY(longtake, library) {
+  library.def("attention(Tensor query, Tensor key, Tensor value, float scale, Tensor? from=None, Tensor? until=None) -> Tensor", attend);
+}

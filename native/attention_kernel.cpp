@@ -1,0 +1,478 @@
+// Attention in blocks with an online softmax (Dao et al., FlashAttention, arXiv 2205.14135), forward and backward. Scores are
+// computed transposed, one row a key and one lane a query, so that maxima, sums and masks need no reduction across lanes.
+// Every product is tile(): C[m, n] += sum over u of A[m, u] B[u, n], where a unit u is one float or a pair of bfloat16.
+// Compiled once per instruction set; LT_LEVEL is the name of its table.
+#include "attention.h"
+
+#include <cmath>
+#include <cstring>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+namespace attention {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int W = 16;  // floats in a vector
+constexpr int score_rows = 8, score_vectors = 3, out_rows = 6, out_vectors = 4;  // tiles of 24 accumulators of 32 registers
+#else
+#if defined(__AVX2__)
+constexpr int W = 8;
+#else
+constexpr int W = 4;
+#endif
+constexpr int score_rows = 6, score_vectors = 2, out_rows = 6, out_vectors = 2;  // 12 of 16 registers
+#endif
+constexpr int64_t query_block = 144, key_block = 96;      // what a core's nearest caches hold
+constexpr int64_t query_grain = 48, key_grain = 24, d_grain = 32;  // whole tiles; what is missing is padded with zeros
+constexpr int64_t want_tasks = 32;  // backward splits the keys of a head when there are fewer heads than this
+
+typedef float vf __attribute__((vector_size(4 * W)));
+typedef int32_t vi __attribute__((vector_size(4 * W)));
+
+inline vf load(const float* x) { vf v; memcpy(&v, x, sizeof v); return v; }
+inline void store(float* x, vf v) { memcpy(x, &v, sizeof v); }
+inline vf all(float x) { return vf{} + x; }
+inline vf vmax(vf a, vf b) {  // b where either is NaN
+#if defined(__AVX512F__)
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+constexpr int64_t up(int64_t n, int64_t grain) { return (n + grain - 1) / grain * grain; }
+constexpr int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// 2^x for x <= 0, exactly 0 from -127 down, NaN for NaN. x = n + f with |f| <= 1/2; least-squares fit with a constant of 1.
+template <class P> inline vf exp2(vf x) {
+  x = vmax(all(-127.f), x);
+  const vf shifted = x + 12582912.f;  // 1.5 * 2^23: the low bits now hold n
+  const vf f = x - (shifted - 12582912.f);
+  vf p;
+  if (P::per == 2) {  // relative error 3e-6
+    p = f * 0.009582852464f + 0.055906425505f;
+    p = p * f + 0.240240986288f;
+    p = p * f + 0.693124193254f;
+  } else {  // 2e-9
+    p = f * 0.000153533616f + 0.001339887452f;
+    p = p * f + 0.009618437360f;
+    p = p * f + 0.055503324708f;
+    p = p * f + 0.240226479136f;
+    p = p * f + 0.693147202855f;
+  }
+  p = p * f + 1.f;
+  return (vf)((vi)p + ((vi)shifted << 23));
+}
+
+// Arithmetic on floats: a unit is one element.
+struct Single {
+  typedef float Element;
+  typedef float Unit;
+  static constexpr int per = 1;
+  static inline vf dot(vf sum, Unit a, vf b) { return sum + a * b; }
+  static inline Element element(float x) { return x; }
+  static inline float value(Element x) { return x; }
+  static inline Unit unit(const Element* x, int64_t) { return *x; }
+  static inline void row(Element* to, vf x) { store(to, x); }
+  static inline void pair(Unit* to, int64_t stride, vf first, vf second) { store(to, first); store(to + stride, second); }
+};
+
+#ifdef __AVX512BF16__
+typedef int16_t vs __attribute__((vector_size(64)));
+
+// Products of bfloat16 pairs, summed in float.
+struct Half {
+  typedef uint16_t Element;
+  typedef uint32_t Unit;
+  static constexpr int per = 2;
+  static inline vf dot(vf sum, Unit a, vf b) {
+    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(static_cast<int>(a)), (__m512bh)b);
+  }
+  static inline Element element(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    return x != x ? 0x7fc0 : static_cast<Element>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+  }
+  static inline float value(Element x) {
+    const uint32_t bits = static_cast<uint32_t>(x) << 16;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+  }
+  static inline Unit unit(const Element* x, int64_t stride) { return x[0] | static_cast<Unit>(x[stride]) << 16; }
+  static inline void row(Element* to, vf x) {
+    const __m256bh y = _mm512_cvtneps_pbh((__m512)x);
+    memcpy(to, &y, sizeof y);
+  }
+  static inline void pair(Unit* to, int64_t, vf first, vf second) {
+    vs interleave;
+    for (short i = 0; i < 32; i++) interleave[i] = static_cast<short>(i % 2 * 16 + i / 2);
+    const __m512i both = _mm512_permutexvar_epi16((__m512i)interleave, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    memcpy(to, &both, sizeof both);
+  }
+};
+#endif
+
+// sum[m][n] += A[m, u] B[u, n]; A by its two strides, rows of B stride_b apart.
+template <class P, int M, int N>
+inline void tile(vf (&sum)[M][N], int64_t units, const typename P::Unit* a, int64_t row_a, int64_t unit_a,
+                 const typename P::Unit* b, int64_t stride_b) {
+  for (int64_t u = 0; u < units; u++, a += unit_a, b += stride_b) {
+    vf right[N];
+#pragma GCC unroll 4
+    for (int n = 0; n < N; n++) memcpy(&right[n], b + n * W, sizeof(vf));
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) sum[m][n] = P::dot(sum[m][n], a[m * row_a], right[n]);
+  }
+}
+
+// C = factor * C + A B over whole tiles; one factor a row, or none.
+template <class P, int N>
+inline void column(float* c, int64_t ld, const float* factor, int64_t rows, int64_t units, const typename P::Unit* a, int64_t row_a,
+                   int64_t unit_a, const typename P::Unit* b, int64_t stride_b) {
+  for (int64_t r = 0; r < rows; r += out_rows, a += out_rows * row_a) {
+    vf sum[out_rows][N];
+#pragma GCC unroll 8
+    for (int m = 0; m < out_rows; m++)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) {
+        const vf old = load(c + (r + m) * ld + n * W);
+        sum[m][n] = factor ? old * factor[r + m] : old;
+      }
+    tile<P>(sum, units, a, row_a, unit_a, b, stride_b);
+#pragma GCC unroll 8
+    for (int m = 0; m < out_rows; m++)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) store(c + (r + m) * ld + n * W, sum[m][n]);
+  }
+}
+
+template <class P>
+void accumulate(float* c, int64_t d, const float* factor, int64_t rows, int64_t units, const typename P::Unit* a, int64_t row_a,
+                int64_t unit_a, const typename P::Unit* b) {
+  int64_t n = 0;
+  for (; n + out_vectors * W <= d; n += out_vectors * W)
+    column<P, out_vectors>(c + n, d, factor, rows, units, a, row_a, unit_a, b + n, d);
+  for (; n < d; n += 2 * W) column<P, 2>(c + n, d, factor, rows, units, a, row_a, unit_a, b + n, d);
+}
+
+struct Arena {  // cuts a piece of memory into aligned arrays
+  char* at;
+  template <class T> T* take(int64_t n) {
+    char* here = at;
+    at += up(n * static_cast<int64_t>(sizeof(T)), 64);
+    return reinterpret_cast<T*>(here);
+  }
+};
+
+template <class P> struct Flash {
+  typedef typename P::Element Element;
+  typedef typename P::Unit Unit;
+  static constexpr float log2e = 1.44269504088896f;
+
+  // Places of one batch entry and head, and the padded sizes.
+  struct Sizes {
+    int64_t d, n, m, query_blocks, key_blocks, groups;
+    explicit Sizes(const Job& j)
+        : d(up(j.d, d_grain)), n(up(j.queries, query_grain)), m(up(j.keys, key_grain)),
+          query_blocks((n + query_block - 1) / query_block), key_blocks((m + key_block - 1) / key_block),
+          groups(most(1, least(key_blocks, (want_tasks + j.batches * j.heads - 1) / (j.batches * j.heads)))) {}
+  };
+
+  static const Element* at(const View& x, const Job& j, int64_t bh, int64_t token) {
+    return static_cast<const Element*>(x.data) + bh / j.heads * x.batch + bh % j.heads * x.head + token * x.token;
+  }
+
+  // Rows first..first+n-1 of a tensor, contiguous and padded with zeros to [padded, d].
+  static void rows(const View& x, const Job& j, int64_t bh, int64_t first, int64_t n, int64_t padded, int64_t d, Element* to) {
+    for (int64_t i = 0; i < padded; i++, to += d) {
+      const int64_t used = i < n ? j.d : 0;
+      if (used) memcpy(to, at(x, j, bh, first + i), used * sizeof(Element));
+      memset(to + used, 0, (d - used) * sizeof(Element));
+    }
+  }
+  // [n, d] -> units of consecutive tokens, [n / per, d].
+  static void by_token(const Element* x, int64_t n, int64_t d, Unit* to) {
+    for (int64_t i = 0; i < n; i += P::per, x += P::per * d)
+      for (int64_t c = 0; c < d; c++) *to++ = P::unit(x + c, d);
+  }
+  // [n, d] -> units of consecutive features, one lane a token: [d / per, query_block].
+  static void by_feature(const Element* x, int64_t n, int64_t d, Unit* to) {
+    for (int64_t c = 0; c < d; c += P::per, to += query_block)
+      for (int64_t i = 0; i < n; i++) to[i] = P::unit(x + i * d + c, 1);
+  }
+
+  // Which queries see a key, and how a block of both stands to the mask.
+  struct Seen { int64_t from, until; };
+  static Seen seen(const Job& j, int64_t bh, int64_t key) {
+    if (key >= j.keys) return {0, 0};
+    if (!j.from) return {0, INT32_MAX};
+    const int64_t at = bh / j.heads * j.mask_batch + key;
+    return {j.from[at], j.until[at]};
+  }
+  enum Sight { none, some, whole };
+  static Sight sight(const Job& j, int64_t bh, int64_t key, int64_t keys, int64_t query, int64_t queries) {
+    if (!j.from) return key + keys <= j.keys ? whole : some;
+    bool any = false, every = true;
+    for (int64_t k = key; k < key + keys; k++) {
+      const Seen s = seen(j, bh, k);
+      any = any || most(s.from, query) < least(s.until, query + queries);
+      every = every && s.from <= query && s.until >= query + queries;
+    }
+    return !any ? none : every ? whole : some;
+  }
+  static vf masked(vf score, Seen s, int64_t query) {
+    vi lane;
+    for (int i = 0; i < W; i++) lane[i] = static_cast<int32_t>(query) + i;
+    const vi in = (lane >= static_cast<int32_t>(s.from)) & (lane < static_cast<int32_t>(s.until));
+    return in ? score : all(-INFINITY);
+  }
+
+  // ---- forward
+  static Plan forward(const Job& j) {
+    const Sizes z(j);
+    const int64_t bh = j.batches * j.heads;
+    Plan plan{};
+    plan.packed = 2 * bh * z.m * z.d * static_cast<int64_t>(sizeof(Element)) + 64;
+    plan.count = 2;
+    plan.phases[0] = {bh * z.key_blocks, key_block * z.d * 4, pack_keys};
+    plan.phases[1] = {bh * z.query_blocks,
+                      4 * query_block * (3 * z.d + 2 * key_block + 4) + 1024, forward_block};
+    return plan;
+  }
+  // Keys as rows, values by token: [batch * head][m, d] each.
+  static void pack_keys(const Job& j, int64_t task, char* scratch) {
+    const Sizes z(j);
+    const int64_t bh = task / z.key_blocks, first = task % z.key_blocks * key_block;
+    const int64_t padded = least(key_block, z.m - first), n = least(padded, j.keys - first), total = j.batches * j.heads * z.m * z.d;
+    Element* k = static_cast<Element*>(j.packed) + (bh * z.m + first) * z.d;
+    Element* v = reinterpret_cast<Element*>(scratch);
+    rows(j.k, j, bh, first, n, padded, z.d, k);
+    rows(j.v, j, bh, first, n, padded, z.d, v);
+    by_token(v, padded, z.d, reinterpret_cast<Unit*>(k + total));
+  }
+  static void forward_block(const Job& j, int64_t task, char* scratch) {
+    const Sizes z(j);
+    const int64_t bh = task / z.query_blocks, first = task % z.query_blocks * query_block;
+    const int64_t padded = least(query_block, z.n - first), n = least(padded, j.queries - first), total = j.batches * j.heads * z.m * z.d;
+    Arena arena{scratch};
+    Element* staged = arena.take<Element>(query_block * z.d);
+    Unit* q = arena.take<Unit>(query_block * z.d / P::per);
+    float* out = arena.take<float>(query_block * z.d);
+    float* scores = arena.take<float>(key_block * query_block);
+    Unit* shares = arena.take<Unit>(key_block * query_block / P::per);
+    float* top = arena.take<float>(query_block);   // running maximum of the scores, in powers of 2
+    float* sum = arena.take<float>(query_block);
+    float* fade = arena.take<float>(query_block);  // what the older part is multiplied with
+    float* block_top = arena.take<float>(query_block);
+    rows(j.q, j, bh, first, n, padded, z.d, staged);
+    by_feature(staged, padded, z.d, q);
+    memset(out, 0, padded * z.d * sizeof(float));
+    for (int64_t i = 0; i < padded; i++) top[i] = -1e30f, sum[i] = 0;
+    const float to2 = j.scale * log2e;
+    for (int64_t key = 0; key < z.m; key += key_block) {
+      const int64_t keys = least(key_block, z.m - key);
+      const Sight s = sight(j, bh, key, keys, first, padded);
+      if (s == none) continue;
+      const Element* k = static_cast<const Element*>(j.packed) + (bh * z.m + key) * z.d;
+      for (int64_t i = 0; i < padded; i++) block_top[i] = -INFINITY;
+      for (int64_t r = 0; r < keys; r += score_rows)
+        for (int64_t c = 0; c < padded; c += score_vectors * W) {
+          vf t[score_rows][score_vectors] = {};
+          tile<P>(t, z.d / P::per, reinterpret_cast<const Unit*>(k + r * z.d), z.d / P::per, 1, q + c, query_block);
+#pragma GCC unroll 4
+          for (int x = 0; x < score_vectors; x++) {
+            vf high = load(block_top + c + x * W);
+#pragma GCC unroll 8
+            for (int y = 0; y < score_rows; y++) {
+              if (__builtin_expect(s == some, 0)) t[y][x] = masked(t[y][x], seen(j, bh, key + r + y), first + c + x * W);
+              high = vmax(t[y][x], high);
+              store(scores + (r + y) * query_block + c + x * W, t[y][x]);
+            }
+            store(block_top + c + x * W, high);
+          }
+        }
+      for (int64_t c = 0; c < padded; c += W) {
+        const vf old = load(top + c), now = vmax(load(block_top + c) * to2, old), factor = exp2<P>(old - now);
+        vf even = load(sum + c) * factor, odd = {};
+        for (int64_t r = 0; r < keys; r += 2) {
+          const vf a = exp2<P>(load(scores + r * query_block + c) * to2 - now);
+          const vf b = exp2<P>(load(scores + (r + 1) * query_block + c) * to2 - now);
+          even += a;
+          odd += b;
+          P::pair(shares + r / P::per * query_block + c, query_block, a, b);
+        }
+        store(top + c, now);
+        store(fade + c, factor);
+        store(sum + c, even + odd);
+      }
+      accumulate<P>(out, z.d, fade, padded, keys / P::per, shares, 1, query_block, reinterpret_cast<const Unit*>(k + total));
+    }
+    for (int64_t i = 0; i < n; i++) {
+      const float factor = sum[i] == 0 ? 0 : 1 / sum[i];
+      Element* to = const_cast<Element*>(at(j.out, j, bh, first + i));
+      for (int64_t c = 0; c < j.d; c++) to[c] = P::element(out[i * z.d + c] * factor);
+      j.lse[bh * j.queries + first + i] = sum[i] == 0 ? INFINITY : top[i] + log2f(sum[i]);
+    }
+  }
+
+  // ---- backward: the workspace
+  struct Packed {
+    Element *q, *grad;             // by feature, then by token: [batch * head][n, d] each
+    int64_t by_token;              // elements from the one form to the other
+    float *lse, *delta;            // [batch * head][n]
+    float* dq;                     // [batch * head][groups][n, d]
+    int64_t bytes;
+    Packed(const Job& j, const Sizes& z) {
+      const int64_t bh = j.batches * j.heads, one = bh * z.query_blocks * query_block * z.d;
+      Arena arena{static_cast<char*>(j.packed)};
+      q = arena.take<Element>(2 * one);
+      grad = arena.take<Element>(2 * one);
+      by_token = one;
+      lse = arena.take<float>(bh * z.n);
+      delta = arena.take<float>(bh * z.n);
+      dq = arena.take<float>(bh * z.groups * z.n * z.d);
+      bytes = arena.at - static_cast<char*>(j.packed);
+    }
+  };
+  static Plan backward(const Job& j) {
+    const Sizes z(j);
+    const int64_t bh = j.batches * j.heads;
+    Plan plan{};
+    plan.packed = Packed(j, z).bytes;
+    plan.count = 3;
+    plan.phases[0] = {bh * z.query_blocks, 4 * query_block * z.d, pack_queries};
+    plan.phases[1] = {bh * z.groups, 4 * key_block * (5 * z.d + 3 * query_block) + 1024, backward_keys};
+    plan.phases[2] = {bh * z.query_blocks, 64, sum_queries};
+    return plan;
+  }
+  static void pack_queries(const Job& j, int64_t task, char* scratch) {
+    const Sizes z(j);
+    const Packed w(j, z);
+    const int64_t bh = task / z.query_blocks, first = task % z.query_blocks * query_block;
+    const int64_t padded = least(query_block, z.n - first), n = least(padded, j.queries - first);
+    const int64_t place = task * query_block * z.d;
+    Element* staged = reinterpret_cast<Element*>(scratch);
+    rows(j.q, j, bh, first, n, padded, z.d, staged);
+    by_feature(staged, padded, z.d, reinterpret_cast<Unit*>(w.q + place));
+    by_token(staged, padded, z.d, reinterpret_cast<Unit*>(w.q + w.by_token + place));
+    rows(j.grad, j, bh, first, n, padded, z.d, staged);
+    by_feature(staged, padded, z.d, reinterpret_cast<Unit*>(w.grad + place));
+    by_token(staged, padded, z.d, reinterpret_cast<Unit*>(w.grad + w.by_token + place));
+    for (int64_t i = 0; i < padded; i++) {
+      float delta = 0;
+      if (i < n) {
+        const Element* out = at(j.out, j, bh, first + i);
+        float part[16] = {};
+        for (int64_t c = 0; c < j.d; c++) part[c % 16] += P::value(out[c]) * P::value(staged[i * z.d + c]);
+        for (const float x : part) delta += x;
+      }
+      w.delta[bh * z.n + first + i] = delta;
+      w.lse[bh * z.n + first + i] = i < n ? j.lse[bh * j.queries + first + i] : INFINITY;
+    }
+  }
+  // The keys of one group: dk and dv, and this group's part of dq.
+  static void backward_keys(const Job& j, int64_t task, char* scratch) {
+    const Sizes z(j);
+    const Packed w(j, z);
+    const int64_t bh = task / z.groups, group = task % z.groups;
+    Arena arena{scratch};
+    Element* k = arena.take<Element>(key_block * z.d);
+    Element* v = arena.take<Element>(key_block * z.d);
+    Unit* k_token = arena.take<Unit>(key_block * z.d / P::per);
+    float* dk = arena.take<float>(key_block * z.d);
+    float* dv = arena.take<float>(key_block * z.d);
+    Element* p = arena.take<Element>(key_block * query_block);         // shares, one row a key
+    Element* ds = arena.take<Element>(key_block * query_block);        // gradients of the scores, one row a key
+    Unit* ds_key = arena.take<Unit>(key_block * query_block / P::per);  // the same by pairs of keys
+    float* dq = w.dq + task * z.n * z.d;
+    memset(dq, 0, z.n * z.d * sizeof(float));
+    const float to2 = j.scale * log2e;
+    for (int64_t block = z.key_blocks * group / z.groups; block < z.key_blocks * (group + 1) / z.groups; block++) {
+      const int64_t key = block * key_block, keys = least(key_block, z.m - key), n = least(keys, j.keys - key);
+      rows(j.k, j, bh, key, n, keys, z.d, k);
+      by_token(k, keys, z.d, k_token);
+      rows(j.v, j, bh, key, n, keys, z.d, v);
+      memset(dk, 0, keys * z.d * sizeof(float));
+      memset(dv, 0, keys * z.d * sizeof(float));
+      for (int64_t first = 0; first < z.n; first += query_block) {
+        const int64_t queries = least(query_block, z.n - first);
+        const Sight s = sight(j, bh, key, keys, first, queries);
+        if (s == none) continue;
+        const int64_t place = (bh * z.query_blocks + first / query_block) * query_block * z.d;
+        const Unit *q = reinterpret_cast<const Unit*>(w.q + place), *g = reinterpret_cast<const Unit*>(w.grad + place);
+        for (int64_t r = 0; r < keys; r += score_rows)
+          for (int64_t c = 0; c < queries; c += score_vectors * W) {
+            vf score[score_rows][score_vectors] = {}, kept[score_rows][score_vectors], t[score_rows][score_vectors] = {};
+            tile<P>(score, z.d / P::per, reinterpret_cast<const Unit*>(k + r * z.d), z.d / P::per, 1, q + c, query_block);
+            memcpy(kept, score, sizeof kept);
+            tile<P>(t, z.d / P::per, reinterpret_cast<const Unit*>(v + r * z.d), z.d / P::per, 1, g + c, query_block);
+#pragma GCC unroll 4
+            for (int x = 0; x < score_vectors; x++) {
+              const int64_t lane = c + x * W;
+              const vf lse = load(w.lse + bh * z.n + first + lane), delta = load(w.delta + bh * z.n + first + lane);
+#pragma GCC unroll 8
+              for (int y = 0; y < score_rows; y += 2) {
+                vf a = kept[y][x], b = kept[y + 1][x];
+                if (__builtin_expect(s == some, 0)) {
+                  a = masked(a, seen(j, bh, key + r + y), first + lane);
+                  b = masked(b, seen(j, bh, key + r + y + 1), first + lane);
+                }
+                a = exp2<P>(a * to2 - lse);
+                b = exp2<P>(b * to2 - lse);
+                P::row(p + (r + y) * query_block + lane, a);
+                P::row(p + (r + y + 1) * query_block + lane, b);
+                a = a * (t[y][x] - delta);
+                b = b * (t[y + 1][x] - delta);
+                P::row(ds + (r + y) * query_block + lane, a);
+                P::row(ds + (r + y + 1) * query_block + lane, b);
+                P::pair(ds_key + (r + y) / P::per * query_block + lane, query_block, a, b);
+              }
+            }
+          }
+        const Unit *q_token = reinterpret_cast<const Unit*>(w.q + w.by_token + place);
+        const Unit *g_token = reinterpret_cast<const Unit*>(w.grad + w.by_token + place);
+        accumulate<P>(dv, z.d, nullptr, keys, queries / P::per, reinterpret_cast<Unit*>(p), query_block / P::per, 1, g_token);
+        accumulate<P>(dk, z.d, nullptr, keys, queries / P::per, reinterpret_cast<Unit*>(ds), query_block / P::per, 1, q_token);
+        accumulate<P>(dq + first * z.d, z.d, nullptr, queries, keys / P::per, ds_key, 1, query_block, k_token);
+      }
+      for (int64_t i = 0; i < n; i++) {
+        Element *to_k = const_cast<Element*>(at(j.dk, j, bh, key + i)), *to_v = const_cast<Element*>(at(j.dv, j, bh, key + i));
+        for (int64_t c = 0; c < j.d; c++) {
+          to_k[c] = P::element(dk[i * z.d + c] * j.scale);
+          to_v[c] = P::element(dv[i * z.d + c]);
+        }
+      }
+    }
+  }
+  static void sum_queries(const Job& j, int64_t task, char*) {
+    const Sizes z(j);
+    const Packed w(j, z);
+    const int64_t bh = task / z.query_blocks, first = task % z.query_blocks * query_block;
+    for (int64_t i = first; i < least(first + query_block, j.queries); i++) {
+      Element* to = const_cast<Element*>(at(j.dq, j, bh, i));
+      float* sum = w.dq + (bh * z.groups * z.n + i) * z.d;
+      for (int64_t group = 1; group < z.groups; group++)
+        for (int64_t c = 0; c < j.d; c++) sum[c] += sum[group * z.n * z.d + c];
+      for (int64_t c = 0; c < j.d; c++) to[c] = P::element(sum[c] * j.scale);
+    }
+  }
+};
+
+}  // namespace
+
+#ifdef __AVX512BF16__
+static Plan forward(const Job& j, bool half) { return half ? Flash<Half>::forward(j) : Flash<Single>::forward(j); }
+static Plan backward(const Job& j, bool half) { return half ? Flash<Half>::backward(j) : Flash<Single>::backward(j); }
+extern const Kernels LT_LEVEL{forward, backward, true};
+#else
+static Plan forward(const Job& j, bool) { return Flash<Single>::forward(j); }
+static Plan backward(const Job& j, bool) { return Flash<Single>::backward(j); }
+extern const Kernels LT_LEVEL{forward, backward, false};
+#endif
+
+}  // namespace attention
