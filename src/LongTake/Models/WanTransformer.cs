@@ -114,10 +114,10 @@ public sealed class WanBlock(Weights w, WanConfig c)
         Tensor Norm(Tensor x, Tensor shift, Tensor scale) => Flat(Elementwise.LayerNorm(x, scale, shift, 1, c.Eps, compute));
 
         var x = s.X;
-        x = x + Grid(self.Self(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(1) + 1) + Part(0)), s.Cos, s.Sin, (int)t)) * Part(2);
-        x = x + Grid(cross.Cross(Flat(norm3.Forward(x)), s.Text));
-        var y = up.Forward(Flat(LayerNorm(x, d, null, null, c.Eps) * (Part(4) + 1) + Part(3)));
-        return s.With(x + Grid(down.Forward(Gelu(y, tanh: true))) * Part(5));
+        x = Elementwise.GatedAdd(x, Grid(self.Self(Norm(x, m[0], m[1]), s.Cos, s.Sin, (int)t)), m[2]);
+        x = Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), s.Text)));
+        var y = up.Forward(Norm(x, m[3], m[4]));
+        return s.With(Elementwise.GatedAdd(x, Grid(down.Forward(Gelu(y, tanh: true))), m[5]));
     }
 }
 
