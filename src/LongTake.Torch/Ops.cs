@@ -134,7 +134,7 @@ public static class Ops
 
     // ---- linear algebra and networks
     private static readonly Op matmul = new("aten::matmul(self, other)");
-    private static readonly Op baddbmm = new("aten::baddbmm(self, batch1, batch2, beta, alpha)");
+    private static readonly Op addmm = new("aten::addmm(self, mat1, mat2, beta, alpha)");
     private static readonly Op linear = new("aten::linear(input, weight, bias)");
     private static readonly Op conv3d = new("aten::conv3d(input, weight, bias, stride, padding)");
     private static readonly Op conv2d = new("aten::conv2d(input, weight, bias, stride, padding)");
@@ -150,8 +150,8 @@ public static class Ops
     private static readonly Op einsum = new("aten::einsum(equation, tensors)");
 
     public static Tensor MatMul(Tensor a, Tensor b) => matmul.One(a, b);
-    /// <summary>beta x + alpha a b over a batch of matrices.</summary>
-    public static Tensor AddBatchMatMul(Tensor x, Tensor a, Tensor b, double beta, double alpha) => baddbmm.One(x, a, b, beta, alpha);
+    /// <summary>beta x + alpha a b of matrices.</summary>
+    public static Tensor AddMatMul(Tensor x, Tensor a, Tensor b, double beta, double alpha) => addmm.One(x, a, b, beta, alpha);
     public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null) => linear.One(x, weight, bias);
     public static Tensor Conv3d(Tensor x, Tensor weight, Tensor? bias, ReadOnlySpan<long> stride, ReadOnlySpan<long> padding) =>
         conv3d.One(x, weight, bias, stride, padding);

@@ -74,22 +74,15 @@ public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Te
     {
         using var off = GradMode.Off();
         steps++;
-        using var all = new Scope();
-        var matrices = new List<(string Name, Tensor P, Tensor Gradient)>();
         foreach (var (parameter, p) in parameters)
         {
+            using var scope = new Scope();
             if (p.Grad is not { } gradient) continue;
             if (gradientFactor != 1) Mul_(gradient, gradientFactor);
-            if (IsMuon(parameter, p)) matrices.Add((parameter, p, gradient));
+            if (IsMuon(parameter, p)) Muon(parameter, p, gradient, factor * config.MuonLr);
             else AdamW(parameter, p, gradient, factor * config.Lr);
         }
-        foreach (var alike in matrices.GroupBy(m => (Rows: m.P.Size(0), Columns: m.P.Count / m.P.Size(0))))
-            foreach (var batch in alike.Chunk((int)Math.Max(1, MuonBatch / (alike.Key.Rows * alike.Key.Columns))))
-                Muon(batch, factor * config.MuonLr);
     }
-
-    // Elements of equally shaped matrices that are made orthogonal together: bounds the memory, not the result.
-    private const long MuonBatch = 1 << 22;
 
     private void AdamW(string parameter, Tensor p, Tensor g, double lr)
     {
@@ -110,39 +103,26 @@ public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Te
         AddCDiv_(p, m, Sqrt(v) / Math.Sqrt(1 - Math.Pow(beta2, step)) + 1e-8, -lr / (1 - Math.Pow(beta1, step)));
     }
 
-    // Matrices of one shape. Five matrix products each are most of the work, and a batch of them runs at full rate.
-    private void Muon(ReadOnlySpan<(string Name, Tensor P, Tensor Gradient)> batch, double lr)
+    private void Muon(string parameter, Tensor p, Tensor g, double lr)
     {
-        using var scope = new Scope();
-        var directions = new Tensor[batch.Length];
-        for (var i = 0; i < batch.Length; i++)
-        {
-            var (parameter, p, g) = batch[i];
-            var m = Moment(parameter, "m", p);
-            Lerp_(m, g, 0.05);
-            directions[i] = Lerp(g, m, 0.95).Reshape(p.Size(0), -1);
-        }
-        var x = Orthogonal(Stack(directions));
-        for (var i = 0; i < batch.Length; i++)
-        {
-            var p = batch[i].P;
-            Mul_(p, 1 - lr * config.WeightDecay);
-            Add_(p, x[i].To(p.Dtype).Reshape(p.Shape), -lr * Math.Sqrt(Math.Max(1, (double)x.Size(1) / x.Size(2))));
-        }
+        var m = Moment(parameter, "m", p);
+        Lerp_(m, g, 0.05);
+        var x = Orthogonal(Lerp(g, m, 0.95).Reshape(p.Size(0), -1));
+        Mul_(p, 1 - lr * config.WeightDecay);
+        Add_(p, x.To(p.Dtype).Reshape(p.Shape), -lr * Math.Sqrt(Math.Max(1, (double)x.Size(0) / x.Size(1))));
     }
 
-    /// <summary>[K, rows, columns]: each matrix on its way to the nearest orthogonal one.</summary>
     private static Tensor Orthogonal(Tensor g)
     {
-        var wide = g.Size(1) <= g.Size(2);
-        var x = (wide ? g : g.Transpose(1, 2)).To(Dtype.BF16).To(Dtype.F32);
-        x = (x / (Sqrt(Sum(x * x, [1, 2], keepdim: true)) + 1e-7)).To(Dtype.BF16).Contiguous();
+        var wide = g.Size(0) <= g.Size(1);
+        var x = (wide ? g : g.Transpose(0, 1)).To(Dtype.BF16);
+        x = x / (Norm(x.To(Dtype.F32)) + 1e-7);
         for (var i = 0; i < 5; i++)
         {
-            var a = MatMul(x, x.Transpose(1, 2));
-            x = AddBatchMatMul(x, AddBatchMatMul(a, a, a, -4.775, 2.0315), x, 3.4445, 1);
+            var a = MatMul(x, x.Transpose(0, 1));
+            x = AddMatMul(x, AddMatMul(a, a, a, -4.775, 2.0315), x, 3.4445, 1);
         }
-        return wide ? x : x.Transpose(1, 2);
+        return wide ? x : x.Transpose(0, 1);
     }
 
     private Tensor Moment(string parameter, string kind, Tensor like) => (state / parameter).Parameter(kind, like.Shape);
