@@ -14,6 +14,7 @@ using LongTake.Worlds;
     ("live tensors", LiveTensors),
     ("matrix rate", MatrixRate),
     ("train step", TrainStep),
+    ("attention", AttentionRate),
     ("film", Film),
 ];
 var rows = new List<Row>();
@@ -158,6 +159,46 @@ static IEnumerable<Row> TrainStep()
     {
         Note = $"teacher of the miniature, {batch} clips x {latents * 16} tokens, CPU seconds on {Libtorch.Threads} threads: forward {phases[0]:0.00}, backward {phases[1]:0.00}, optimiser {phases[2]:0.00}",
     };
+}
+
+// One thread, beside the rate of bfloat16 matrix products in the same process: medians over turns of one after the other, because
+// the machine's pace changes from one second to the next. Backward counts the forward it needs (4 and 10 N^2 d a head).
+static IEnumerable<Row> AttentionRate()
+{
+    const int side = 1024;
+    var threads = Libtorch.Threads;
+    Libtorch.Threads = 1;
+    foreach (var (tokens, heads, d) in ((int, int, int)[])[(1968, 6, 64), (3920, 12, 128)])
+    {
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var square = Full([side, side], 1.0 / side).To(Dtype.BF16);
+        Tensor Draw() => g.Normal(1, tokens, heads, d).To(Dtype.BF16);
+        var (q, k, v, towards) = (Draw().RequiresGrad_(), Draw().RequiresGrad_(), Draw().RequiresGrad_(), Draw());
+        var work = 1.0 * tokens * tokens * d * heads / 1e9;
+        var (rates, forward, both) = (new List<double>(), new List<double>(), new List<double>());
+        for (var turn = 0; turn < 5; turn++)
+        {
+            rates.Add(2.0 * side * side * side / 1e9 / Best(5, () => MatMul(square, square).Free()));
+            forward.Add(4 * work / rates[^1] / Best(2, () =>
+            {
+                using var inner = new Scope();
+                using var off = GradMode.Off();
+                Attention.Full(q, k, v);
+            }));
+            both.Add(14 * work / rates[^1] / Best(2, () =>
+            {
+                using var inner = new Scope();
+                Attention.Full(q, k, v).Backward(towards);
+            }));
+        }
+        static double Median(List<double> x) => x.Order().ElementAt(x.Count / 2);
+        var (rate, suffix) = (Median(rates), tokens == 1968 ? "" : $", {tokens} tokens");
+        var shape = $"{tokens} tokens, {heads} heads of {d}, bfloat16, one thread";
+        yield return new($"attention.forward{suffix}", Median(forward) * rate, "GFLOP/s", rate, "matrix product") { Floor = .6 * rate, Note = shape };
+        yield return new($"attention.backward{suffix}", Median(both) * rate, "GFLOP/s", rate, "matrix product") { Floor = .5 * rate, Note = shape + ", forward and backward" };
+    }
+    Libtorch.Threads = threads;
 }
 
 // Seconds of the fastest of so many runs, after one that warms up.

@@ -7,7 +7,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <cstdlib>
 #include <limits>
 #include <string>
 
@@ -17,21 +16,20 @@ using attention::Job;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// LONGTAKE_ATTENTION=plain, avx2 or avx512 takes a lesser instruction set than the best one, for tests.
-const attention::Kernels& kernels() {
-  static const attention::Kernels& chosen = []() -> const attention::Kernels& {
+// The best instruction set this processor has, or a lesser one where that is asked for (by tests).
+const attention::Kernels& kernels(const std::string& at_most) {
 #ifdef LT_X86
-    const char* text = std::getenv("LONGTAKE_ATTENTION");
-    const std::string wanted = text ? text : "avx512";
+  static const int best = [] {
     __builtin_cpu_init();
-    if (wanted == "avx512" && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-      return attention::avx512;
-    if (wanted != "plain" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return attention::avx2;
-#endif
-    return attention::plain;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("avx512dq") ? 2 : 1;
   }();
-  return chosen;
+  if (best == 2 && at_most == "avx512") return attention::avx512;
+  if (best >= 1 && at_most != "plain") return attention::avx2;
+#endif
+  (void)at_most;
+  return attention::plain;
 }
 
 attention::View view(const at::Tensor& t) { return {t.data_ptr(), t.stride(0), t.stride(1), t.stride(2)}; }
@@ -72,8 +70,9 @@ void run(Job& j, const attention::Plan& plan) {
 
 struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q_in, const at::Tensor& k_in, const at::Tensor& v_in, double scale,
-                            const Mask& mask) {
-    const bool half = q_in.scalar_type() == at::kBFloat16 && kernels().half;
+                            const Mask& mask, const std::string& instructions) {
+    const auto& kernel = kernels(instructions);
+    const bool half = q_in.scalar_type() == at::kBFloat16 && kernel.half;
     const auto type = half ? at::kBFloat16 : at::kFloat;
     const at::Tensor q = rows(q_in.to(type)), k = rows(k_in.to(type)), v = rows(v_in.to(type));
     const at::Tensor out = at::empty(q.sizes(), q.options());
@@ -81,9 +80,10 @@ struct Attention : torch::autograd::Function<Attention> {
     Job j = job_of(q, k, v, scale, mask);
     j.out = view(out);
     j.lse = lse.data_ptr<float>();
-    run(j, kernels().forward(j, half));
+    run(j, kernel.forward(j, half));
     const at::Tensor result = out.to(q_in.scalar_type());
     context->saved_data["scale"] = scale;
+    context->saved_data["instructions"] = instructions;
     context->save_for_backward({q_in, k_in, v_in, result, lse});
     if (mask.from.defined()) context->saved_data["from"] = mask.from, context->saved_data["until"] = mask.until;
     return result;
@@ -93,7 +93,8 @@ struct Attention : torch::autograd::Function<Attention> {
     TORCH_CHECK(!at::GradMode::is_enabled(), "longtake::attention has no second derivative");
     const auto saved = context->get_saved_variables();
     const auto asked = saved[0].scalar_type();
-    const bool half = asked == at::kBFloat16 && kernels().half;
+    const auto& kernel = kernels(context->saved_data["instructions"].toStringRef());
+    const bool half = asked == at::kBFloat16 && kernel.half;
     const auto type = half ? at::kBFloat16 : at::kFloat;
     const at::Tensor q = rows(saved[0].to(type)), k = rows(saved[1].to(type)), v = rows(saved[2].to(type)), out = saved[3].to(type);
     const at::Tensor grad = rows(grads[0].to(type)), lse = saved[4];
@@ -103,13 +104,13 @@ struct Attention : torch::autograd::Function<Attention> {
     Job j = job_of(q, k, v, context->saved_data["scale"].toDouble(), mask);
     j.out = view(out), j.grad = view(grad), j.dq = view(dq), j.dk = view(dk), j.dv = view(dv);
     j.lse = lse.data_ptr<float>();
-    run(j, kernels().backward(j, half));
-    return {dq.to(asked), dk.to(asked), dv.to(asked), at::Tensor(), at::Tensor()};
+    run(j, kernel.backward(j, half));
+    return {dq.to(asked), dk.to(asked), dv.to(asked), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const c10::optional<at::Tensor>& from,
-                  const c10::optional<at::Tensor>& until) {
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
+                  const c10::optional<at::Tensor>& from, const c10::optional<at::Tensor>& until, const std::string& instructions) {
   TORCH_CHECK(q.device().is_cpu() && k.device().is_cpu() && v.device().is_cpu(), "longtake::attention runs on the CPU");
   TORCH_CHECK(q.dim() == 4 && k.dim() == 4 && v.sizes() == k.sizes() && q.size(0) == k.size(0) && q.size(2) == k.size(2) && q.size(3) == k.size(3),
               "q is ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), "; wanted are [B, N, heads, d] and twice [B, M, heads, d]");
@@ -118,6 +119,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   TORCH_CHECK(q.numel() > 0 && k.numel() > 0, "q is ", q.sizes(), ", k ", k.sizes(), ": nothing to attend with or to");
   TORCH_CHECK(scale > 0, "the scale is ", scale, "; it must be positive");
   TORCH_CHECK(q.size(1) < std::numeric_limits<int32_t>::max() - 1024, "too many queries: ", q.size(1));
+  TORCH_CHECK(instructions == "plain" || instructions == "avx2" || instructions == "avx512", "instructions: ", instructions, "; there are plain, avx2 and avx512");
   Mask mask;
   TORCH_CHECK(from.has_value() == until.has_value(), "from and until come together");
   if (from.has_value()) {
@@ -128,11 +130,12 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                 "from is ", first.sizes(), " ", first.scalar_type(), ", until ", last.sizes(), " ", last.scalar_type(),
                 "; wanted are [B or 1, M] of int32, with M = ", k.size(1));
   }
-  return Attention::apply(q, k, v, scale, mask);
+  return Attention::apply(q, k, v, scale, mask, instructions);
 }
 
 }  // namespace
 
 TORCH_LIBRARY(longtake, library) {
-  library.def("attention(Tensor query, Tensor key, Tensor value, float scale, Tensor? from=None, Tensor? until=None) -> Tensor", attend);
+  library.def("attention(Tensor query, Tensor key, Tensor value, float scale, Tensor? from=None, Tensor? until=None, "
+              "str instructions=\"avx512\") -> Tensor", attend);
 }

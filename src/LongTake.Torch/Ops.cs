@@ -60,6 +60,8 @@ public static class Ops
     private static readonly Op eq = new("aten::eq.Scalar(self, other)");
     private static readonly Op ge = new("aten::ge.Scalar(self, other)");
     private static readonly Op lt = new("aten::lt.Scalar(self, other)");
+    private static readonly Op geTensor = new("aten::ge.Tensor(self, other)");
+    private static readonly Op ltTensor = new("aten::lt.Tensor(self, other)");
     private static readonly Op isFinite = new("aten::isfinite(self)");
     private static readonly Op all = new("aten::all(self)");
     private static readonly Op equal = new("aten::equal(self, other)");
@@ -67,6 +69,8 @@ public static class Ops
     public static Tensor Eq(Tensor x, double value) => eq.One(x, value);
     public static Tensor Ge(Tensor x, double value) => ge.One(x, value);
     public static Tensor Lt(Tensor x, double value) => lt.One(x, value);
+    public static Tensor Ge(Tensor a, Tensor b) => geTensor.One(a, b);
+    public static Tensor Lt(Tensor a, Tensor b) => ltTensor.One(a, b);
     public static bool AllFinite(Tensor x) => all.One(isFinite.One(x)).Scalar() != 0;
     public static bool Equal(Tensor a, Tensor b) => equal.Number(a, b) != 0;
 

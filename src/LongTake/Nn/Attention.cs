@@ -5,16 +5,19 @@ public static class Attention
 {
     private static readonly Lazy<Op?> fused = new(() => Op.Exists("aten::scaled_dot_product_attention")
         ? new("aten::scaled_dot_product_attention(query, key, value)") : null);
-    private static readonly Op own = new("longtake::attention(query, key, value, scale)");
+    private static readonly Op own = new("longtake::attention(query, key, value, scale, from, until, instructions)");
 
     /// <summary>
-    /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]. libtorch's fused kernel where there is one, on a CPU
-    /// else our own (native/attention.cpp), both in memory that grows with N + M; else the product over blocks of queries.
+    /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]; a query without any visible key gives 0. Without a
+    /// mask libtorch's fused kernel where there is one; on a CPU else our own (native/attention.cpp), which skips what is
+    /// hidden; both in memory that grows with N + M. Elsewhere the product over blocks of queries.
     /// </summary>
-    public static Tensor Full(Tensor q, Tensor k, Tensor v)
+    /// <exception cref="UserException">The mask is made for other sizes.</exception>
+    public static Tensor Full(Tensor q, Tensor k, Tensor v, AttentionMask? mask = null)
     {
-        if (fused.Value is { } op) return op.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
-        return q.Device == "cpu" && q.Dtype is Dtype.F32 or Dtype.BF16 ? Kernel(q, k, v) : InBlocks(q, k, v, MaxScores);
+        mask?.Check(q, k);
+        if (mask is null && fused.Value is { } op) return op.One(q.Transpose(1, 2), k.Transpose(1, 2), v.Transpose(1, 2)).Transpose(1, 2);
+        return q.Device == "cpu" && q.Dtype is Dtype.F32 or Dtype.BF16 ? Kernel(q, k, v, mask) : InBlocks(q, k, v, MaxScores, mask);
     }
 
     /// <summary>
@@ -33,24 +36,34 @@ public static class Attention
         return Cat([time, space], 2);
     }
 
-    /// <summary>Our kernel; float32 or bfloat16 on a CPU. The second derivative does not exist.</summary>
-    internal static Tensor Kernel(Tensor q, Tensor k, Tensor v) => own.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)));
+    /// <summary>
+    /// Our kernel; float32 or bfloat16 on a CPU, no second derivative. <paramref name="instructions"/>: at most plain, avx2 or
+    /// avx512, as far as the processor has them.
+    /// </summary>
+    internal static Tensor Kernel(Tensor q, Tensor k, Tensor v, AttentionMask? mask = null, string instructions = "avx512") =>
+        own.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)), mask?.From, mask?.Until, Value.Text(instructions));
 
     /// <summary>The same, with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>
-    internal static Tensor InBlocks(Tensor q, Tensor k, Tensor v, long maxScores)
+    internal static Tensor InBlocks(Tensor q, Tensor k, Tensor v, long maxScores, AttentionMask? mask = null)
     {
         var (qh, keys, vh) = (q.Transpose(1, 2), k.Permute(0, 2, 3, 1), v.Transpose(1, 2));
         var scale = 1 / Math.Sqrt(q.Size(-1));
         var queries = q.Size(1);
-        var block = Math.Max(1, maxScores / (k.Size(1) * q.Size(0) * q.Size(2)));
-        if (block >= queries) return MatMul(Softmax(MatMul(qh * scale, keys), -1), vh).Transpose(1, 2);
+        var block = Math.Clamp(maxScores / (k.Size(1) * q.Size(0) * q.Size(2)), 1, queries);
         var parts = new List<Tensor>();
         for (long at = 0; at < queries; at += block)
         {
-            var part = Narrow(qh, 2, at, Math.Min(block, queries - at));
-            parts.Add(MatMul(Softmax(MatMul(part * scale, keys), -1), vh));
+            var size = Math.Min(block, queries - at);
+            var scores = MatMul(Narrow(qh, 2, at, size) * scale, keys);
+            if (mask is null)
+            {
+                parts.Add(MatMul(Softmax(scores, -1), vh));
+                continue;
+            }
+            var hidden = mask.Hidden(at, size).To(q.Device);
+            parts.Add(MatMul(MaskedFill(Softmax(MaskedFill(scores, hidden, -1e30), -1), hidden, 0), vh));
         }
-        return Cat(parts.ToArray(), 2).Transpose(1, 2);
+        return (parts.Count == 1 ? parts[0] : Cat(parts.ToArray(), 2)).Transpose(1, 2);
     }
 
     private const long MaxScores = 1 << 25;
