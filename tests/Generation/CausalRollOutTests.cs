@@ -43,11 +43,11 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
         Sink = c.GetProperty("sink_size").GetInt32(),
     };
 
-    /// <summary>Renoise tensors [n, frames, C, H, W] in call order.</summary>
+    /// <summary>Renoise tensors [n, B * frames, C, H, W] in call order.</summary>
     private static Func<long[], Tensor> InOrder(Tensor renoise)
     {
         var at = 0;
-        return shape => WanFixture.Turn(renoise[at++].Unsqueeze(0)).Reshape(shape);
+        return shape => WanFixture.Turn(renoise[at++].Reshape(shape[0], shape[2], shape[1], shape[3], shape[4]));
     }
 
     private static Tensor Steps4(IEnumerable<Tensor> films) => Stack([.. films.Select(WanFixture.Turn)]);
@@ -228,4 +228,33 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
     [Fact]
     public void ASceneThatSaysNothingIsNamed() =>
         Assert.Contains("scene 2", Assert.Throws<UserException>(() => SceneScript.Parse("a man walks[5s] | [3s]")).Message);
+}
+
+/// <summary>Counts live tensors, so nothing may run beside it.</summary>
+[Collection(nameof(Alone))]
+public class CausalMemoryTests
+{
+    [Fact]
+    public void AFilmOfAnyLengthNeedsTheSameTensors()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var g = new Generator(1);
+        var config = new WanConfig { TextLength = 5, Dim = 48, FfnDim = 64, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 2 };
+        using var weights = Weights.Create(new Rng(1));
+        var wan = new CausalWanTransformer(weights, config, Dtype.F32);
+        var how = new CausalSampling { BlockFrames = 2, Window = 4, Sink = 1, Positions = CachePositions.Window };
+        var text = g.Normal(1, 5, 8);
+        var before = Tensor.Live;
+        var live = new List<(long Tensors, long Bytes)>();
+        using (new Scope())
+        {
+            using var cache = how.Cache();
+            CausalRollOut.Generate(wan, how, cache, [new(0, text)], g.Normal(1, 16, 16, 4, 4), shape => Randn(shape, g),
+                called: call => { if (call.X0 is null) live.Add((Tensor.Live, cache.Bytes)); });
+        }
+        Assert.Equal(before, Tensor.Live);
+        Assert.Equal(8, live.Count);
+        Assert.Single(live.Skip(2).Distinct());   // the window is full after two blocks
+    }
 }

@@ -72,6 +72,24 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     }
 
     [Fact]
+    public void GradientsReachABlockThroughTheCacheAsThroughTheMask()
+    {
+        using var scope = new Scope();
+        using var g = new Generator(3);
+        var (wan, weights) = Mini();
+        using var _ = weights;
+        using var cache = new KvCache(4);
+        var (first, text, t) = (g.Normal(1, 16, 2, 4, 4), g.Normal(1, 5, 8), Tensor.From([0f, 0, 600, 600], 1, 4));
+        var second = g.Normal(1, 16, 2, 4, 4);
+        var (masked, cached) = (second.Clone().RequiresGrad_(), second.Clone().RequiresGrad_());
+        Sum(Square(wan.Forward(Cat([first, masked], 2), t, text, [2, 2]).Slice(2, 2..))).Backward();
+        var prompt = wan.Prompt(text);
+        using (GradMode.Off()) wan.Forward(first, t.Slice(1, ..2), prompt, cache, 0);
+        Sum(Square(wan.Forward(cached, t.Slice(1, 2..), prompt, cache, 2))).Backward();
+        Near.Equal(masked.Grad!, cached.Grad!, 1e-5, 1e-4);
+    }
+
+    [Fact]
     public void OneBlockOfAllFramesIsWanItself()
     {
         using var scope = new Scope();

@@ -25,8 +25,8 @@ public sealed class CausalWanTransformer
 
     public CausalWanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
     {
-        if (c.PatchSize is not [1, ..] || c.ClipDim > 0 || c.Places > 0 || c.AbsoluteTimeBeyond > 0)
-            throw new UserException("a causal transformer needs patches of one latent frame and has no image input, places or absolute time; take a plain text-to-video configuration");
+        if (c.PatchSize is not [1, ..] || c.ClipDim > 0 || c.Places > 0 || c.AbsoluteTimeBeyond > 0 || c.AxialAttention)
+            throw new UserException("a causal transformer needs patches of one latent frame and knows no image input, places, absolute time or axial attention; take a plain text-to-video configuration");
         config = c;
         embedding = new WanEmbedding(w, c, compute);
         blocks = [.. Enumerable.Range(0, c.Layers).Select(i => new WanBlock(w / "blocks" / i, c))];
@@ -78,7 +78,7 @@ public sealed class CausalWanTransformer
     {
         using var scope = new Scope();
         var state = embedding.Tokens(x, timesteps, prompt.Text);
-        var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config.HeadDim, keepSink);
+        var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config.HeadDim, x.Device, keepSink);
         for (var i = 0; i < blocks.Length; i++)
         {
             var block = i;

@@ -24,7 +24,8 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     /// <summary>Rotary time of the first frame after a scene cut.</summary>
     public const int CutTime = 45;
 
-    private readonly Kept stored = new();
+    private readonly Kept stored = new(), tables = new();
+    private readonly Dictionary<string, string> tableOf = [];
 
     /// <summary>Frames of the film passed so far, evicted ones included.</summary>
     public int End { get; private set; }
@@ -61,9 +62,9 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
 
     /// <summary>
     /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/> of the film.
-    /// With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it is. Its tables live in the current scope.
+    /// With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it is.
     /// </summary>
-    public Pass Begin(int start, int frames, int height, int width, int headDim, bool keepSink = false)
+    public Pass Begin(int start, int frames, int height, int width, int headDim, string device = "cpu", bool keepSink = false)
     {
         var end = start + frames;
         if (start > End) throw new UserException($"frames from {start} on cannot follow {End} cached ones: none may be left out", usage: true);
@@ -88,18 +89,32 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
             _ when Cut => (Times(CutTime, frames), (int[])[.. Enumerable.Range(0, to).Select(i => i == 0 || i < from ? i : CutTime + i - from)]),
             _ => (Times(Math.Min(start, capacity - frames), frames), Times(0, to)),
         };
-        return new Pass(this, evicted, first, from, to, Table(query), keys is null ? null : Table(keys), end);
+        return new Pass(this, evicted, first, from, to, Table("query", query), keys is null ? null : Table("keys", keys), end);
 
-        (Tensor, Tensor) Table(int[] times)
+        // All steps of a block, and in a full endless cache all blocks, ask for the same tables.
+        (Tensor, Tensor) Table(string role, int[] times)
         {
-            var (cos, sin) = Rotary.Table(headDim, times, height, width);
-            long[] shape = [1, times.Length * height * width, 1, headDim / 2];
-            return (Tensor.From<float>(cos, shape), Tensor.From<float>(sin, shape));
+            var wanted = $"{string.Join(' ', times)}, {height} x {width} x {headDim}, {device}";
+            if (tableOf.GetValueOrDefault(role) != wanted)
+            {
+                using var scope = new Scope();
+                var (cos, sin) = Rotary.Table(headDim, times, height, width);
+                long[] shape = [1, times.Length * height * width, 1, headDim / 2];
+                tables[(role, "cos")] = Tensor.From<float>(cos, shape).To(device);
+                tables[(role, "sin")] = Tensor.From<float>(sin, shape).To(device);
+                tableOf[role] = wanted;
+            }
+            return (tables[(role, "cos")]!, tables[(role, "sin")]!);
         }
     }
 
     /// <summary>Frees the buffers.</summary>
-    public void Dispose() => stored.Dispose();
+    public void Dispose()
+    {
+        stored.Dispose();
+        tables.Dispose();
+        tableOf.Clear();
+    }
 
     /// <summary>One forward over some frames: reads and writes every block's buffers once.</summary>
     public sealed class Pass
@@ -119,7 +134,7 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
         public Tensor Attend(int block, Tensor q, Tensor k, Tensor v)
         {
             var tokens = k.Size(1) / (to - from);
-            Tensor Rotated(Tensor x, (Tensor Cos, Tensor Sin) table) => Rotary.Apply(x, table.Cos.To(x.Device), table.Sin.To(x.Device));
+            static Tensor Rotated(Tensor x, (Tensor Cos, Tensor Sin) table) => Rotary.Apply(x, table.Cos, table.Sin);
 
             var allKeys = Join((block, 'k'), keys is null ? Rotated(k, query) : k, tokens);
             var allValues = Join((block, 'v'), v, tokens);

@@ -78,15 +78,6 @@ public sealed class WanState
     public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Image = Image, Cos = Cos, Sin = Sin };
 }
 
-/// <summary>Self-attention other than all to all: queries, keys (both not yet rotated) and values, each [B, N, heads, d], to [B, N, heads, d].</summary>
-public delegate Tensor SelfAttention(Tensor q, Tensor k, Tensor v);
-
-/// <summary>Keys and values [B, L, heads, d] of a text in one block, and those of an image.</summary>
-public sealed class TextKeys(Tensor k, Tensor v, Tensor? imageK = null, Tensor? imageV = null)
-{
-    public Tensor Attend(Tensor q) => imageK is null ? Attention.Full(q, k, v) : Attention.Full(q, k, v) + Attention.Full(q, imageK, imageV!);
-}
-
 /// <summary>Wan's self- or cross-attention: q/k RMS norm over the whole width, then heads. Reference: wan/modules/model.py.</summary>
 public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
 {
@@ -269,26 +260,6 @@ public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype
         foreach (var block in blocks) state = block.Forward(state);
         return Velocity(c, head.Forward(state), x, timesteps);
     }
-
-    /// <summary>
-    /// A batch of unequal sizes: x_i [C, T, H, W], timesteps [B] or [B, T], texts [L, textDim] of any length up to the model's, to
-    /// velocities [C, T, H, W]. Samples of one size share a forward. The reference pads to the longest sequence instead; its
-    /// padding is never a key, so the values are the same.
-    /// </summary>
-    public Tensor[] Forward(IReadOnlyList<Tensor> x, Tensor timesteps, IReadOnlyList<Tensor> texts, IReadOnlyList<WanImage>? images = null)
-    {
-        var velocities = new Tensor[x.Count];
-        foreach (var group in Enumerable.Range(0, x.Count).GroupBy(i => string.Join('x', x[i].Shape)))
-        {
-            int[] at = [.. group];
-            var together = Forward(Stack([.. at.Select(i => x[i])]), Stack([.. at.Select(i => timesteps[i])]), Stack([.. at.Select(i => PadText(texts[i]))]),
-                images is null ? null : new WanImage(Stack([.. at.Select(i => images[i].Clip)]), Stack([.. at.Select(i => images[i].Latents)])));
-            for (var k = 0; k < at.Length; k++) velocities[at[k]] = together[k];
-        }
-        return velocities;
-    }
-
-    private Tensor PadText(Tensor text) => text.Size(0) < c.TextLength ? Pad(text, [0, 0, 0, c.TextLength - text.Size(0)]) : text;
 
     /// <summary>Patches [B, T, S, p] back to [B, C, T, H, W], the last dimension being (patch t, patch h, patch w, channel).</summary>
     internal static Tensor Velocity(WanConfig c, Tensor patches, Tensor x, Tensor timesteps)
