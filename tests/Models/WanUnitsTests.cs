@@ -29,7 +29,7 @@ public class WanUnitsTests(Xunit.Abstractions.ITestOutputHelper output)
         Hold("t5_layer_norm/zero_row", new RmsNorm(weights / "units" / "t5_layer_norm", dim, t5Eps).Forward(zero), small);
         Hold("wan_layer_norm/small", LayerNorm(x, dim, null, null, eps), small);
         Hold("wan_layer_norm/zero_row", LayerNorm(zero, dim, null, null, eps), small);
-        Hold("wan_layer_norm_affine/small", new AffineLayerNorm(weights / "units" / "wan_layer_norm_affine", dim, eps).Forward(x), small);
+        Hold("wan_layer_norm_affine/small", new AffineLayerNorm(weights / "units" / "wan_layer_norm_affine", dim, eps).Forward(x, Dtype.F32), small);
         var wide = new WanConfig { ClipDim = dim, Dim = (int)f["outputs/mlp_proj/small"].Size(-1) };
         Hold("mlp_proj/small", new WanImageEmbedding(weights / "mlp", wide).Forward(x), small);
         Hold("gelu_tanh", Gelu(a, tanh: true));
