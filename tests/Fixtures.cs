@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace LongTake.Tests;
 
 /// <summary>Golden files outside the repository: LONGTAKE_FIXTURES, else shared/fixtures beside the checkout.</summary>
@@ -15,6 +17,9 @@ internal static class Fixtures
 
     /// <summary>One file of the folder; skips the test where there is none.</summary>
     public static string File(string name) => Path.Combine(Require(), name);
+
+    /// <summary>What a fixture's JSON says: config, cases, tolerances.</summary>
+    public static JsonElement Json(string name) => JsonDocument.Parse(System.IO.File.ReadAllText(File(name + ".json"))).RootElement;
 
     /// <summary>The tensors of a safetensors file, in the current scope.</summary>
     public static Dictionary<string, Tensor> Read(string name)

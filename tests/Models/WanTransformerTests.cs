@@ -2,7 +2,7 @@ using LongTake.Models;
 
 namespace LongTake.Tests.Models;
 
-public class WanTransformerTests
+public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
 {
     private static readonly WanConfig config = new()
     {
@@ -12,36 +12,78 @@ public class WanTransformerTests
     [SkippableFact]
     public void EqualsTheReferenceOnTheFixture()
     {
-        using var file = SafetensorsSet.Open(Fixtures.File("wan_dit.safetensors"));
         using var scope = new Scope();
         using var off = GradMode.Off();
-        using var weights = Weights.Load(file.Source("weights/"));
-        var wan = new WanTransformer(weights, config, Dtype.F32);
-        var text = Stack([PadText(file.Tensor("inputs/case0/context_0")), PadText(file.Tensor("inputs/case0/context_1"))]);
-        var v = wan.Forward(file.Tensor("inputs/case0/x"), file.Tensor("inputs/case0/t"), text);
-        Near.Equal(file.Tensor("outputs/case0/velocity"), v, 1e-4, 1e-4);
-
-        for (var i = 0; i < 2; i++)
+        using var f = new WanFixture("wan_dit");
+        using var error = new Deviation(output, "wan_dit");
+        var wan = new WanTransformer(f.Weights, f.Config, Dtype.F32);
+        for (var at = 0; f.Has($"inputs/case{at}/t"); at++)
         {
-            var alone = wan.Forward(file.Tensor($"inputs/case1/x_{i}").Unsqueeze(0), file.Tensor("inputs/case1/t")[i..(i + 1)],
-                PadText(file.Tensor($"inputs/case1/context_{i}")).Unsqueeze(0));
-            Near.Equal(file.Tensor($"outputs/case1/velocity_{i}"), alone.Squeeze(0), 1e-4, 1e-4);
+            var of = at;
+            Tensor[] All(string name) => [.. Enumerable.Range(0, 99).Select(i => $"inputs/case{of}/{name}_{i}").TakeWhile(f.Has).Select(n => f[n])];
+            var together = f.Has($"inputs/case{at}/x");
+            var v = wan.Forward(together ? Unbind(f[$"inputs/case{at}/x"], 0) : All("x"), f[$"inputs/case{at}/t"], All("context"));
+            for (var i = 0; i < v.Length; i++)
+                error.Hold(together ? f[$"outputs/case{at}/velocity"][i] : f[$"outputs/case{at}/velocity_{i}"], v[i], f.Atol, f.Rtol);
         }
     }
 
-    private static Tensor PadText(Tensor text) => Pad(text, [0, 0, 0, 16 - text.Size(0)]);
+    /// <summary>Everything before the first block, and the head, on their own.</summary>
+    [SkippableFact]
+    public void PartsEqualTheReferences()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var f = new WanFixture("wan_dit");
+        using var error = new Deviation(output, "wan_dit parts");
+        var embedding = new WanEmbedding(f.Weights, f.Config, Dtype.F32);
+        Tensor Out(string name) => f["outputs/case0/" + name];
+        var text = Cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var s = embedding.Forward(f["inputs/case0/x"], f["inputs/case0/t"], text);
+        var (b, n) = (s.X.Size(0), s.X.Size(1) * s.X.Size(2));
+        void Hold(string name, Tensor ours) => error.Hold(Out(name), ours, f.Atol, f.Rtol);
+        Hold("patch_embedding", s.X[0].Reshape(-1, f.Config.Dim).Transpose(0, 1).Reshape(Out("patch_embedding").Shape));
+        Hold("text_embedding", s.Text);
+        Hold("time_embedding", s.Time.Squeeze(1));
+        Hold("time_projection", s.Modulation.Reshape(b, -1));
+        for (var i = 0; i < f.Config.Layers; i++)
+        {
+            s = new WanBlock(f.Weights / "blocks" / i, f.Config).Forward(s);
+            Hold($"block{i}/out", s.X.Reshape(b, n, -1));
+        }
+        Hold("head", new WanHead(f.Weights / "head", f.Config).Forward(s).Reshape(b, n, -1));
+    }
+
+    [SkippableFact]
+    public void ImageToVideoEqualsTheReference()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var f = new WanFixture("wan_dit_i2v");
+        using var error = new Deviation(output, "wan_dit_i2v");
+        var wan = new WanTransformer(f.Weights, f.Config, Dtype.F32);
+        Assert.Equal(f.Names.Where(n => n.StartsWith("weights/", StringComparison.Ordinal)).Order(), f.Weights.All.Select(p => "weights/" + p.Key).Order());
+        Tensor[] texts = [.. Enumerable.Range(0, (int)f["inputs/x"].Size(0)).Select(i => f[$"inputs/context_{i}"])];
+        var (clip, y) = (f["inputs/clip_fea"], f["inputs/y"]);
+        var image = new WanImage(clip, y);
+        var v = wan.Forward(f["inputs/x"], f["inputs/t"], Cat([.. texts.Select(f.PadText)]), image);
+        error.Hold(f["outputs/velocity"], v, f.Atol, f.Rtol);
+        var each = wan.Forward(Unbind(f["inputs/x"], 0), f["inputs/t"], texts, [.. texts.Select((_, i) => new WanImage(clip[i], y[i]))]);
+        error.Hold(f["outputs/velocity"], Stack(each), f.Atol, f.Rtol);
+        error.Hold(f["outputs/img_emb"], new WanImageEmbedding(f.Weights / "img_emb", f.Config).Forward(clip), f.Atol, f.Rtol);
+        Assert.Contains("image", Assert.Throws<UserException>(() => wan.Forward(f["inputs/x"], f["inputs/t"], Cat([.. texts.Select(f.PadText)]))).Message);
+    }
 
     [SkippableFact]
     public void OneTimestepPerFrameEqualsOnePerSampleWhenTheyAgree()
     {
-        using var file = SafetensorsSet.Open(Fixtures.File("wan_dit.safetensors"));
         using var scope = new Scope();
         using var off = GradMode.Off();
-        using var weights = Weights.Load(file.Source("weights/"));
-        var wan = new WanTransformer(weights, config, Dtype.F32);
-        var text = Stack([PadText(file.Tensor("inputs/case0/context_0")), PadText(file.Tensor("inputs/case0/context_1"))]);
-        var (x, t) = (file.Tensor("inputs/case0/x"), file.Tensor("inputs/case0/t"));
-        Near.Equal(wan.Forward(x, t, text), wan.Forward(x, t.Unsqueeze(1).Expand(2, 3).Contiguous(), text), 1e-5, 1e-5);
+        using var f = new WanFixture("wan_dit");
+        var wan = new WanTransformer(f.Weights, f.Config, Dtype.F32);
+        var text = Cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var (x, t) = (f["inputs/case0/x"], f["inputs/case0/t"]);
+        Near.Equal(wan.Forward(x, t, text), wan.Forward(x, t.Unsqueeze(1).Expand(-1, x.Size(2)).Contiguous(), text), 1e-5, 1e-5);
     }
 
     [Fact]

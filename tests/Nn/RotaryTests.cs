@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using LongTake.Models;
 using LongTake.Nn;
 
@@ -26,6 +27,26 @@ public class RotaryTests
             var (t, h, w) = (sizes[3 * b], sizes[3 * b + 1], sizes[3 * b + 2]);
             var expected = Narrow(f["outputs/" + name][b], 0, 0, t * h * w).Unsqueeze(0);   // tokens beyond are padding
             Near.Equal(expected, Rotated(Narrow(x[b], 0, 0, t * h * w).Unsqueeze(0), t, h, w, start), 2e-6, 1e-5);
+        }
+    }
+
+    /// <summary>Frames at any times: outputs/rope/[queryN_]startS[_scene_cut], where a cut moves the last three frames to 45, 46, 47.</summary>
+    [SkippableFact]
+    public void SceneCutsAreRotatedAsInfinityRopeDoes()
+    {
+        using var scope = new Scope();
+        var f = Fixtures.Read("infinity_rope");
+        var (x, sizes) = (f["inputs/rope/x"], f["inputs/rope/grid_sizes"].ToArray<long>());
+        foreach (var name in f.Keys.Where(k => k.StartsWith("outputs/rope/", StringComparison.Ordinal)))
+        {
+            var m = Regex.Match(name, @"(?:query(\d+)_)?start(\d+)(_scene_cut)?$");
+            var frames = m.Groups[1].Success ? int.Parse(m.Groups[1].Value) : (int)sizes[0];
+            var times = Enumerable.Range(int.Parse(m.Groups[2].Value), frames).ToArray();
+            if (m.Groups[3].Success) for (var i = 0; i < 3; i++) times[^(3 - i)] = KvCache.CutTime + i;
+            var n = frames * sizes[1] * sizes[2];
+            var (cos, sin) = Rotary.Table((int)x.Size(3), times, (int)sizes[1], (int)sizes[2]);
+            long[] shape = [1, n, 1, x.Size(3) / 2];
+            Near.Equal(f[name], Rotary.Apply(Narrow(x, 1, 0, n), Tensor.From<float>(cos, shape), Tensor.From<float>(sin, shape)), 1e-5);
         }
     }
 

@@ -27,20 +27,27 @@ public static class Sampling
         return outer.Keep(x);
     }
 
-    /// <summary>Euler steps along dx = v d sigma from noise (sigma 1) to 0.</summary>
-    public static Tensor Euler(Velocity velocity, Tensor noise, IReadOnlyList<double> sigmas, Action<int>? step = null)
+    /// <summary>A many-step sampler from noise to data; the noise stays as it is.</summary>
+    public static Tensor Solve(IFlowSolver solver, Velocity velocity, Tensor noise, Action<int>? step = null)
     {
         using var outer = new Scope();
         var x = noise.Clone();
-        for (var i = 0; i + 1 < sigmas.Count; i++)
+        for (var i = 0; i < solver.Timesteps.Count; i++)
         {
             using var scope = new Scope();
-            var next = x + velocity(x, 1000 * sigmas[i]) * (sigmas[i + 1] - sigmas[i]);
+            var next = solver.Step(x, velocity(x, solver.Timesteps[i]));
             x.Free();
             x = scope.Keep(next);
             step?.Invoke(i + 1);
         }
         return outer.Keep(x);
+    }
+
+    /// <summary>Euler steps along dx = v d sigma from noise (sigma 1) to 0.</summary>
+    public static Tensor Euler(Velocity velocity, Tensor noise, IReadOnlyList<double> sigmas, Action<int>? step = null)
+    {
+        using var solver = new EulerSolver(sigmas);
+        return Solve(solver, velocity, noise, step);
     }
 
     /// <summary>Makes a velocity guided: two calls and <see cref="Flow.Guide"/>; w = 1 needs the conditional call alone.</summary>

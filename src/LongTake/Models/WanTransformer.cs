@@ -18,6 +18,9 @@ public sealed record WanConfig
     public int Layers { get; init; } = 30;
     public double Eps { get; init; } = 1e-6;
 
+    /// <summary>Width of the CLIP tokens of an image-to-video model (1280, with 36 input channels); 0 for text-to-video.</summary>
+    public int ClipDim { get; init; }
+
     /// <summary>Option of the miniature, off for Wan: the network gives the part of v that x_t and sigma do not already tell.</summary>
     public bool SkipPreconditioning { get; init; }
 
@@ -67,18 +70,22 @@ public sealed class WanState
     public required Tensor Time { get; init; }
     /// <summary>[B, L, D] in the type of the products.</summary>
     public required Tensor Text { get; init; }
+    /// <summary>[B, 257, D], the image's tokens of an image-to-video model.</summary>
+    public Tensor? Image { get; init; }
     public required Tensor Cos { get; init; }
     public required Tensor Sin { get; init; }
 
-    public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Cos = Cos, Sin = Sin };
+    public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Image = Image, Cos = Cos, Sin = Sin };
 }
 
 /// <summary>Wan's self- or cross-attention: q/k RMS norm over the whole width, then heads. Reference: wan/modules/model.py.</summary>
-public sealed class WanAttention(Weights w, WanConfig c)
+public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
 {
     private readonly Linear q = new(w / "q", c.Dim, c.Dim), k = new(w / "k", c.Dim, c.Dim);
     private readonly Linear v = new(w / "v", c.Dim, c.Dim), o = new(w / "o", c.Dim, c.Dim);
     private readonly RmsNorm normQ = new(w / "norm_q", c.Dim, c.Eps), normK = new(w / "norm_k", c.Dim, c.Eps);
+
+    private readonly WanImageKeys? image = cross && c.ClipDim > 0 ? new(w, c) : null;
 
     private Tensor Heads(Tensor x) => x.Reshape(x.Size(0), x.Size(1), c.Heads, c.HeadDim);
 
@@ -90,8 +97,18 @@ public sealed class WanAttention(Weights w, WanConfig c)
         return Out(c.AxialAttention ? Attention.Axial(query, key, value, frames) : Attention.Full(query, key, value));
     }
 
-    public Tensor Cross(Tensor x, Tensor text) => Out(Attention.Full(
-        Heads(normQ.Forward(q.Forward(x))), Heads(normK.Forward(k.Forward(text))), Heads(v.Forward(text))));
+    /// <summary>The same with another self-attention, which also rotates.</summary>
+    public Tensor Self(Tensor x, SelfAttention attend) =>
+        Out(attend(Heads(normQ.Forward(q.Forward(x))), Heads(normK.Forward(k.Forward(x))), Heads(v.Forward(x))));
+
+    public Tensor Cross(Tensor x, TextKeys keys) => Out(keys.Attend(Heads(normQ.Forward(q.Forward(x)))));
+
+    /// <summary>What <see cref="Cross"/> reads of text and image [B, L, D]; the same for all steps and frames of a prompt.</summary>
+    public TextKeys Keys(Tensor text, Tensor? picture = null)
+    {
+        var (tk, tv) = (Heads(normK.Forward(k.Forward(text))), Heads(v.Forward(text)));
+        return image is null ? new(tk, tv) : new(tk, tv, Heads(image.K(picture!)), Heads(image.V(picture!)));
+    }
 
     private Tensor Out(Tensor heads) => o.Forward(heads.Reshape(heads.Size(0), heads.Size(1), c.Dim));
 }
@@ -99,12 +116,16 @@ public sealed class WanAttention(Weights w, WanConfig c)
 /// <summary>One block: modulated self-attention, cross-attention to the text, modulated MLP.</summary>
 public sealed class WanBlock(Weights w, WanConfig c)
 {
-    private readonly WanAttention self = new(w / "self_attn", c), cross = new(w / "cross_attn", c);
+    private readonly WanAttention self = new(w / "self_attn", c), cross = new(w / "cross_attn", c, cross: true);
     private readonly AffineLayerNorm norm3 = new(w / "norm3", c.Dim, c.Eps);
     private readonly Linear up = new(w / "ffn" / 0, c.Dim, c.FfnDim), down = new(w / "ffn" / 2, c.FfnDim, c.Dim);
     private readonly Tensor modulation = w.Parameter("modulation", [1, 6, c.Dim], 1 / Math.Sqrt(c.Dim));
 
-    public WanState Forward(WanState s)
+    /// <summary>The text's keys and values in this block, to be given to many forwards.</summary>
+    public TextKeys Keys(Tensor text) => cross.Keys(text);
+
+    /// <summary>With <paramref name="attend"/>, another self-attention than all to all; with <paramref name="keys"/>, those instead of the state's text.</summary>
+    public WanState Forward(WanState s, SelfAttention? attend = null, TextKeys? keys = null)
     {
         var (b, t, n, d) = s.X;
         var compute = s.Text.Dtype;
@@ -114,8 +135,9 @@ public sealed class WanBlock(Weights w, WanConfig c)
         Tensor Norm(Tensor x, Tensor shift, Tensor scale) => Flat(Elementwise.LayerNorm(x, scale, shift, 1, c.Eps, compute));
 
         var x = s.X;
-        x = Elementwise.GatedAdd(x, Grid(self.Self(Norm(x, m[0], m[1]), s.Cos, s.Sin, (int)t)), m[2]);
-        x = Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), s.Text)));
+        var h = Norm(x, m[0], m[1]);
+        x = Elementwise.GatedAdd(x, Grid(attend is null ? self.Self(h, s.Cos, s.Sin, (int)t) : self.Self(h, attend)), m[2]);
+        x = Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), keys ?? cross.Keys(s.Text, s.Image))));
         var y = up.Forward(Norm(x, m[3], m[4]));
         return s.With(Elementwise.GatedAdd(x, Grid(down.Forward(Gelu(y, tanh: true))), m[5]));
     }
@@ -144,6 +166,7 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     private readonly Linear text0 = new(w / "text_embedding" / 0, c.TextDim, c.Dim), text2 = new(w / "text_embedding" / 2, c.Dim, c.Dim);
     private readonly Linear time0 = new(w / "time_embedding" / 0, c.FreqDim, c.Dim), time2 = new(w / "time_embedding" / 2, c.Dim, c.Dim);
     private readonly Linear project = new(w / "time_projection" / 1, c.Dim, 6 * c.Dim, deviation: 0.02);
+    private readonly WanImageEmbedding? image = c.ClipDim > 0 ? new(w / "img_emb", c) : null;
     private readonly Linear? place = c.AbsoluteTimeBeyond > 0 ? new(w / "place", 2 * PlacePairs, c.Dim, deviation: 0) : null;
     private const int PlacePairs = 24;
     private ((int T, int H, int W) Size, float[] Cos, float[] Sin) table;
@@ -152,7 +175,15 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     /// x [B, C, T, H, W]; timesteps 1000 sigma, [B] or one per latent frame [B, T]; text [B, L, textDim] of which rows beyond
     /// the words are zero.
     /// </summary>
-    public WanState Forward(Tensor x, Tensor timesteps, Tensor text)
+    public WanState Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? given = null)
+    {
+        if (image is null != given is null)
+            throw new UserException(image is null ? "this is a text-to-video model: it takes no image" : "this is an image-to-video model: give an image");
+        return Tokens(given is null ? x : Cat([x, given.Latents], 1), timesteps, Text(text), given is null ? null : image!.Forward(given.Clip.To(compute)));
+    }
+
+    /// <summary>The same with the text as <see cref="Text"/> gives it.</summary>
+    public WanState Tokens(Tensor x, Tensor timesteps, Tensor text, Tensor? picture = null)
     {
         var tokens = patches.Forward(x);
         var size = ((int)tokens.Size(1), (int)(x.Size(3) / c.PatchSize[1]), (int)(x.Size(4) / c.PatchSize[2]));
@@ -164,12 +195,12 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
         var (cos, sin) = Tables(size, x.Device);
         return new WanState
         {
-            X = tokens, Modulation = modulation, Time = e, Text = Text(text), Cos = cos, Sin = sin,
+            X = tokens, Modulation = modulation, Time = e, Text = text, Image = picture, Cos = cos, Sin = sin,
         };
     }
 
     /// <summary>Text of the encoder, zero-padded to the model's text length BEFORE the MLP, as the reference does.</summary>
-    private Tensor Text(Tensor text)
+    public Tensor Text(Tensor text)
     {
         var missing = c.TextLength - text.Size(1);
         if (missing < 0) throw new UserException($"a text of {text.Size(1)} tokens; this model takes at most {c.TextLength}");
@@ -220,9 +251,12 @@ public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype
     private readonly WanHead head = new(w / "head", c);
 
     /// <summary>x [B, C, T, H, W], timesteps [B] or [B, T] (1000 sigma), text [B, L, textDim] -> velocity [B, C, T, H, W], float32.</summary>
-    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text)
+    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text) => Forward(x, timesteps, text, null);
+
+    /// <summary>The same of an image-to-video model (or, without an image, of a text-to-video one).</summary>
+    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? image)
     {
-        var state = embedding.Forward(x, timesteps, text);
+        var state = embedding.Forward(x, timesteps, text, image);
         foreach (var block in blocks) state = block.Forward(state);
         return Velocity(c, head.Forward(state), x, timesteps);
     }

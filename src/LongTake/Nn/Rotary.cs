@@ -7,9 +7,13 @@ namespace LongTake.Nn;
 public static class Rotary
 {
     /// <summary>cos and sin, each [T*H*W * headDim/2], of tokens in (time, height, width) order from frame <paramref name="start"/>.</summary>
-    public static (float[] Cos, float[] Sin) Table(int headDim, int frames, int height, int width, int start = 0)
+    public static (float[] Cos, float[] Sin) Table(int headDim, int frames, int height, int width, int start = 0) =>
+        Table(headDim, [.. Enumerable.Range(start, frames)], height, width);
+
+    /// <summary>The same with the frames at any <paramref name="times"/>.</summary>
+    public static (float[] Cos, float[] Sin) Table(int headDim, IReadOnlyList<int> times, int height, int width)
     {
-        var half = headDim / 2;
+        var (half, frames) = (headDim / 2, times.Count);
         int spatial = half / 3, temporal = half - 2 * spatial;
         var (cos, sin) = (new float[frames * height * width * half], new float[frames * height * width * half]);
         double[] time = Exponents(temporal), space = Exponents(spatial);
@@ -19,7 +23,7 @@ public static class Rotary
                 for (var x = 0; x < width; x++)
                     for (var c = 0; c < half; c++, at++)
                     {
-                        var angle = c < temporal ? (start + t) * time[c]
+                        var angle = c < temporal ? times[t] * time[c]
                             : c < temporal + spatial ? y * space[c - temporal] : x * space[c - temporal - spatial];
                         (cos[at], sin[at]) = ((float)Math.Cos(angle), (float)Math.Sin(angle));
                     }

@@ -1,0 +1,77 @@
+namespace LongTake.Diffusion;
+
+/// <summary>
+/// The noise levels a flow model was trained with, as a table from noise to data: timestep = 1000 sigma, and every look-up takes
+/// the nearest entry (the first of two equally near). Its smallest level is not 0: at shift 5 timestep 0 means sigma 0.005.
+/// Levels are rounded to float32, as the reference holds them. Reference: Self-Forcing, utils/scheduler.py.
+/// </summary>
+public sealed class FlowTable
+{
+    /// <summary>
+    /// <paramref name="steps"/> levels from <paramref name="strength"/> down to <paramref name="sigmaMin"/>, shifted;
+    /// with <paramref name="beforeLast"/> the last one, sigmaMin itself, is left out.
+    /// </summary>
+    public FlowTable(double shift, int steps = 1000, double sigmaMin = 0, double strength = 1, bool beforeLast = true)
+    {
+        if (steps < 1 || shift <= 0) throw new UserException($"a schedule of {steps} steps with shift {shift}: both must be positive", usage: true);
+        var start = sigmaMin + (1 - sigmaMin) * strength;
+        var intervals = Math.Max(1, beforeLast ? steps : steps - 1);
+        Sigmas = [.. Enumerable.Range(0, steps).Select(i => (double)(float)Times.Shift(start + (sigmaMin - start) * i / intervals, shift))];
+        Timesteps = [.. Sigmas.Select(s => (double)(float)(1000 * s))];
+    }
+
+    /// <summary>Levels, descending.</summary>
+    public double[] Sigmas { get; }
+
+    /// <summary>1000 sigma.</summary>
+    public double[] Timesteps { get; }
+
+    /// <summary>
+    /// Weight of each level in flow matching: the bump exp(-2 ((t - n/2) / n)^2) over the n levels, less its minimum, with mean 1.
+    /// </summary>
+    public double[] TrainingWeights()
+    {
+        double n = Timesteps.Length;
+        var bump = Timesteps.Select(t => Math.Exp(-2 * Math.Pow((t - n / 2) / n, 2))).ToArray();
+        var least = bump.Min();
+        var sum = bump.Sum(b => b - least);
+        return [.. bump.Select(b => (b - least) * n / sum)];
+    }
+
+    /// <summary>Index of the entry nearest to a timestep.</summary>
+    public int Nearest(double timestep)
+    {
+        var best = 0;
+        for (var i = 1; i < Timesteps.Length; i++)
+            if (Math.Abs(Timesteps[i] - timestep) < Math.Abs(Timesteps[best] - timestep)) best = i;
+        return best;
+    }
+
+    /// <summary>The level nearest to a timestep.</summary>
+    public double Sigma(double timestep) => Sigmas[Nearest(timestep)];
+
+    /// <summary>Levels nearest to timesteps of any shape, float64 on their device.</summary>
+    public Tensor Sigma(Tensor timesteps)
+    {
+        var levels = timesteps.To(Dtype.F64).To("cpu").Contiguous().ToArray<double>().Select(Sigma).ToArray();
+        return Tensor.From<double>(levels, timesteps.Shape).To(timesteps.Device);
+    }
+
+    /// <summary>A few-step list of a model with <paramref name="uniform"/> steps out of 1000, moved into this table: 750 is its entry 250; 0 stays 0.</summary>
+    public double[] Warp(IEnumerable<double> uniform) => [.. uniform.Select(t =>
+    {
+        var at = (int)Math.Round(1000 - t);
+        return at < Timesteps.Length ? Timesteps[at] : 0;
+    })];
+
+    /// <summary>x_t of latents [B, C, T, H, W] at timesteps [B] or [B, T].</summary>
+    public Tensor Noisy(Tensor x0, Tensor noise, Tensor timesteps) => Flow.Noisy(x0, noise, Sigma(timesteps).To(x0.Dtype));
+
+    /// <summary>x0 = x_t - sigma v, in float64 inside.</summary>
+    public Tensor Clean(Tensor xt, Tensor velocity, Tensor timesteps) =>
+        Flow.Clean(xt.To(Dtype.F64), velocity.To(Dtype.F64), Sigma(timesteps)).To(velocity.Dtype);
+
+    /// <summary>v = (x_t - x0) / sigma, in float64 inside.</summary>
+    public Tensor Velocity(Tensor xt, Tensor x0, Tensor timesteps) =>
+        ((xt.To(Dtype.F64) - x0.To(Dtype.F64)) / Flow.Spread(Sigma(timesteps))).To(x0.Dtype);
+}

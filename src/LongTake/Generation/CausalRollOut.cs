@@ -1,0 +1,139 @@
+using LongTake.Diffusion;
+using LongTake.Models;
+
+namespace LongTake.Generation;
+
+/// <summary>How a causal model makes a film: few steps a block, then one pass over the clean block that writes the cache.</summary>
+public sealed record CausalSampling
+{
+    /// <summary>Shift of the table by which timesteps are turned into noise levels (CausVid: 8).</summary>
+    public double Shift { get; init; } = 5;
+    /// <summary>Timesteps of a block; <see cref="FlowTable.Warp"/> makes them of 1000, 750, 500, 250.</summary>
+    public double[] Timesteps { get; init; } = new FlowTable(5).Warp([1000, 750, 500, 250]);
+    /// <summary>Latent frames of a block.</summary>
+    public int BlockFrames { get; init; } = 3;
+    /// <summary>Whether the first frame is a block of its own.</summary>
+    public bool FirstAlone { get; init; }
+    /// <summary>Timestep of the pass over the clean block.</summary>
+    public double ContextTimestep { get; init; }
+    /// <summary>Frames of the rolling cache, the block at hand counted in; 0 for a film that must fit <see cref="Capacity"/>.</summary>
+    public int Window { get; init; }
+    /// <summary>First frames of the film that never leave the cache.</summary>
+    public int Sink { get; init; }
+    /// <summary>Frames of a cache without a window.</summary>
+    public int Capacity { get; init; } = 21;
+    public CachePositions Positions { get; init; }
+
+    /// <summary>A cache for one film.</summary>
+    public KvCache Cache() => new(Window > 0 ? Window : Capacity, Sink, Positions, rolling: Window > 0);
+}
+
+/// <summary>What happens to the cache when another prompt takes over.</summary>
+public enum PromptSwitch
+{
+    /// <summary>The frames in the window are passed again with the new prompt (LongLive).</summary>
+    Recache,
+    /// <summary>The same, but the sink keeps what it had (LongLive's global sink).</summary>
+    RecacheBehindSink,
+    /// <summary>Only the first and the last two frames stay (Infinity-RoPE).</summary>
+    Flush,
+    /// <summary>The same, and the new scene is far away in rotary time: a cut (Infinity-RoPE).</summary>
+    FlushAndCut,
+}
+
+/// <summary>A prompt, embedding [B, L, textDim], from the first block that starts at or after latent frame <paramref name="start"/>.</summary>
+public sealed class CausalScene(int start, Tensor text, PromptSwitch entry = PromptSwitch.Recache)
+{
+    public int Start { get; } = start;
+    public Tensor Text { get; } = text;
+    public PromptSwitch Entry { get; } = entry;
+}
+
+/// <summary>One call of the model, as it ended: frames start to start + count at a timestep; x0 is null for passes that only write the cache.</summary>
+public sealed class CausalCall(int start, int frames, double timestep, bool recache, Tensor velocity, Tensor? x0)
+{
+    public int Start { get; } = start;
+    public int Frames { get; } = frames;
+    public double Timestep { get; } = timestep;
+    public bool Recache { get; } = recache;
+    public Tensor Velocity { get; } = velocity;
+    public Tensor? X0 { get; } = x0;
+}
+
+/// <summary>
+/// Films block by block from a causal model with a cache: CausVid, Self-Forcing, LongLive and Infinity-RoPE are settings of this
+/// one loop. Reference: their pipeline/*causal_inference.py.
+/// </summary>
+public static class CausalRollOut
+{
+    /// <summary>
+    /// A film of latents [B, C, T, H, W]: <paramref name="initial"/>, if any, and then one frame for each of <paramref name="noise"/>.
+    /// <paramref name="renoise"/> draws noise of a shape, once before each later step of a block; <paramref name="called"/> hears of every call.
+    /// </summary>
+    public static Tensor Generate(CausalWanTransformer model, CausalSampling how, KvCache cache, IReadOnlyList<CausalScene> scenes,
+        Tensor noise, Func<long[], Tensor> renoise, Tensor? initial = null, Action<CausalCall>? called = null)
+    {
+        if (scenes.Count == 0) throw new UserException("a film needs a prompt", usage: true);
+        using var outer = new Scope();
+        using var off = GradMode.Off();
+        var table = new FlowTable(how.Shift);
+        var given = initial is null ? 0 : (int)initial.Size(2);
+        var film = initial is null ? ZerosLike(noise) : Cat([initial, ZerosLike(noise)], 2);
+        var (scene, prompt) = (0, model.Prompt(scenes[0].Text));
+        var at = 0;
+        foreach (var frames in Blocks(how, given, (int)noise.Size(2)))
+        {
+            Enter();
+            using var scope = new Scope();
+            var block = Narrow(film, 2, at, frames);
+            if (at >= given) Copy_(block, Denoise(Narrow(noise, 2, at - given, frames)));
+            Call(block, at < given ? 0 : how.ContextTimestep);
+            at += frames;
+        }
+        return outer.Keep(film);
+
+        void Enter()
+        {
+            cache.Cut = false;
+            var next = scene;
+            while (next + 1 < scenes.Count && scenes[next + 1].Start <= at) next++;
+            if (next == scene) return;
+            scene = next;
+            prompt = model.Prompt(scenes[scene].Text);
+            var entry = scenes[scene].Entry;
+            if (entry is PromptSwitch.Flush or PromptSwitch.FlushAndCut)
+            {
+                cache.Flush();
+                cache.Cut = entry == PromptSwitch.FlushAndCut;
+            }
+            else if (cache.Held > 0)
+                using (new Scope()) Call(Narrow(film, 2, at - cache.Held, cache.Held), how.ContextTimestep, recache: entry, from: at - cache.Held);
+        }
+
+        Tensor Denoise(Tensor x)
+        {
+            for (var i = 0; ; i++)
+            {
+                var clean = Call(x, how.Timesteps[i], predict: true)!;
+                if (i + 1 == how.Timesteps.Length) return clean;
+                x = table.Noisy(clean, renoise(x.Shape).To(x.Device), Full([x.Size(0)], how.Timesteps[i + 1]));
+            }
+        }
+
+        Tensor? Call(Tensor x, double timestep, bool predict = false, PromptSwitch? recache = null, int? from = null)
+        {
+            using var scope = new Scope();
+            var (start, frames) = (from ?? at, (int)x.Size(2));
+            var timesteps = Full([x.Size(0), frames], timestep).To(x.Device);
+            var velocity = model.Forward(x, timesteps, prompt, cache, start, keepSink: recache == PromptSwitch.RecacheBehindSink);
+            var clean = predict ? table.Clean(x, velocity, timesteps) : null;
+            called?.Invoke(new CausalCall(start, frames, timestep, recache is not null, velocity, clean));
+            return clean is null ? null : scope.Keep(clean);
+        }
+    }
+
+    /// <summary>Blocks of the given frames, then of those to make; a first frame alone is the first of either.</summary>
+    private static IEnumerable<int> Blocks(CausalSampling how, int given, int made) => given == 0
+        ? Nn.BlockMask.Blocks(made, how.BlockFrames, how.FirstAlone)
+        : [.. Nn.BlockMask.Blocks(given, how.BlockFrames, how.FirstAlone), .. Nn.BlockMask.Blocks(made, how.BlockFrames)];
+}

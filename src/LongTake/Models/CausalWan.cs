@@ -1,0 +1,106 @@
+using LongTake.Nn;
+
+namespace LongTake.Models;
+
+/// <summary>A prompt as a causal transformer reads it at every step: embedded, with the keys and values of every block.</summary>
+public sealed class CausalPrompt
+{
+    internal CausalPrompt(Tensor text, TextKeys[] keys) => (Text, Keys) = (text, keys);
+
+    internal Tensor Text { get; }
+    internal TextKeys[] Keys { get; }
+}
+
+/// <summary>
+/// Wan's transformer with attention that looks back only: weights, names and all else are <see cref="WanTransformer"/>'s. Time steps
+/// are one per latent frame, [B, T]. Either over a whole film at once, block by block masked (training), or some frames at a
+/// time with a <see cref="KvCache"/> (generation). Reference: Self-Forcing, wan/modules/causal_model.py.
+/// </summary>
+public sealed class CausalWanTransformer
+{
+    private readonly WanConfig config;
+    private readonly WanEmbedding embedding;
+    private readonly WanBlock[] blocks;
+    private readonly WanHead head;
+
+    public CausalWanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
+    {
+        if (c.PatchSize is not [1, ..] || c.ClipDim > 0 || c.Places > 0 || c.AbsoluteTimeBeyond > 0 || c.AxialAttention)
+            throw new UserException("a causal transformer needs patches of one latent frame and knows no image input, places, absolute time or axial attention; take a plain text-to-video configuration");
+        config = c;
+        embedding = new WanEmbedding(w, c, compute);
+        blocks = [.. Enumerable.Range(0, c.Layers).Select(i => new WanBlock(w / "blocks" / i, c))];
+        head = new WanHead(w / "head", c);
+    }
+
+    /// <summary>
+    /// A whole film: x [B, C, T, H, W], timesteps [B, T], text [B, L, textDim] -> velocity [B, C, T, H, W], float32. Frames see
+    /// their own block and earlier ones, no further than <paramref name="window"/> frames back from the block's end if that is not 0.
+    /// </summary>
+    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, IReadOnlyList<int> blockFrames, int window = 0)
+    {
+        CheckBlocks(x, blockFrames);
+        var state = embedding.Forward(x, timesteps, text);
+        return Velocity(Run(state, BlockMask.Causal(blockFrames, state.X.Size(2), window)), x, timesteps);
+    }
+
+    /// <summary>
+    /// Teacher forcing: the frames of x see, of all blocks before their own, those of <paramref name="clean"/> (the same shape, at
+    /// the timesteps given for it [B, T], 0 if none are).
+    /// </summary>
+    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, IReadOnlyList<int> blockFrames, Tensor clean, Tensor? cleanTimesteps = null)
+    {
+        CheckBlocks(x, blockFrames);
+        var (frames, noisy) = (x.Size(2), embedding.Forward(x, timesteps, text));
+        var context = embedding.Tokens(clean, cleanTimesteps ?? ZerosLike(timesteps), noisy.Text);
+        Tensor Both(Tensor first, Tensor second) => Cat([PerFrame(first), PerFrame(second)], 1);
+        Tensor PerFrame(Tensor m) => m.Size(1) == frames ? m : m.Expand(-1, frames, -1, -1);
+        var state = Run(new WanState
+        {
+            X = Cat([context.X, noisy.X], 1), Modulation = Both(context.Modulation, noisy.Modulation), Time = noisy.Time, Text = noisy.Text,
+            Cos = Cat([noisy.Cos, noisy.Cos], 1), Sin = Cat([noisy.Sin, noisy.Sin], 1),
+        }, BlockMask.TeacherForcing(blockFrames, noisy.X.Size(2)));
+        return Velocity(state.With(Narrow(state.X, 1, frames, frames)), x, timesteps);
+    }
+
+    /// <summary>Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.</summary>
+    public CausalPrompt Prompt(Tensor text)
+    {
+        var embedded = embedding.Text(text);
+        return new CausalPrompt(embedded, [.. blocks.Select(b => b.Keys(embedded))]);
+    }
+
+    /// <summary>
+    /// Frames <paramref name="start"/> to start + T of a film, seeing each other and what the cache holds, into which they go:
+    /// x [B, C, T, H, W], timesteps [B, T] -> velocity [B, C, T, H, W]. About <paramref name="keepSink"/> see <see cref="KvCache.Begin"/>.
+    /// </summary>
+    public Tensor Forward(Tensor x, Tensor timesteps, CausalPrompt prompt, KvCache cache, int start, bool keepSink = false)
+    {
+        using var scope = new Scope();
+        var state = embedding.Tokens(x, timesteps, prompt.Text);
+        var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config.HeadDim, x.Device, keepSink);
+        for (var i = 0; i < blocks.Length; i++)
+        {
+            var block = i;
+            state = blocks[i].Forward(state, (q, k, v) => pass.Attend(block, q, k, v), prompt.Keys[i]);
+        }
+        pass.Commit();
+        return scope.Keep(Velocity(state, x, timesteps));
+    }
+
+    private WanState Run(WanState state, BlockMask mask)
+    {
+        var (cos, sin) = (state.Cos, state.Sin);
+        foreach (var block in blocks)
+            state = block.Forward(state, (q, k, v) => mask.Attend(Rotary.Apply(q, cos, sin), Rotary.Apply(k, cos, sin), v));
+        return state;
+    }
+
+    private Tensor Velocity(WanState state, Tensor x, Tensor timesteps) => WanTransformer.Velocity(config, head.Forward(state), x, timesteps);
+
+    private static void CheckBlocks(Tensor x, IReadOnlyList<int> blockFrames)
+    {
+        if (blockFrames.Sum() != x.Size(2))
+            throw new UserException($"blocks of {string.Join(" + ", blockFrames)} latent frames are not the film's {x.Size(2)}", usage: true);
+    }
+}

@@ -1,0 +1,170 @@
+using LongTake.Nn;
+
+namespace LongTake.Models;
+
+/// <summary>Which rotary time a cached frame gets.</summary>
+public enum CachePositions
+{
+    /// <summary>Its place in the film, for good: keys are cached rotated (CausVid, Self-Forcing, LongLive).</summary>
+    Film,
+    /// <summary>Its place in the cache, at every use anew: keys are cached unrotated (LongLive, endless).</summary>
+    Window,
+    /// <summary>As <see cref="Window"/>, but queries stand at their place in the film until that is beyond the window (Infinity-RoPE).</summary>
+    Pinned,
+}
+
+/// <summary>
+/// Keys and values of the latent frames a causal transformer has seen, for all its blocks. A buffer of <c>capacity</c> frames: when
+/// it is full and rolling, the oldest frames after the first <c>sink</c> ones make room. A pass over frames that are
+/// already the last ones replaces them, which is how a block's denoising steps write the same place.
+/// Reference: Self-Forcing, LongLive and Infinity-RoPE, wan/modules/causal_model*.py.
+/// </summary>
+public sealed class KvCache(int capacity, int sink = 0, CachePositions positions = CachePositions.Film, bool rolling = true) : IDisposable
+{
+    /// <summary>Rotary time of the first frame after a scene cut.</summary>
+    public const int CutTime = 45;
+
+    private readonly Kept stored = new(), tables = new();
+    private readonly Dictionary<string, string> tableOf = [];
+
+    /// <summary>Frames of the film passed so far, evicted ones included.</summary>
+    public int End { get; private set; }
+
+    /// <summary>Frames in the cache.</summary>
+    public int Held { get; private set; }
+
+    /// <summary>While true (with <see cref="CachePositions.Pinned"/>), the block at hand is a new scene: far from all before it in rotary time.</summary>
+    public bool Cut { get; set; }
+
+    /// <summary>Bytes of the buffers.</summary>
+    public long Bytes => stored.Bytes;
+
+    /// <summary>The buffers of a block, each [B, capacity * tokens of a frame, heads, d]; null before its first pass.</summary>
+    public (Tensor? K, Tensor? V) Buffers(int block) => (stored[(block, 'k')], stored[(block, 'v')]);
+
+    /// <summary>
+    /// A new prompt without a new film (Infinity-RoPE's KV flush): the first frame stays, the last two of the buffer follow it,
+    /// empty ones too if it was not full; all others go.
+    /// </summary>
+    public void Flush()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        if (capacity < 3) throw new UserException($"a cache of {capacity} frames cannot be flushed: three stay", usage: true);
+        for (var block = 0; stored[(block, 'k')] is { } k; block++)
+            foreach (var buffer in (Tensor[])[k, stored[(block, 'v')]!])
+            {
+                var tokens = buffer.Size(1) / capacity;
+                Copy_(Narrow(buffer, 1, tokens, 2 * tokens), Narrow(buffer, 1, (capacity - 2) * tokens, 2 * tokens).Clone());
+            }
+        Held = Math.Min(3, capacity);
+    }
+
+    /// <summary>
+    /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/> of the film.
+    /// With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it is.
+    /// </summary>
+    public Pass Begin(int start, int frames, int height, int width, int headDim, string device = "cpu", bool keepSink = false)
+    {
+        var end = start + frames;
+        if (start > End) throw new UserException($"frames from {start} on cannot follow {End} cached ones: none may be left out", usage: true);
+        var evicted = 0;
+        if (end > End && Held + frames > capacity)
+        {
+            evicted = Held + frames - capacity;
+            if (!rolling) throw new UserException($"{Held + frames} latent frames do not fit a cache of {capacity} without a window; make fewer, or give a window", usage: true);
+            if (Held - evicted < sink)
+                throw new UserException($"a window of {capacity} latent frames cannot hold a sink of {sink} and a block of {frames}", usage: true);
+        }
+        var to = Held + end - End - evicted;
+        if (to < frames) throw new UserException($"{frames} frames up to {end} cannot be replaced: the cache holds {Held}", usage: true);
+        var from = to - frames;
+        var first = keepSink && end <= End && start > 0 ? Math.Max(from, Math.Min(sink, to)) : from;
+
+        int[] Times(int at, int count) => [.. Enumerable.Range(at, count)];
+        var (query, keys) = positions switch
+        {
+            CachePositions.Film => (Times(start, frames), null),
+            CachePositions.Window => (Times(from, frames), Times(0, to)),
+            _ when Cut => (Times(CutTime, frames), (int[])[.. Enumerable.Range(0, to).Select(i => i == 0 || i < from ? i : CutTime + i - from)]),
+            _ => (Times(Math.Min(start, capacity - frames), frames), Times(0, to)),
+        };
+        return new Pass(this, evicted, first, from, to, Table("query", query), keys is null ? null : Table("keys", keys), end);
+
+        // All steps of a block, and in a full endless cache all blocks, ask for the same tables.
+        (Tensor, Tensor) Table(string role, int[] times)
+        {
+            var wanted = $"{string.Join(' ', times)}, {height} x {width} x {headDim}, {device}";
+            if (tableOf.GetValueOrDefault(role) != wanted)
+            {
+                using var scope = new Scope();
+                var (cos, sin) = Rotary.Table(headDim, times, height, width);
+                long[] shape = [1, times.Length * height * width, 1, headDim / 2];
+                tables[(role, "cos")] = Tensor.From<float>(cos, shape).To(device);
+                tables[(role, "sin")] = Tensor.From<float>(sin, shape).To(device);
+                tableOf[role] = wanted;
+            }
+            return (tables[(role, "cos")]!, tables[(role, "sin")]!);
+        }
+    }
+
+    /// <summary>Frees the buffers.</summary>
+    public void Dispose()
+    {
+        stored.Dispose();
+        tables.Dispose();
+        tableOf.Clear();
+    }
+
+    /// <summary>One forward over some frames: reads and writes every block's buffers once.</summary>
+    public sealed class Pass
+    {
+        private readonly KvCache cache;
+        private readonly int evicted, first, from, to, end;
+        private readonly (Tensor Cos, Tensor Sin) query;
+        private readonly (Tensor Cos, Tensor Sin)? keys;
+
+        internal Pass(KvCache cache, int evicted, int first, int from, int to, (Tensor, Tensor) query, (Tensor, Tensor)? keys, int end)
+        {
+            (this.cache, this.evicted, this.first, this.from, this.to, this.end) = (cache, evicted, first, from, to, end);
+            (this.query, this.keys) = (query, keys);
+        }
+
+        /// <summary>The frames' self-attention in a block: q, k (both unrotated) and v [B, N, heads, d] -> [B, N, heads, d].</summary>
+        public Tensor Attend(int block, Tensor q, Tensor k, Tensor v)
+        {
+            var tokens = k.Size(1) / (to - from);
+            static Tensor Rotated(Tensor x, (Tensor Cos, Tensor Sin) table) => Rotary.Apply(x, table.Cos, table.Sin);
+
+            var allKeys = Join((block, 'k'), keys is null ? Rotated(k, query) : k, tokens);
+            var allValues = Join((block, 'v'), v, tokens);
+            return Attention.Full(Rotated(q, query), keys is { } table ? Rotated(allKeys, table) : allKeys, allValues);
+        }
+
+        /// <summary>Makes room, joins what stays with what is new, stores the new. The join is a copy, so gradients reach the new part.</summary>
+        private Tensor Join((int, char) name, Tensor made, long tokens)
+        {
+            var buffer = cache.stored[name];
+            if (buffer is null)
+            {
+                long[] shape = [.. made.Shape];
+                shape[1] = cache.Capacity * tokens;
+                cache.stored[name] = buffer = Zeros(shape, made.Dtype).To(made.Device);
+            }
+            if (evicted > 0)
+                using (GradMode.Off())
+                    Copy_(Narrow(buffer, 1, cache.Sink * tokens, (from - cache.Sink) * tokens),
+                        Narrow(buffer, 1, (cache.Sink + evicted) * tokens, (from - cache.Sink) * tokens).Clone());
+            var fresh = Narrow(made, 1, (first - from) * tokens, (to - first) * tokens);
+            var all = Cat([Narrow(buffer, 1, 0, first * tokens), fresh], 1);
+            using (GradMode.Off()) Copy_(Narrow(buffer, 1, first * tokens, (to - first) * tokens), fresh);
+            return all;
+        }
+
+        /// <summary>Ends the pass: its frames count as seen.</summary>
+        public void Commit() => (cache.End, cache.Held) = (Math.Max(cache.End, end), to);
+    }
+
+    private int Capacity => capacity;
+    private int Sink => sink;
+}

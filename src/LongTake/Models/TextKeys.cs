@@ -1,0 +1,12 @@
+using LongTake.Nn;
+
+namespace LongTake.Models;
+
+/// <summary>Self-attention other than all to all: queries, keys (both not yet rotated) and values, each [B, N, heads, d], to [B, N, heads, d].</summary>
+public delegate Tensor SelfAttention(Tensor q, Tensor k, Tensor v);
+
+/// <summary>Keys and values [B, L, heads, d] of a text in one block, and those of an image: each is attended to on its own, the sum goes on.</summary>
+public sealed class TextKeys(Tensor k, Tensor v, Tensor? imageK = null, Tensor? imageV = null)
+{
+    public Tensor Attend(Tensor q) => imageK is null ? Attention.Full(q, k, v) : Attention.Full(q, k, v) + Attention.Full(q, imageK, imageV!);
+}

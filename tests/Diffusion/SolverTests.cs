@@ -1,0 +1,117 @@
+using System.Text.RegularExpressions;
+using LongTake.Diffusion;
+
+namespace LongTake.Tests.Diffusion;
+
+public partial class SolverTests(Xunit.Abstractions.ITestOutputHelper output)
+{
+    /// <summary>The fixture's model: v = 0.3 x + sin(t / 1000), t being the solver's timestep.</summary>
+    private static Tensor Toy(Tensor x, double t) => x * 0.3 + Math.Sin(t / 1000);
+
+    private static IFlowSolver Solver(string kind, double shift, int steps, Func<Tensor> noise) => kind switch
+    {
+        "flow_match" => new EulerSolver([.. new FlowTable(shift, steps).Sigmas, 0]),
+        "unipc" => new UniPcSolver(steps, shift),
+        "unipc_variants/order1" => new UniPcSolver(steps, shift, order: 1),
+        "unipc_variants/order3" => new UniPcSolver(steps, shift, order: 3),
+        "unipc_variants/disable_corrector_0_1" => new UniPcSolver(steps, shift, uncorrected: [0, 1]),
+        "dpmpp" => new DpmSolver(steps, shift),
+        "dpmpp_variants/order1" => new DpmSolver(steps, shift, order: 1),
+        "dpmpp_variants/heun" => new DpmSolver(steps, shift, slope: DpmSlope.Heun),
+        "dpmpp_variants/sde" => new DpmSolver(steps, shift, noise: noise),
+        _ => throw new NotSupportedException(kind),
+    };
+
+    /// <summary>Every trajectory of the fixture: outputs/KIND/shiftS/Nn, or outputs/FAMILY_variants/KIND/Nn at the first shift.</summary>
+    [SkippableFact]
+    public void TrajectoriesAreTheReferences()
+    {
+        using var scope = new Scope();
+        var f = Fixtures.Read("schedulers");
+        var firstShift = Fixtures.Json("schedulers").GetProperty("config").GetProperty("multistep_shifts")[0].GetDouble();
+        foreach (var m in f.Keys.Select(k => Trajectory().Match(k)).Where(m => m.Success))
+        {
+            var at = m.Groups[1].Value;
+            var given = m.Groups[3].Value;
+            var (kind, shift, steps) = (m.Groups[2].Value, given.Length > 0 ? double.Parse(given) : firstShift, int.Parse(m.Groups[4].Value));
+            using var error = new Deviation(output, at);
+            var expected = f[at + "/trajectory"];
+            var drawn = 0;
+            using var solver = Solver(kind, shift, steps, () => f["inputs/multistep/variance_noise"][drawn++]);
+            error.Hold(f[at + "/timesteps"].To(Dtype.F64), Tensor.From<double>([.. solver.Timesteps]), 1e-6, 1e-6);
+            var sigmas = solver switch { UniPcSolver u => u.Sigmas, DpmSolver d => d.Sigmas, _ => null };
+            if (sigmas is not null) error.Hold(f[at + "/sigmas"], Tensor.From<double>([.. sigmas]), 1e-6, 1e-6);
+            var seen = new List<Tensor>();
+            var last = Sampling.Solve(solver, (x, t) =>
+            {
+                seen.Add(x.Clone().Unscoped());
+                return Toy(x, t);
+            }, expected[0]);
+            for (var i = 0; i < steps; i++)
+            {
+                error.Hold(expected[i], seen[i], 2e-5, 1e-5);
+                seen[i].Free();
+            }
+            error.Hold(expected[steps], last, 2e-5, 1e-5);
+        }
+    }
+
+    [GeneratedRegex(@"^(outputs/([a-z_]+(?:/(?!shift)[a-z_0-9]+)?)(?:/shift([\d.]+))?/N(\d+))/trajectory$")]
+    private static partial Regex Trajectory();
+
+    /// <summary>Data N(m, s^2): the exact flow is x = (1 - sigma) m + sqrt((1 - sigma)^2 s^2 + sigma^2) z.</summary>
+    [Theory]
+    [InlineData("unipc")]
+    [InlineData("dpmpp")]
+    public void MultistepComesNearerToTheExactFlowThanEulerWithTwiceTheSteps(string kind)
+    {
+        const double m = 1.5, s = 0.7;
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var z = g.Normal(1, 1, 1, 1, 6).To(Dtype.F64);
+        Tensor Velocity(Tensor x, double sigma)
+        {
+            var clean = (x - (1 - sigma) * m) * ((1 - sigma) * s * s / ((1 - sigma) * (1 - sigma) * s * s + sigma * sigma)) + m;
+            return (x - clean) / sigma;
+        }
+        double Error(int n)
+        {
+            using var solver = Solver(kind, 3, n, null!);
+            var levels = solver is UniPcSolver u ? u.Sigmas : ((DpmSolver)solver).Sigmas;
+            var at = 0;
+            var (a, b) = (1 - levels[0], levels[0]);
+            var start = z * Math.Sqrt(a * a * s * s + b * b) + m * a;
+            var end = Sampling.Solve(solver, (x, _) => Velocity(x, levels[at++]), start);
+            return Max(Abs(end - (z * s + m))).Scalar();
+        }
+        var (coarse, fine) = (Error(40), Error(80));
+        var sigmas = Times.Sigmas(80, 3);
+        var euler = Max(Abs(Sampling.Euler((x, t) => Velocity(x, t / 1000), z, sigmas) - (z * s + m))).Scalar();
+        output.WriteLine($"{kind}: 40 steps {coarse:g3}, 80 steps {fine:g3}, Euler with 80 {euler:g3}");
+        Assert.True(fine < coarse / 1.9 && coarse < euler, $"{coarse} -> {fine}, Euler {euler}");
+    }
+
+    [Fact]
+    public void OrdersAndStepsAreChecked()
+    {
+        Assert.Contains("order 4", Assert.Throws<UserException>(() => new UniPcSolver(10, 5, 4)).Message);
+        Assert.Contains("order 3", Assert.Throws<UserException>(() => new DpmSolver(10, 5, 3)).Message);
+        Assert.Throws<UserException>(() => new UniPcSolver(0, 5));
+    }
+}
+
+[Collection(nameof(Alone))]
+public class SolverMemoryTests
+{
+    [Fact]
+    public void ASolverFreesWhatItKept()
+    {
+        using var scope = new Scope();
+        var noise = Ones([1, 1, 1, 1, 2]);
+        var before = Tensor.Live;
+        using (new Scope())
+            foreach (var solver in (IFlowSolver[])[new UniPcSolver(5, 5, 3), new DpmSolver(5, 5)])
+                using (solver) Sampling.Solve(solver, (x, t) => x * 0.3 + t / 1000, noise);
+        Assert.Equal(before, Tensor.Live);
+    }
+}

@@ -1,0 +1,35 @@
+using LongTake.Models;
+
+namespace LongTake.Tests.Models;
+
+public class TextCacheTests
+{
+    [Fact]
+    public void ATextIsEncodedOnceAndComesBackBitForBit()
+    {
+        using var tiny = new TinyModel();
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var folder = Directory.CreateTempSubdirectory("longtake-").FullName;
+        var opened = 0;
+        (TextEncoder, IDisposable) Open()
+        {
+            opened++;
+            return tiny.Folder.LoadText();
+        }
+        var (encoder, weights) = tiny.Folder.LoadText();
+        using var _ = weights;
+        using var __ = encoder;
+        var cache = new TextCache(folder, "tiny", Open);
+        string[] texts = ["a traveller", "place 2", "a traveller"];
+        var expected = Cat([.. texts.Select(t => encoder.Encode([t]))]);   // one by one: a batch may round otherwise
+        Assert.True(Equal(expected, cache.Encode(texts)));
+        Assert.True(Equal(expected, new TextCache(folder, "tiny", Open).Encode([.. texts.Select(t => $"  {t} \n")])));   // cleaning makes them the same
+        Assert.Equal(1, opened);
+        cache.Encode(["place 1", "place 2"]);
+        new TextCache(folder, "another encoder", Open).Encode(texts);
+        Assert.Equal(3, opened);
+        Assert.Equal(5, Directory.GetFiles(folder).Length);
+        Directory.Delete(folder, recursive: true);
+    }
+}

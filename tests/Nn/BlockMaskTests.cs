@@ -1,0 +1,55 @@
+using LongTake.Nn;
+
+namespace LongTake.Tests.Nn;
+
+public class BlockMaskTests
+{
+    /// <summary>[N, M], 1 where a query sees a key: the slow twin's mask.</summary>
+    internal static Tensor Dense(BlockMask mask, long keys)
+    {
+        var rows = new List<float>();
+        foreach (var (queries, seen) in mask.Stretches)
+        {
+            var row = new float[keys];
+            foreach (var (first, count) in seen) row.AsSpan((int)first, (int)count).Fill(1);
+            for (var i = 0; i < queries; i++) rows.AddRange(row);
+        }
+        return Tensor.From<float>(rows.ToArray(), rows.Count / keys, keys);
+    }
+
+    [Theory]
+    [InlineData(0, false, false)]
+    [InlineData(4, false, false)]
+    [InlineData(3, true, false)]
+    [InlineData(0, false, true)]
+    [InlineData(0, true, true)]
+    public void StretchesGiveTheValuesAndGradientsOfADenseMask(int window, bool firstAlone, bool teacher)
+    {
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        const int tokens = 2;
+        var blocks = BlockMask.Blocks(firstAlone ? 7 : 6, 3, firstAlone);
+        var mask = teacher ? BlockMask.TeacherForcing(blocks, tokens) : BlockMask.Causal(blocks, tokens, window);
+        var n = blocks.Sum() * tokens * (teacher ? 2 : 1);
+        Tensor[] inputs = [g.Normal(2, n, 2, 4), g.Normal(2, n, 2, 4), g.Normal(2, n, 2, 4)];
+        var fast = inputs.Select(x => x.Clone().RequiresGrad_()).ToArray();
+        var slow = inputs.Select(x => x.Clone().RequiresGrad_()).ToArray();
+        var hidden = (1 - Dense(mask, n)) * -1e9;
+        var scores = MatMul(slow[0].Transpose(1, 2), slow[1].Permute(0, 2, 3, 1)) / 2 + hidden;
+        var expected = MatMul(Softmax(scores, -1), slow[2].Transpose(1, 2)).Transpose(1, 2);
+        var actual = mask.Attend(fast[0], fast[1], fast[2]);
+        Near.Equal(expected, actual, 1e-6, 1e-5);
+        var towards = g.Normal(2, n, 2, 4);
+        Sum(expected * towards).Backward();
+        Sum(actual * towards).Backward();
+        for (var i = 0; i < 3; i++) Near.Equal(slow[i].Grad!, fast[i].Grad!, 1e-5, 1e-5);
+    }
+
+    [Fact]
+    public void FramesThatMakeNoBlocksAreNamed()
+    {
+        Assert.Equal([1, 3, 3], BlockMask.Blocks(7, 3, firstAlone: true));
+        Assert.Contains("try 6 or 9", Assert.Throws<UserException>(() => BlockMask.Blocks(7, 3)).Message);
+        Assert.Contains("window of 2", Assert.Throws<UserException>(() => BlockMask.Causal([3], 1, 2)).Message);
+    }
+}
