@@ -47,7 +47,7 @@ public sealed unsafe class TorchFile : IDisposable
             throw Broken(map.Path, "it was written on a machine of another byte order");
         var (at, length) = zip.Find(pickles[0])!.Value;
         if (length > Unpickler.MaxBytes) throw Broken(map.Path, $"its pickle has {length} bytes, the limit is {Unpickler.MaxBytes}");
-        var root = new Unpickler(map.Span(at, (int)length), Call, StorageOf, what => Broken(map.Path, what)).Read();
+        var root = new Unpickler(map.Span(at, (int)length), Call, StorageOf, what => Broken(map.Path, what), what => Refused(map.Path, what)).Read();
         if (root is Placed alone) groups.Add("", [Lazy("", alone)]);
         else if (root is PickleDict top) Collect(top, "", 0, new(ReferenceEqualityComparer.Instance));
         if (groups.Count == 0) throw Broken(map.Path, "it holds no dictionary of tensors");
@@ -77,6 +77,10 @@ public sealed unsafe class TorchFile : IDisposable
 
     internal static UserException Broken(string path, string what) =>
         new($"{path}: not a PyTorch file that can be read: {what}. Download it again, or have its tensors saved as safetensors.");
+
+    internal static UserException Refused(string path, string what) =>
+        new($"{path}: refused, and nothing in it was run: its pickle holds {what}. Weights are tensors, texts, numbers, lists and dictionaries; " +
+            "do not load this file with a program that runs pickles, and ask its maker for safetensors.");
 
     /// <summary>The element type of "torch.FloatStorage" and its like; null for other names.</summary>
     internal static Dtype? Storage(string name) => Storages.Where(s => name == "torch." + s.Value).Select(s => (Dtype?)s.Key).FirstOrDefault();

@@ -20,7 +20,8 @@ internal sealed record PickleOther(string What);
 /// every operation that could run code is refused, and nothing is executed ever. A call of a known name is handed to
 /// <paramref name="call"/>, a persistent id to <paramref name="stored"/>. Work and memory are bounded by the length of the text.
 /// </summary>
-internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[], object?> call, Func<object?[], object?> stored, Func<string, UserException> broken)
+internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[], object?> call, Func<object?[], object?> stored, Func<string, UserException> broken,
+    Func<string, UserException> refused)
 {
     /// <summary>The longest pickle that is read: names and shapes of a hundred thousand tensors take less.</summary>
     public const int MaxBytes = 32 << 20;
@@ -115,7 +116,7 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
             case (byte)'Q':
                 stack.Add(stored(Pop() as object?[] ?? throw broken("a storage's name in its pickle is no tuple")));
                 break;
-            default: throw Refused($"operation 0x{code:x2}{Named(code)} at byte {at - 1}, which can run code or is not used for weights");
+            default: throw refused($"operation 0x{code:x2}{Named(code)} at byte {at - 1}, which can run code or is not used for weights");
         }
     }
 
@@ -125,26 +126,24 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
         0x82 or 0x83 or 0x84 => " (EXT)", (byte)'2' => " (DUP)", _ => "",
     };
 
-    private readonly UserException Refused(string what) => broken($"refused, nothing was run: its pickle holds {what}. Only tensors, texts, numbers, lists and dictionaries are read");
-
     private readonly PickleName Global(string module, string name)
     {
         var full = $"{module}.{name}";
-        return Known(full) ? new(full) : throw Refused($"the name {SafetensorsHeader.Quote(full)}");
+        return Known(full) ? new(full) : throw refused($"the name {SafetensorsHeader.Quote(full)}");
     }
 
     private void Call()
     {
         var arguments = Pop() as object?[] ?? throw broken("its pickle calls with something that is no tuple");
         var what = Pop();
-        stack.Add(what is PickleName { Name: var name } ? call(name, arguments) : throw Refused("a call of something that is no known name"));
+        stack.Add(what is PickleName { Name: var name } ? call(name, arguments) : throw refused("a call of something that is no known name"));
     }
 
     // A state dictionary carries the versions of its modules as an attribute; they are of no use here. Nothing else may be built.
     private void Build()
     {
         Pop();
-        if (Peek() is not PickleDict) throw Refused("a BUILD (state set on an object that is no dictionary)");
+        if (Peek() is not PickleDict) throw refused("a BUILD (state set on an object that is no dictionary)");
     }
 
     private ReadOnlySpan<byte> Take(int count)

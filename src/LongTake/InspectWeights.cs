@@ -21,7 +21,7 @@ internal static class InspectWeights
         if (found.Parts is [var only])
             foreach (var (name, value) in Facts(only)) facts[name] = value?.DeepClone();
         else facts["parts"] = new JsonObject(found.Parts.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)Brief(p))));
-        if (found.Files.Count > 1) facts["shards"] = found.Files.Count;
+        if (found.Files.Count > 1) facts[found.Parts.Count == 1 ? "shards" : "files"] = found.Files.Count;
         if (found.Metadata.Count > 0)
             facts["metadata"] = new JsonObject(found.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal).Take(20)
                 .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))));
@@ -56,6 +56,7 @@ internal static class InspectWeights
             ["types"] = new JsonObject([.. part.Tensors.GroupBy(t => t.Dtype).OrderByDescending(g => g.Sum(t => t.Count))
                 .Select(g => KeyValuePair.Create(TensorFiles.Name(g.Key), (JsonNode?)g.Sum(t => t.Count)))]),
         };
+        if (part.Kind == PartKind.Lora) facts["modules"] = part.Tensors.Count(t => Lora.IsFactor(t.Name));
         if (part.Naming.Length > 0) facts["names"] = $"{part.Naming}'s";
         if (part.Tensors.Count > 0)
         {
@@ -79,7 +80,7 @@ internal static class InspectWeights
             PartKind.Vae => (Size("encoder.conv1.weight", 0), Size("conv2.weight", 0)) == (96, 16) ? "Wan 2.1 VAE" : "Wan causal autoencoder",
             PartKind.TextEncoder => (Size("token_embedding.weight", ^1), blocks) == (4096, 24) ? "umT5-xxl encoder" : $"umT5 text encoder, {blocks} blocks, width {Size("token_embedding.weight", ^1)}",
             PartKind.ImageEncoder => "CLIP image encoder",
-            PartKind.Lora => $"LoRA, {part.Tensors.Count(t => Lora.IsFactor(t.Name))} modules",
+            PartKind.Lora => "LoRA",
             _ when part.Tensors.All(t => t.Dtype == Dtype.U8 && t.Shape is [_, _, _, 3]) => "frames of a data set",
             _ when part.Tensors.All(t => t.Dtype == Dtype.BF16 && t.Shape.Length == 4) => "latents of a data set",
             _ => "unknown",

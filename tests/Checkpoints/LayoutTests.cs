@@ -76,7 +76,7 @@ public sealed class LayoutTests : IDisposable
         Assert.Superset(new HashSet<string> { "config.json", "models_t5_umt5-xxl-enc-bf16.pth", "Wan2.1_VAE.pth", "google/umt5-xxl/spiece.model" }, new HashSet<string>(wan));
         var diffusers = Files(Layout.Diffusers, "d");
         Assert.Superset(new HashSet<string> { "model_index.json", "transformer/config.json", "transformer/diffusion_pytorch_model.safetensors.index.json",
-            "vae/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors", "tokenizer/spiece.model", "scheduler/scheduler_config.json" }, new HashSet<string>(diffusers));
+            "vae/diffusion_pytorch_model.safetensors.index.json", "text_encoder/model.safetensors", "tokenizer/spiece.model", "scheduler/scheduler_config.json" }, new HashSet<string>(diffusers));
         Same(tiny["w"], tiny["d"]);
         using var comfy = SafetensorsSet.Open(Path.Combine(tiny.Convert(tiny["own"], Layout.Comfy, "c"), "diffusion_models"));
         Assert.All(comfy.Names, n => Assert.StartsWith("model.diffusion_model.", n));
@@ -117,7 +117,8 @@ public sealed class LayoutTests : IDisposable
                 foreach (var tensor in plain.Tensors) Assert.True(Equal(expected[tensor.Name].Read(), tensor.Read()), tensor.Name);
             }
         }
-        Same(tiny["own"], tiny.Convert(own, Layout.Comfy, "dm", r => r with { Part = "teacher" }));
+        var kept = tiny.Convert(own, Layout.LongTake, "kept");
+        foreach (var file in Directory.GetFiles(own)) Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(kept, Path.GetFileName(file))));
         using var head1 = ModelFiles.Open(tiny.Convert(own, Layout.Wan, "head", r => r with { Part = "dm_head" }));
         Assert.Empty(head1.Problems(head1.Require(PartKind.Transformer)));
     }
@@ -138,5 +139,29 @@ public sealed class LayoutTests : IDisposable
         Assert.Contains("not empty", Assert.Throws<UserException>(() => tiny.Convert(tiny["own"], Layout.Wan, "w")).Message);
         Assert.Contains("holds no", Assert.Throws<UserException>(() => { using var r = ModelFiles.Open(tiny.Research()); r.Require(PartKind.Vae); }).Message);
         Assert.Contains("generator, generator_ema, critic", Assert.Throws<UserException>(() => WanTiny.Outputs(tiny.Research(), "teacher")).Message);
+    }
+
+    [Fact]
+    public void AMutatedModelIsReadOrRefused()
+    {
+        tiny.Convert(tiny["own"], Layout.Wan, "w");
+        var random = new Rng(4);
+        foreach (var (name, begin, length) in new[] { ("own/teacher.safetensors", 8, 9000), ("w/Wan2.1_VAE.pth", 0, 20_000), ("w/models_t5_umt5-xxl-enc-bf16.pth", 0, 3000) })
+        {
+            var sound = File.ReadAllBytes(tiny[name]);
+            var path = tiny["mutated" + Path.GetExtension(name)];
+            for (var trial = 0; trial < 200; trial++)
+            {
+                var bytes = sound.ToArray();
+                for (var changes = 1 + random.Int(6); changes > 0; changes--) bytes[begin + random.Int(length)] = (byte)(random.Int(2) == 0 ? '0' + random.Int(10) : random.Int(256));
+                File.WriteAllBytes(path, bytes);
+                try
+                {
+                    using var files = ModelFiles.Open(path);
+                    foreach (var part in files.Parts) Assert.All(files.Problems(part), p => Assert.NotEmpty(p));
+                }
+                catch (UserException e) { Assert.NotEmpty(e.Message); }
+            }
+        }
     }
 }

@@ -90,9 +90,9 @@ public sealed class BadInputTests : IDisposable
         using (var scope = new Scope())
         {
             using var weights = Weights.Create(new Rng(1));
-            var config = new WanConfig { Dim = 12, FfnDim = 16, FreqDim = 8, TextDim = 8, Heads = 1, Layers = 2 };
+            var config = new WanConfig { Dim = 12, FfnDim = 16, FreqDim = 8, TextDim = 8, Heads = 1, Layers = 3 };
             _ = new WanTransformer(weights, config);
-            ModelFolder.Create(program["model"], new() { Name = "tiny", Wan = config }).Save(ModelFolder.Teacher, weights);
+            ModelFolder.Create(program["model"], new() { Name = "tiny", Wan = config, Text = new() { Dim = 8 } }).Save(ModelFolder.Teacher, weights);
         }
         Expectation.Same("cli/inspect-model.txt", program.Transcript("inspect", "model"));
         var file = program["model/teacher.safetensors"];

@@ -80,7 +80,7 @@ public sealed class TorchFileTests : IDisposable
     [InlineData(24, 23, new[] { 2 }, new[] { 1 }, "reaches beyond its storage of 24")]
     [InlineData(24, 0, new[] { 2, 12 }, new[] { 13, 1 }, "reaches beyond its storage of 24")]
     [InlineData(24, 0, new[] { 24, 1000000 }, new[] { 1, 0 }, "reaches beyond its storage of 24")]
-    [InlineData(24, 0, new[] { int.MaxValue, int.MaxValue, int.MaxValue }, new[] { 0, 0, 0 }, "reaches beyond its storage of 24")]
+    [InlineData(24, 0, new[] { int.MaxValue, int.MaxValue, int.MaxValue }, new[] { 0, 0, 0 }, "impossible shape")]
     [InlineData(24, 0, new[] { -1 }, new[] { 1 }, "impossible shape")]
     [InlineData(24, -1, new[] { 1 }, new[] { 1 }, "impossible shape")]
     [InlineData(24, 0, new[] { 1 }, new[] { 1, 1 }, "impossible shape")]

@@ -40,8 +40,10 @@ public static class Conversion
         try
         {
             var parts = Chosen(from, request, opened);
-            var notes = from.Parts.Where(p => p.Kind is PartKind.ImageEncoder or PartKind.Lora or PartKind.Other)
+            var notes = from.Parts.Where(p => p.Kind is PartKind.ImageEncoder or PartKind.Lora or PartKind.Other && !parts.Contains(p))
                 .Select(p => $"{p.Name} ({p.Kind}) is not converted; copy its file if you need it").ToList();
+            if (parts.All(p => p.Kind != PartKind.Student) && from.Part(PartKind.Student) is { } left && parts.All(p => p.Name != left.Name))
+                notes.Add($"{left.Name} is not converted; a head of it is, with --part dm_head or --part fm_head");
             var config = from.Config;
             if (request.To == Layout.Comfy && request.Output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             {
@@ -89,6 +91,8 @@ public static class Conversion
     // At most one of each kind: that is what the layouts have places for.
     private static List<ModelPart> Chosen(ModelFiles from, ConversionRequest request, List<ModelFiles> opened)
     {
+        // Our own folder has places for all of it.
+        if (from.Layout == Layout.LongTake && request is { To: Layout.LongTake, Part: null, Loras: [] }) return [.. from.Parts];
         var parts = new List<ModelPart>();
         var student = from.Part(PartKind.Student);
         var head = Enum.GetValues<Head>().Where(h => request.Part == DecoupledTransformer.Name(h)).Select(h => (Head?)h).FirstOrDefault();

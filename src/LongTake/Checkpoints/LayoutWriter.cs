@@ -57,13 +57,22 @@ internal sealed class LayoutWriter(string folder, ModelFiles from, ConversionReq
                 break;
 
             default:
-                var name = part.Kind switch { PartKind.Vae => ModelFolder.Vae, PartKind.TextEncoder => ModelFolder.Text, _ => ModelFolder.Teacher };
-                TensorFiles.Write(At(name + ".safetensors"), part.Tensors, request.Dtype);
-                if (part.Kind == PartKind.Transformer)
+                TensorFiles.Write(At(OwnName(part) + ".safetensors"), part.Tensors, request.Dtype);
+                if (part.Kind == PartKind.Transformer && from.Part(PartKind.Student) is null)
                     TensorFiles.Write(At(ModelFolder.Student + ".safetensors"), part.AsStudent(c.HeadBlocks).Tensors, request.Dtype);
                 break;
         }
     }
+
+    // A transformer of another layout is a teacher of short clips; a student's head has become a transformer of its own.
+    private string OwnName(ModelPart part) => (part.Kind, from.Layout) switch
+    {
+        (PartKind.Vae, _) => ModelFolder.Vae,
+        (PartKind.TextEncoder, _) => ModelFolder.Text,
+        (PartKind.Transformer, Layout.LongTake) when part.Name == ModelFolder.Student => ModelFolder.Transformer,
+        (_, Layout.LongTake) => part.Name,
+        _ => ModelFolder.Teacher,
+    };
 
     public void Rest(IReadOnlyList<ModelPart> parts)
     {
