@@ -15,6 +15,7 @@ public partial class ArchitectureTests
         ["LongTake.Diffusion"] = [],
         ["LongTake.Worlds"] = ["Media"],
         ["LongTake.Models"] = ["Nn"],
+        ["LongTake.Checkpoints"] = ["Models"],
         ["LongTake.Data"] = ["Media", "Worlds", "Models", "Nn"],
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Data", "Models", "Diffusion", "Nn"],

@@ -26,6 +26,7 @@ internal static class Verbs
         yield return DoctorVerb();
         yield return Data();
         yield return InspectPath();
+        yield return Convert();
     }
 
     private static Command Train()
@@ -116,10 +117,24 @@ internal static class Verbs
 
     private static Command InspectPath()
     {
-        var path = new Argument<string>("path") { Description = "a model, weights, a run, a data set, a film or a recipe" };
+        var path = new Argument<string>("path") { Description = "a model or weights in any layout, a run, a data set, a film or a recipe" };
         var json = Json();
         var verb = new Command("inspect", "Say what a file or folder is, and what is missing in it.") { path, json };
         verb.SetAction(p => InspectVerb.Run(p.GetValue(path)!, p.GetValue(json)));
+        return verb;
+    }
+
+    private static Command Convert()
+    {
+        var path = new Argument<string>("path") { Description = "weights in any layout: a folder or a file" };
+        var to = new Option<Target>("--to") { Description = "the layout to write", Required = true };
+        var output = new Option<string>("--output", "-o") { Description = "folder to make, or with comfy a .safetensors file", Required = true };
+        var type = new Option<WeightType>("--dtype") { Description = "element type of floating-point weights", DefaultValueFactory = _ => WeightType.Keep };
+        var part = new Option<string?>("--part") { Description = "which transformer, where there are several: generator, generator_ema, critic, teacher, dm_head, ..." };
+        var loras = new Option<string[]>("--lora") { Description = "FILE or FILE=STRENGTH, added to the transformer; may be repeated" };
+        var json = Json();
+        var verb = new Command("convert", "Write weights in another layout, bit for bit unless another element type is asked for.") { path, to, output, type, part, loras, json };
+        verb.SetAction(p => ConvertVerb.Run(p.GetValue(path)!, p.GetValue(to), p.GetValue(output)!, p.GetValue(type), p.GetValue(part), p.GetValue(loras) ?? [], p.GetValue(json)));
         return verb;
     }
 }

@@ -103,6 +103,7 @@ public static class Ops
     private static readonly Op unsqueeze = new("aten::unsqueeze(self, dim)");
     private static readonly Op squeeze = new("aten::squeeze.dim(self, dim)");
     private static readonly Op expand = new("aten::expand(self, size)");
+    private static readonly Op asStrided = new("aten::as_strided(self, size, stride)");
     private static readonly Op select = new("aten::select.int(self, dim, index)");
     private static readonly Op narrow = new("aten::narrow(self, dim, start, length)");
     private static readonly Op indexSelect = new("aten::index_select(self, dim, index)");
@@ -121,6 +122,8 @@ public static class Ops
     public static Tensor Transpose(Tensor x, int a, int b) => transpose.One(x, a, b);
     public static Tensor Unsqueeze(Tensor x, int dim) => unsqueeze.One(x, dim);
     public static Tensor Squeeze(Tensor x, int dim) => squeeze.One(x, dim);
+    /// <summary>The elements at sum(index * stride) of x's memory.</summary>
+    public static Tensor AsStrided(Tensor x, ReadOnlySpan<long> size, ReadOnlySpan<long> stride) => asStrided.One(x, size, stride);
     public static Tensor Expand(Tensor x, params ReadOnlySpan<long> shape) => expand.One(x, shape);
     public static Tensor Select(Tensor x, int dim, long index) => select.One(x, dim, index);
     public static Tensor Narrow(Tensor x, int dim, long start, long length) => narrow.One(x, dim, start, length);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.MemoryMappedFiles;
 
 namespace LongTake.Torch;
 
@@ -15,35 +14,23 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>The longest header that is read, in bytes.</summary>
     public const int MaxHeader = 100_000_000;
 
-    private readonly MemoryMappedFile map;
-    private readonly MemoryMappedViewAccessor view;
+    private readonly MappedFile map;
     private readonly Dictionary<string, SafetensorsEntry> entries;
-    private byte* start;
 
-    private SafetensorsFile(string path, MemoryMappedFile map, long length)
+    private SafetensorsFile(MappedFile map)
     {
-        FilePath = path;
         this.map = map;
-        view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-        try
-        {
-            var header = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(start, 8));
-            if (header > MaxHeader)
-                throw SafetensorsHeader.Broken(path, $"the header length is {header} bytes, the limit is {MaxHeader}");
-            if ((long)header > length - 8)
-                throw SafetensorsHeader.Broken(path, $"the header is {header} bytes, the whole file only {length}");
-            var parser = new SafetensorsHeader(path, 8 + (long)header, length);
-            parser.Read(new ReadOnlySpan<byte>(start + 8, (int)header));
-            Metadata = parser.Metadata;
-            Names = [.. parser.Entries.Select(e => e.Name)];
-            entries = parser.Entries.ToDictionary(e => e.Name, StringComparer.Ordinal);
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
+        var (path, length) = (map.Path, map.Length);
+        var header = BinaryPrimitives.ReadUInt64LittleEndian(map.Span(0, 8));
+        if (header > MaxHeader)
+            throw SafetensorsHeader.Broken(path, $"the header length is {header} bytes, the limit is {MaxHeader}");
+        if ((long)header > length - 8)
+            throw SafetensorsHeader.Broken(path, $"the header is {header} bytes, the whole file only {length}");
+        var parser = new SafetensorsHeader(path, 8 + (long)header, length);
+        parser.Read(map.Span(8, (int)header));
+        Metadata = parser.Metadata;
+        Names = [.. parser.Entries.Select(e => e.Name)];
+        entries = parser.Entries.ToDictionary(e => e.Name, StringComparer.Ordinal);
     }
 
     /// <summary>Bytes an element takes, by safetensors dtype name: the dtypes this library reads and writes.</summary>
@@ -54,7 +41,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
     };
 
     /// <summary>The path it was opened with.</summary>
-    public string FilePath { get; }
+    public string FilePath => map.Path;
 
     /// <summary>Tensor names in the header's order.</summary>
     public IReadOnlyList<string> Names { get; }
@@ -66,25 +53,15 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <exception cref="UserException">No such file, not readable, or any rule of the format is broken.</exception>
     public static SafetensorsFile Open(string path)
     {
+        var map = MappedFile.Open(path, 8, ".safetensors") ?? throw SafetensorsHeader.Broken(path, "fewer than 8 bytes are too few for a header");
         try
         {
-            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 0);
-            var length = file.Length;
-            if (length < 8)
-            {
-                file.Dispose();
-                throw SafetensorsHeader.Broken(path, $"{length} bytes are too few for a header");
-            }
-            var map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, default, leaveOpen: false);
-            return new SafetensorsFile(path, map, length);
+            return new SafetensorsFile(map);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        catch
         {
-            throw new UserException($"{path}: no such file. Give a .safetensors file.", inner: e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"{path}: cannot be read ({e.Message}).", inner: e);
+            map.Dispose();
+            throw;
         }
     }
 
@@ -109,19 +86,11 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <exception cref="UserException">No tensor has this name.</exception>
     public byte* Pointer(string name, out long length)
     {
-        ObjectDisposedException.ThrowIf(start == null, this);
         var entry = Entry(name);
         length = entry.Length;
-        return start + entry.Offset;
+        return map.At(entry.Offset, length);
     }
 
     /// <summary>Unmaps the file; spans and pointers into it are dead.</summary>
-    public void Dispose()
-    {
-        if (start == null) return;
-        start = null;
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        map.Dispose();
-    }
+    public void Dispose() => map.Dispose();
 }

@@ -16,6 +16,9 @@ public sealed unsafe class SafetensorsSet : IDisposable
 
     private SafetensorsSet(string path) => this.path = path;
 
+    /// <summary>The path it was opened with.</summary>
+    public string OpenedPath => path;
+
     /// <summary>The files the tensors come from.</summary>
     public IReadOnlyList<SafetensorsFile> Files => files;
 

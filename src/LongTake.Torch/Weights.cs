@@ -19,6 +19,7 @@ public sealed class Weights : IDisposable
         public readonly Dtype Dtype = dtype;
         public readonly string Device = device;
         public readonly OrderedDictionary<string, Tensor> Tensors = [];
+        public bool OnlyShapes { get; init; }
     }
 
     private Weights(Store store, string prefix) => (this.store, this.prefix) = (store, prefix);
@@ -29,6 +30,14 @@ public sealed class Weights : IDisposable
     /// <summary>Parameters read from a source (a name to a tensor of the current scope, or null); a name it lacks is drawn from <paramref name="random"/>, or an error without one.</summary>
     public static Weights Load(Func<string, Tensor?> source, Dtype dtype = Dtype.F32, string device = "cpu", Rng? random = null) =>
         new(new Store(source, random, dtype, device), "");
+
+    /// <summary>Names and shapes of the parameters that <paramref name="build"/> asks for, in its order; none of them takes memory.</summary>
+    public static OrderedDictionary<string, long[]> Shapes(Action<Weights> build)
+    {
+        using var shapes = new Weights(new Store(null, null, Dtype.F32, "cpu") { OnlyShapes = true }, "");
+        build(shapes);
+        return new(shapes.All.Select(p => KeyValuePair.Create(p.Key, p.Value.Shape)));
+    }
 
     /// <summary>A place one name further in.</summary>
     public static Weights operator /(Weights at, string name) => new(at.store, at.prefix.Length == 0 ? name : $"{at.prefix}.{name}");
@@ -49,6 +58,12 @@ public sealed class Weights : IDisposable
         if (store.Tensors.TryGetValue(full, out var existing)) return existing;
         using var scope = new Scope();
         using var off = GradMode.Off();
+        if (store.OnlyShapes)
+        {
+            var one = Expand(Full([], 0), shape).Unscoped();   // one element, seen everywhere
+            store.Tensors.Add(full, one);
+            return one;
+        }
         var made = store.Source?.Invoke(full) is { } read ? Checked(full, read, shape) : Draw(full, shape, deviation, mean);
         var own = made.To(store.Dtype).To(store.Device).Clone().Unscoped();
         store.Tensors.Add(full, own);

@@ -19,7 +19,8 @@ public static class Inspect
 {
     private const string Known =
         "a model folder (config.json and parts), a run folder (stages or log.jsonl), a data set (videos.json or set.json), " +
-        "safetensors weights or an index of shards, a recipe (JSON with stages), a film";
+        "weights (the original Wan folder, a diffusers folder, ComfyUI's files, .safetensors or an index of shards, .pt and .pth), " +
+        "a recipe (JSON with stages), a film";
 
     /// <summary>Looks at a file or folder.</summary>
     /// <exception cref="UserException">Usage: nothing there, or nothing that is known. Else: it is broken.</exception>
@@ -36,8 +37,7 @@ public static class Inspect
         if (config?["stages"] is not null) return InspectFolders.Run(path);
         if (Has("log.jsonl") || Directory.Exists(System.IO.Path.Combine(path, "checkpoints"))) return InspectFolders.Stage(path);
         if (config?["wan"] is not null) return InspectFolders.Model(path);
-        if (Has("model_index.json")) return InspectFolders.Diffusers(path);
-        if (Directory.EnumerateFiles(path, "*.safetensors").Any()) return InspectWeights.Look(path);
+        if (InspectWeights.IsFolder(path)) return InspectWeights.Look(path);
         var inside = Directory.EnumerateFileSystemEntries(path).Select(e => System.IO.Path.GetFileName(e)!).Order(StringComparer.Ordinal).Take(6).ToList();
         throw new UserException($"{path}: not recognised; it holds {(inside.Count == 0 ? "nothing" : string.Join(", ", inside))}. inspect knows {Known}.", usage: true);
     }
@@ -45,9 +45,8 @@ public static class Inspect
     private static Inspection Single(string path, CancellationToken cancel)
     {
         var end = System.IO.Path.GetExtension(path).ToLowerInvariant();
-        if (end == ".safetensors") return InspectWeights.Look(path);
-        if (end is ".pth" or ".pt" or ".ckpt" or ".gguf")
-            throw new UserException($"{path}: a {end} file; inspect reads weights as safetensors only. Convert it first.");
+        if (end is ".safetensors" or ".pth" or ".pt" or ".ckpt") return InspectWeights.Look(path);
+        if (end == ".gguf") throw new UserException($"{path}: a .gguf file; its weights are quantised in ways that are not read here. Give the original as safetensors.");
         if (end is ".json" or ".jsonc") return Text(path);
         var probed = Probe.Try(path, token: cancel);
         return probed.Info is { } info ? InspectFolders.Film(info, Probe.Tags(path, token: cancel))

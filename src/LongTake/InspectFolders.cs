@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Media;
 using LongTake.Models;
@@ -20,13 +21,9 @@ internal static class InspectFolders
         {
             try
             {
-                using var file = model.OpenPart(part);
-                var facts = InspectWeights.Facts(file);
-                parts[part] = new JsonObject
-                {
-                    ["family"] = facts["family"]!.DeepClone(), ["parameters"] = facts["parameters"]!.DeepClone(),
-                    ["types"] = string.Join(' ', facts["types"]!.AsObject().Select(t => t.Key)), ["bytes"] = facts["bytes"]!.DeepClone(),
-                };
+                using var found = ModelFiles.Open(Path.Combine(path, part + ".safetensors"));
+                parts[part] = InspectWeights.Brief(found.Parts[0]);
+                problems.AddRange(InspectWeights.Problems(found));
             }
             catch (UserException e) { problems.Add(e.Message); }
         }
@@ -134,16 +131,4 @@ internal static class InspectFolders
         ["codec"] = $"{info.Codec} {info.PixelFormat}", ["sound"] = info.AudioStreams > 0,
         ["says of itself"] = new JsonObject(tags.Select(t => KeyValuePair.Create(t.Key, (JsonNode?)t.Value))),
     }, []);
-
-    public static Inspection Diffusers(string path)
-    {
-        var (facts, problems) = (new JsonObject(), new List<string>());
-        foreach (var part in Directory.GetDirectories(path).Order(StringComparer.Ordinal))
-        {
-            if (!Directory.EnumerateFiles(part, "*.safetensors").Any()) continue;
-            try { facts[Path.GetFileName(part)] = InspectWeights.Look(part).Facts; }
-            catch (UserException e) { problems.Add(e.Message); }
-        }
-        return new(path, "model (diffusers layout)", facts, problems);
-    }
 }

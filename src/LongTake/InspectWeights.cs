@@ -1,62 +1,99 @@
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 
 namespace LongTake;
 
-/// <summary>What safetensors hold: counts, element types, and by the names of the tensors what they are of.</summary>
+/// <summary>What weights are of, in any layout: counts, element types, what is missing.</summary>
 internal static class InspectWeights
 {
+    private static readonly PartKind[] film = [PartKind.Transformer, PartKind.Vae, PartKind.TextEncoder];
+
+    /// <summary>Whether a folder looks like one of weights.</summary>
+    public static bool IsFolder(string path) => File.Exists(Path.Combine(path, "model_index.json")) || Directory.Exists(Path.Combine(path, "diffusion_models"))
+        || Directory.EnumerateFiles(path).Any(f => Path.GetExtension(f) is ".safetensors" or ".pth" or ".pt");
+
     public static Inspection Look(string path)
     {
-        using var file = SafetensorsSet.Open(path);
-        return new(path, "weights", Facts(file), []);
+        using var found = ModelFiles.Open(path);
+        var problems = Problems(found).ToList();
+        var facts = new JsonObject { ["layout"] = Text(found.Layout) };
+        var folder = Directory.Exists(path);
+        if (found.Parts is [var only])
+            foreach (var (name, value) in Facts(only)) facts[name] = value?.DeepClone();
+        else facts["parts"] = new JsonObject(found.Parts.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)Brief(p))));
+        if (found.Files.Count > 1) facts[found.Parts.Count == 1 ? "shards" : "files"] = found.Files.Count;
+        if (found.Metadata.Count > 0)
+            facts["metadata"] = new JsonObject(found.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal).Take(20)
+                .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))));
+        if (folder && found.Parts.Any(p => film.Contains(p.Kind)))
+        {
+            string[] absent = [.. film.Where(k => found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)).Select(k => $"{k}"),
+                .. found.Tokenizer is null ? ["tokenizer"] : Array.Empty<string>()];
+            facts["absent"] = new JsonArray([.. absent.Select(a => JsonValue.Create(a))]);
+        }
+        return new(path, folder && found.Parts.Count > 1 ? "model" : "weights", facts, problems);
     }
 
-    public static JsonObject Facts(SafetensorsSet file)
+    /// <summary>What is wrong with the parts.</summary>
+    public static IEnumerable<string> Problems(ModelFiles found) => found.Parts.SelectMany(found.Problems);
+
+    /// <summary>The line of a part among others.</summary>
+    public static JsonObject Brief(ModelPart part)
     {
-        var entries = file.Names.Select(file.Entry).ToList();
+        var facts = Facts(part);
+        return new()
+        {
+            ["family"] = facts["family"]!.DeepClone(), ["parameters"] = facts["parameters"]!.DeepClone(),
+            ["types"] = string.Join(' ', facts["types"]!.AsObject().Select(t => t.Key)), ["bytes"] = facts["bytes"]!.DeepClone(),
+        };
+    }
+
+    private static JsonObject Facts(ModelPart part)
+    {
         var facts = new JsonObject
         {
-            ["family"] = Family(entries), ["tensors"] = entries.Count, ["parameters"] = entries.Sum(Elements), ["bytes"] = entries.Sum(e => e.Length),
-            ["types"] = new JsonObject([.. entries.GroupBy(e => e.Dtype).OrderByDescending(g => g.Sum(Elements))
-                .Select(g => KeyValuePair.Create(g.Key, (JsonNode?)g.Sum(Elements)))]),
+            ["family"] = Family(part), ["tensors"] = part.Tensors.Count, ["parameters"] = part.Count, ["bytes"] = part.Bytes,
+            ["types"] = new JsonObject([.. part.Tensors.GroupBy(t => t.Dtype).OrderByDescending(g => g.Sum(t => t.Count))
+                .Select(g => KeyValuePair.Create(TensorFiles.Name(g.Key), (JsonNode?)g.Sum(t => t.Count)))]),
         };
-        if (file.Files.Count > 1) facts["shards"] = file.Files.Count;
-        if (entries.Count > 0)
+        if (part.Kind == PartKind.Lora) facts["modules"] = part.Tensors.Count(t => Lora.IsFactor(t.Name));
+        if (part.Naming.Length > 0) facts["names"] = $"{part.Naming}'s";
+        if (part.Tensors.Count > 0)
         {
-            var largest = entries.MaxBy(e => e.Length)!;
-            facts["largest"] = $"{largest.Name} {largest.Dtype} [{string.Join(", ", largest.Shape)}]";
+            var largest = part.Tensors.MaxBy(t => t.Bytes)!;
+            facts["largest"] = $"{largest.Name} {TensorFiles.Name(largest.Dtype)} [{string.Join(", ", largest.Shape)}]";
         }
-        if (file.Metadata.Count > 0)
-            facts["metadata"] = new JsonObject(file.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal).Take(20)
-                .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))));
         return facts;
     }
 
-    /// <summary>A guess by names; published checkpoints and those of other tools too.</summary>
-    private static string Family(List<SafetensorsEntry> entries)
+    private static string Family(ModelPart part)
     {
-        var names = entries.ToDictionary(e => e.Name, StringComparer.Ordinal);
-        bool Any(string part) => entries.Any(e => e.Name.Contains(part, StringComparison.Ordinal));
-        bool Ends(string name) => names.ContainsKey(name) || entries.Any(e => e.Name.EndsWith("." + name, StringComparison.Ordinal));
-        if (Any("lora_A") || Any("lora_down") || Any("lora_up")) return "LoRA";
-        if (Any("dm_head.") || Any("fm_head.")) return $"two-headed student, {Blocks(entries)}{Width(entries)}";
-        if (Ends("patch_embedding.weight") && Any("blocks.0.self_attn.q.weight"))
-            return $"Wan transformer{(Any("diffusion_model.") ? " (ComfyUI's names)" : "")}, {Blocks(entries)}{Width(entries)}";
-        if (Any("condition_embedder.") && Any("attn1.to_q")) return "Wan transformer (diffusers' names)";
-        if (Ends("decoder.conv1.weight") && Any("encoder.downsamples")) return "Wan causal autoencoder";
-        if (Any("decoder.conv_in") && Any("encoder.conv_in")) return "causal autoencoder (diffusers' names)";
-        if (Ends("token_embedding.weight") && Any("blocks.0.ffn.gate")) return $"umT5 text encoder, {Blocks(entries)}";
-        if (Any("SelfAttention.q.weight")) return "T5 or umT5 text encoder (Hugging Face's names)";
-        if (entries.Count > 0 && entries.All(e => e.Dtype == "U8" && e.Shape is [_, _, _, 3])) return "frames of a data set";
-        if (entries.Count > 0 && entries.All(e => e.Dtype == "BF16" && e.Shape.Length == 4)) return "latents of a data set";
-        return "unknown";
+        var blocks = ModelPart.Blocks(part.Shapes.Keys, "blocks.");
+        long Size(string name, Index dim) => part.Shapes.TryGetValue(name, out var s) && s.Length > 0 ? s[dim] : 0;
+        var width = part.Shapes.TryGetValue("patch_embedding.weight", out var patch) && patch.Length > 0 ? patch.Length == 5 ? patch[0] : patch[^1] : 0;
+        return part.Kind switch
+        {
+            PartKind.Transformer when (width, blocks, part.TakesImage) == (1536, 30, false) => "Wan 2.1 T2V 1.3B",
+            PartKind.Transformer when (width, blocks) == (5120, 40) => part.TakesImage ? "Wan 2.1 I2V 14B" : "Wan 2.1 T2V 14B",
+            PartKind.Transformer => $"Wan transformer{(part.TakesImage ? " (image to video)" : "")}, {blocks} blocks, width {width}",
+            PartKind.Student => $"LongTake student of two heads, {blocks} shared blocks, {Sizes.HeadBlocks(part)} a head, width {width}",
+            PartKind.Vae => (Size("encoder.conv1.weight", 0), Size("conv2.weight", 0)) == (96, 16) ? "Wan 2.1 VAE" : "Wan causal autoencoder",
+            PartKind.TextEncoder => (Size("token_embedding.weight", ^1), blocks) == (4096, 24) ? "umT5-xxl encoder" : $"umT5 text encoder, {blocks} blocks, width {Size("token_embedding.weight", ^1)}",
+            PartKind.ImageEncoder => "CLIP image encoder",
+            PartKind.Lora => "LoRA",
+            _ when part.Tensors.All(t => t.Dtype == Dtype.U8 && t.Shape is [_, _, _, 3]) => "frames of a data set",
+            _ when part.Tensors.All(t => t.Dtype == Dtype.BF16 && t.Shape.Length == 4) => "latents of a data set",
+            _ => "unknown",
+        };
     }
 
-    private static string Width(List<SafetensorsEntry> entries) =>
-        entries.FirstOrDefault(e => e.Name.EndsWith("patch_embedding.weight", StringComparison.Ordinal)) is { Shape: [var dim, ..] } ? $", width {dim}" : "";
-
-    private static string Blocks(List<SafetensorsEntry> entries) => $"{entries.Select(e => e.Name.Split('.')).Where(p => p.Length > 2)
-        .Select(p => p.IndexOf("blocks") is var at and >= 0 && at + 1 < p.Length ? string.Join('.', p[..(at + 2)]) : "").Where(p => p.Length > 0).Distinct().Count()} blocks";
-
-    private static long Elements(SafetensorsEntry e) => e.Length / SafetensorsFile.ItemSizes[e.Dtype];
+    private static string Text(Layout layout) => layout switch
+    {
+        Layout.Wan => "original Wan folder",
+        Layout.Diffusers => "diffusers",
+        Layout.Comfy => "ComfyUI",
+        Layout.Research => "research checkpoint",
+        Layout.LongTake => "LongTake folder",
+        _ => "one file",
+    };
 }

@@ -1,0 +1,86 @@
+using LongTake.Checkpoints;
+using LongTake.Models;
+
+namespace LongTake.Tests.Checkpoints;
+
+/// <summary>A Wan of tiny sizes and random weights: transformer in float32, autoencoder in float32, umT5 in bfloat16, a tokenizer.</summary>
+public sealed class WanTiny : IDisposable
+{
+    public static readonly ModelConfig Config = new()
+    {
+        Name = "wan-tiny", Fps = 16, Width = 16, Height = 16, ClipLatents = 3, FilmLatents = 7, FewSteps = [1000, 500], HeadBlocks = 1, Shift = 5,
+        Vae = new() { Dim = 4, ZDim = 4, DimMult = [1, 2, 2], ResBlocks = 2, TemporalDownsample = [false, true], Mean = [0.1, -0.2, 0, 0.3], Std = [1.5, 0.7, 1, 2] },
+        Text = new(40, 8, 8, 16, 2, 2),
+        Wan = new() { TextLength = 16, InChannels = 4, OutChannels = 4, Dim = 24, FfnDim = 32, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 3 },
+    };
+
+    public WanTiny(string? root = null)
+    {
+        Root = root ?? Directory.CreateTempSubdirectory("longtake-").FullName;
+        var folder = ModelFolder.Create(this["own"], Config);
+        Part(folder, ModelFolder.Vae, 1, Dtype.F32, w => _ = new WanVae(w, Config.Vae));
+        Part(folder, ModelFolder.Text, 2, Dtype.BF16, w => _ = new UmT5Encoder(w, Config.Text));
+        Part(folder, ModelFolder.Teacher, 3, Dtype.F32, w => _ = new WanTransformer(w, Config.Wan));
+        File.WriteAllBytes(folder.TokenizerFile, [.. Enumerable.Range(0, 300).Select(i => (byte)(i * 7))]);
+    }
+
+    public string Root { get; }
+
+    public string this[params ReadOnlySpan<string> names] => Path.Combine([Root, .. names]);
+
+    private static void Part(ModelFolder folder, string part, int seed, Dtype dtype, Action<Weights> make)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var weights = Weights.Create(new Rng(seed));
+        make(weights);
+        using var g = new Generator(seed);
+        foreach (var (_, t) in weights.All) Copy_(t, t + g.Normal(t.Shape) * 0.1);   // nothing stays at zero
+        folder.Save(part, weights, dtype);
+    }
+
+    /// <summary>Converts; returns the path written.</summary>
+    public string Convert(string from, Layout to, string name, Func<ConversionRequest, ConversionRequest>? change = null)
+    {
+        var request = new ConversionRequest { To = to, Output = this[name] };
+        using var opened = ModelFiles.Open(from);
+        Assert.All(Conversion.Run(opened, change?.Invoke(request) ?? request), note => Assert.StartsWith("student is not converted", note));
+        return this[name];
+    }
+
+    /// <summary>A file of research code: generator and its average wrapped as trainers do, a critic that is something else.</summary>
+    public string Research(string name = "research/model.pt")
+    {
+        using var own = ModelFiles.Open(this["own"]);
+        var wan = own.Require(PartKind.Transformer).Tensors;
+        Directory.CreateDirectory(Path.GetDirectoryName(this[name])!);
+        LazyTensor[] Wrapped(Func<string, string> rename, double times = 1) => [.. wan.Select(t => t with { Name = rename(t.Name), Read = () => t.Read() * times })];
+        TorchFileWriter.Write(this[name], null, ("generator", Wrapped(n => "model._fsdp_wrapped_module." + Checkpointed(n), 2)),
+            ("generator_ema", Wrapped(n => "model." + n)), ("critic", Wrapped(n => "module.model." + n, 3)));
+        Recipe.Write(this[Path.GetDirectoryName(name)!, ModelFiles.ConfigFile], Config, ModelJson.Default.ModelConfig);
+        return this[name];
+    }
+
+    private static string Checkpointed(string name) => name.Split('.', 3) is ["blocks", var i, var rest] ? $"blocks.{i}._checkpoint_wrapped_module.{rest}" : name;
+
+    /// <summary>What the three models give for fixed inputs, loaded from a path.</summary>
+    public static Tensor[] Outputs(string path, string? part = null)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var files = ModelFiles.Open(path);
+        using var g = new Generator(9);
+        var (x, text, video) = (g.Normal(1, 4, 2, 4, 4), g.Normal(1, 5, 8), g.Normal(1, 3, 3, 8, 8));
+        var c = files.Config;
+        var made = new List<Tensor>();
+        using (var w = Weights.Load(files.Require(PartKind.Transformer, part).Source()))
+            made.Add(new WanTransformer(w, c.Wan, Dtype.F32).Forward(x, Full([1], 700), text));
+        if (files.Part(PartKind.Vae) is { } vae)
+            using (var w = Weights.Load(vae.Source())) made.Add(new WanVae(w, c.Vae).Encode(video));
+        if (files.Part(PartKind.TextEncoder) is { } t5)
+            using (var w = Weights.Load(t5.Source())) made.Add(new UmT5Encoder(w, c.Text).Forward(Tensor.From<long>([3, 4, 5, 1], 1, 4)));
+        return scope.Keep([.. made]);
+    }
+
+    public void Dispose() => Directory.Delete(Root, recursive: true);
+}
