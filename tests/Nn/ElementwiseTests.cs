@@ -3,6 +3,7 @@ using LongTake.Nn;
 namespace LongTake.Tests.Nn;
 
 /// <summary>One pass over memory against the composition of libtorch's operators: values and every gradient.</summary>
+[Collection(nameof(Alone))]   // one of them sets the thread count of the process
 public class ElementwiseTests
 {
     private const int B = 2, T = 3, S = 5, D = 48;
