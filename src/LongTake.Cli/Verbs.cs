@@ -130,7 +130,7 @@ internal static class Verbs
         var to = new Option<Target>("--to") { Description = "the layout to write", Required = true };
         var output = new Option<string>("--output", "-o") { Description = "folder to make, or with comfy a .safetensors file", Required = true };
         var type = new Option<WeightType>("--dtype") { Description = "element type of floating-point weights", DefaultValueFactory = _ => WeightType.Keep };
-        var part = new Option<string?>("--part") { Description = "which transformer, where there are several: generator, generator_ema, critic, teacher, dm_head, ..." };
+        var part = new Option<string?>("--part") { Description = "which transformer, where there are several: generator, generator_ema, critic, teacher, dm_head, ... (--to longtake: the head the student keeps)" };
         var loras = new Option<string[]>("--lora") { Description = "FILE or FILE=STRENGTH, added to the transformer; may be repeated" };
         var json = Json();
         var verb = new Command("convert", "Write weights in another layout, bit for bit unless another element type is asked for.") { path, to, output, type, part, loras, json };

@@ -76,7 +76,7 @@ internal static class InspectWeights
             PartKind.Transformer when (width, blocks, part.TakesImage) == (1536, 30, false) => "Wan 2.1 T2V 1.3B",
             PartKind.Transformer when (width, blocks) == (5120, 40) => part.TakesImage ? "Wan 2.1 I2V 14B" : "Wan 2.1 T2V 14B",
             PartKind.Transformer => $"Wan transformer{(part.TakesImage ? " (image to video)" : "")}, {blocks} blocks, width {width}",
-            PartKind.Student => $"LongTake student of two heads, {blocks} shared blocks, {Sizes.HeadBlocks(part)} a head, width {width}",
+            PartKind.Student => $"LongTake student {(part.OnlyHead is { } one ? $"with its {Models.DecoupledTransformer.Name(one)} only" : "of two heads")}, {blocks} shared blocks, {Sizes.HeadBlocks(part)} a head, width {width}",
             PartKind.Vae => (Size("encoder.conv1.weight", 0), Size("conv2.weight", 0)) == (96, 16) ? "Wan 2.1 VAE" : "Wan causal autoencoder",
             PartKind.TextEncoder => (Size("token_embedding.weight", ^1), blocks) == (4096, 24) ? "umT5-xxl encoder" : $"umT5 text encoder, {blocks} blocks, width {Size("token_embedding.weight", ^1)}",
             PartKind.ImageEncoder => "CLIP image encoder",

@@ -119,6 +119,13 @@ public sealed class LayoutTests : IDisposable
         }
         var kept = tiny.Convert(own, Layout.LongTake, "kept");
         foreach (var file in Directory.GetFiles(own)) Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(kept, Path.GetFileName(file))));
+        using (var slim = ModelFiles.Open(tiny.Convert(own, Layout.LongTake, "slim", r => r with { Part = "dm_head" })))
+        {
+            Assert.Equal(Head.DistributionMatching, slim.Require(PartKind.Student).OnlyHead);
+            Assert.Empty(slim.Parts.SelectMany(slim.Problems));
+            Assert.Contains("no fm_head", Assert.Throws<UserException>(() => ModelFolder.Open(slim.Path).LoadStudent()).Message);
+            using var only = ModelFolder.Open(slim.Path).LoadStudent(Head.DistributionMatching).Weights;
+        }
         using var head1 = ModelFiles.Open(tiny.Convert(own, Layout.Wan, "head", r => r with { Part = "dm_head" }));
         Assert.Empty(head1.Problems(head1.Require(PartKind.Transformer)));
     }

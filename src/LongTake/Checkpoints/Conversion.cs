@@ -91,11 +91,12 @@ public static class Conversion
     // At most one of each kind: that is what the layouts have places for.
     private static List<ModelPart> Chosen(ModelFiles from, ConversionRequest request, List<ModelFiles> opened)
     {
-        // Our own folder has places for all of it.
-        if (from.Layout == Layout.LongTake && request is { To: Layout.LongTake, Part: null, Loras: [] }) return [.. from.Parts];
         var parts = new List<ModelPart>();
         var student = from.Part(PartKind.Student);
         var head = Enum.GetValues<Head>().Where(h => request.Part == DecoupledTransformer.Name(h)).Select(h => (Head?)h).FirstOrDefault();
+        // Our own folder has places for all of it; a head asked for is the one the student keeps.
+        if (from.Layout == Layout.LongTake && request is { To: Layout.LongTake, Loras: [] } && (request.Part is null || head is not null))
+            return [.. from.Parts.Select(p => head is { } kept && p.Kind == PartKind.Student ? p.Keeping(kept) : p)];
         var transformer = head is { } one ? from.Require(PartKind.Student).OfHead(one) : from.Part(PartKind.Transformer, request.Part);
         if (transformer is null && student is not null)
             throw new UserException($"{from.Path}: holds a student of two heads; say which one is wanted with --part dm_head or --part fm_head", usage: true);

@@ -72,6 +72,23 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
         return [.. raw.Select(t => rename(t.Name) is var n && taken.Add(n) ? t with { Name = n } : t)];
     }
 
+    /// <summary>The student without its other head; for films it needs no more.</summary>
+    public ModelPart Keeping(Head head)
+    {
+        _ = OfHead(head);
+        return new(Name, Kind, Naming, [.. Tensors.Where(t => DecoupledTransformer.IsEncoder(t.Name) || t.Name.StartsWith(DecoupledTransformer.Name(head) + ".", StringComparison.Ordinal))]);
+    }
+
+    /// <summary>The only head a student has; null when it has both.</summary>
+    public Head? OnlyHead
+    {
+        get
+        {
+            Head[] there = [.. Enum.GetValues<Head>().Where(h => Shapes.Keys.Any(n => n.StartsWith(DecoupledTransformer.Name(h) + ".", StringComparison.Ordinal)))];
+            return there is [var one] ? one : null;
+        }
+    }
+
     /// <summary>
     /// One head of a student as a plain Wan transformer: the encoder's blocks and, after them, the head's.
     /// </summary>

@@ -89,7 +89,7 @@ internal static class Sizes
         var expected = part.Kind switch
         {
             PartKind.Transformer => Weights.Shapes(w => _ = new WanTransformer(w, c.Wan)),
-            PartKind.Student => Weights.Shapes(w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks)),
+            PartKind.Student => Weights.Shapes(w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks, only: part.OnlyHead)),
             PartKind.Vae => Weights.Shapes(w => _ = new WanVae(w, c.Vae)),
             PartKind.TextEncoder => Weights.Shapes(w => _ = new UmT5Encoder(w, c.Text)),
             _ => null,
