@@ -1,0 +1,84 @@
+using LongTake.Nn;
+
+namespace LongTake.Models;
+
+/// <summary>Everything before the first block: patches, time, text, rotary tables.</summary>
+public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
+{
+    private readonly PatchEmbedding patches = new(w / "patch_embedding", c, compute);
+    private readonly Linear text0 = new(w / "text_embedding" / 0, c.TextDim, c.Dim), text2 = new(w / "text_embedding" / 2, c.Dim, c.Dim);
+    private readonly Linear time0 = new(w / "time_embedding" / 0, c.FreqDim, c.Dim), time2 = new(w / "time_embedding" / 2, c.Dim, c.Dim);
+    private readonly Linear project = new(w / "time_projection" / 1, c.Dim, 6 * c.Dim, deviation: 0.02);
+    private readonly WanImageEmbedding? image = c.ClipDim > 0 ? new(w / "img_emb", c) : null;
+    private readonly Linear? place = c.AbsoluteTimeBeyond > 0 ? new(w / "place", 2 * PlacePairs, c.Dim, deviation: 0) : null;
+    private const int PlacePairs = 24;
+    private ((int T, int H, int W) Size, float[] Cos, float[] Sin) table;
+
+    /// <summary>
+    /// x [B, C, T, H, W]; timesteps 1000 sigma, [B] or one per latent frame [B, T]; text [B, L, textDim] of which rows beyond
+    /// the words are zero.
+    /// </summary>
+    public WanState Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? given = null)
+    {
+        if (image is null != given is null)
+            throw new UserException(image is null ? "this is a text-to-video model: it takes no image" : "this is an image-to-video model: give an image");
+        return Tokens(given is null ? x : Cat([x, given.Latents], 1), timesteps, Text(text), given is null ? null : image!.Forward(given.Clip.To(compute)));
+    }
+
+    /// <summary>The same with the text as <see cref="Text"/> gives it.</summary>
+    public WanState Tokens(Tensor x, Tensor timesteps, Tensor text, Tensor? picture = null)
+    {
+        var tokens = patches.Forward(x);
+        var size = ((int)tokens.Size(1), (int)(x.Size(3) / c.PatchSize[1]), (int)(x.Size(4) / c.PatchSize[2]));
+        if (place is not null && size.Item1 > c.AbsoluteTimeBeyond) tokens = tokens + place.Forward(Places(size.Item1)).Unsqueeze(1);
+
+        var steps = timesteps.Rank == 1 ? timesteps.Unsqueeze(1) : timesteps;
+        var e = time2.Forward(Silu(time0.Forward(Sinusoid(steps, c.FreqDim))));
+        var modulation = project.Forward(Silu(e)).Reshape(tokens.Size(0), steps.Size(1), 6, c.Dim);
+        var (cos, sin) = Tables(size, x.Device);
+        return new WanState
+        {
+            X = tokens, Modulation = modulation, Time = e, Text = text, Image = picture, Cos = cos, Sin = sin,
+        };
+    }
+
+    /// <summary>Text of the encoder, zero-padded to the model's text length BEFORE the MLP, as the reference does.</summary>
+    public Tensor Text(Tensor text)
+    {
+        var missing = c.TextLength - text.Size(1);
+        if (missing < 0) throw new UserException($"a text of {text.Size(1)} tokens; this model takes at most {c.TextLength}");
+        var padded = missing == 0 ? text : Pad(text, [0, 0, 0, missing]);
+        return text2.Forward(Gelu(text0.Forward(padded.To(compute)), tanh: true));
+    }
+
+    private (Tensor Cos, Tensor Sin) Tables((int T, int H, int W) size, string device)
+    {
+        if (table.Size != size)
+        {
+            var (cos, sin) = c.AxialAttention ? Rotary.AxialTable(c.Heads, c.HeadDim, size.T, size.H, size.W) : Rotary.Table(c.HeadDim, size.T, size.H, size.W);
+            table = (size, cos, sin);
+        }
+        long[] shape = [1, size.T * size.H * size.W, c.AxialAttention ? c.Heads : 1, c.HeadDim / 2];
+        return (Tensor.From<float>(table.Cos, shape).To(device), Tensor.From<float>(table.Sin, shape).To(device));
+    }
+
+    private Tensor Places(int frames)
+    {
+        var values = new float[frames * 2 * PlacePairs];
+        for (var f = 0; f < frames; f++)
+            for (var k = 0; k < PlacePairs; k++)
+            {
+                var angle = Math.PI * (k + 1) * f / (c.FilmLatents - 1);
+                (values[f * 2 * PlacePairs + k], values[f * 2 * PlacePairs + PlacePairs + k]) = ((float)Math.Cos(angle), (float)Math.Sin(angle));
+            }
+        return Tensor.From<float>(values, frames, 2 * PlacePairs);
+    }
+
+    /// <summary>[B, T] -> [B, T, dim]: cosines, then sines, of t 10000^(-i/(dim/2)); float64 inside. Reference: sinusoidal_embedding_1d.</summary>
+    public static Tensor Sinusoid(Tensor steps, int dim)
+    {
+        var exponents = Enumerable.Range(0, dim / 2).Select(i => Math.Pow(10000, -(double)i / (dim / 2))).ToArray();
+        var angles = steps.To(Dtype.F64).Unsqueeze(-1) * Tensor.From<double>(exponents).To(steps.Device);
+        return Cat([Cos(angles), Sin(angles)], -1).To(Dtype.F32);
+    }
+}
