@@ -19,7 +19,7 @@ public partial class ArchitectureTests
         ["LongTake.Data"] = ["Media", "Worlds", "Models", "Nn"],
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Data", "Models", "Diffusion", "Nn"],
-        ["LongTake.Generation"] = ["Methods", "Models", "Diffusion", "Nn", "Data", "Media"],
+        ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Media"],
         ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Nn", "Data", "Media", "Worlds"],
         ["LongTake.Studio"] = ["*"],
         ["LongTake.Cli"] = ["*", "Studio"],

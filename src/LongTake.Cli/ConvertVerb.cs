@@ -20,7 +20,7 @@ internal static class ConvertVerb
         var notes = Conversion.Run(from, new()
         {
             To = Enum.Parse<Layout>($"{to}"), Output = output, Part = part, Loras = [.. loras.Select(Lora)],
-            Dtype = type switch { WeightType.Bf16 => Dtype.BF16, WeightType.Fp16 => Dtype.F16, WeightType.Fp32 => Dtype.F32, _ => null },
+            Dtype = Type(type),
         }, json ? null : name => Console.Error.WriteLine($"writing {name}"));
         Cli.Run.Print(json, new JsonObject
         {
@@ -28,6 +28,9 @@ internal static class ConvertVerb
         }, [.. notes.Select(n => $"note: {n}"), $"Written: {output}. Look at it: longtake inspect {output}"]);
         return Cli.Run.Done;
     }
+
+    /// <summary>The element type of an option; null for Keep.</summary>
+    public static Dtype? Type(WeightType type) => type switch { WeightType.Bf16 => Dtype.BF16, WeightType.Fp16 => Dtype.F16, WeightType.Fp32 => Dtype.F32, _ => null };
 
     // FILE or FILE=STRENGTH
     private static (string, double) Lora(string text)

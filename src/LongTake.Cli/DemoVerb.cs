@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Evaluation;
 using LongTake.Generation;
@@ -21,16 +22,16 @@ internal static class DemoVerb
         void Say(string line) { if (!json) Console.WriteLine(line); }
         var cancel = Cli.Run.OnCtrlC();
         var clock = Stopwatch.StartNew();
-        var model = ModelFolder.Open(Located(folder));
+        using var model = ModelFiles.Open(Located(folder));
         var c = model.Config;
         Cli.Run.UseAllCores();
         Ffmpeg.Locate("ffmpeg");
         Directory.CreateDirectory(output);
-        var request = new FilmRequest { Prompt = prompt, Seed = seed, Seconds = c.Frames(c.FilmLatents) / c.Fps };
+        var request = new FilmRequest { Prompt = prompt, Seed = seed, Frames = c.Frames(c.FilmLatents), Speaker = Speaker.DmHead };
         Say($"LongTake demo: {c.Frames(c.FilmLatents) / c.Fps:0} s of film in {c.FewSteps.Length} steps of the distribution-matching head");
         Say($"  model   {model.Path} ({c.Width}x{c.Height} at {c.Fps} fps, {c.FilmLatents} latents)");
         Say($"  prompt  {prompt}");
-        using var film = new FilmModel(model, Speaker.DmHead);
+        using var film = new FilmModel(model, request);
         var frames = new List<byte[]>();
         var upscale = (int)Math.Ceiling(384.0 / Math.Min(c.Width, c.Height));
         var made = Progress.Run("demo", report => FilmFile.Make(film, request, Path.Combine(output, "film.mp4"),
@@ -72,7 +73,7 @@ internal static class DemoVerb
 
     private static WorldScore Real(FilmModel film, WorldTruth truth, long seed)
     {
-        var c = film.Folder.Config;
+        var c = film.Config;
         var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
         if (truth.Landmark is { } landmark) take = take with { LandmarkColour = landmark };
         var stride = WorldData.Stride(c.Fps);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 using LongTake.Evaluation;
 using LongTake.Generation;
 using LongTake.Media;
@@ -45,11 +46,12 @@ internal static class EvalVerb
             WorldEvaluation.Reference? reference = null;
             foreach (var row in wanted)
             {
-                using var film = new FilmModel(ModelFolder.Open(row.Model), row.Request.Speaker, both: row.Request.FmSteps > 0);
+                using var files = ModelFiles.Open(row.Model);
+                using var film = new FilmModel(files, row.Request);
                 if (reference is null) list.Add((reference = new WorldEvaluation.Reference(film, set, films)).Row);
                 var shown = new List<byte[]>();
                 list.Add(WorldEvaluation.Run(film, row, set, films, seconds, reference, report, (n, rgb) => { if (n % 7 == 0 && shown.Count < 6) shown.Add(rgb); }, cancel));
-                Sheet(Path.Combine(output, Slug(row.Name) + ".png"), shown, film.Folder.Config);
+                Sheet(Path.Combine(output, Slug(row.Name) + ".png"), shown, film.Config);
                 AtomicFile.Write(Path.Combine(output, "table.json"), s => s.Write(JsonSerializer.SerializeToUtf8Bytes(list.Select(Node).ToArray(), JsonSerializerOptions.Default)));
             }
             return list;

@@ -1,26 +1,39 @@
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Media;
-using LongTake.Models;
+using LongTake.Torch;
 
 namespace LongTake.Cli;
 
 /// <summary>longtake generate</summary>
 internal static class GenerateVerb
 {
-    public static int Run(string folder, FilmRequest request, string output, int upscale, bool json)
+    public static int Run(string path, FilmRequest request, string output, Dtype dtype, string device, int? upscale, bool json)
     {
-        var model = ModelFolder.Open(folder);
-        if (upscale < 1 || upscale > 64) throw new UserException($"--upscale {upscale}: a whole number from 1 to 64", usage: true);
-        if (string.Join("; ", request.Problems(model.Config)) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
+        if (upscale is < 1 or > 64) throw new UserException($"--upscale {upscale}: a whole number from 1 to 64", usage: true);
+        using var files = ModelFiles.Open(path);
+        var picture = request.For(files).Config(files.Config);   // mistakes are told before anything is loaded
         Ffmpeg.Locate("ffmpeg");   // before the work, not after it
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
-        using var film = new FilmModel(model, request.Speaker, both: request.FmSteps > 0);
+        var write = new WriteOptions { Upscale = upscale ?? Math.Clamp(384 / Math.Min(picture.Width, picture.Height), 1, 64) };
         var made = Progress.Run("generate", report =>
-            FilmFile.Make(film, request, output, new WriteOptions { Upscale = upscale }, report, cancel: cancel));
+        {
+            using var film = new FilmModel(files, request, dtype, device);
+            return FilmFile.Make(film, request, output, write, report, cancel: cancel);
+        });
         Cli.Run.Print(json, Describe(made), Lines(made));
         return Cli.Run.Done;
+    }
+
+    /// <summary>832x480 or 832*480, or width and height for themselves.</summary>
+    public static (int? Width, int? Height) Size(string? size, int? width, int? height)
+    {
+        if (size is null) return (width, height);
+        if (width is not null || height is not null) throw new UserException("--size together with --width or --height: give one or the other", usage: true);
+        return size.Split('x', 'X', '*') is [var w, var h] && int.TryParse(w, out var across) && int.TryParse(h, out var down) ? (across, down)
+            : throw new UserException($"--size {size}: WIDTHxHEIGHT, for example 832x480", usage: true);
     }
 
     public static JsonObject Describe(FilmResult r) => new()

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
 using LongTake.Media;
@@ -46,16 +47,13 @@ internal static class TrainVerb
     private static void Film(TrainRecipe recipe, ModelFolder model, string path, IProgress<ProgressReport> report, CancellationToken cancel)
     {
         if (!model.Has(ModelFolder.Text)) return;
-        var speaker = model.Has(ModelFolder.Student) ? Speaker.DmHead : model.Has(ModelFolder.Transformer) ? Speaker.Transformer : Speaker.Teacher;
         var prompt = recipe.Data.Length > 0 ? VideoSet.Read(recipe.Data).Items[0].Item.Caption : DemoVerb.Prompt;
         var c = model.Config;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        using var film = new FilmModel(model, speaker);
-        var request = new FilmRequest
-        {
-            Prompt = prompt, Seed = 1, Speaker = speaker, Sampler = speaker == Speaker.DmHead ? Sampler.FewStep : Sampler.Euler,
-            Seconds = c.Frames(speaker == Speaker.Teacher ? c.ClipLatents : c.FilmLatents) / c.Fps, Steps = speaker == Speaker.DmHead ? 0 : 25,
-        };
+        using var files = ModelFiles.Open(model.Path);
+        var request = new FilmRequest { Prompt = prompt, Seed = 1 }.For(files);
+        if (request.Speaker != Speaker.DmHead) request = request with { Sampler = Sampler.Euler, Steps = 25 };
+        using var film = new FilmModel(files, request);
         FilmFile.Make(film, request, path, new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) }, report, cancel: cancel);
     }
 

@@ -1,6 +1,8 @@
 using System.CommandLine;
-using LongTake.Generation;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
+using LongTake.Generation;
+using LongTake.Torch;
 
 namespace LongTake.Cli;
 
@@ -62,27 +64,55 @@ internal static class Verbs
 
     private static Command Generate()
     {
-        var model = new Option<string>("--model") { Description = "model folder", DefaultValueFactory = _ => DemoVerb.Bundled };
+        var model = new Option<string>("--model", "--model-path") { Description = "weights of a whole model in any layout: Wan's folder, diffusers, ComfyUI, LongTake's", DefaultValueFactory = _ => DemoVerb.Bundled };
         var prompt = new Option<string>("--prompt", "-p") { Description = "what the film shows", Required = true };
-        var negative = new Option<string>("--negative-prompt") { Description = "what it must not show (with guidance)", DefaultValueFactory = _ => "" };
+        var negative = new Option<string?>("--negative-prompt", "-n") { Description = "what it must not show (with guidance); the model's own when not given" };
         var seed = new Option<long>("--seed") { Description = "seed of the noise; the same seed gives the same film" };
-        var seconds = new Option<double>("--seconds") { Description = "length of the film", DefaultValueFactory = _ => 61 };
-        var steps = new Option<int>("--steps", "--num-inference-steps") { Description = "sampling steps; 0 takes the model's list" };
-        var guidance = new Option<double>("--guidance", "--guidance-scale") { Description = "guidance, standard convention; 1 is none", DefaultValueFactory = _ => 1 };
-        var speaker = new Option<Speaker>("--speaker") { Description = "which network makes the film", DefaultValueFactory = _ => Speaker.DmHead };
-        var sampler = new Option<Sampler>("--sampler") { Description = "FewStep or Euler", DefaultValueFactory = _ => Sampler.FewStep };
+        var seconds = new Option<double?>("--seconds") { Description = "length of the film; the model's own when not given" };
+        var frames = new Option<int?>("--num-frames") { Description = "the same in frames: 81 or another 4k+1" };
+        var size = new Option<string?>("--size") { Description = "WIDTHxHEIGHT in pixels; the model's own when not given" };
+        var width = new Option<int?>("--width") { Description = "width alone" };
+        var height = new Option<int?>("--height") { Description = "height alone" };
+        var fps = new Option<double?>("--fps") { Description = "frames a second; the model's own when not given" };
+        var steps = new Option<int>("--steps", "--num-inference-steps") { Description = "sampling steps; 0 takes the model's list, or 50" };
+        var guidance = new Option<double?>("--guidance", "--guidance-scale") { Description = "guidance, standard convention; 1 is none; the model's own when not given" };
+        var shift = new Option<double?>("--flow-shift", "--shift") { Description = "shift of the noise levels; when not given the model's own, 5 for larger pictures" };
+        var sampler = new Option<Sampler?>("--sampler") { Description = "unipc, dpm++, euler, few-step, or causal (Self-Forcing)", CustomParser = SamplerOf, HelpName = "sampler" };
+        var speaker = new Option<Speaker?>("--speaker") { Description = "which network makes the film; the last trained when not given" };
+        var part = new Option<string?>("--part") { Description = "which transformer, where a checkpoint holds several: generator_ema, ..." };
+        var image = new Option<string?>("--image") { Description = "picture to start from, of image-to-video models" };
         var fm = new Option<int>("--fm-steps") { Description = "first steps made by the flow-matching head (hybrid sampling)" };
-        var upscale = new Option<int>("--upscale") { Description = "whole factor, nearest neighbour", DefaultValueFactory = _ => 12 };
+        var type = new Option<WeightType>("--dtype") { Description = "element type to compute in", DefaultValueFactory = _ => WeightType.Bf16, HelpName = "bf16|fp32" };
+        type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
+        var device = new Option<string>("--device") { Description = "where to compute", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda" };
+        device.AcceptOnlyFromAmong("cpu", "cuda");
+        var upscale = new Option<int?>("--upscale") { Description = "whole factor, nearest neighbour; when not given, small pictures come to about 384 pixels" };
         var output = new Option<string>("--output", "-o") { Description = "the film", DefaultValueFactory = _ => "film.mp4" };
         var json = Json();
         var verb = new Command("generate", "Make a film from a prompt.")
-            { model, prompt, negative, seed, seconds, steps, guidance, speaker, sampler, fm, upscale, output, json };
-        verb.SetAction(p => GenerateVerb.Run(DemoVerb.Located(p.GetValue(model)!), new FilmRequest
         {
-            Prompt = p.GetValue(prompt)!, NegativePrompt = p.GetValue(negative)!, Seed = p.GetValue(seed), Seconds = p.GetValue(seconds),
-            Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Speaker = p.GetValue(speaker), Sampler = p.GetValue(sampler), FmSteps = p.GetValue(fm),
-        }, p.GetValue(output)!, p.GetValue(upscale), p.GetValue(json)));
+            model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, fm, type, device, upscale, output, json,
+        };
+        verb.SetAction(p =>
+        {
+            var (w, h) = GenerateVerb.Size(p.GetValue(size), p.GetValue(width), p.GetValue(height));
+            return GenerateVerb.Run(DemoVerb.Located(p.GetValue(model)!), new FilmRequest
+            {
+                Prompt = p.GetValue(prompt)!, NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
+                Width = w, Height = h, Fps = p.GetValue(fps), Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Shift = p.GetValue(shift),
+                Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), FmSteps = p.GetValue(fm),
+            }, p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(upscale), p.GetValue(json));
+        });
         return verb;
+    }
+
+    // dpm++ and few-step are no names of C#.
+    private static Sampler? SamplerOf(ArgumentResult given)
+    {
+        var name = given.Tokens[0].Value;
+        if (!int.TryParse(name, out _) && Enum.TryParse<Sampler>(name.Replace("-", "").Replace("+", ""), ignoreCase: true, out var sampler)) return sampler;
+        given.AddError($"--sampler {name}: one of unipc, dpm++, euler, few-step, causal");
+        return null;
     }
 
     private static Command Eval()

@@ -22,6 +22,18 @@ public sealed unsafe partial class SentencePiece : IDisposable
         (Count, Pad, Eos, Unknown) = (pieces, pad, eos, unknown);
     }
 
+    /// <summary>The same of a file's bytes.</summary>
+    public static SentencePiece Read(ReadOnlySpan<byte> model)
+    {
+        var file = Path.GetTempFileName();   // the library reads files
+        try
+        {
+            File.WriteAllBytes(file, model);
+            return new(file);
+        }
+        finally { File.Delete(file); }
+    }
+
     /// <summary>Number of pieces: the ids are 0 .. Count-1.</summary>
     public int Count { get; }
 

@@ -33,6 +33,10 @@ public sealed class ModelFiles : IDisposable
     /// <summary>The whole config of a model, beside weights of another layout that cannot tell all of it.</summary>
     public const string ConfigFile = "longtake.json";
 
+    // What Wan's own program leads away from.
+    private const string WanNegativePrompt = "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，" +
+        "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
+
     // Where a file holds several transformers, the one that films are made with.
     private static readonly string[] preferred =
         [ModelFolder.Transformer, "generator_ema", "generator", "model_ema", "ema", "model", "state_dict", ModelFolder.Teacher];
@@ -107,7 +111,8 @@ public sealed class ModelFiles : IDisposable
         var config = new ModelConfig
         {
             Name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path))),
-            Fps = 16, Width = 832, Height = 480, ClipLatents = 21, FilmLatents = 245, FewSteps = [1000, 937.5, 2500.0 / 3, 625], Shift = 5, Wan = wan,
+            Fps = 16, Width = 832, Height = 480, ClipLatents = 21, FilmLatents = 245, FewSteps = [1000, 937.5, 2500.0 / 3, 625],
+            Shift = 3, Guidance = 5, NegativePrompt = WanNegativePrompt, Wan = wan,
             HeadBlocks = transformer?.Kind == PartKind.Student ? Sizes.HeadBlocks(transformer) : Math.Max(1, Math.Min(5, wan.Layers / 2)),
         };
         if (Part(PartKind.Vae) is { } vae) config = config with { Vae = Sizes.Vae(vae, files.Config(PartKind.Vae)) };

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using LongTake.Models;
 
 namespace LongTake.Checkpoints;
@@ -27,6 +29,25 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
 
     /// <summary>The tensors as a source of <see cref="Weights"/>.</summary>
     public Func<string, Tensor?> Source() => Tensors.Source();
+
+    /// <summary>
+    /// First 16 hexadecimal digits of the SHA-256 of names, types, shapes and values, the same in every layout. Tensors of more than
+    /// <paramref name="most"/> bytes count by name, type and shape.
+    /// </summary>
+    public string Hash(long most = long.MaxValue)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var t in Tensors.OrderBy(t => t.Name, StringComparer.Ordinal))
+        {
+            using var scope = new Scope();
+            hash.AppendData(Encoding.UTF8.GetBytes($"{t.Name} {t.Dtype} {string.Join(' ', t.Shape)}\n"));
+            if (t.Bytes > most) continue;
+            var bytes = new byte[t.Bytes];
+            t.Read().CopyTo(bytes);
+            hash.AppendData(bytes);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
+    }
 
     /// <summary>Recognises tensors by their names and brings the names into Wan's.</summary>
     /// <param name="name">What the part is called where it lies; empty to call it by what it is.</param>

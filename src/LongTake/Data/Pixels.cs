@@ -12,6 +12,6 @@ public static class Pixels
     public static byte[] ToBytes(Tensor video)
     {
         using var scope = new Scope();
-        return Clamp(Round((video.Squeeze(0) + 1) * 127.5), 0, 255).Permute(1, 2, 3, 0).To(Dtype.U8).Contiguous().ToArray<byte>();
+        return Clamp(Round((video.Squeeze(0) + 1) * 127.5), 0, 255).Permute(1, 2, 3, 0).To(Dtype.U8).To("cpu").Contiguous().ToArray<byte>();
     }
 }

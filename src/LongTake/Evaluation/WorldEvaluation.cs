@@ -50,7 +50,7 @@ public static class WorldEvaluation
         public Reference(FilmModel model, string set, int films)
         {
             var takes = Enumerable.Range(0, films).Select(n => Take(model, set, n)).ToList();
-            (Stride, frames) = (WorldData.Stride(model.Folder.Config.Fps), (int)(5 * model.Folder.Config.Fps));
+            (Stride, frames) = (WorldData.Stride(model.Config.Fps), (int)(5 * model.Config.Fps));
             Real = WorldMetrics.Real(takes.Select(t => t.Frames), Stride);
             // Fitted on takes of their own, so that the real row below is not favoured.
             features = RandomFeatures.Fit(Enumerable.Range(0, 12).SelectMany(n => RandomFeatures.Windows(Take(model, "fit", n).Frames, frames)));
@@ -71,7 +71,7 @@ public static class WorldEvaluation
         {
             var (coat, hat, landmark, seed) = Case(set, n);
             var take = TravellerTake.Long(new Rng(seed, set.Length), coat, hat) with { LandmarkColour = landmark };
-            var c = model.Folder.Config;
+            var c = model.Config;
             return (model.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), WorldData.Stride(c.Fps))), WorldTruth.Of(take));
         }
     }

@@ -15,13 +15,14 @@ public static class FilmFile
     public static FilmResult Make(FilmModel model, FilmRequest request, string path, WriteOptions? write = null, IProgress<ProgressReport>? progress = null,
         Action<byte[]>? frame = null, CancellationToken cancel = default)
     {
-        var c = model.Folder.Config;
+        request = model.Resolved(request);
+        var c = request.Config(model.Config);
         using var scope = new Scope();
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var calls = 0;
         var latents = model.Sample(request, (done, total) => { calls = done; progress?.Report(new ProgressReport(done, total, "steps", "sampling")); }, cancel);
         var sampled = clock.Elapsed.TotalSeconds;
-        if (!AllFinite(latents)) throw new UserException($"the {model.Part} of {model.Folder.Path} made numbers that are not finite; no film is written. Check the file with 'longtake inspect'.");
+        if (!AllFinite(latents)) throw new UserException($"the {model.Part.Name} of {model.Files.Path} made numbers that are not finite; no film is written. Check the file with 'longtake inspect'.");
         var latentFile = System.IO.Path.ChangeExtension(path, null) + ".latents.safetensors";
         TensorFiles.Write(latentFile, [KeyValuePair.Create("latents", latents)], new Dictionary<string, string> { ["prompt"] = request.Prompt, ["seed"] = request.Seed.ToString() });
         var options = (write ?? new WriteOptions()) with { Metadata = Metadata(model, request) };
@@ -42,7 +43,7 @@ public static class FilmFile
         ["title"] = r.Prompt,
         ["longtake_prompt"] = r.Prompt,
         ["longtake_seed"] = r.Seed.ToString(),
-        ["longtake_model"] = $"{model.Folder.Config.Name} {model.Part} {model.Hash}",
-        ["longtake_sampler"] = $"{r.Speaker} {r.Sampler} steps {r.Steps} guidance {r.Guidance}",
+        ["longtake_model"] = $"{model.Config.Name} {model.Part.Name} {model.Hash}",
+        ["longtake_sampler"] = $"{r.Speaker} {r.Sampler} steps {r.Steps} shift {r.Shift} guidance {r.Guidance}",
     };
 }

@@ -1,142 +1,179 @@
+using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
 
 namespace LongTake.Generation;
 
-/// <summary>Which network of a model folder makes the film.</summary>
-public enum Speaker
-{
-    /// <summary>The student's distribution-matching head: a minute in a few steps.</summary>
-    DmHead,
-    /// <summary>The student's flow-matching head.</summary>
-    FmHead,
-    /// <summary>The transformer of long tuning.</summary>
-    Transformer,
-    /// <summary>The short teacher; beyond its clip length it is rolled out window by window.</summary>
-    Teacher,
-}
-
-/// <summary>How the film is sampled.</summary>
-public enum Sampler
-{
-    /// <summary>Predict, renoise with fresh noise, predict: the student's sampler.</summary>
-    FewStep,
-    /// <summary>Euler steps along the flow, with guidance.</summary>
-    Euler,
-}
-
-/// <summary>A film to make.</summary>
-public sealed record FilmRequest
-{
-    public required string Prompt { get; init; }
-    public string NegativePrompt { get; init; } = "";
-    public long Seed { get; init; }
-    public double Seconds { get; init; } = 61;
-    public Speaker Speaker { get; init; } = Speaker.DmHead;
-    public Sampler Sampler { get; init; } = Sampler.FewStep;
-    /// <summary>Steps; 0 takes the model's few-step list, or 50 with Euler.</summary>
-    public int Steps { get; init; }
-    /// <summary>Guidance, standard convention; 1 is none.</summary>
-    public double Guidance { get; init; } = 1;
-    /// <summary>First steps the FM head makes before the DM head takes over (hybrid sampling); 0 is the paper.</summary>
-    public int FmSteps { get; init; }
-
-    /// <summary>What is wrong with the request for a model, if anything.</summary>
-    public IEnumerable<string> Problems(ModelConfig c)
-    {
-        if (!(Seconds > 0) || c.Latents(Seconds) > c.FilmLatents)
-            yield return $"--seconds {Seconds}: this model makes films of more than 0 and at most {c.Frames(c.FilmLatents) / c.Fps:0.#} seconds";
-        if (Steps < 0 || Steps > 1000) yield return $"--steps {Steps}: 1 to 1000, or 0 for the model's own list";
-        if (!double.IsFinite(Guidance) || Guidance < 0) yield return $"--guidance {Guidance}: a number of at least 0; 1 is none";
-        if (string.IsNullOrWhiteSpace(Prompt)) yield return "--prompt: say what the film shows";
-        if (FmSteps < 0) yield return $"--fm-steps {FmSteps}: at least 0";
-    }
-}
-
-/// <summary>The networks of a model folder that are needed to make films, loaded once.</summary>
+/// <summary>The networks that are needed to make films, out of weights in any layout, loaded once.</summary>
 public sealed class FilmModel : IDisposable
 {
-    private readonly List<IDisposable> owned = [];
-    private readonly TextEncoder text;
-    private readonly WanVae vae;
-    private readonly Func<Head, Tensor, Tensor, Tensor, Tensor> velocity;
+    // Larger text encoders are computed in the type asked for, and known by their small tensors: norms and positions differ wherever training went on.
+    private const long LargeText = 250_000_000, SmallTensor = 1 << 20;
 
-    /// <summary>Loads what a speaker needs: for the DM head the FM head's weights are not even read.</summary>
-    public FilmModel(ModelFolder folder, Speaker speaker, bool both = false)
+    private readonly List<IDisposable> owned = [];
+    private readonly string device;
+    private readonly TextCache texts;
+    private readonly WanVae vae;
+    private readonly Func<Head, Tensor, Tensor, Tensor, Tensor>? velocity;
+    private readonly CausalWanTransformer? causal;
+
+    /// <summary>
+    /// Encodes the texts of <paramref name="request"/>, lets the encoder go, then loads what speaks: for the DM head the FM head's weights
+    /// are not even read. Further requests are of the same network. <paramref name="files"/> must stay open.
+    /// </summary>
+    /// <exception cref="UserException">A mistake in the request; a part or a weight is missing; no such device.</exception>
+    public FilmModel(ModelFiles files, FilmRequest request, Dtype dtype = Dtype.BF16, string device = "cpu")
     {
-        (Folder, Speaker) = (folder, speaker);
-        (text, var textWeights) = folder.LoadText();
-        (vae, var vaeWeights) = folder.LoadVae();
-        owned.AddRange([text, textWeights, vaeWeights]);
-        if (speaker is Speaker.DmHead or Speaker.FmHead)
+        if (device != "cpu" && Libtorch.CudaDevices == 0)
+            throw new UserException($"--device {device}: this machine or its libtorch has none; take cpu. 'longtake doctor' says more.", usage: true);
+        (Files, this.device) = (files, device);
+        var r = request.For(files);
+        (Speaker, Part) = (r.Speaker!.Value, r.Speaking(files));
+        var (c, decoder) = (files.Config, files.Require(PartKind.Vae));
+        texts = Texts(files, dtype);
+        try
         {
-            var head = speaker == Speaker.DmHead ? Head.DistributionMatching : Head.FlowMatching;
-            var (student, weights) = folder.LoadStudent(both ? null : head);
-            owned.Add(weights);
-            velocity = student.Forward;
-            Part = ModelFolder.Student;
+            using (new Scope()) Encode(r);
+            var vaeWeights = Load(decoder);
+            vae = new WanVae(vaeWeights, c.Vae, dtype);
+            var weights = Load(Part);
+            if (Part.Kind == PartKind.Student)
+            {
+                Head? only = r.FmSteps > 0 ? null : Main;
+                velocity = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, dtype, only).Forward;
+            }
+            else if (r.Sampler == Sampler.Causal) causal = new CausalWanTransformer(weights, c.Wan, dtype);
+            else
+            {
+                var wan = new WanTransformer(weights, c.Wan, dtype);
+                velocity = (_, x, t, e) => wan.Forward(x, t, e);
+            }
+            Hash = Part.Hash();
         }
-        else
+        catch
         {
-            Part = speaker == Speaker.Teacher ? ModelFolder.Teacher : ModelFolder.Transformer;
-            var (wan, weights) = folder.LoadWan(Part, Dtype.BF16);
-            owned.Add(weights);
-            velocity = (_, x, t, e) => wan.Forward(x, t, e);
+            Dispose();
+            throw;
         }
-        Hash = folder.Hash(Part);
+
+        Weights Load(ModelPart part)
+        {
+            var weights = Weights.Load(part.Source(), dtype, device);
+            owned.Add(weights);
+            return weights;
+        }
     }
 
-    public ModelFolder Folder { get; }
+    public ModelFiles Files { get; }
+    public ModelConfig Config => Files.Config;
     public Speaker Speaker { get; }
-    /// <summary>The file of the model folder that speaks, and its hash.</summary>
-    public string Part { get; }
+    /// <summary>The part that speaks, and the hash of its weights.</summary>
+    public ModelPart Part { get; }
     public string Hash { get; }
 
-    /// <summary>The latents of a film, [1, C, T, h, w]. <paramref name="step"/> gets the network calls made and to make.</summary>
+    private Head Main => Speaker == Speaker.FmHead ? Head.FlowMatching : Head.DistributionMatching;
+
+    /// <summary>The request as this model takes it: nothing left open.</summary>
+    public FilmRequest Resolved(FilmRequest request) => (request with { Speaker = Speaker }).For(Files);
+
+    /// <summary>The latents of a film, [1, C, T, h, w], on the CPU. <paramref name="step"/> gets the network calls made and to make.</summary>
     public Tensor Sample(FilmRequest request, Action<int, int>? step = null, CancellationToken cancel = default)
     {
-        var c = Folder.Config;
-        if (string.Join("; ", request.Problems(c)) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
+        var r = Resolved(request);
+        var c = r.Config(Config);
         using var outer = new Scope();
         using var off = GradMode.Off();
-        using var g = new Generator(new Rng(request.Seed).Seed());
-        var latents = c.Latents(request.Seconds);
-        var (with, without) = (text.Encode([request.Prompt]), text.Encode([request.NegativePrompt]));
-        var main = request.Speaker == Speaker.FmHead ? Head.FlowMatching : Head.DistributionMatching;
+        using var g = new Generator(new Rng(r.Seed).Seed());
+        var latents = r.Latents(Config);
+        var (with, without) = Encode(r);
         var call = 0;
-        Sampling.Velocity Guided(Head head) => Sampling.Guided(
-            (x, t) => velocity(head, x, Full([1], t), with), (x, t) => velocity(head, x, Full([1], t), without), request.Guidance);
         void Step(int total)
         {
             cancel.ThrowIfCancellationRequested();
             step?.Invoke(++call, total);
         }
-        if (request.Speaker == Speaker.Teacher && latents > c.ClipLatents)
-            return outer.Keep(RollOut.Teacher(c, vae, Guided(main), latents, request.Steps > 0 ? request.Steps : 25, g, Step));
-        Tensor Noise() => Randn(c.LatentShape(latents), g);
-        if (request.Sampler == Sampler.Euler)
+        // Drawn on the CPU: the same noise on every device.
+        Tensor Draw(long[] shape) => Randn(shape, g).To(device);
+        Tensor Noise() => Draw(c.LatentShape(latents));
+        Sampling.Velocity Guided(Head head) => Sampling.Guided(
+            (x, t) => velocity!(head, x, Full([1], t).To(device), with), (x, t) => velocity!(head, x, Full([1], t).To(device), without), r.Guidance!.Value);
+        return outer.Keep(Made().To("cpu"));
+
+        Tensor Made()
         {
-            var sigmas = Times.Sigmas(request.Steps > 0 ? request.Steps : 50, c.Shift);
-            return outer.Keep(Sampling.Euler(Guided(main), Noise(), sigmas, _ => Step(sigmas.Length - 1)));
+            if ((r.Sampler == Sampler.Causal) != (causal is not null)) throw new UserException($"--sampler {r.Sampler}: the model was loaded for another sampler", usage: true);
+            if (causal is not null)
+            {
+                var how = r.Causal(c);
+                using var cache = how.Cache();
+                var calls = latents / how.BlockFrames * (how.Timesteps.Length + 1);
+                return CausalRollOut.Generate(causal, how, cache, [new CausalScene(0, with)], Noise(), Draw, called: _ => Step(calls));
+            }
+            if (Speaker == Speaker.Teacher && latents > c.ClipLatents) return RollOut.Teacher(c, vae, Guided(Main), latents, r.Steps, Draw, Step);
+            if (r.Sampler == Sampler.FewStep)
+            {
+                var steps = r.FewSteps(Config);
+                var index = 0;
+                return Sampling.FewStep((x, t) => Guided(index++ < r.FmSteps ? Head.FlowMatching : Main)(x, t), Noise, steps, _ => Step(steps.Length));
+            }
+            using IFlowSolver solver = r.Sampler switch
+            {
+                Sampler.UniPc => new UniPcSolver(r.Steps, c.Shift),
+                Sampler.Dpm => new DpmSolver(r.Steps, c.Shift),
+                _ => new EulerSolver(Times.Sigmas(r.Steps, c.Shift)),
+            };
+            return Sampling.Solve(solver, Guided(Main), Noise(), _ => Step(r.Steps));
         }
-        var steps = request.Steps > 0 && request.Steps != c.FewSteps.Length ? Times.FewSteps(request.Steps, c.Shift) : c.FewSteps;
-        var index = 0;
-        return outer.Keep(Sampling.FewStep(
-            (x, t) => Guided(index++ < request.FmSteps ? Head.FlowMatching : main)(x, t), Noise, steps, _ => Step(steps.Length)));
+    }
+
+    // Each text for itself, so that a film does not depend on what else is asked for.
+    private (Tensor With, Tensor Without) Encode(FilmRequest r)
+    {
+        var with = texts.Encode([r.Prompt]).To(device);
+        return (with, r.Guidance == 1 ? with : texts.Encode([r.NegativePrompt!]).To(device));
+    }
+
+    private static TextCache Texts(ModelFiles files, Dtype wanted)
+    {
+        var part = files.Require(PartKind.TextEncoder);
+        var tokens = files.Tokenizer ?? throw new UserException($"{files.Path}: no tokenizer, without which prompts cannot be read; " +
+            "it is google/umt5-xxl/spiece.model in Wan's folder, tokenizer/spiece.model in a diffusers folder, part of ComfyUI's umT5 file");
+        var dtype = part.Count < LargeText ? Dtype.F32 : wanted;
+        var (c, id) = (files.Config, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(tokens)));
+        return new(Path.Combine(CacheFolder, "text"), $"{part.Hash(SmallTensor)} {id} {c.Wan.TextLength} {dtype}", () =>
+        {
+            var weights = Weights.Load(part.Source(), dtype);
+            try { return (new TextEncoder(weights, c.Text, SentencePiece.Read(tokens), c.Wan.TextLength), weights); }
+            catch
+            {
+                weights.Dispose();
+                throw;
+            }
+        });
+    }
+
+    /// <summary>Where encoded texts are kept: LONGTAKE_CACHE, else longtake in XDG_CACHE_HOME, else in ~/.cache.</summary>
+    private static string CacheFolder
+    {
+        get
+        {
+            string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+            return Named("LONGTAKE_CACHE") ?? Path.Combine(Named("XDG_CACHE_HOME") ?? Path.Combine(Named("HOME") ?? Path.GetTempPath(), ".cache"), "longtake");
+        }
     }
 
     /// <summary>Decodes latents one at a time; memory does not grow with the film. Frames of H x W x 3 bytes.</summary>
     public IEnumerable<byte[]> Decode(Tensor latents)
     {
-        var size = Folder.Config.Width * Folder.Config.Height * 3;
+        var size = (int)(latents.Size(3) * latents.Size(4)) * Config.Vae.SpatialStride * Config.Vae.SpatialStride * 3;
         using var cache = new WanVaeCache();
         var count = latents.Size(2);
         for (long t = 0; t < count; t++)
         {
             byte[] bytes;
             using (new Scope())
-            using (GradMode.Off()) bytes = Pixels.ToBytes(vae.DecodeStep(Narrow(latents, 2, t, 1), cache));
+            using (GradMode.Off()) bytes = Pixels.ToBytes(vae.DecodeStep(Narrow(latents, 2, t, 1).To(device), cache));
             for (var at = 0; at < bytes.Length; at += size) yield return bytes.AsSpan(at, size).ToArray();
         }
     }
@@ -146,7 +183,7 @@ public sealed class FilmModel : IDisposable
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        return Pixels.ToBytes(vae.Decode(latents, chunk: 0));
+        return Pixels.ToBytes(vae.Decode(latents.To(device), chunk: 0));
     }
 
     /// <summary>Real frames through the autoencoder and back: what the networks could at best make.</summary>
@@ -154,7 +191,7 @@ public sealed class FilmModel : IDisposable
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(frames, Folder.Config.Height, Folder.Config.Width), chunk: 0), chunk: 0));
+        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(frames, Config.Height, Config.Width).To(device), chunk: 0), chunk: 0));
     }
 
     /// <summary>Frees the networks.</summary>

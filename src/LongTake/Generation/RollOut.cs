@@ -13,7 +13,7 @@ public static class RollOut
     /// Window after window of the teacher's clip length. The known latents of a window are put back, noised to the level at hand,
     /// before every Euler step (replacement). What drifts in such a film is what long training is for.
     /// </summary>
-    public static Tensor Teacher(ModelConfig c, WanVae vae, Sampling.Velocity velocity, int latents, int steps, Generator g, Action<int> step)
+    public static Tensor Teacher(ModelConfig c, WanVae vae, Sampling.Velocity velocity, int latents, int steps, Func<long[], Tensor> draw, Action<int> step)
     {
         using var outer = new Scope();
         var sigmas = Times.Sigmas(steps, c.Shift);
@@ -33,7 +33,7 @@ public static class RollOut
         Tensor Window(Tensor? known)
         {
             using var scope = new Scope();
-            var noise = Randn(c.LatentShape(c.ClipLatents), g);
+            var noise = draw(c.LatentShape(c.ClipLatents));
             var x = noise;
             for (var i = 0; i < steps; i++)
             {

@@ -18,6 +18,10 @@ public sealed record ModelConfig
     public double[] FewSteps { get; init; } = [1000, 900, 750, 500];
     /// <summary>Shift of the many-step sampler.</summary>
     public double Shift { get; init; } = 3;
+    /// <summary>Guidance of a transformer with the many-step sampler, standard convention; 1 is none.</summary>
+    public double Guidance { get; init; } = 1;
+    /// <summary>What guidance leads away from, when nobody says otherwise.</summary>
+    public string NegativePrompt { get; init; } = "";
     public WanConfig Wan { get; init; } = new();
     /// <summary>Blocks of each of the student's heads.</summary>
     public int HeadBlocks { get; init; } = 2;

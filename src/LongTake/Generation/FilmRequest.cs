@@ -1,0 +1,170 @@
+using LongTake.Checkpoints;
+using LongTake.Diffusion;
+using LongTake.Models;
+
+namespace LongTake.Generation;
+
+/// <summary>Which network of a model makes the film.</summary>
+public enum Speaker
+{
+    /// <summary>The student's distribution-matching head: a minute in a few steps.</summary>
+    DmHead,
+    /// <summary>The student's flow-matching head.</summary>
+    FmHead,
+    /// <summary>A transformer, over the whole film at once.</summary>
+    Transformer,
+    /// <summary>A transformer of short clips; beyond its clip length it is rolled out window by window.</summary>
+    Teacher,
+}
+
+/// <summary>How the film is sampled.</summary>
+public enum Sampler
+{
+    /// <summary>Predict, renoise with fresh noise, predict: the student's sampler.</summary>
+    FewStep,
+    /// <summary>Euler steps along the flow, with guidance.</summary>
+    Euler,
+    /// <summary>UniPC of order 2, with guidance: Wan's own.</summary>
+    UniPc,
+    /// <summary>DPM-Solver++ of order 2, with guidance.</summary>
+    Dpm,
+    /// <summary>Few steps a block of three latents, with a cache of what came before: Self-Forcing's weights.</summary>
+    Causal,
+}
+
+/// <summary>A film to make. What is null is left to the model: <see cref="For"/> fills it in.</summary>
+public sealed record FilmRequest
+{
+    private const int TableSteps = 1000, CausalBlock = 3, CausalSteps = 4, SolverSteps = 50, RollOutSteps = 25;
+    private const double FewStepShift = 5, LargeShift = 5;
+
+    public required string Prompt { get; init; }
+    public string? NegativePrompt { get; init; }
+    public long Seed { get; init; }
+    /// <summary>Length; or say it in <see cref="Frames"/>.</summary>
+    public double? Seconds { get; init; }
+    public int? Frames { get; init; }
+    public int? Width { get; init; }
+    public int? Height { get; init; }
+    /// <summary>Frames a second the film is played at.</summary>
+    public double? Fps { get; init; }
+    public Speaker? Speaker { get; init; }
+    /// <summary>Which transformer, where a checkpoint holds several (generator_ema).</summary>
+    public string? Part { get; init; }
+    public Sampler? Sampler { get; init; }
+    /// <summary>Steps; 0 takes the model's few-step list, or 50 with a many-step sampler.</summary>
+    public int Steps { get; init; }
+    /// <summary>Shift of the noise levels, <see cref="Times.Shift"/>.</summary>
+    public double? Shift { get; init; }
+    /// <summary>Guidance, standard convention; 1 is none.</summary>
+    public double? Guidance { get; init; }
+    /// <summary>First steps the FM head makes before the DM head takes over (hybrid sampling); 0 is the paper.</summary>
+    public int FmSteps { get; init; }
+    /// <summary>Picture the film starts from, of image-to-video models.</summary>
+    public string? Image { get; init; }
+
+    /// <summary>The model's config with what this request changes of it.</summary>
+    public ModelConfig Config(ModelConfig c) => c with { Width = Width ?? c.Width, Height = Height ?? c.Height, Fps = Fps ?? c.Fps, Shift = Shift ?? c.Shift };
+
+    /// <summary>Latents of the film, of a request that <see cref="For"/> has filled in.</summary>
+    public int Latents(ModelConfig c) => Frames is { } frames ? (int)c.Vae.Latents(frames) : Config(c).Latents(Seconds ?? 0);
+
+    /// <summary>Timesteps of the few-step sampler: the model's list, unless another length or shift is wanted.</summary>
+    public double[] FewSteps(ModelConfig c) => Shift is { } shift && shift != c.Shift || Steps > 0 && Steps != c.FewSteps.Length
+        ? Times.FewSteps(Steps > 0 ? Steps : c.FewSteps.Length, Shift ?? c.Shift) : c.FewSteps;
+
+    /// <summary>How a causal model is sampled for this.</summary>
+    public CausalSampling Causal(ModelConfig c) => new()
+    {
+        Shift = Shift ?? FewStepShift, BlockFrames = CausalBlock, Capacity = c.ClipLatents, Window = Latents(c) > c.ClipLatents ? c.ClipLatents : 0,
+        Timesteps = new FlowTable(Shift ?? FewStepShift).Warp(Times.FewSteps(Steps, 1)),
+    };
+
+    /// <summary>The part of a checkpoint that makes the film.</summary>
+    /// <exception cref="UserException">It is not there.</exception>
+    public ModelPart Speaking(ModelFiles files) => Speaker switch
+    {
+        Generation.Speaker.DmHead or Generation.Speaker.FmHead => files.Require(PartKind.Student),
+        Generation.Speaker.Teacher when files.Layout == Layout.LongTake => files.Require(PartKind.Transformer, Part ?? ModelFolder.Teacher),
+        Generation.Speaker.Transformer when files.Layout == Layout.LongTake => files.Require(PartKind.Transformer, Part ?? ModelFolder.Transformer),
+        _ => files.Require(PartKind.Transformer, Part),
+    };
+
+    /// <summary>The request with all that it left open: the network, the sampler and their settings as the model has them.</summary>
+    /// <exception cref="UserException">Usage: it asks for what the model cannot do, every mistake named. Or the network is not there.</exception>
+    public FilmRequest For(ModelFiles files)
+    {
+        var c = files.Config;
+        var r = this with { Speaker = Speaker ?? Best(files) };
+        var speaking = r.Speaking(files);
+        if (string.Join("; ", r.Problems(c).Concat(r.ImageProblems(speaking))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
+
+        var (head, teacher) = (r.Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead, r.Speaker == Generation.Speaker.Teacher);
+        if (r is { Seconds: null, Frames: null }) r = r with { Frames = c.Frames(teacher || files.Layout != Layout.LongTake ? c.ClipLatents : c.FilmLatents) };
+        var rolled = teacher && r.Latents(c) > c.ClipLatents;
+        var generator = speaking.Name is "generator" or "generator_ema";
+        var sampler = rolled ? Generation.Sampler.Euler
+            : Sampler ?? (head ? Generation.Sampler.FewStep : generator ? Generation.Sampler.Causal : Generation.Sampler.UniPc);
+        var larger = (long)(Width ?? c.Width) * (Height ?? c.Height) > (long)c.Width * c.Height;
+        return r with
+        {
+            Sampler = sampler, NegativePrompt = NegativePrompt ?? c.NegativePrompt,
+            Shift = Shift ?? (sampler == Generation.Sampler.Causal ? FewStepShift : larger && ManySteps(sampler) ? Math.Max(c.Shift, LargeShift) : c.Shift),
+            Guidance = Guidance ?? (ManySteps(sampler) && !head ? c.Guidance : 1),
+            Steps = Steps > 0 ? Steps : rolled ? RollOutSteps : ManySteps(sampler) ? SolverSteps : sampler == Generation.Sampler.Causal ? CausalSteps : c.FewSteps.Length,
+        };
+    }
+
+    /// <summary>What is wrong with the request for a model, if anything.</summary>
+    public IEnumerable<string> Problems(ModelConfig c)
+    {
+        var (stride, most) = (c.Vae.TemporalStride, c.Frames(c.FilmLatents));
+        var own = (Fps is > 0 ? this : this with { Fps = null }).Config(c);
+        if (Frames is not null && Seconds is not null) yield return "--num-frames and --seconds: give one of them";
+        if (Seconds is { } seconds && (!(seconds > 0) || own.Latents(seconds) > c.FilmLatents))
+            yield return $"--seconds {seconds}: this model makes films of more than 0 and at most {most / own.Fps:0.#} seconds";
+        if (Frames is { } frames && (frames < 1 || frames > most)) yield return $"--num-frames {frames}: this model makes films of 1 to {most} frames";
+        else if (Frames is { } count && (count - 1) % stride is > 0 and var over)
+            yield return $"--num-frames {count}: a film has 1 + {stride}k frames; the nearest counts are {count - over} and {count - over + stride}";
+        else if (Sampler == Generation.Sampler.Causal && (Frames ?? c.Frames(Seconds is > 0 ? own.Latents(Seconds.Value) : c.ClipLatents)) is var causal
+            && c.Vae.Latents(causal) % CausalBlock is > 0 and var rest && c.Vae.Latents(causal) is var made)
+            yield return $"{causal} frames: a causal model makes blocks of {CausalBlock} latents; the nearest counts are "
+                + $"{string.Join(" and ", new[] { made - rest, made - rest + CausalBlock }.Where(n => n > 0).Select(c.Vae.Frames))}";
+        var size = $"--size {own.Width}x{own.Height}";
+        if ((c.Wan.Places > 0 || c.Vae.LinearGrid is not null) && (own.Width, own.Height) != (c.Width, c.Height))
+            yield return $"{size}: this model makes pictures of {c.Width}x{c.Height} only";
+        else
+            foreach (var (name, pixels, patch) in new[] { ("width", own.Width, c.Wan.PatchSize[2]), ("height", own.Height, c.Wan.PatchSize[1]) })
+            {
+                var unit = c.Vae.SpatialStride * patch;
+                if (pixels >= 1 && pixels % unit == 0) continue;
+                var below = Math.Max(unit, pixels / unit * unit);
+                yield return $"{size}: the {name} must be a multiple of {unit}; the nearest are {below} and {below + unit}";
+            }
+        if (Fps is { } fps && !(fps is > 0 and <= 1000)) yield return $"--fps {fps}: more than 0 and at most 1000";
+        if (Shift is { } shift && !(shift is > 0 and < 1000)) yield return $"--flow-shift {shift}: more than 0; Wan has 3 at 480p, 5 at 720p";
+        if (Steps is < 0 or > TableSteps) yield return $"--steps {Steps}: 1 to {TableSteps}, or 0 for the model's own list";
+        if (Guidance is { } guidance && !(double.IsFinite(guidance) && guidance >= 0)) yield return $"--guidance {guidance}: a number of at least 0; 1 is none";
+        if (string.IsNullOrWhiteSpace(Prompt)) yield return "--prompt: say what the film shows";
+        if (FmSteps < 0) yield return $"--fm-steps {FmSteps}: at least 0";
+        if (Sampler == Generation.Sampler.Causal && Guidance is { } with && with != 1) yield return $"--guidance {with}: the causal sampler takes none; leave it out";
+        if (Sampler == Generation.Sampler.Causal && Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead) yield return "--sampler causal: the student's heads look at the whole film; take few-step";
+        if (Speaker == Generation.Speaker.Teacher && Sampler is { } asked and not Generation.Sampler.Euler && Latents(c) > c.ClipLatents)
+            yield return $"--sampler {asked}: beyond its {c.Frames(c.ClipLatents)} frames a teacher is rolled out with euler; take that, or --speaker transformer for all frames at once";
+    }
+
+    // The picture goes in as CLIP's features, and no encoder of those is here.
+    private IEnumerable<string> ImageProblems(ModelPart speaking)
+    {
+        if (speaking.TakesImage)
+            yield return $"{speaking.Name} is an image-to-video model; its pictures need the CLIP image encoder, which LongTake does not have yet. Take a text-to-video model.";
+        else if (Image is not null) yield return $"--image {Image}: {speaking.Name} is a text-to-video model, which takes no picture; leave the option out";
+    }
+
+    private static bool ManySteps(Sampler sampler) => sampler is Generation.Sampler.Euler or Generation.Sampler.UniPc or Generation.Sampler.Dpm;
+
+    // What a model was trained for last speaks.
+    private static Speaker Best(ModelFiles files) =>
+        files.Part(PartKind.Student) is not null ? Generation.Speaker.DmHead
+        : files.Layout == Layout.LongTake && files.Parts.Any(p => p.Name == ModelFolder.Transformer) ? Generation.Speaker.Transformer : Generation.Speaker.Teacher;
+}
