@@ -14,6 +14,19 @@ public sealed class WanTiny : IDisposable
         Wan = new() { TextLength = 16, InChannels = 4, OutChannels = 4, Dim = 24, FfnDim = 32, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 3 },
     };
 
+    // At most as many pieces as the text encoder has rows.
+    private static readonly Lazy<byte[]> tokenizer = new(() =>
+    {
+        var folder = Directory.CreateTempSubdirectory("longtake-").FullName;
+        try
+        {
+            File.WriteAllLines(Path.Combine(folder, "corpus.txt"), ["a cat in a hat", "a red cat", "the hat is red", "the cat at the door"]);
+            SentencePiece.Train(Path.Combine(folder, "corpus.txt"), Config.Text.Vocab, Path.Combine(folder, "tokens"));
+            return File.ReadAllBytes(Path.Combine(folder, "tokens.model"));
+        }
+        finally { Directory.Delete(folder, recursive: true); }
+    });
+
     public WanTiny(string? root = null)
     {
         Root = root ?? Directory.CreateTempSubdirectory("longtake-").FullName;
@@ -21,7 +34,7 @@ public sealed class WanTiny : IDisposable
         Part(folder, ModelFolder.Vae, 1, Dtype.F32, w => _ = new WanVae(w, Config.Vae));
         Part(folder, ModelFolder.Text, 2, Dtype.BF16, w => _ = new UmT5Encoder(w, Config.Text));
         Part(folder, ModelFolder.Teacher, 3, Dtype.F32, w => _ = new WanTransformer(w, Config.Wan));
-        File.WriteAllBytes(folder.TokenizerFile, [.. Enumerable.Range(0, 300).Select(i => (byte)(i * 7))]);
+        File.WriteAllBytes(folder.TokenizerFile, tokenizer.Value);
     }
 
     public string Root { get; }

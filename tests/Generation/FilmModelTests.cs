@@ -1,3 +1,4 @@
+using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
 
@@ -24,7 +25,8 @@ public class FilmModelTests
     {
         using var tiny = Made();
         using var scope = new Scope();
-        using var model = new FilmModel(tiny.Folder, Speaker.DmHead);
+        using var files = ModelFiles.Open(tiny.Folder.Path);
+        using var model = new FilmModel(files, request);
         var r = request with { Seconds = Seconds };
         var first = model.Sample(r);
         Assert.True(Equal(first, model.Sample(r)));
@@ -36,7 +38,8 @@ public class FilmModelTests
     {
         using var tiny = Made();
         using var scope = new Scope();
-        using var model = new FilmModel(tiny.Folder, Speaker.DmHead);
+        using var files = ModelFiles.Open(tiny.Folder.Path);
+        using var model = new FilmModel(files, request);
         var latents = model.Sample(request with { Seconds = Seconds });
         var (vae, weights) = tiny.Folder.LoadVae();
         using var owned = weights;
@@ -64,12 +67,14 @@ public class FilmModelTests
         using (var file = SafetensorsSet.Open(path))
             foreach (var name in file.Names.Where(n => !n.StartsWith("fm_head.", StringComparison.Ordinal)))
                 kept.Add(KeyValuePair.Create(name, file.Tensor(name)));
-        using var both = new FilmModel(tiny.Folder, Speaker.DmHead);
-        var expected = both.Sample(request with { Seconds = Seconds });
+        Tensor expected;
+        using (var whole = ModelFiles.Open(tiny.Folder.Path))
+        using (var both = new FilmModel(whole, request)) expected = both.Sample(request with { Seconds = Seconds });
         TensorFiles.Write(path, kept);
-        using var alone = new FilmModel(tiny.Folder, Speaker.DmHead);
+        using var files = ModelFiles.Open(tiny.Folder.Path);
+        using var alone = new FilmModel(files, request);
         Assert.True(Equal(expected, alone.Sample(request with { Seconds = Seconds })));
-        var e = Assert.Throws<UserException>(() => new FilmModel(tiny.Folder, Speaker.FmHead));
+        var e = Assert.Throws<UserException>(() => new FilmModel(files, request with { Speaker = Speaker.FmHead }));
         Assert.Contains("fm_head", e.Message);
     }
 
@@ -89,7 +94,8 @@ public class FilmModelTests
     {
         using var tiny = Made();
         using var scope = new Scope();
-        using var model = new FilmModel(tiny.Folder, Speaker.Teacher);
+        using var files = ModelFiles.Open(tiny.Folder.Path);
+        using var model = new FilmModel(files, request with { Speaker = Speaker.Teacher });
         var latents = model.Sample(request with { Seconds = Seconds, Speaker = Speaker.Teacher, Steps = 2 });
         Assert.Equal(tiny.Folder.Config.LatentShape(tiny.Folder.Config.FilmLatents), latents.Shape);
         Assert.True(AllFinite(latents));

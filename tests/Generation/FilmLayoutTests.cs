@@ -1,0 +1,147 @@
+using LongTake.Checkpoints;
+using LongTake.Diffusion;
+using LongTake.Generation;
+using LongTake.Models;
+using LongTake.Tests.Checkpoints;
+
+namespace LongTake.Tests.Generation;
+
+/// <summary>Films of a tiny random Wan, out of every layout.</summary>
+[Collection(nameof(Alone))]
+public sealed class FilmLayoutTests : IDisposable
+{
+    private readonly WanTiny tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    private static readonly FilmRequest request = new() { Prompt = "a red cat", Seed = 3, Steps = 3, Guidance = 3, Speaker = Speaker.Teacher };
+
+    private static (Tensor Latents, byte[] Frames) Film(string path, FilmRequest request, Dtype dtype = Dtype.BF16)
+    {
+        using var files = ModelFiles.Open(path);
+        using var model = new FilmModel(files, request, dtype);
+        var latents = model.Sample(request);
+        return (latents, [.. model.Decode(latents).SelectMany(f => f)]);
+    }
+
+    [Fact]
+    public void TheFilmIsTheSameInEveryLayout()
+    {
+        using var scope = new Scope();
+        var (latents, frames) = Film(tiny["own"], request);
+        Assert.Equal([1, 4, 3, 4, 4], latents.Shape);
+        Assert.Equal(5 * 16 * 16 * 3, frames.Length);
+        foreach (var layout in (Layout[])[Layout.Wan, Layout.Diffusers, Layout.Comfy, Layout.LongTake])
+        {
+            var (same, seen) = Film(tiny.Convert(tiny["own"], layout, $"as-{layout}"), request);
+            Assert.True(Equal(latents, same), $"{layout}: other latents");
+            Assert.True(frames.AsSpan().SequenceEqual(seen), $"{layout}: other frames");
+        }
+        File.Copy(tiny.Research(), tiny["as-Wan", "self_forcing.pt"]);   // its average equals the transformer, the generator is another
+        Assert.True(Equal(latents, Film(tiny["as-Wan"], request with { Part = "generator_ema", Sampler = Sampler.UniPc }).Latents));
+        Assert.False(Equal(latents, Film(tiny["as-Wan"], request with { Part = "generator", Sampler = Sampler.UniPc }).Latents));
+    }
+
+    [Fact]
+    public void AFilmIsWhatTheSolverMakesOfTheTransformer()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var files = ModelFiles.Open(tiny["own"]);
+        var c = files.Config;
+        using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
+        using var text = new TextEncoder(textWeights, c.Text, SentencePiece.Read(files.Tokenizer), c.Wan.TextLength);
+        using var weights = Weights.Load(files.Require(PartKind.Transformer).Source());
+        var wan = new WanTransformer(weights, c.Wan, Dtype.F32);
+        var (with, without) = (text.Encode(["a red cat"]), text.Encode(["a hat"]));
+        using var g = new Generator(new Rng(3).Seed());
+        var x = Randn([1, 4, 3, 4, 6], g);
+        using var solver = new UniPcSolver(4, 2);
+        foreach (var t in solver.Timesteps)
+        {
+            var (v, u) = (wan.Forward(x, Full([1], t), with), wan.Forward(x, Full([1], t), without));
+            x = solver.Step(x, u + (v - u) * 3);
+        }
+        var made = Film(tiny["own"], request with { NegativePrompt = "a hat", Steps = 4, Shift = 2, Width = 24 }, Dtype.F32).Latents;
+        Near.Equal(x, made, 1e-5);
+    }
+
+    [Fact]
+    public void EverySamplerMakesAFilmOfItsOwn()
+    {
+        using var scope = new Scope();
+        var films = Enum.GetValues<Sampler>().Where(s => s != Sampler.Causal)
+            .Select(s => Film(tiny["own"], request with { Sampler = s }).Latents)
+            .Append(Film(tiny["own"], request with { Sampler = Sampler.Causal, Guidance = null }).Latents).ToList();
+        Assert.All(films, f => Assert.True(AllFinite(f)));
+        for (var i = 0; i < films.Count; i++) Assert.DoesNotContain(films.Skip(i + 1), f => Equal(films[i], f));
+    }
+
+    [Fact]
+    public void WhatIsNotSaidIsTheModels()
+    {
+        tiny.Convert(tiny["own"], Layout.Wan, "wan");
+        File.Delete(tiny["wan", ModelFiles.ConfigFile]);
+        File.WriteAllText(tiny["wan", "config.json"], """{ "num_heads": 2, "text_len": 16 }""");
+        File.Copy(tiny.Research("elsewhere/model.pt"), tiny["wan", "model.pt"]);
+        using var files = ModelFiles.Open(tiny["wan"]);
+        var plain = new FilmRequest { Prompt = "a cat" };
+        var r = plain.For(files);
+        Assert.Equal((Speaker.Teacher, Sampler.UniPc, 50, 3, 5), (r.Speaker!.Value, r.Sampler!.Value, r.Steps, r.Shift!.Value, r.Guidance!.Value));
+        Assert.Contains("JPEG", r.NegativePrompt);
+        Assert.Equal(21, r.Latents(files.Config));
+        Assert.Equal(5, (plain with { Width = 1280, Height = 720 }).For(files).Shift);
+        Assert.Equal(8, (plain with { Width = 1280, Height = 720, Shift = 8 }).For(files).Shift);
+        var few = (plain with { Part = "generator_ema" }).For(files);
+        Assert.Equal((Sampler.Causal, 4, 1), (few.Sampler!.Value, few.Steps, few.Guidance!.Value));
+        Assert.Equal(new CausalSampling().Timesteps, few.Causal(files.Config).Timesteps);
+        Assert.Equal(r, r.For(files));
+    }
+
+    [Fact]
+    public void ATextIsEncodedOnceWhateverTheLayout()
+    {
+        using var scope = new Scope();
+        var once = request with { Prompt = $"the cat at the door {Guid.NewGuid()}", Guidance = 1 };
+        var comfy = tiny.Convert(tiny["own"], Layout.Comfy, "comfy");
+        var folder = Path.Combine(Environment.GetEnvironmentVariable("LONGTAKE_CACHE")!, "text");
+        var before = Count();
+        var first = Film(tiny["own"], once).Latents;
+        Assert.Equal(before + 1, Count());
+        Assert.True(Equal(first, Film(comfy, once).Latents));
+        Assert.Equal(before + 1, Count());
+
+        int Count() => Directory.Exists(folder) ? Directory.GetFiles(folder, "*.safetensors").Length : 0;
+    }
+
+    [Theory]
+    [InlineData(4, null, null, "--num-frames 4: a film has 1 + 2k frames; the nearest counts are 3 and 5")]
+    [InlineData(99, null, null, "--num-frames 99: this model makes films of 1 to 13 frames")]
+    [InlineData(null, 20, null, "--size 20x16: the width must be a multiple of 8; the nearest are 16 and 24")]
+    [InlineData(null, null, 3, "--size 16x3: the height must be a multiple of 8; the nearest are 8 and 16")]
+    public void SizesThatCannotBeAreRefusedWithTheNearest(int? frames, int? width, int? height, string said)
+    {
+        using var files = ModelFiles.Open(tiny["own"]);
+        Assert.Equal(said, Assert.Throws<UserException>(() => (request with { Frames = frames, Width = width, Height = height }).For(files)).Message);
+    }
+
+    [Theory]
+    [InlineData("vae/diffusion_pytorch_model.safetensors", "holds no Vae")]
+    [InlineData("text_encoder/model.safetensors", "holds no TextEncoder")]
+    [InlineData("transformer/diffusion_pytorch_model.safetensors", "holds no Transformer")]
+    [InlineData("tokenizer/spiece.model", "no tokenizer")]
+    public void APartThatIsMissingIsNamed(string file, string said)
+    {
+        using var scope = new Scope();
+        var path = tiny.Convert(tiny["own"], Layout.Diffusers, "there");
+        File.Delete(Path.Combine(path, file));
+        Assert.Contains(said, Assert.Throws<UserException>(() => Film(path, request)).Message);
+    }
+
+    [Fact]
+    public void PicturesAreNotTakenByModelsWithoutPlaceForThem()
+    {
+        using var files = ModelFiles.Open(tiny["own"]);
+        Assert.Contains("text-to-video model, which takes no picture", Assert.Throws<UserException>(() => (request with { Image = "a.png" }).For(files)).Message);
+    }
+}
