@@ -1,0 +1,63 @@
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using LongTake.Checkpoints;
+using LongTake.Tests.Checkpoints;
+
+namespace LongTake.Tests.Cli;
+
+public sealed partial class GenerateTests : IDisposable
+{
+    private readonly CommandLine program = new();
+    private readonly WanTiny tiny;
+
+    public GenerateTests() => tiny = new(program.Folder);
+
+    public void Dispose() => program.Dispose();
+
+    /// <summary>The commands of the page for users of Wan weights, with a tiny model in the place of theirs and little to do.</summary>
+    [Fact]
+    public void ThePagesCommandsMakeFilms()
+    {
+        tiny.Convert(tiny["own"], Layout.Wan, "Wan2.1-T2V-1.3B");
+        File.Copy(tiny.Research(), program["Wan2.1-T2V-1.3B/self_forcing.pt"]);
+        tiny.Convert(tiny["own"], Layout.Diffusers, "wan-diffusers");
+        tiny.Convert(tiny["own"], Layout.Comfy, "comfy");
+        var page = File.ReadAllText(Path.Combine(Path.GetDirectoryName(Here())!, "../../docs/weights.md"));
+        var commands = Generate().Matches(page).Select(m => m.Groups[1].Value).ToList();
+        Assert.True(commands.Count >= 4);
+        foreach (var command in commands)
+        {
+            var arguments = Words().Matches(command.Replace("832x480", "16x24").Replace("81", "5").Replace("--steps 50", "--steps 2")).Select(m => m.Value.Trim('"')).ToList();
+            var film = arguments.IndexOf("-o") is >= 0 and var o ? arguments[o + 1] : "film.mp4";
+            var ran = program.Run([.. arguments]);
+            Assert.True(ran.Code == 0, $"{command}\n{ran.Out}{ran.Error}");
+            Assert.Contains($"{film}: 5 frames, 0.31 s of film", ran.Out);
+            File.Delete(program[film]);
+        }
+    }
+
+    [Theory]
+    [InlineData("generate-nowhere", "--model", "nowhere")]
+    [InlineData("generate-frames", "--model", "own", "--num-frames", "4")]
+    [InlineData("generate-size", "--model", "own", "--size", "100x16")]
+    [InlineData("generate-size-words", "--model", "own", "--size", "480p")]
+    [InlineData("generate-sampler", "--model", "own", "--sampler", "ddim")]
+    [InlineData("generate-image", "--model", "own", "--image", "a.png")]
+    [InlineData("generate-part", "--model", "own", "--part", "generator")]
+    [InlineData("generate-parts-missing", "--model", "own/teacher.safetensors")]
+    [InlineData("generate-several", "--model", "own", "--steps", "-1", "--fps", "0", "--flow-shift", "0", "--guidance", "-2")]
+    [InlineData("generate-device", "--model", "own", "--device", "tpu")]
+    public void Mistakes(string name, params string[] arguments)
+    {
+        Expectation.Same($"cli/{name}.txt", program.Transcript(["generate", "-p", "cat", .. arguments]));
+        Assert.False(File.Exists(program["film.mp4"]));
+    }
+
+    private static string Here([CallerFilePath] string file = "") => file;
+
+    [GeneratedRegex("^longtake (generate .*)$", RegexOptions.Multiline)]
+    private static partial Regex Generate();
+
+    [GeneratedRegex("\"[^\"]*\"|\\S+")]
+    private static partial Regex Words();
+}
