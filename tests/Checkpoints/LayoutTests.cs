@@ -1,4 +1,5 @@
 using LongTake.Checkpoints;
+using LongTake.Generation;
 using LongTake.Models;
 
 namespace LongTake.Tests.Checkpoints;
@@ -101,10 +102,10 @@ public sealed class LayoutTests : IDisposable
         using var files = ModelFiles.Open(own);
         var student = files.Require(PartKind.Student);
         Assert.Empty(files.Problems(student));
-        var (folder, expected) = (ModelFolder.Open(own), files.Require(PartKind.Transformer).Tensors.ToDictionary(t => t.Name));
-        var (network, weights) = folder.LoadStudent(dtype: Dtype.F32);
-        using (weights)
+        var expected = files.Require(PartKind.Transformer).Tensors.ToDictionary(t => t.Name);
+        using (var weights = Weights.Load(student.Source()))
         {
+            var network = new DecoupledTransformer(weights, files.Config.Wan, files.Config.HeadBlocks);
             using var wan = Weights.Load(files.Require(PartKind.Transformer).Source());
             using var g = new Generator(5);
             var (x, t, text) = (g.Normal(1, 4, 2, 4, 4), Full([1], 700), g.Normal(1, 5, 8));
@@ -123,8 +124,8 @@ public sealed class LayoutTests : IDisposable
         {
             Assert.Equal(Head.DistributionMatching, slim.Require(PartKind.Student).OnlyHead);
             Assert.Empty(slim.Parts.SelectMany(slim.Problems));
-            Assert.Contains("no fm_head", Assert.Throws<UserException>(() => ModelFolder.Open(slim.Path).LoadStudent()).Message);
-            using var only = ModelFolder.Open(slim.Path).LoadStudent(Head.DistributionMatching).Weights;
+            Assert.Contains("no fm_head", Assert.Throws<UserException>(() => new FilmRequest { Prompt = "a cat", Speaker = Speaker.FmHead }.For(slim)).Message);
+            using var film = new FilmModel(slim, new FilmRequest { Prompt = "a cat" });
         }
         using var head1 = ModelFiles.Open(tiny.Convert(own, Layout.Wan, "head", r => r with { Part = "dm_head" }));
         Assert.Empty(head1.Problems(head1.Require(PartKind.Transformer)));

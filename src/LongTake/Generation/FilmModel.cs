@@ -40,7 +40,7 @@ public sealed class FilmModel : IDisposable
             var weights = Load(Part);
             if (Part.Kind == PartKind.Student)
             {
-                Head? only = r.FmSteps > 0 ? null : Main;
+                Head? only = r.FmSteps > 0 ? null : r.Main;
                 velocity = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, dtype, only).Forward;
             }
             else if (r.Sampler == Sampler.Causal) causal = new CausalWanTransformer(weights, c.Wan, dtype);
@@ -71,8 +71,6 @@ public sealed class FilmModel : IDisposable
     /// <summary>The part that speaks, and the hash of its weights.</summary>
     public ModelPart Part { get; }
     public string Hash { get; }
-
-    private Head Main => Speaker == Speaker.FmHead ? Head.FlowMatching : Head.DistributionMatching;
 
     /// <summary>The request as this model takes it: nothing left open.</summary>
     public FilmRequest Resolved(FilmRequest request) => (request with { Speaker = Speaker }).For(Files);
@@ -110,12 +108,12 @@ public sealed class FilmModel : IDisposable
                 var calls = latents / how.BlockFrames * (how.Timesteps.Length + 1);
                 return CausalRollOut.Generate(causal, how, cache, [new CausalScene(0, with)], Noise(), Draw, called: _ => Step(calls));
             }
-            if (Speaker == Speaker.Teacher && latents > c.ClipLatents) return RollOut.Teacher(c, vae, Guided(Main), latents, r.Steps, Draw, Step);
+            if (Speaker == Speaker.Teacher && latents > c.ClipLatents) return RollOut.Teacher(c, vae, Guided(r.Main), latents, r.Steps, Draw, Step);
             if (r.Sampler == Sampler.FewStep)
             {
                 var steps = r.FewSteps(Config);
                 var index = 0;
-                return Sampling.FewStep((x, t) => Guided(index++ < r.FmSteps ? Head.FlowMatching : Main)(x, t), Noise, steps, _ => Step(steps.Length));
+                return Sampling.FewStep((x, t) => Guided(index++ < r.FmSteps ? Head.FlowMatching : r.Main)(x, t), Noise, steps, _ => Step(steps.Length));
             }
             using IFlowSolver solver = r.Sampler switch
             {
@@ -123,7 +121,7 @@ public sealed class FilmModel : IDisposable
                 Sampler.Dpm => new DpmSolver(r.Steps, c.Shift),
                 _ => new EulerSolver(Times.Sigmas(r.Steps, c.Shift)),
             };
-            return Sampling.Solve(solver, Guided(Main), Noise(), _ => Step(r.Steps));
+            return Sampling.Solve(solver, Guided(r.Main), Noise(), _ => Step(r.Steps));
         }
     }
 

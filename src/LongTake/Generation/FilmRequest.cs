@@ -97,7 +97,7 @@ public sealed record FilmRequest
         var c = files.Config;
         var r = this with { Speaker = Speaker ?? Best(files) };
         var speaking = r.Speaking(files);
-        if (string.Join("; ", r.Problems(c).Concat(r.ImageProblems(speaking))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
+        if (string.Join("; ", r.Problems(c).Concat(r.PartProblems(speaking))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
 
         var (head, teacher) = (r.Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead, r.Speaker == Generation.Speaker.Teacher);
         if (r is { Seconds: null, Frames: null }) r = r with { Frames = c.Frames(teacher || files.Layout != Layout.LongTake ? c.ClipLatents : c.FilmLatents) };
@@ -153,18 +153,22 @@ public sealed record FilmRequest
             yield return $"--sampler {asked}: beyond its {c.Frames(c.ClipLatents)} frames a teacher is rolled out with euler; take that, or --speaker transformer for all frames at once";
     }
 
-    // The picture goes in as CLIP's features, and no encoder of those is here.
-    private IEnumerable<string> ImageProblems(ModelPart speaking)
+    // Pictures go in as CLIP's features, and no encoder of those is here.
+    private IEnumerable<string> PartProblems(ModelPart speaking)
     {
         if (speaking.TakesImage)
             yield return $"{speaking.Name} is an image-to-video model; its pictures need the CLIP image encoder, which LongTake does not have yet. Take a text-to-video model.";
         else if (Image is not null) yield return $"--image {Image}: {speaking.Name} is a text-to-video model, which takes no picture; leave the option out";
+        if (speaking.Kind == PartKind.Student && speaking.OnlyHead is { } only && (only != Main || FmSteps > 0))
+            yield return $"the student has no {DecoupledTransformer.Name(only == Head.DistributionMatching ? Head.FlowMatching : Head.DistributionMatching)}, only a {DecoupledTransformer.Name(only)}; it makes films with --speaker {(only == Head.FlowMatching ? Generation.Speaker.FmHead : Generation.Speaker.DmHead)}";
     }
+
+    internal Head Main => Speaker == Generation.Speaker.FmHead ? Head.FlowMatching : Head.DistributionMatching;
 
     private static bool ManySteps(Sampler sampler) => sampler is Generation.Sampler.Euler or Generation.Sampler.UniPc or Generation.Sampler.Dpm;
 
     // What a model was trained for last speaks.
     private static Speaker Best(ModelFiles files) =>
-        files.Part(PartKind.Student) is not null ? Generation.Speaker.DmHead
+        files.Part(PartKind.Student) is { } student ? student.OnlyHead == Head.FlowMatching ? Generation.Speaker.FmHead : Generation.Speaker.DmHead
         : files.Layout == Layout.LongTake && files.Parts.Any(p => p.Name == ModelFolder.Transformer) ? Generation.Speaker.Transformer : Generation.Speaker.Teacher;
 }

@@ -78,15 +78,4 @@ public sealed class ModelFolder
         var weights = Weights.Load(file.Source(), dtype);
         return (new WanTransformer(weights, Config.Wan), weights);
     }
-
-    /// <summary>The student; with one head only the other's weights are not read.</summary>
-    public (DecoupledTransformer Student, Weights Weights) LoadStudent(Head? only = null, Dtype dtype = Dtype.BF16)
-    {
-        using var file = OpenPart(Student);
-        foreach (var head in Enum.GetValues<Head>().Where(h => only is null || only == h).Select(DecoupledTransformer.Name))
-            if (!file.Names.Any(n => n.StartsWith(head + ".", StringComparison.Ordinal)))
-                throw new UserException($"{Path}: its student has no {head}, which this work needs; the folder is for films of its other head");
-        var weights = Weights.Load(file.Source(), dtype);
-        return (new DecoupledTransformer(weights, Config.Wan, Config.HeadBlocks, Dtype.BF16, only), weights);
-    }
 }
