@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LongTake.Bench;
+using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
 using LongTake.Nn;
@@ -221,11 +222,12 @@ IEnumerable<Row> Film()
     var at = new DirectoryInfo(AppContext.BaseDirectory);
     while (at is not null && !File.Exists(Path.Combine(at.FullName, "LongTake.slnx"))) at = at.Parent;
     var folder = Path.Combine(at?.FullName ?? ".", "models", "traveller");
-    var c = ModelFolder.Open(folder).Config;
+    using var files = ModelFiles.Open(folder);
+    var c = files.Config;
     Libtorch.Threads = Environment.ProcessorCount;
     using var scope = new Scope();
-    using var model = new FilmModel(ModelFolder.Open(folder), Speaker.DmHead);
-    var request = new FilmRequest { Prompt = "a traveller in a red coat and a top hat walks", Seconds = c.Frames(c.FilmLatents) / c.Fps };
+    var request = new FilmRequest { Prompt = "a traveller in a red coat and a top hat walks", Frames = c.Frames(c.FilmLatents), Speaker = Speaker.DmHead };
+    using var model = new FilmModel(files, request);
     double Best(FilmRequest r)
     {
         var best = double.MaxValue;
@@ -240,8 +242,10 @@ IEnumerable<Row> Film()
     }
     var few = Best(request);
     var guided = Best(request with { Sampler = Sampler.Euler, Steps = 2, Guidance = 3 }) / 2 * 50;
-    var tokens = (double)c.FilmLatents * (c.Height / c.Vae.SpatialStride) * (c.Width / c.Vae.SpatialStride);
-    var flops = c.FewSteps.Length * c.Wan.Layers * (4 * tokens * tokens * c.Wan.Dim + 2 * tokens * (8.0 * c.Wan.Dim * c.Wan.Dim + 2.0 * c.Wan.Dim * c.Wan.FfnDim));
+    var places = (double)(c.Height / c.Vae.SpatialStride / c.Wan.PatchSize[1]) * (c.Width / c.Vae.SpatialStride / c.Wan.PatchSize[2]);
+    var tokens = c.FilmLatents * places;
+    var seen = c.Wan.AxialAttention ? (c.FilmLatents + places) / 2 : tokens;
+    var flops = c.FewSteps.Length * c.Wan.Layers * (4 * tokens * seen * c.Wan.Dim + 2 * tokens * (8.0 * c.Wan.Dim * c.Wan.Dim + 2.0 * c.Wan.Dim * c.Wan.FfnDim));
     yield return new Row("film.vs-cfg50", few, "s", guided, "50 Euler steps with guidance", Lower: true)
     {
         Note = $"sampling of one minute, without decoding; {flops / 1e9:0} GFLOP in the blocks, {flops / few / 1e9:0} GFLOP/s",
