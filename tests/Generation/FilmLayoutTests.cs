@@ -94,6 +94,10 @@ public sealed class FilmLayoutTests : IDisposable
         Assert.Equal(8, (plain with { Width = 1280, Height = 720, Shift = 8 }).For(files).Shift);
         var few = (plain with { Part = "generator_ema" }).For(files);
         Assert.Equal((Sampler.Causal, 4, 1), (few.Sampler!.Value, few.Steps, few.Guidance!.Value));
+        var minute = (plain with { Part = "generator_ema", Frames = files.Config.Frames(243) }).For(files);
+        Assert.Equal((Speaker.Transformer, Sampler.Causal, 21), (minute.Speaker!.Value, minute.Sampler!.Value, minute.Causal(files.Config).Window));
+        Assert.Equal("481 frames: a causal model makes blocks of 3 latents; the nearest counts are 479 and 485",
+            Assert.Throws<UserException>(() => (plain with { Part = "generator_ema", Frames = 481 }).For(files)).Message);
         Assert.Equal(new CausalSampling().Timesteps, few.Causal(files.Config).Timesteps);
         Assert.Equal(r, r.For(files));
     }

@@ -97,14 +97,14 @@ public sealed record FilmRequest
         var c = files.Config;
         var r = this with { Speaker = Speaker ?? Best(files) };
         var speaking = r.Speaking(files);
+        r = r with { Sampler = Sampler ?? (IsGenerator(speaking) ? Generation.Sampler.Causal : null) };
         if (string.Join("; ", r.Problems(c).Concat(r.PartProblems(speaking))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
 
         var (head, teacher) = (r.Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead, r.Speaker == Generation.Speaker.Teacher);
         if (r is { Seconds: null, Frames: null }) r = r with { Frames = c.Frames(teacher || files.Layout != Layout.LongTake ? c.ClipLatents : c.FilmLatents) };
         var rolled = teacher && r.Latents(c) > c.ClipLatents;
-        var generator = speaking.Name is "generator" or "generator_ema";
         var sampler = rolled ? Generation.Sampler.Euler
-            : Sampler ?? (head ? Generation.Sampler.FewStep : generator ? Generation.Sampler.Causal : Generation.Sampler.UniPc);
+            : r.Sampler ?? (head ? Generation.Sampler.FewStep : Generation.Sampler.UniPc);
         var larger = (long)(Width ?? c.Width) * (Height ?? c.Height) > (long)c.Width * c.Height;
         return r with
         {
@@ -150,7 +150,7 @@ public sealed record FilmRequest
         if (Sampler == Generation.Sampler.Causal && Guidance is { } with && with != 1) yield return $"--guidance {with}: the causal sampler takes none; leave it out";
         if (Sampler == Generation.Sampler.Causal && Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead) yield return "--sampler causal: the student's heads look at the whole film; take few-step";
         if (Speaker == Generation.Speaker.Teacher && Sampler is { } asked and not Generation.Sampler.Euler && Latents(c) > c.ClipLatents)
-            yield return $"--sampler {asked}: beyond its {c.Frames(c.ClipLatents)} frames a teacher is rolled out with euler; take that, or --speaker transformer for all frames at once";
+            yield return $"--sampler {asked.ToString().ToLowerInvariant()}: beyond its {c.Frames(c.ClipLatents)} frames a teacher is rolled out with euler; take that, or --speaker transformer for all frames at once";
     }
 
     // Pictures go in as CLIP's features, and no encoder of those is here.
@@ -167,8 +167,15 @@ public sealed record FilmRequest
 
     private static bool ManySteps(Sampler sampler) => sampler is Generation.Sampler.Euler or Generation.Sampler.UniPc or Generation.Sampler.Dpm;
 
-    // What a model was trained for last speaks.
-    private static Speaker Best(ModelFiles files) =>
-        files.Part(PartKind.Student) is { } student ? student.OnlyHead == Head.FlowMatching ? Generation.Speaker.FmHead : Generation.Speaker.DmHead
-        : files.Layout == Layout.LongTake && files.Parts.Any(p => p.Name == ModelFolder.Transformer) ? Generation.Speaker.Transformer : Generation.Speaker.Teacher;
+    // Self-Forcing's names, for networks that look back only.
+    private static bool IsGenerator(ModelPart part) => part is { Kind: PartKind.Transformer, Name: "generator" or "generator_ema" };
+
+    // What a model was trained for last speaks; of another layout's transformers only those without a clip length make long films at once.
+    private Speaker Best(ModelFiles files)
+    {
+        if (files.Part(PartKind.Student) is { } student) return student.OnlyHead == Head.FlowMatching ? Generation.Speaker.FmHead : Generation.Speaker.DmHead;
+        var whole = files.Layout == Layout.LongTake ? files.Parts.Any(p => p.Name == ModelFolder.Transformer)
+            : Sampler == Generation.Sampler.Causal || files.Part(PartKind.Transformer, Part) is { } part && IsGenerator(part);
+        return whole ? Generation.Speaker.Transformer : Generation.Speaker.Teacher;
+    }
 }
