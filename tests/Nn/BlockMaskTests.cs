@@ -4,17 +4,22 @@ namespace LongTake.Tests.Nn;
 
 public class BlockMaskTests
 {
-    /// <summary>[N, M], 1 where a query sees a key: the slow twin's mask.</summary>
-    internal static Tensor Dense(BlockMask mask, long keys)
+    /// <summary>[N, M], 1 where a query sees a key.</summary>
+    internal static Tensor Dense(BlockMask mask, long keys) => Cat([.. mask.Parts.Select(p =>
+        Pad(1 - p.Mask.Hidden(0, p.Queries)[0][0].To(Dtype.F32), [0, keys - p.Keys]))], 0);
+
+    /// <summary>The rule in words, frame by frame.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4)]
+    public void AFrameSeesItsBlockAndThoseBeforeWithinTheWindow(int window)
     {
-        var rows = new List<float>();
-        foreach (var (queries, seen) in mask.Stretches)
-        {
-            var row = new float[keys];
-            foreach (var (first, count) in seen) row.AsSpan((int)first, (int)count).Fill(1);
-            for (var i = 0; i < queries; i++) rows.AddRange(row);
-        }
-        return Tensor.From<float>(rows.ToArray(), rows.Count / keys, keys);
+        using var scope = new Scope();
+        int[] ends = [1, 4, 4, 4, 7, 7, 7];
+        var seen = Dense(BlockMask.Causal(BlockMask.Blocks(7, 3, firstAlone: true), 1, window), 7).ToArray<float>();
+        for (var query = 0; query < 7; query++)
+            for (var key = 0; key < 7; key++)
+                Assert.Equal(key < ends[query] && (window == 0 || key >= ends[query] - window) ? 1 : 0, seen[query * 7 + key]);
     }
 
     [Theory]
@@ -23,7 +28,7 @@ public class BlockMaskTests
     [InlineData(3, true, false)]
     [InlineData(0, false, true)]
     [InlineData(0, true, true)]
-    public void StretchesGiveTheValuesAndGradientsOfADenseMask(int window, bool firstAlone, bool teacher)
+    public void PartsGiveTheValuesAndGradientsOfADenseMask(int window, bool firstAlone, bool teacher)
     {
         using var scope = new Scope();
         using var g = new Generator(1);

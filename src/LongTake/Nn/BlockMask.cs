@@ -1,15 +1,15 @@
 namespace LongTake.Nn;
 
 /// <summary>
-/// An attention mask by blocks: consecutive stretches of queries, each with the ranges of keys it sees. Attention is computed
-/// stretch by stretch on those ranges alone, so that nothing of the size queries x keys exists.
+/// The masks of block-causal films: parts of the queries, each with the keys it is held against and an
+/// <see cref="AttentionMask"/> over them. One interval of queries a key says all but teacher forcing, which is two parts.
 /// </summary>
 public sealed class BlockMask
 {
-    /// <summary>Number of queries of a stretch, and (first, count) of the keys they see.</summary>
-    public IReadOnlyList<(long Queries, (long First, long Count)[] Keys)> Stretches { get; }
+    /// <summary>Numbers of consecutive queries, the keys 0.. they are held against, and which of these they see.</summary>
+    public IReadOnlyList<(long Queries, long Keys, AttentionMask Mask)> Parts { get; }
 
-    private BlockMask(IReadOnlyList<(long, (long, long)[])> stretches) => Stretches = stretches;
+    private BlockMask(params IReadOnlyList<(long, long, AttentionMask)> parts) => Parts = parts;
 
     /// <summary>
     /// Blocks of latent frames, each of which sees itself and all before it, or with a <paramref name="window"/> the last so
@@ -19,11 +19,11 @@ public sealed class BlockMask
     {
         if (window > 0 && blocks.Any(b => b > window))
             throw new UserException($"a window of {window} latent frames is shorter than a block of {blocks.Max()}", usage: true);
-        return new([.. Spans(blocks).Select(b =>
-        {
-            var first = window > 0 ? Math.Max(0, b.End - window) : 0;
-            return (b.Count * frameTokens, new[] { (first * frameTokens, (b.End - first) * frameTokens) });
-        })]);
+        var frames = blocks.Sum();
+        var spans = Spans(blocks).ToArray();
+        // A frame is seen from the start of its own block to the last block that ends at most a window after it.
+        var until = Enumerable.Range(0, frames).Select(f => window == 0 ? frames : spans.Where(b => b.End - window <= f).Max(b => b.End));
+        return new((frames * frameTokens, frames * frameTokens, Seen(frameTokens, spans.SelectMany(b => Enumerable.Repeat(b.Start, b.End - b.Start)), until)));
     }
 
     /// <summary>
@@ -32,13 +32,21 @@ public sealed class BlockMask
     /// </summary>
     public static BlockMask TeacherForcing(IReadOnlyList<int> blocks, long frameTokens)
     {
-        var clean = Causal(blocks, frameTokens).Stretches;
-        var all = blocks.Sum() * frameTokens;
-        return new([.. clean, .. Spans(blocks).Select(b =>
+        var frames = blocks.Sum();
+        var own = Spans(blocks).SelectMany(b => Enumerable.Repeat(b, b.End - b.Start)).ToArray();
+        var noisy = Seen(frameTokens, [.. own.Select(b => b.End), .. own.Select(b => b.Start)], [.. own.Select(_ => frames), .. own.Select(b => b.End)]);
+        return new(Causal(blocks, frameTokens).Parts[0], (frames * frameTokens, 2 * frames * frameTokens, noisy));
+    }
+
+    // From and until by frame of keys, in frames of queries, spread over the tokens of a frame.
+    private static AttentionMask Seen(long frameTokens, IEnumerable<int> from, IEnumerable<int> until)
+    {
+        Tensor Tokens(IEnumerable<int> frames)
         {
-            var (before, own) = ((b.End - b.Count) * frameTokens, b.Count * frameTokens);
-            return (own, before == 0 ? new[] { (all, own) } : [(0L, before), (all + before, own)]);
-        })]);
+            int[] all = [.. frames.SelectMany(f => Enumerable.Repeat((int)(f * frameTokens), (int)frameTokens))];
+            return Tensor.From<int>(all, 1, all.Length);
+        }
+        return new(Tokens(from), Tokens(until));
     }
 
     /// <summary>Sizes of the blocks of a film: all <paramref name="size"/> frames long, or the first frame alone and then so.</summary>
@@ -51,28 +59,21 @@ public sealed class BlockMask
         return firstAlone ? [1, .. blocks] : [.. blocks];
     }
 
-    private static IEnumerable<(long End, long Count)> Spans(IReadOnlyList<int> blocks)
+    private static IEnumerable<(int Start, int End)> Spans(IReadOnlyList<int> blocks)
     {
-        long end = 0;
-        foreach (var count in blocks) yield return (end += count, count);
+        var end = 0;
+        foreach (var count in blocks) yield return (end, end += count);
     }
 
     /// <summary>q, k, v [B, N, heads, d], already rotated, -> [B, N, heads, d].</summary>
     public Tensor Attend(Tensor q, Tensor k, Tensor v)
     {
-        var parts = new Tensor[Stretches.Count];
         long at = 0;
-        for (var i = 0; i < parts.Length; i++)
+        var parts = Parts.Select(p =>
         {
-            var (queries, keys) = Stretches[i];
-            Tensor Seen(Tensor x)
-            {
-                var ranges = keys.Select(r => Narrow(x, 1, r.First, r.Count)).ToArray();
-                return ranges.Length == 1 ? ranges[0] : Cat(ranges, 1);
-            }
-            parts[i] = Attention.Full(Narrow(q, 1, at, queries), Seen(k), Seen(v));
-            at += queries;
-        }
-        return Cat(parts, 1);
+            at += p.Queries;
+            return Attention.Full(Narrow(q, 1, at - p.Queries, p.Queries), Narrow(k, 1, 0, p.Keys), Narrow(v, 1, 0, p.Keys), p.Mask);
+        }).ToArray();
+        return parts.Length == 1 ? parts[0] : Cat(parts, 1);
     }
 }
