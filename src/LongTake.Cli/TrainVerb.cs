@@ -14,11 +14,11 @@ internal static class TrainVerb
 {
     public static int Run(string path, IReadOnlyList<string> sets, bool dry, bool json)
     {
-        var recipe = Recipe.Read(path, sets, TrainJson.Default.TrainRecipe);
+        var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"{path}: {problems}", usage: true);
         if (dry)
         {
-            Console.WriteLine(JsonSerializer.Serialize(recipe, TrainJson.Default.TrainRecipe));
+            Console.WriteLine(JsonSerializer.Serialize(recipe, TrainJson.Recipe));
             return Cli.Run.Done;
         }
         recipe = recipe with { From = recipe.From.Length > 0 ? DemoVerb.Located(recipe.From) : "" };

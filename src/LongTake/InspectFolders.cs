@@ -16,7 +16,7 @@ internal static class InspectFolders
         var c = model.Config;
         var problems = new List<string>(c.Problems());
         var parts = new JsonObject();
-        string[] all = [ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student];
+        string[] all = [ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator];
         foreach (var part in all.Where(model.Has))
         {
             try
@@ -28,7 +28,7 @@ internal static class InspectFolders
             catch (UserException e) { problems.Add(e.Message); }
         }
         // Any of the three transformers makes films; which of them are there is what a stage of training leaves.
-        if (!model.Has(ModelFolder.Student) && !model.Has(ModelFolder.Transformer) && !model.Has(ModelFolder.Teacher))
+        if (!model.Has(ModelFolder.Student) && !model.Has(ModelFolder.Generator) && !model.Has(ModelFolder.Transformer) && !model.Has(ModelFolder.Teacher))
             problems.Add("no teacher, transformer or student: nothing here can make a film");
         foreach (var needed in (string[])[ModelFolder.Vae, ModelFolder.Text])
             if (!model.Has(needed)) problems.Add($"no {needed}.safetensors, which every film needs");
@@ -45,7 +45,7 @@ internal static class InspectFolders
 
     public static Inspection Recipe(string path)
     {
-        var recipe = LongTake.Recipe.Read(path, [], TrainJson.Default.TrainRecipe);
+        var recipe = LongTake.Recipe.Read(path, [], TrainJson.Recipe);
         return new(path, "recipe", new JsonObject
         {
             ["about"] = recipe.About, ["run folder"] = recipe.Out, ["starts from"] = recipe.From.Length > 0 ? recipe.From : "nothing",
@@ -57,7 +57,7 @@ internal static class InspectFolders
     public static Inspection Run(string path)
     {
         var (facts, problems) = (new JsonObject(), new List<string>());
-        var recipe = LongTake.Recipe.Read(Path.Combine(path, "config.json"), [], TrainJson.Default.TrainRecipe);
+        var recipe = LongTake.Recipe.Read(Path.Combine(path, "config.json"), [], TrainJson.Recipe);
         facts["about"] = recipe.About;
         foreach (var stage in recipe.Stages)
         {

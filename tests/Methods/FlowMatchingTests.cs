@@ -19,7 +19,7 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
     public void ATeacherFromNothingLearnsInAllItsWeights()
     {
         Weights wan = Weights.Create(new Rng(1)), text = Weights.Create(new Rng(2));
-        using var method = FlowMatching.Teacher(tiny.Folder.Config, new() { Batch = 3 }, new(), tiny.Data, wan, text, tiny.Folder.TokenizerFile, (_, _) => { });
+        using var method = Teacher.Build(tiny.Folder.Config, new() { Batch = 3 }, new(), tiny.Data, wan, text, tiny.Folder.TokenizerFile, (_, _) => { });
         Learns(method);
         Assert.True(method.Validate!()["held-out fm"] > 0);
     }
@@ -27,7 +27,7 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void ALongTransformerLearnsInAllItsWeightsAndItsTextEncoderStays()
     {
-        using var method = FlowMatching.Long(tiny.Folder, new() { Batch = 2 }, new(), tiny.Data, tiny.Teacher(1, 0.05), (_, _) => { });
+        using var method = LongSft.Build(tiny.Folder, new() { Batch = 2 }, new(), tiny.Data, tiny.Teacher(1, 0.05), (_, _) => { });
         Learns(method);
         Assert.Equal(["wan"], method.Networks.Keys);
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Training;
 
@@ -33,12 +34,12 @@ public sealed class ConfigTests : IDisposable
         var recipe = new TrainRecipe
         {
             About = "a \"b\" ü", Out = "o", From = "f", Data = "d", Threads = 3, Model = new() { Name = "n" }, World = new() { Clips = 5 },
-            Stages = [.. Enum.GetValues<StageKind>().Select(k => new StageConfig { Method = k, Name = $"{k}!", Loop = new() { Steps = 7, Seed = 1L << 40 } })],
+            Stages = [.. Presets.Methods.Select(m => new StageConfig { Method = m.Name, Name = $"{m.Name}!", Loop = new() { Steps = 7, Seed = 1L << 40 } })],
         };
-        Recipe.Write(path, recipe, TrainJson.Default.TrainRecipe);
-        var again = Recipe.Read(path, [], TrainJson.Default.TrainRecipe);
+        Recipe.Write(path, recipe, TrainJson.Recipe);
+        var again = Recipe.Read(path, [], TrainJson.Recipe);
         Assert.Equivalent(recipe, again, strict: true);
-        Assert.Equal(JsonSerializer.Serialize(recipe, TrainJson.Default.TrainRecipe), JsonSerializer.Serialize(again, TrainJson.Default.TrainRecipe));
+        Assert.Equal(JsonSerializer.Serialize(recipe, TrainJson.Recipe), JsonSerializer.Serialize(again, TrainJson.Recipe));
     }
 
     [Fact]
@@ -46,7 +47,7 @@ public sealed class ConfigTests : IDisposable
     {
         var files = Directory.GetFiles(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../recipes")), "*.json", SearchOption.AllDirectories);
         Assert.NotEmpty(files);
-        Assert.All(files, f => Assert.Empty(Recipe.Read(f, [], TrainJson.Default.TrainRecipe).Problems()));
+        Assert.All(files, f => Assert.Empty(Recipe.Read(f, [], TrainJson.Recipe).Problems()));
     }
 
     private static void Same(ModelConfig a, ModelConfig b)

@@ -18,7 +18,7 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void TheTinyRecipeKeepsItsNumbersAndItsTensors()
     {
-        var recipe = Recipe.Read(Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"), [$"out={root}"], TrainJson.Default.TrainRecipe);
+        var recipe = Recipe.Read(Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"), [$"out={root}"], TrainJson.Recipe);
         var threads = Libtorch.Threads;
         var (before, live) = (Tensor.Live, new Dictionary<string, List<long>>());
         var model = new Trainer(recipe, stage => new Watch(live[stage.Folder] = []), default).Run();

@@ -64,7 +64,7 @@ internal sealed class FoundFiles(string path) : IDisposable
     private void Own()
     {
         (Layout, Whole) = (Layout.LongTake, At("config.json"));
-        foreach (var part in (string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student])
+        foreach (var part in (string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator])
             if (File.Exists(At(part + ".safetensors"))) Add(part, At(part + ".safetensors"));
         Tokens("tokenizer.model");
     }

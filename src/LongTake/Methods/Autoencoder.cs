@@ -21,6 +21,16 @@ public sealed record AutoencoderConfig
 /// <summary>Trains the causal video autoencoder: reconstruction and a small KL term to a standard normal.</summary>
 public static class Autoencoder
 {
+    public static MethodEntry Entry { get; } = MethodEntry.Of<AutoencoderConfig>("Autoencoder", (stage, c) =>
+        Build(stage.Config, c, stage.Optimiser, stage.Start(ModelFolder.Vae), stage.From is null, new(stage.Video),
+            (folder, weights, measured) => ModelFolder.Create(folder, measured, stage.From, ModelFolder.Vae).Save(ModelFolder.Vae, weights)), Problems) with { FromNothing = true };
+
+    private static IEnumerable<string> Problems(AutoencoderConfig c)
+    {
+        if (c.Frames is var f && (f < 1 || (f - 1) % 4 != 0))
+            yield return $"frames {f}: must be 1 + 4k; try {Math.Max(1, (f - 1) / 4 * 4 + 1)} or {Math.Max(1, (f - 1) / 4 * 4 + 5)}";
+    }
+
     /// <summary>Draws frames [F, H, W, 3] bytes.</summary>
     public delegate byte[] Stretches(Rng random, int frames);
 

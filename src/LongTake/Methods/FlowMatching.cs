@@ -15,83 +15,49 @@ public sealed record FlowMatchingConfig
     public double CaptionDrop { get; init; } = 0.1;
     /// <summary>Share of the clips whose caption also names place and hour.</summary>
     public double LocalCaptions { get; init; } = 0.5;
+    /// <summary>Long takes used; 0 takes all.</summary>
+    public int Takes { get; init; }
 }
 
-/// <summary>
-/// Flow matching of one Wan transformer (MMM eq. 14): on clips it makes the short teacher, together with its text encoder; on
-/// takes it is LongSFT.
-/// </summary>
+/// <summary>What methods share of flow matching: the loss (MMM eq. 14), captions, held-out figures, and tuning one network by it.</summary>
 public static class FlowMatching
 {
-    /// <summary>The teacher of short clips. The text encoder learns with it.</summary>
-    public static Method Teacher(ModelConfig model, FlowMatchingConfig c, OptimiserConfig optimiser, LatentSet data,
-        Weights wan, Weights text, string tokenizer, Action<string, IReadOnlyDictionary<string, Weights>> export)
-    {
-        var encoder = new TextEncoder(text, model.Text, new SentencePiece(tokenizer), model.Wan.TextLength);
-        var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
-        if (items.Count == 0) throw new UserException($"{data.Folder}: no clips and no takes to train on");
-        var network = new WanTransformer(wan, model.Wan);
-        wan.Trainable();
-        text.Trainable();
-        (Tensor, IReadOnlyList<string>) Draw(Rng random)
-        {
-            var batch = Enumerable.Range(0, c.Batch).Select(_ => Stretch(random, data, items[random.Int(items.Count)], model.ClipLatents, c)).ToList();
-            return (Cat([.. batch.Select(b => b.Latents)]), [.. batch.Select(b => b.Caption)]);
-        }
-        return new Method
-        {
-            Networks = new Dictionary<string, Weights> { ["wan"] = wan, ["text"] = text },
-            Averaged = ["wan", "text"],
-            Batch = c.Batch,
-            Updates = [new Update("teacher", [.. wan.All.Select(p => KeyValuePair.Create("wan." + p.Key, p.Value)),
-                .. text.All.Select(p => KeyValuePair.Create("text." + p.Key, p.Value))], optimiser, (random, weight) =>
-            {
-                var (x0, captions) = Draw(random);
-                var loss = Loss(network.Forward, x0, encoder.Encode(captions), random, c.Shift);
-                (loss * weight).Backward();
-                return Named("loss", loss);
-            })],
-            Validate = () => HeldOut(network.Forward, encoder, data, "clip", model.ClipLatents),
-            Export = export,
-            Release = encoder.Dispose,
-        };
-    }
+    /// <summary>A velocity of latents, timesteps [B] and text.</summary>
+    public delegate Tensor Velocity(Tensor x, Tensor timesteps, Tensor text);
 
-    /// <summary>LongSFT: the same network on whole takes, the text encoder frozen.</summary>
-    public static Method Long(ModelFolder from, FlowMatchingConfig c, OptimiserConfig optimiser, LatentSet data, Weights wan,
-        Action<string, IReadOnlyDictionary<string, Weights>> export)
+    /// <summary>
+    /// Flow matching of one transformer, "wan", on samples of any lengths that <paramref name="draw"/> gives (latents [1, C, T, h, w] and
+    /// a caption; it may log), the text encoder frozen. Held-out figures are of whole takes.
+    /// </summary>
+    public static Method Tune(string name, ModelFolder from, int batch, OptimiserConfig optimiser, LatentSet data, Weights wan,
+        Action<string, IReadOnlyDictionary<string, Weights>> export, Func<Rng, Dictionary<string, double>, (Tensor Latents, string Caption)> draw, double shift)
     {
         var (encoder, text) = from.LoadText();
-        if (data.Takes.Count == 0) throw new UserException($"{data.Folder}: no takes to train on; a take is a single shot of at least 10 s");
         var network = new WanTransformer(wan, from.Config.Wan);
         wan.Trainable();
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["wan"] = wan },
             Averaged = ["wan"],
-            Batch = c.Batch,
-            Updates = [new Update("long-sft", [.. wan.All], optimiser, (random, weight) =>
+            Batch = batch,
+            Updates = [new Update(name, [.. wan.All], optimiser, (random, weight) =>
             {
-                var total = 0.0;
-                for (var i = 0; i < c.Batch; i++)
+                var log = new Dictionary<string, double> { ["loss"] = 0 };
+                for (var i = 0; i < batch; i++)
                 {
                     using var scope = new Scope();
-                    var take = data.Takes[random.Int(data.Takes.Count)];
-                    var caption = random.Uniform() < c.CaptionDrop ? "" : take.Caption;
-                    var loss = Loss(network.Forward, data.Latents(take), Frozen(encoder, caption), random, c.Shift);
-                    (loss * (weight / c.Batch)).Backward();
-                    total += loss.Scalar() / c.Batch;
+                    var (latents, caption) = draw(random, log);
+                    var loss = Loss(network.Forward, latents, Frozen(encoder, caption), random, shift);
+                    (loss * (weight / batch)).Backward();
+                    log["loss"] += loss.Scalar() / batch;
                 }
-                return new Dictionary<string, double> { ["loss"] = total };
+                return log;
             })],
             Validate = () => HeldOut(network.Forward, encoder, data, "take", 0),
             Export = export,
             Release = () => { encoder.Dispose(); text.Dispose(); },
         };
     }
-
-    /// <summary>A velocity of latents, timesteps [B] and text.</summary>
-    public delegate Tensor Velocity(Tensor x, Tensor timesteps, Tensor text);
 
     /// <summary>The flow-matching loss with levels and noise drawn from <paramref name="random"/>.</summary>
     public static Tensor Loss(Velocity velocity, Tensor x0, Tensor text, Rng random, double shift)
@@ -134,12 +100,15 @@ public static class FlowMatching
         return count == 0 ? new Dictionary<string, double>() : new Dictionary<string, double> { ["held-out fm"] = sum / count };
     }
 
-    /// <summary>A clip's latents and caption; from a longer item its beginning, the only stretch that starts with an image latent.</summary>
-    private static (Tensor Latents, string Caption) Stretch(Rng random, LatentSet data, LatentItem item, int length, FlowMatchingConfig c)
+    /// <summary>
+    /// A clip's latents and caption, dropped or with place and hour by the shares given; from a longer item its beginning, the only
+    /// stretch that starts with an image latent.
+    /// </summary>
+    public static (Tensor Latents, string Caption) Stretch(Rng random, LatentSet data, LatentItem item, int length, double captionDrop, double localCaptions)
     {
         var x0 = data.Latents(item);
         if (x0.Size(2) < length) throw new UserException($"{data.Folder}: {item.Name} has {x0.Size(2)} latents, the teacher's clips need {length}");
-        var (drop, local) = (random.Uniform() < c.CaptionDrop, random.Uniform() < c.LocalCaptions);
+        var (drop, local) = (random.Uniform() < captionDrop, random.Uniform() < localCaptions);
         return (Narrow(x0, 2, 0, length), drop ? "" : Caption(item, local ? length / 2.0 : null));
     }
 
@@ -147,5 +116,9 @@ public static class FlowMatching
     public static string Caption(LatentItem item, double? latent) =>
         latent is { } at && item.LocalAt(at) is { Length: > 0 } local ? $"{item.Caption}. {local}" : item.Caption;
 
-    private static Dictionary<string, double> Named(string name, Tensor value) => new() { [name] = value.Scalar() };
+    /// <summary>The first <paramref name="count"/> items; all of them for 0.</summary>
+    /// <exception cref="UserException">There are fewer.</exception>
+    public static IReadOnlyList<LatentItem> First(IReadOnlyList<LatentItem> items, int count) => count == 0 ? items
+        : count > 0 && count <= items.Count ? [.. items.Take(count)]
+        : throw new UserException($"takes {count}: the data set has {items.Count}; give 1 to {items.Count}, or 0 for all");
 }

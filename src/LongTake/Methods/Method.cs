@@ -23,6 +23,8 @@ public sealed record Update(
 /// </summary>
 public sealed class Method : IDisposable
 {
+    private readonly List<IDisposable> owned = [];
+
     /// <summary>The trained networks by name; a checkpoint holds exactly these.</summary>
     public required IReadOnlyDictionary<string, Weights> Networks { get; init; }
 
@@ -47,10 +49,18 @@ public sealed class Method : IDisposable
     /// <summary>Frees networks that are not trained (teacher, autoencoder, text encoder).</summary>
     public Action Release { get; init; } = () => { };
 
+    /// <summary>The same method, which at its end also frees this.</summary>
+    public Method AlsoFree(IDisposable more)
+    {
+        owned.Add(more);
+        return this;
+    }
+
     /// <summary>Frees the networks.</summary>
     public void Dispose()
     {
         foreach (var network in Networks.Values) network.Dispose();
         Release();
+        owned.ForEach(o => o.Dispose());
     }
 }

@@ -64,6 +64,10 @@ public sealed record MmmConfig
 /// </summary>
 public static class Mmm
 {
+    public static MethodEntry Entry { get; } = MethodEntry.Of<MmmConfig>("Mmm", (stage, c) =>
+        Build(stage.Model, c, stage.Optimiser, stage.Takes, stage.Student(), stage.Start(ModelFolder.Teacher),
+            (folder, networks) => stage.Save(folder, ModelFolder.Student, networks["student"]))) with { Takes = true };
+
     /// <summary>The method. The student starts from <paramref name="student"/>; the critic from the teacher.</summary>
     public static Method Build(ModelFolder from, MmmConfig c, OptimiserConfig optimiser, LatentSet data, Weights student, Weights critic,
         Action<string, IReadOnlyDictionary<string, Weights>> export)

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
@@ -6,23 +8,39 @@ using LongTake.Nn;
 
 namespace LongTake.Training;
 
-/// <summary>What a stage trains.</summary>
-public enum StageKind { Autoencoder, Teacher, LongSft, Mmm }
-
 /// <summary>One stage of a recipe: a method, its settings, and how the loop is driven. It starts from the model of the stage before.</summary>
 public sealed record StageConfig
 {
+    private readonly Dictionary<Type, object> settings = [];
+
     /// <summary>Folder of the stage inside the run; the method's name when empty.</summary>
     public string Name { get; init; } = "";
-    public required StageKind Method { get; init; }
+    /// <summary>One of <see cref="Presets.Methods"/>; its settings are the member that it names, "mmm" for Mmm.</summary>
+    public required string Method { get; init; }
     public LoopConfig Loop { get; init; } = new();
     public OptimiserConfig Optimiser { get; init; } = new();
-    public AutoencoderConfig Autoencoder { get; init; } = new();
-    public FlowMatchingConfig FlowMatching { get; init; } = new();
-    public MmmConfig Mmm { get; init; } = new();
 
     /// <summary>The stage's folder name.</summary>
-    [JsonIgnore] public string Folder => Name.Length > 0 ? Name : Method.ToString().ToLowerInvariant();
+    [JsonIgnore] public string Folder => Name.Length > 0 ? Name : Method.ToLowerInvariant();
+
+    /// <summary>Settings of a type, as given or with their defaults.</summary>
+    public object Settings(MethodEntry method) => settings.GetValueOrDefault(method.Settings) ?? method.Fresh();
+
+    /// <summary>The same stage with these settings of its method.</summary>
+    public StageConfig With(object given)
+    {
+        var stage = this with { };
+        stage.settings[given.GetType()] = given;
+        return stage;
+    }
+
+    // A copy has settings of its own.
+    private StageConfig(StageConfig other)
+    {
+        (settings, Name, Method, Loop, Optimiser) = (new(other.settings), other.Name, other.Method, other.Loop, other.Optimiser);
+    }
+
+    internal void Put(object given) => settings[given.GetType()] = given;
 }
 
 /// <summary>From nothing, or from a model, to a model.</summary>
@@ -44,28 +62,61 @@ public sealed record TrainRecipe
     public required IReadOnlyList<StageConfig> Stages { get; init; }
 
     /// <summary>What is wrong, if anything.</summary>
-    public IEnumerable<string> Problems()
+    public IEnumerable<string> Problems() => Problems(Presets.Methods);
+
+    /// <summary>The same with other methods known.</summary>
+    public IEnumerable<string> Problems(IReadOnlyList<MethodEntry> methods)
     {
         if (From.Length == 0)
             foreach (var problem in Model.Problems()) yield return $"model.{problem}";
         if (Stages.Count == 0) yield return "stages: give at least one";
-        else if (From.Length == 0 && Stages[0].Method != StageKind.Autoencoder)
+        else if (From.Length == 0 && methods.FirstOrDefault(m => m.Name == Stages[0].Method) is { FromNothing: false })
             yield return $"stages[0] ({Stages[0].Method}) needs a model to start from: set \"from\", or put an Autoencoder stage before it";
         if (Stages.GroupBy(s => s.Folder).FirstOrDefault(g => g.Count() > 1) is { } twice) yield return $"stages: two are called '{twice.Key}'; give them names";
         for (var i = 0; i < Stages.Count; i++)
         {
             var (s, at) = (Stages[i], $"stages[{i}]");
+            if (methods.FirstOrDefault(m => m.Name == s.Method) is not { } method)
+                yield return $"{at}.method: given \"{s.Method}\"; {(Suggest.Nearest(s.Method, methods.Select(m => m.Name)) is { } near ? $"did you mean '{near}'?" : $"allowed is one of {string.Join(", ", methods.Select(m => m.Name))}")}";
+            else
+                foreach (var problem in method.Problems(s.Settings(method))) yield return $"{at}.{method.Member}.{problem}";
             if (s.Loop.Steps < 1) yield return $"{at}.loop.steps {s.Loop.Steps}: at least 1";
             if (s.Loop.CheckpointEvery < 1 || s.Loop.LogEvery < 1) yield return $"{at}.loop: checkpointEvery and logEvery are at least 1";
             if (s.Loop.Accumulation < 1) yield return $"{at}.loop.accumulation {s.Loop.Accumulation}: at least 1";
             if (s.Optimiser.Lr <= 0) yield return $"{at}.optimiser.lr {s.Optimiser.Lr}: must be positive";
-            if (s.Autoencoder.Frames is var f && (f < 1 || (f - 1) % 4 != 0))
-                yield return $"{at}.autoencoder.frames {f}: must be 1 + 4k; try {Math.Max(1, (f - 1) / 4 * 4 + 1)} or {Math.Max(1, (f - 1) / 4 * 4 + 5)}";
         }
     }
 }
 
-[JsonSerializable(typeof(TrainRecipe))]
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
-public sealed partial class TrainJson : JsonSerializerContext;
+/// <summary>Recipes as JSON. A stage has one member for the settings of each method, as <see cref="Presets.Methods"/> says.</summary>
+public static class TrainJson
+{
+    /// <summary>With the methods that ship.</summary>
+    public static JsonTypeInfo<TrainRecipe> Recipe { get; } = With(Presets.Methods);
+
+    /// <summary>With other methods known.</summary>
+    public static JsonTypeInfo<TrainRecipe> With(IReadOnlyList<MethodEntry> methods)
+    {
+        var options = new JsonSerializerOptions
+        {
+            PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+            Converters = { new JsonStringEnumConverter() },
+            TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { info => AddSettings(info, methods) } },
+        };
+        return (JsonTypeInfo<TrainRecipe>)options.GetTypeInfo(typeof(TrainRecipe));
+    }
+
+    private static void AddSettings(JsonTypeInfo info, IReadOnlyList<MethodEntry> methods)
+    {
+        if (info.Type != typeof(StageConfig)) return;
+        foreach (var method in methods.DistinctBy(m => m.Settings))
+        {
+            var member = info.CreateJsonPropertyInfo(method.Settings, method.Member);
+            member.Get = stage => ((StageConfig)stage).Settings(method);
+            member.Set = (stage, settings) => ((StageConfig)stage).Put(settings!);
+            // A stage shows the settings of its own method.
+            member.ShouldSerialize = (stage, _) => methods.Any(m => m.Name == ((StageConfig)stage).Method && m.Settings == method.Settings);
+            info.Properties.Add(member);
+        }
+    }
+}
