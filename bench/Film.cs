@@ -1,0 +1,55 @@
+using LongTake.Checkpoints;
+using LongTake.Generation;
+using LongTake.Models;
+
+namespace LongTake.Bench;
+
+/// <summary>The bundled checkpoint's minute: sampling in few steps beside 50 guided ones, and a whole film from prompt to closed file.</summary>
+internal static class Film
+{
+    public static IEnumerable<Row> Rows()
+    {
+        using var files = ModelFiles.Open(Traveller);
+        var c = files.Config;
+        using var scope = new Scope();
+        var request = Request(c, c.FilmLatents);
+        using var model = new FilmModel(files, request);
+        var guided = request with { Sampler = Sampler.Euler, Steps = 2, Guidance = 3 };   // 2 of the 50 steps; each costs the same
+        var s = Turns.Run(5, Turns.Of(() => model.Sample(request)), Turns.Of(() => model.Sample(guided)), Limits.Product());
+        var flops = Flops(c, c.FilmLatents);
+        yield return Row.Seconds("film.vs-cfg50", s[0], [.. s[1].Select(x => x * 25)], "50 Euler steps with guidance") with
+        {
+            Least = 25, Floor = flops / 1e9 / Limits.Work * Turns.Median(s[2]), Note = $"sampling of one minute, without decoding; {flops / 1e9:0} GFLOP in the blocks",
+        };
+        var path = Path.Combine(Path.GetTempPath(), $"longtake-bench-{Environment.ProcessId}.mp4");
+        try
+        {
+            FilmResult? film = null;
+            var seconds = Turns.Run(3, Turns.Of(() => film = FilmFile.Make(model, request, path)))[0];
+            yield return Row.Seconds("film.seconds", seconds, null, null) with
+            {
+                Limit = 15, Note = $"prompt to closed mp4, {film!.Frames} frames of {c.Width}x{c.Height}; the last: sampling {film.SampleSeconds:0.00} s, decoding and encoding {film.DecodeSeconds:0.00} s",
+            };
+        }
+        finally
+        {
+            File.Delete(path);
+            File.Delete(Path.ChangeExtension(path, null) + ".latents.safetensors");
+        }
+    }
+
+    public static FilmRequest Request(ModelConfig c, int latents) =>
+        new() { Prompt = "a traveller in a red coat and a top hat walks", Frames = c.Frames(latents), Speaker = Speaker.DmHead };
+
+    /// <summary>The bundled model's folder.</summary>
+    public static string Traveller => Path.Combine(Path.GetDirectoryName(Results.Path())!, "..", "models", "traveller");
+
+    /// <summary>FLOPs of the blocks in all few steps.</summary>
+    public static double Flops(ModelConfig c, int latents)
+    {
+        var places = (double)(c.Height / c.Vae.SpatialStride / c.Wan.PatchSize[1]) * (c.Width / c.Vae.SpatialStride / c.Wan.PatchSize[2]);
+        var tokens = latents * places;
+        var seen = c.Wan.AxialAttention ? (latents + places) / 2 : tokens;
+        return c.FewSteps.Length * c.Wan.Layers * (4 * tokens * seen * c.Wan.Dim + 2 * tokens * (6.0 * c.Wan.Dim * c.Wan.Dim + 2.0 * c.Wan.Dim * c.Wan.FfnDim));
+    }
+}

@@ -1,0 +1,44 @@
+using System.Diagnostics;
+
+namespace LongTake.Bench;
+
+/// <summary>Works timed one after the other, turn after turn, because a machine's pace changes from one second to the next.</summary>
+internal static class Turns
+{
+    /// <summary>Processor seconds of this process (and of a peer's) instead of those of the clock: for a machine that others keep busy.</summary>
+    public static bool Processor { get; set; }
+
+    /// <summary>Seconds of each work in each of so many turns, after one turn that warms up.</summary>
+    public static double[][] Run(int turns, params Func<double>[] works)
+    {
+        var seconds = works.Select(_ => new double[turns]).ToArray();
+        for (var turn = -1; turn < turns; turn++)
+            for (var i = 0; i < works.Length; i++)
+                if (works[i]() is var s && turn >= 0) seconds[i][turn] = s;
+        return seconds;
+    }
+
+    /// <summary>Seconds of one run, averaged over as many as fill <paramref name="least"/> seconds; tensors made in it are freed.</summary>
+    public static Func<double> Of(Action work, double least = 0) => () =>
+    {
+        var (count, total) = (0, 0.0);
+        do
+        {
+            using var scope = new Scope();
+            var start = Now();
+            work();
+            total += Now() - start;
+            count++;
+        } while (total < least);
+        return total / count;
+    };
+
+    /// <summary>Seconds since some moment.</summary>
+    public static double Now() => Processor ? Environment.CpuUsage.TotalTime.TotalSeconds : Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
+
+    public static double Median(IEnumerable<double> values)
+    {
+        double[] x = [.. values.Order()];
+        return x.Length % 2 == 1 ? x[x.Length / 2] : (x[x.Length / 2 - 1] + x[x.Length / 2]) / 2;
+    }
+}
