@@ -14,15 +14,15 @@ public class ShotDetectorTests(ITestOutputHelper output)
         int right = 0, wrong = 0, missed = 0, gradual = 0, gradualFound = 0;
         foreach (var (name, truth) in Truths())
         {
-            var found = ShotDetector.Detect(SharedMedia.Get("multishot/" + name));
+            var found = VideoScan.Read(SharedMedia.Get("multishot/" + name)).Transitions;
             var cuts = found.Where(t => t.Kind == TransitionKind.Cut).Select(t => t.Frame).ToList();
             bool Inside((int Start, int End) r, int f) => f >= r.Start - 6 && f <= r.End + 6;
             var hit = truth.Cuts.Where(c => cuts.Any(f => Math.Abs(f - c) <= 1)).ToArray();
             var lost = truth.Cuts.Except(hit).Except(truth.SameScene).ToArray();
             var extra = cuts.Where(f => !truth.Cuts.Any(c => Math.Abs(f - c) <= 1)
                 && !truth.Gradual.Concat(truth.Ignore).Any(r => Inside(r, f))).ToArray();
-            var seen = truth.Gradual.Where(r => found.Any(t => Inside(r, t.Frame) && !truth.Cuts.Contains(t.Frame))).ToArray();
-            var stray = found.Where(t => t.Kind != TransitionKind.Cut && !truth.Gradual.Concat(truth.Ignore).Any(r => Inside(r, t.Frame)));
+            var seen = truth.Gradual.Where(r => found.Any(t => Inside(r, t.Middle) && !truth.Cuts.Contains(t.Frame))).ToArray();
+            var stray = found.Where(t => t.Kind != TransitionKind.Cut && !truth.Gradual.Concat(truth.Ignore).Any(r => Inside(r, t.Middle)));
             (right, wrong, missed) = (right + hit.Length, wrong + extra.Length, missed + lost.Length);
             (gradual, gradualFound) = (gradual + truth.Gradual.Length, gradualFound + seen.Length);
             output.WriteLine($"{name}: cuts {hit.Length}/{truth.Cuts.Length}, missed [{string.Join(' ', lost)}], extra [{string.Join(' ', extra)}], " +
@@ -44,7 +44,7 @@ public class ShotDetectorTests(ITestOutputHelper output)
         single = [.. single.Where(f => !f.EndsWith("counter_30frames.mp4", StringComparison.Ordinal))];
         List<string> wrong = [];
         foreach (var file in single)
-            if (ShotDetector.Detect(file) is { Count: > 0 } found)
+            if (VideoScan.Read(file).Transitions is { Count: > 0 } found)
                 wrong.Add($"{Path.GetFileName(file)}: {string.Join(", ", found.Select(t => $"{t.Kind} {t.Frame} ({t.Score:f2})"))}");
         foreach (var line in wrong) output.WriteLine(line);
         output.WriteLine($"{wrong.Count} of {single.Length} single shots with a transition");
@@ -55,28 +55,25 @@ public class ShotDetectorTests(ITestOutputHelper output)
     public void ACutAFlashAndADissolveOfNoise()
     {
         var random = new Random(1);
-        byte[] Scene() => [.. Smooth(random).SelectMany(v => new[] { v, v, v })];
-        var (a, b, c) = (Scene(), Scene(), Scene());
-        var film = new SmallFrames();
-        for (var i = 0; i < 20; i++) film.Add(i is 10 ? [.. a.Select(_ => (byte)250)] : a);
-        for (var i = 0; i < 20; i++) film.Add(b);
-        for (var i = 0; i < 12; i++) film.Add([.. b.Zip(c, (x, y) => (byte)(x + (y - x) * i / 12.0))]);
-        for (var i = 0; i < 20; i++) film.Add(c);
-        var found = ShotDetector.Detect(film);
+        var (a, b, c) = (Scene(random), Scene(random), Scene(random));
+        List<SmallFrame> film = [];
+        void Add(byte[] luma) => film.Add(new([.. luma, .. Enumerable.Repeat((byte)128, 2 * SmallFrame.Pixels)], film.Count, film.Count / 25.0));
+        for (var i = 0; i < 20; i++) Add(i is 10 ? [.. a.Select(_ => (byte)250)] : a);
+        for (var i = 0; i < 20; i++) Add(b);
+        for (var i = 0; i < 12; i++) Add([.. b.Zip(c, (x, y) => (byte)(x + (y - x) * i / 12.0))]);
+        for (var i = 0; i < 20; i++) Add(c);
+        var found = ShotDetector.Detect(film, 25);
         Assert.Equal([TransitionKind.Cut, TransitionKind.Dissolve], found.Select(t => t.Kind));
         Assert.Equal(20, found[0].Frame);
-        Assert.InRange(found[1].Frame, 42, 50);
+        Assert.InRange(found[1].Middle, 42, 50);
     }
 
-    // Random brightness with structure of about 8 pixels.
-    static byte[] Smooth(Random random)
+    // Random brightness with structure of about an eighth of the picture.
+    static byte[] Scene(Random random)
     {
         var coarse = Enumerable.Range(0, 9 * 6).Select(_ => random.NextDouble() * 255).ToArray();
-        var picture = new byte[SmallFrames.Pixels];
-        for (var y = 0; y < SmallFrames.Height; y++)
-            for (var x = 0; x < SmallFrames.Width; x++)
-                picture[y * SmallFrames.Width + x] = (byte)coarse[y / 7 * 9 + x / 8];
-        return picture;
+        return [.. Enumerable.Range(0, SmallFrame.FineWidth * SmallFrame.FineHeight)
+            .Select(i => (byte)coarse[i / SmallFrame.FineWidth / 14 * 9 + i % SmallFrame.FineWidth / 16])];
     }
 
     static IEnumerable<(string Name, Truth Truth)> Truths()

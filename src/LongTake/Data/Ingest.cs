@@ -98,8 +98,7 @@ public static class Ingest
             if (probed.Info is not { } info)
                 return Drop(probed.Fault is ProbeFault.Missing ? "exists" : "video", probed.Reason);
             if (Measure(info, settings) is { } reason) return reason with { Path = path, Info = info };
-            var film = SmallFrames.Read(path, patience, token);
-            return Judge(info, film, settings, token);
+            return Judge(VideoScan.Read(info, new() { Patience = patience }, token: token), settings, token);
         }
         catch (UserException e)
         {
@@ -126,17 +125,16 @@ public static class Ingest
         return null;
     }
 
-    static IngestItem Judge(VideoInfo info, SmallFrames film, IngestSettings settings, CancellationToken token)
+    static IngestItem Judge(VideoScan film, IngestSettings settings, CancellationToken token)
     {
-        var seconds = film.Count * info.Seconds / info.Frames;
+        var (info, seconds, shots) = (film.Info, film.Seconds, film.Transitions);
         IngestItem Drop(string rule, string reason, double value) => new(info.Path, false, rule, reason, Info: info, Seconds: seconds, Value: value);
         if (film.Complaints > 0)
-            return Drop("undamaged", $"damaged: {film.Count} of {info.Frames} frames decoded, with {film.Complaints} complaints, such as: {film.Complaint}", film.Complaints);
+            return Drop("undamaged", $"damaged: {film.Frames} of {info.Frames} frames decoded, with {film.Complaints} complaints, such as: {film.Complaint}", film.Complaints);
         if (Lifeless(film) is var (dead, level)) return Drop("moving", dead, level);
-        var shots = ShotDetector.Detect(film, token);
         if (shots.Count > 0)
             return Drop("single-shot", $"{shots.Count} changes of shot: " + string.Join(", ", shots.Take(6).Select(t =>
-                $"{t.Kind.ToString().ToLowerInvariant()} at {t.Frame / info.Fps:0.0} s")) + (shots.Count > 6 ? " ..." : ""), shots.Count);
+                $"{t.Kind.ToString().ToLowerInvariant()} at {t.Start:0.0} s")) + (shots.Count > 6 ? " ..." : ""), shots.Count);
         var stride = Math.Max(1, (int)Math.Ceiling(seconds / settings.MaxSeconds - 1e-6));
         var fps = settings.Fps / stride;
         var frames = CountFrames(info.Path, fps, settings, token) is var n && n > 0 ? (n - 1) / 4 * 4 + 1 : 0;
@@ -148,17 +146,12 @@ public static class Ingest
     }
 
     // Why nothing can be learnt of its motion, or null.
-    static (string Reason, double Level)? Lifeless(SmallFrames film)
+    static (string Reason, double Level)? Lifeless(VideoScan film)
     {
-        double moved = 0, bright = 0, contrast = 0;
-        for (var i = 0; i < film.Count; i++)
-        {
-            moved = Math.Max(moved, film.Change(0, i));
-            bright = Math.Max(bright, film.Mean(i));
-            contrast = Math.Max(contrast, film.Contrast(i));
-        }
+        if (film.Shots.Count == 0) return null;
+        var (contrast, bright, moved) = (film.Shots.Max(s => s.MostContrast), film.Shots.Max(s => s.Brightest), film.Shots.Max(s => s.MostChange));
         if (contrast < Plain) return ($"plain throughout: {(bright < Dark ? "black" : "one colour")}, contrast at most {contrast:0.0} of 255", contrast);
-        return moved < Still ? ($"frozen: no frame differs from the first by more than {moved:0.00} of 255 on average", moved) : null;
+        return film.Transitions.Count == 0 && moved < Still ? ($"frozen: no frame differs from the first by more than {moved:0.00} of 255 on average", moved) : null;
     }
 
     static int CountFrames(string path, double fps, IngestSettings settings, CancellationToken token)

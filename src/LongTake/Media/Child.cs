@@ -16,12 +16,20 @@ sealed class Child : IDisposable
     readonly CancellationToken token;
     readonly CancellationTokenRegistration cancelled;
     readonly Thread errors;
+    readonly Func<string, bool>? heard;
     readonly Queue<string> tail = new();
 
-    public Child(string program, IEnumerable<string> arguments, TimeSpan limit, bool input = false, CancellationToken token = default)
+    /// <param name="program">ffmpeg or ffprobe.</param>
+    /// <param name="arguments">One argument each; no shell reads them.</param>
+    /// <param name="limit">Longest time for one guarded step.</param>
+    /// <param name="input">True when something will be written to its standard input.</param>
+    /// <param name="heard">Gets each line of standard error, on another thread; true when it was no error.</param>
+    /// <param name="token">Kills it.</param>
+    public Child(string program, IEnumerable<string> arguments, TimeSpan limit, bool input = false, Func<string, bool>? heard = null,
+        CancellationToken token = default)
     {
         token.ThrowIfCancellationRequested();
-        (this.limit, this.token) = (limit, token);
+        (this.limit, this.heard, this.token) = (limit, heard, token);
         var start = new ProcessStartInfo(Ffmpeg.Locate(program), arguments)
         {
             UseShellExecute = false,
@@ -143,7 +151,7 @@ sealed class Child : IDisposable
     {
         while (process.StandardError.ReadLine() is { } line)
         {
-            if (string.IsNullOrWhiteSpace(line)) continue;
+            if (string.IsNullOrWhiteSpace(line) || heard?.Invoke(line) == true) continue;
             lock (tail)
             {
                 ErrorLines++;

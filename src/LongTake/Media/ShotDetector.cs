@@ -1,204 +1,69 @@
 namespace LongTake.Media;
 
-/// <summary>How one shot gives way to the next. A fade goes to, from or through a picture of one tone (black, white).</summary>
-public enum TransitionKind { Cut, Dissolve, Fade }
-
-/// <summary>
-/// One transition. <see cref="Frame"/> is the first frame of the new shot for a cut, the middle otherwise; <see cref="Length"/> is in
-/// frames, 0 for a cut. <see cref="Score"/> runs from the threshold of its kind up to about 1 and compares only within a kind.
-/// </summary>
-public sealed record Transition(TransitionKind Kind, int Frame, int Length, double Score);
-
-/// <summary>
-/// Finds where shots change, from thumbnails. Frame counts assume roughly 24 to 30 frames a second. Not found: wipes, and jump cuts
-/// inside one unmoving scene.
-/// </summary>
-public static class ShotDetector
+/// <summary>Finds where shots change, frame after frame, from a bounded window of thumbnails.</summary>
+public interface IShotDetector
 {
-    // A cut separates: frames up to Near away on both sides are unlike across it, and alike within each side.
-    const int Near = 4;
-    const double CutScore = 0.25;
-    const int Around = 8;
+    /// <summary>Takes the next frame; the transitions that became certain with it, in order.</summary>
+    IReadOnlyList<Transition> Add(SmallFrame frame);
 
-    // A dissolve is a cross-fade in straight lines between two unlike frames; how much of it the mixture may leave unexplained.
-    static readonly int[] DissolveLengths = [8, 12, 18, 27, 40];
-    const double Unlike = 0.6;
-    const double Unexplained = 0.2;
-    const double Stride = 0.35;
+    /// <summary>The transitions that are left at the end of the film.</summary>
+    IReadOnlyList<Transition> Finish();
 
-    // Beside a dissolve its two shots go their own slow way: they change by less than this share of it in the same time.
-    const double Calm = 0.75;
+    /// <summary>Every transition before this frame has been given.</summary>
+    int Settled { get; }
+}
 
-    // A frame of one tone: this little contrast. A picture: at least this much.
-    const double Tone = 6;
-    const double Picture = 15;
+/// <summary>
+/// The default detector: hard cuts, dissolves, fades and wipes; flashes, flicker, freezes, shakes, exposure ramps and fast motion are
+/// none. It looks at windows of <see cref="Core"/> frames with <see cref="Margin"/> more on both sides, and keeps of each window what
+/// lies in its core, so memory does not depend on the length of the film. Faster films are looked at at about 25 frames a second.
+/// </summary>
+public sealed class ShotDetector(double fps, CancellationToken token = default) : IShotDetector
+{
+    /// <summary>Frames a window decides about, and frames it sees besides on either side.</summary>
+    internal const int Core = 512, Margin = 160;
 
-    // Closer than this, the pictures on both sides of a short run of one tone are one shot: it was a flash.
-    const double Alike = 0.4;
-    const int FadeReach = 72;
-    const int FadeShortest = 6;
+    readonly int stride = Math.Max(1, (int)Math.Round(fps / 25));
+    readonly List<SmallFrame> window = [];
+    int core; // where in the window its core begins
+    int last = -1; // last frame of the last transition given
 
-    /// <summary>Transitions of a film, in order.</summary>
-    /// <exception cref="UserException">The file cannot be decoded.</exception>
-    public static IReadOnlyList<Transition> Detect(string path, CancellationToken token = default) =>
-        Detect(SmallFrames.Read(path, token: token), token);
+    public int Settled { get; private set; }
 
-    /// <summary>Transitions among thumbnails, in order.</summary>
-    public static IReadOnlyList<Transition> Detect(SmallFrames film, CancellationToken token = default)
+    public IReadOnlyList<Transition> Add(SmallFrame frame)
     {
-        var cuts = Cuts(film, token);
-        var fades = Fades(film, cuts);
-        List<Transition> hard = [.. cuts.Where(c => !fades.Any(f => Within(c, f)))];
-        var dissolves = Dissolves(film, [.. hard, .. fades], token);
-        return [.. hard.Concat(fades).Concat(dissolves).OrderBy(t => t.Frame)];
+        if (frame.Index % stride != 0) return [];
+        window.Add(frame);
+        if (window.Count < core + Core + Margin) return [];
+        var found = Take(core + Core);
+        var drop = core + Core - Margin;
+        window.RemoveRange(0, drop);
+        core = Margin;
+        return found;
     }
 
-    static List<Transition> Cuts(SmallFrames film, CancellationToken token)
+    public IReadOnlyList<Transition> Finish() => Take(window.Count);
+
+    /// <summary>Transitions of a whole film in order.</summary>
+    public static IReadOnlyList<Transition> Detect(IEnumerable<SmallFrame> film, double fps, CancellationToken token = default)
     {
-        var cuts = new List<Transition>();
-        var steps = new double[film.Count];
-        for (var t = 1; t < film.Count; t++)
-        {
-            token.ThrowIfCancellationRequested();
-            steps[t] = film.Distance(t - 1, t);
-        }
-        for (var t = 1; t < film.Count; t++)
-        {
-            if (steps[t] < CutScore) continue;
-            var (from, to) = (Math.Max(1, t - Around), Math.Min(film.Count - 1, t + Around));
-            var others = Enumerable.Range(from, to - from + 1).Where(i => i != t).Select(i => steps[i]).Order().ToArray();
-            if (others.Length > 0 && steps[t] < 2 * others[others.Length / 2]) continue;
-            if (Enumerable.Range(from, to - from + 1).Any(i => Math.Abs(i - t) < Near && steps[i] > steps[t])) continue;
-            var score = Separation(film, t);
-            if (score >= CutScore) cuts.Add(new(TransitionKind.Cut, t, 0, score));
-        }
-        return cuts;
+        var detector = new ShotDetector(fps, token);
+        List<Transition> all = [];
+        foreach (var frame in film) all.AddRange(detector.Add(frame));
+        return [.. all, .. detector.Finish()];
     }
 
-    // The least distance across t less half the greatest change on either side. A flash or a torn frame leaves a pair that is
-    // alike across it; fast motion changes the sides as much as it changes across.
-    static double Separation(SmallFrames film, int t)
+    List<Transition> Take(int end)
     {
-        var across = double.MaxValue;
-        for (var a = Math.Max(0, t - Near); a < t; a++)
-            for (var b = t; b < Math.Min(film.Count, t + Near); b++)
-                across = Math.Min(across, film.Distance(a, b));
-        var before = film.Distance(Math.Max(0, t - Near), t - 1);
-        var after = film.Distance(t, Math.Min(film.Count - 1, t + Near - 1));
-        return across - 0.5 * Math.Max(before, after);
-    }
-
-    // Runs of one tone with a picture that grows or shrinks slowly on a side.
-    static List<Transition> Fades(SmallFrames film, List<Transition> cuts)
-    {
-        var fades = new List<Transition>();
-        for (var first = 0; first < film.Count; first++)
-        {
-            if (film.Contrast(first) >= Tone) continue;
-            var last = first;
-            while (last + 1 < film.Count && film.Contrast(last + 1) < Tone) last++;
-            var into = Slope(film, first, -1, cuts);
-            var outOf = Slope(film, last, +1, cuts);
-            var same = into > 0 && outOf > 0 && film.Distance(first - into, last + outOf) < Alike && last - first < Around;
-            // Two fades with a rest of one tone between them count as two; a dip as one.
-            if (!same && last - first > Around * 2)
+        List<Transition> found = [];
+        var (from, to) = core < window.Count ? (window[core].Index, end < window.Count ? window[end].Index : int.MaxValue) : (0, 0);
+        foreach (var t in ShotWindow.Transitions(window, token))
+            if (t.Middle >= from && t.Middle < to && (t.Frame > last || t.Kind == TransitionKind.Cut && t.Frame >= last))
             {
-                if (into > 0) fades.Add(new(TransitionKind.Fade, first - into / 2, into, 1));
-                if (outOf > 0) fades.Add(new(TransitionKind.Fade, last + outOf / 2, outOf, 1));
+                found.Add(t);
+                last = t.EndFrame;
             }
-            else if (!same && into + outOf > 0)
-            {
-                // A side that does not fade is not part of it: there may be a cut.
-                var (start, end) = (into > 0 ? first - into : last, outOf > 0 ? last + outOf : first);
-                fades.Add(new(TransitionKind.Fade, (start + end) / 2, end - start, 1));
-            }
-            first = last;
-        }
-        return fades;
+        Settled = to;
+        return found;
     }
-
-    // Frames from a frame of one tone to a full picture, going one way, as the contrast rises; 0 where a cut comes first, the
-    // rise is as quick as a flash, or no picture follows.
-    static int Slope(SmallFrames film, int at, int way, List<Transition> cuts)
-    {
-        var top = film.Contrast(at);
-        for (var n = 1; n <= FadeReach && at + way * n is var t && t >= 0 && t < film.Count; n++)
-        {
-            if (cuts.Any(c => c.Frame == (way > 0 ? t : t + 1) && c.Score > 2 * CutScore)) return 0;
-            if (film.Contrast(t) < 0.85 * top) break;
-            top = Math.Max(top, film.Contrast(t));
-            if (top >= Picture && (n >= FadeShortest || Settled(film, t, way)))
-                return n >= FadeShortest ? n : 0;
-        }
-        return 0;
-    }
-
-    // The contrast has reached what it is a few frames on.
-    static bool Settled(SmallFrames film, int t, int way) =>
-        Math.Clamp(t + way * Near, 0, film.Count - 1) is var later && film.Contrast(later) < 1.2 * film.Contrast(t);
-
-    static List<Transition> Dissolves(SmallFrames film, List<Transition> known, CancellationToken token)
-    {
-        var found = new List<Transition>();
-        for (var s = 0; s < film.Count; s++)
-        {
-            token.ThrowIfCancellationRequested();
-            foreach (var length in DissolveLengths)
-            {
-                var e = s + length;
-                if (e >= film.Count || known.Any(k => k.Frame + k.Length / 2 > s && k.Frame - k.Length / 2 <= e)) break;
-                if (film.Contrast(s) < Picture || film.Contrast(e) < Picture) continue;
-                var rest = 1 - Mixture(film, s, e, out var middle) / Unexplained;
-                if (rest > 0 && film.Distance(s, e) is var change && change >= Unlike && Drift(film, s, e) < Calm * change)
-                    found.Add(new(TransitionKind.Dissolve, middle, length, rest * change));
-            }
-        }
-        return Best(found);
-    }
-
-    // The greater change over as many frames before and after.
-    static double Drift(SmallFrames film, int s, int e) => Math.Max(
-        film.Distance(Math.Max(0, s - (e - s)), s), film.Distance(e, Math.Min(film.Count - 1, e + (e - s))));
-
-    // The strongest of those that overlap.
-    static List<Transition> Best(List<Transition> found)
-    {
-        var best = new List<Transition>();
-        foreach (var t in found.OrderByDescending(t => t.Score))
-            if (!best.Any(b => Math.Abs(b.Frame - t.Frame) <= (b.Length + t.Length) / 2 + Around))
-                best.Add(t);
-        return best;
-    }
-
-    // How much of the change between two frames a straight mixture of them leaves unexplained in the worst frame between, as
-    // a share of the whole change; 1 where the weight does not climb evenly from 0 to 1, as at a cut. The middle is
-    // where the weight passes a half.
-    static double Mixture(SmallFrames film, int s, int e, out int middle)
-    {
-        middle = e;
-        var a = film.Luma(s);
-        var b = film.Luma(e);
-        double whole = 1e-9, worst = 0, weight = 0;
-        for (var i = 0; i < a.Length; i++) whole += (b[i] - a[i]) * (b[i] - a[i]);
-        for (var t = s + 1; t < e; t++)
-        {
-            var f = film.Luma(t);
-            double along = 0, square = 0;
-            for (var i = 0; i < a.Length; i++)
-            {
-                var d = f[i] - a[i];
-                along += d * (b[i] - a[i]);
-                square += d * d;
-            }
-            var w = along / whole;
-            if (w - weight is < -0.05 or > Stride) return 1;
-            weight = w;
-            if (w >= 0.5) middle = Math.Min(middle, t);
-            worst = Math.Max(worst, square / whole - w * w);
-            if (worst > Unexplained * Unexplained) return 1;
-        }
-        return 1 - weight > Stride ? 1 : Math.Sqrt(Math.Max(0, worst));
-    }
-
-    static bool Within(Transition cut, Transition fade) => Math.Abs(cut.Frame - fade.Frame) <= fade.Length / 2 + 2;
 }

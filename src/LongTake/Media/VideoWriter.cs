@@ -48,7 +48,7 @@ public sealed class VideoWriter : IDisposable
         {
             throw new UserException($"{path}: its folder cannot be made: {e.Message}", inner: e);
         }
-        child = new Child("ffmpeg", Arguments(fps), this.options.Patience, input: true, token);
+        child = new Child("ffmpeg", Arguments(fps), this.options.Patience, input: true, token: token);
     }
 
     /// <summary>Where the whole film will be.</summary>

@@ -1,0 +1,68 @@
+namespace LongTake.Media;
+
+/// <summary>
+/// All frames of a file's picture as thumbnails with their stamps, streamed: ffmpeg waits when the reader does. Decoding errors are
+/// counted, not thrown, as long as frames come.
+/// </summary>
+sealed class ThumbnailReader : IDisposable
+{
+    // Frames leave ffmpeg renumbered at this rate: its constant-rate output then neither drops nor repeats any.
+    const string Clock = "25";
+    readonly string path;
+    readonly TimeSpan patience;
+    readonly Child child;
+    readonly FrameNotes notes = new();
+    readonly byte[] bytes = new byte[SmallFrame.Bytes];
+    double last = double.NegativeInfinity;
+
+    /// <exception cref="UserException">ffmpeg is missing.</exception>
+    public ThumbnailReader(string path, TimeSpan patience, CancellationToken token = default)
+    {
+        (this.path, this.patience) = (path, patience);
+        var filters = $"{FrameNotes.Filters},settb=1/{Clock},setpts=N," +
+            $"scale={SmallFrame.FineWidth}:{SmallFrame.FineHeight}:flags=area:out_range=full,format=yuv420p";
+        child = new Child("ffmpeg",
+            [.. Ffmpeg.Input, "-nostdin", "-copyts", "-threads", "2", "-i", Ffmpeg.Url(path), "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filters, "-r", Clock,
+                "-f", "rawvideo", "-"], patience, heard: notes.Hear, token: token);
+    }
+
+    /// <summary>Frames given so far.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Lines of complaint from the decoder; complete once the last frame has been read.</summary>
+    public int Complaints => child.ErrorLines;
+
+    /// <summary>What the decoder complained of first among what is kept, or "".</summary>
+    public string Complaint => Probe.Said(child, path);
+
+    /// <summary>Stamps that were missing or did not grow; such a frame gets the stamp before it.</summary>
+    public int BadStamps { get; private set; }
+
+    /// <summary>Where the last frame's picture is not black at the edges, in pixels of the file; null where all of it is.</summary>
+    public Rectangle? Picture { get; private set; }
+
+    /// <summary>Planes of the last frame.</summary>
+    public ReadOnlySpan<byte> Planes => bytes;
+
+    /// <summary>The next frame; null at the end.</summary>
+    /// <exception cref="UserException">Not one frame could be decoded, or none came within the patience.</exception>
+    public SmallFrame? Read()
+    {
+        if (child.Read(bytes) < bytes.Length)
+        {
+            if (child.TimedOut) throw new UserException($"{path}: no frame came for {patience.TotalSeconds:0} s after frame {Count}; ffmpeg was ended");
+            var code = child.Wait();
+            if (Count == 0 || code != 0)
+                throw new UserException($"{path}: {(Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}")}: " +
+                    (Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}"));
+            return null;
+        }
+        var note = notes.Next(patience);
+        if (!(note.Time > last)) BadStamps++;
+        last = note.Time > last ? note.Time : double.IsInfinity(last) ? 0 : last;
+        Picture = note.Picture;
+        return new SmallFrame(bytes, Count++, last);
+    }
+
+    public void Dispose() => child.Dispose();
+}
