@@ -18,7 +18,7 @@ public partial class ArchitectureTests
         ["LongTake.Checkpoints"] = ["Models"],
         ["LongTake.Data"] = ["Media", "Worlds", "Models", "Nn"],
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
-        ["LongTake.Training"] = ["Methods", "Data", "Models", "Diffusion", "Nn"],
+        ["LongTake.Training"] = ["Methods", "Checkpoints", "Data", "Models", "Diffusion", "Nn"],
         ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Media"],
         ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Nn", "Data", "Media", "Worlds"],
         ["LongTake.Studio"] = ["*"],

@@ -5,6 +5,9 @@ namespace LongTake.Data;
 /// <summary>Videos to latents on disk.</summary>
 public static class Encoding
 {
+    // Numbers of a video up to which it is encoded in one pass, which is faster and takes memory by its length.
+    private const long WholeVideo = 1 << 26;
+
     /// <summary>
     /// Encodes the items with the model's autoencoder into <paramref name="folder"/>, unless the folder already holds exactly
     /// that (same autoencoder, geometry, source). Returns the set, open.
@@ -32,7 +35,7 @@ public static class Encoding
             var batch = items.Skip(at).TakeWhile(i => i.Item.Latents == first).Take(Math.Max(1, 128 / first)).ToList();
             using var inner = new Scope();
             var video = Cat([.. batch.Select(b => Pixels.ToTensor(b.Frames(), c.Height, c.Width))]);
-            var z = vae.Encode(video, chunk: 0).To(Dtype.BF16);
+            var z = vae.Encode(video, video.Count <= WholeVideo ? 0 : 1).To(Dtype.BF16);
             for (var b = 0; b < batch.Count; b++) latents[batch[b].Item.Name] = inner.Keep(Select(z, 0, b).Clone());
             at += batch.Count;
             progress?.Report(new ProgressReport(at, items.Count, "videos", "encoding"));

@@ -9,7 +9,7 @@ namespace LongTake.Generation;
 public sealed class FilmModel : IDisposable
 {
     // Larger text encoders are computed in the type asked for, and known by their small tensors: norms and positions differ wherever training went on.
-    private const long LargeText = 250_000_000, SmallTensor = 1 << 20;
+    private const long SmallTensor = 1 << 20;
 
     private readonly List<IDisposable> owned = [];
     private readonly string device;
@@ -137,9 +137,9 @@ public sealed class FilmModel : IDisposable
         var part = files.Require(PartKind.TextEncoder);
         var tokens = files.Tokenizer ?? throw new UserException($"{files.Path}: no tokenizer, without which prompts cannot be read; " +
             "it is google/umt5-xxl/spiece.model in Wan's folder, tokenizer/spiece.model in a diffusers folder, part of ComfyUI's umT5 file");
-        var dtype = part.Count < LargeText ? Dtype.F32 : wanted;
+        var dtype = part.Count < TextCache.Large ? Dtype.F32 : wanted;
         var (c, id) = (files.Config, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(tokens)));
-        return new(Path.Combine(CacheFolder, "text"), $"{part.Hash(SmallTensor)} {id} {c.Wan.TextLength} {dtype}", () =>
+        return new(TextCache.Folder, $"{part.Hash(SmallTensor)} {id} {c.Wan.TextLength} {dtype}", () =>
         {
             var weights = Weights.Load(part.Source(), dtype);
             try { return (new TextEncoder(weights, c.Text, SentencePiece.Read(tokens), c.Wan.TextLength), weights); }
@@ -149,16 +149,6 @@ public sealed class FilmModel : IDisposable
                 throw;
             }
         });
-    }
-
-    /// <summary>Where encoded texts are kept: LONGTAKE_CACHE, else longtake in XDG_CACHE_HOME, else in ~/.cache.</summary>
-    private static string CacheFolder
-    {
-        get
-        {
-            string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
-            return Named("LONGTAKE_CACHE") ?? Path.Combine(Named("XDG_CACHE_HOME") ?? Path.Combine(Named("HOME") ?? Path.GetTempPath(), ".cache"), "longtake");
-        }
     }
 
     /// <summary>Decodes latents one at a time; memory does not grow with the film. Frames of H x W x 3 bytes.</summary>

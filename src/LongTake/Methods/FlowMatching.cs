@@ -121,4 +121,8 @@ public static class FlowMatching
     public static IReadOnlyList<LatentItem> First(IReadOnlyList<LatentItem> items, int count) => count == 0 ? items
         : count > 0 && count <= items.Count ? [.. items.Take(count)]
         : throw new UserException($"takes {count}: the data set has {items.Count}; give 1 to {items.Count}, or 0 for all");
+
+    /// <summary>Every caption that <see cref="Caption"/> can give for items of a set.</summary>
+    public static IEnumerable<string> Captions(LatentSet data) =>
+        data.Info.Items.SelectMany(i => i.Locals.Distinct().Where(l => l.Length > 0).Select(l => $"{i.Caption}. {l}").Prepend(i.Caption)).Distinct();
 }

@@ -10,10 +10,13 @@ internal sealed class MmmSession(
     ModelConfig model, MmmConfig c, LatentSet data, TextEncoder text, WanVae vae, DecoupledTransformer student,
     FlowMatching.Velocity teacher, FlowMatching.Velocity critic) : IDisposable
 {
+    // Pixels of a film up to which it is decoded whole, once for all windows; of a larger one only what comes before each window is.
+    private const long WholeFilm = 1 << 24;
+
     private readonly List<Film> films = [];
 
-    /// <summary>A rolled-out film: latents cut off from the graph, its pixels, and the take whose captions it has.</summary>
-    private sealed record Film(Tensor Latents, Tensor Pixels, LatentItem Take);
+    /// <summary>A rolled-out film: latents cut off from the graph, its pixels where it was decoded, and the take whose captions it has.</summary>
+    private sealed record Film(Tensor Latents, Tensor? Pixels, LatentItem Take);
 
     public Head SftHead => c.SingleHead ? Head.DistributionMatching : Head.FlowMatching;
 
@@ -131,7 +134,8 @@ internal sealed class MmmSession(
         using var off = GradMode.Off();
         using var scope = new Scope();
         var latents = film.Detach().Clone().Unscoped();
-        var pixels = (c.Boundary == Boundary.Reencode ? vae.Decode(latents, chunk: 0) : Zeros([1])).Unscoped();
+        var whole = c.Boundary == Boundary.Reencode && model.Frames((int)latents.Size(2)) * (long)model.Width * model.Height <= WholeFilm;
+        var pixels = whole ? vae.Decode(latents, chunk: 0).Unscoped() : null;
         films.Add(new Film(latents, pixels, take));
         return films[^1];
     }
@@ -153,7 +157,8 @@ internal sealed class MmmSession(
     {
         using var off = GradMode.Off();
         if (c.Boundary == Boundary.Raw) return Cat([.. starts.Select(s => Narrow(film.Latents, 2, s, 1))]);
-        return vae.ImageLatents(film.Pixels, [.. starts.Select(s => (long)s)]).Transpose(0, 2);
+        return film.Pixels is null ? Cat([.. starts.Select(s => vae.ImageLatent(film.Latents, s))])
+            : vae.ImageLatents(film.Pixels, [.. starts.Select(s => (long)s)]).Transpose(0, 2);
     }
 
     private (Tensor Noisy, Tensor Sigma, Tensor Noise) Noised(Rng random, Tensor windows)
@@ -164,12 +169,12 @@ internal sealed class MmmSession(
         return (Flow.Noisy(windows, noise, sigma), sigma, noise);
     }
 
-    /// <summary>The teacher's velocity with guidance.</summary>
+    /// <summary>The teacher's velocity with guidance, away from the model's negative prompt.</summary>
     private Tensor Teacher(Tensor noisy, Tensor sigma, string[] captions)
     {
         var with = teacher(noisy, sigma * 1000, text.Encode(captions));
         return c.Guidance == 1 ? with
-            : Flow.Guide(with, teacher(noisy, sigma * 1000, text.Encode([.. captions.Select(_ => "")])), c.Guidance);
+            : Flow.Guide(with, teacher(noisy, sigma * 1000, text.Encode([.. captions.Select(_ => model.NegativePrompt)])), c.Guidance);
     }
 
     private static List<Tensor?> Gradients(List<Tensor> of) => [.. of.Select(p => p.Grad?.Clone())];
@@ -200,7 +205,7 @@ internal sealed class MmmSession(
         foreach (var film in films)
         {
             film.Latents.Free();
-            film.Pixels.Free();
+            film.Pixels?.Free();
         }
         films.Clear();
     }

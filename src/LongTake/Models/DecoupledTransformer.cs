@@ -50,21 +50,20 @@ public sealed class DecoupledTransformer
     };
 
     /// <summary>The encoder's state h_t (eq. 6); x, timesteps and text as in <see cref="WanTransformer.Forward"/>.</summary>
-    public WanState Encode(Tensor x, Tensor timesteps, Tensor text)
-    {
-        var state = embedding.Forward(x, timesteps, text);
-        foreach (var block in encoder) state = block.Forward(state);
-        return state;
-    }
+    public WanState Encode(Tensor x, Tensor timesteps, Tensor text) => WanBlock.Through(encoder, embedding.Forward(x, timesteps, text));
 
     /// <summary>The velocity a head reads off an encoded state (eq. 7 and 8).</summary>
     public Tensor Decode(Head which, WanState state, Tensor x, Tensor timesteps)
     {
         var (blocks, output) = heads[(int)which] ?? throw new InvalidOperationException($"this student was made without its {Name(which)}");
-        foreach (var block in blocks) state = block.Forward(state);
-        return WanTransformer.Velocity(config, output.Forward(state), x, timesteps);
+        using var scope = new Scope();
+        return scope.Keep(WanTransformer.Velocity(config, output.Forward(WanBlock.Through(blocks, state, keep: true)), x, timesteps));
     }
 
     /// <summary>Encoder and one head: velocity [B, C, T, H, W], float32.</summary>
-    public Tensor Forward(Head which, Tensor x, Tensor timesteps, Tensor text) => Decode(which, Encode(x, timesteps, text), x, timesteps);
+    public Tensor Forward(Head which, Tensor x, Tensor timesteps, Tensor text) 
+    {
+        using var scope = new Scope();
+        return scope.Keep(Decode(which, Encode(x, timesteps, text), x, timesteps));
+    }
 }

@@ -30,7 +30,7 @@ public sealed class ModelFolder
         Recipe.Write(System.IO.Path.Combine(path, "config.json"), config, ModelJson.Default.ModelConfig);
         if (from is null) return new(path, config);
         foreach (var part in (string[])[Vae, Text, Teacher, Transformer, Student, Generator])
-            if (from.Has(part) && !without.Contains(part)) File.Copy(from.PartFile(part), new ModelFolder(path, config).PartFile(part), overwrite: true);
+            if (from.Has(part) && !without.Contains(part)) HardLink.OrCopy(from.PartFile(part), new ModelFolder(path, config).PartFile(part));
         if (from.HasTokenizer) File.Copy(from.TokenizerFile, System.IO.Path.Combine(path, "tokenizer.model"), overwrite: true);
         return new(path, config);
     }
@@ -63,13 +63,40 @@ public sealed class ModelFolder
         return (new WanVae(weights, Config.Vae, dtype), weights);
     }
 
-    /// <summary>The text encoder and its weights, not trainable.</summary>
-    public (TextEncoder Text, Weights Weights) LoadText()
+    /// <summary>
+    /// The text encoder and its weights, not trainable. One of <paramref name="large"/> parameters or more stays on disk and gives what the
+    /// cache of texts holds (<see cref="TextEncoder.Prepare"/>); it computes in bfloat16.
+    /// </summary>
+    public (TextEncoder Text, Weights Weights) LoadText(long large = TextCache.Large)
     {
         using var file = OpenPart(Text);
-        var weights = Weights.Load(file.Source());
-        return (new TextEncoder(weights, Config.Text, new SentencePiece(TokenizerFile), Config.Wan.TextLength), weights);
+        if (file.Names.Sum(n => file.Entry(n).Shape.Aggregate(1L, (a, b) => a * b)) < large) return Loaded(Dtype.F32);
+        var encoder = $"{SmallHash(file)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(TokenizerFile)))} {Config.Wan.TextLength} {Dtype.BF16}";
+        return (new TextEncoder(new TextCache(TextCache.Folder, encoder, () => Loaded(Dtype.BF16))), Weights.Create(new Rng(0)));
+
+        (TextEncoder Text, Weights Weights) Loaded(Dtype dtype)
+        {
+            using var opened = OpenPart(Text);
+            var weights = Weights.Load(opened.Source(), dtype);
+            return (new TextEncoder(weights, Config.Text, new SentencePiece(TokenizerFile), Config.Wan.TextLength), weights);
+        }
     }
+
+    // Tensors of more than a mebibyte count by name, type and shape: norms and positions differ wherever training went on.
+    private static string SmallHash(SafetensorsSet file)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var name in file.Names.Order(StringComparer.Ordinal))
+        {
+            var entry = file.Entry(name);
+            hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{name} {entry.Dtype} {string.Join(' ', entry.Shape)}\n"));
+            if (entry.Length <= 1 << 20) hash.AppendData(file.Bytes(name));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
+    }
+
+    /// <summary>The same model, whose transformers compute their blocks again in backward.</summary>
+    public ModelFolder Recomputing() => new(Path, Config with { Wan = Config.Wan with { Recompute = true } });
 
     /// <summary>Weights of a Wan transformer part, in the element type given.</summary>
     public (WanTransformer Wan, Weights Weights) LoadWan(string part, Dtype dtype = Dtype.F32)

@@ -28,12 +28,13 @@ public sealed class PatchEmbedding
         var (b, channels, t, h, wide) = x;
         if (t % pt != 0 || h % ph != 0 || wide % pw != 0)
             throw new UserException($"latents [{t}, {h}, {wide}] (time, height, width) are not a multiple of the patch [{pt}, {ph}, {pw}]");
+        using var scope = new Scope();
         if (placed is not null)
         {
             var patches = x.Reshape([b, channels, t, h / ph, ph, wide / pw, pw]).Permute(0, 2, 3, 5, 1, 4, 6).Reshape(b, t, -1, config.PatchVolume * channels);
-            return placed.Forward(patches, compute).To(Dtype.F32).Contiguous();
+            return scope.Keep(placed.Forward(patches, compute).To(Dtype.F32).Contiguous());
         }
         var tokens = Conv3d(x.To(compute), weight!.To(compute), bias!.To(compute), [pt, ph, pw], [0, 0, 0]).To(Dtype.F32);
-        return tokens.Reshape(b, config.Dim, t / pt, -1).Permute(0, 2, 3, 1).Contiguous();
+        return scope.Keep(tokens.Reshape(b, config.Dim, t / pt, -1).Permute(0, 2, 3, 1).Contiguous());
     }
 }

@@ -10,28 +10,48 @@ namespace LongTake.Models;
 /// </summary>
 public sealed class TextCache(string folder, string encoder, Func<(TextEncoder Text, IDisposable Weights)> open)
 {
+    /// <summary>Text encoders of at least so many parameters are not kept in memory beside a video model.</summary>
+    public const long Large = 250_000_000;
+
+    /// <summary>Where encoded texts are kept: LONGTAKE_CACHE, else longtake in XDG_CACHE_HOME, else in ~/.cache.</summary>
+    public static string Folder
+    {
+        get
+        {
+            string? Named(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value ? value : null;
+            return Path.Combine(Named("LONGTAKE_CACHE") ?? Path.Combine(Named("XDG_CACHE_HOME") ?? Path.Combine(Named("HOME") ?? Path.GetTempPath(), ".cache"), "longtake"), "text");
+        }
+    }
+
     /// <summary>[B, length, dim] with zero rows beyond each text, as <see cref="TextEncoder.Encode"/> gives it.</summary>
     public Tensor Encode(IReadOnlyList<string> texts)
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        string[] missing = [.. texts.DistinctBy(Place).Where(t => !File.Exists(Place(t)))];
-        if (missing.Length > 0)
-        {
-            var (text, weights) = open();
-            using (weights)
-            using (text)
-                foreach (var one in missing)
-                {
-                    using var inner = new Scope();
-                    TensorFiles.Write(Place(one), [new("text", text.Encode([one])[0])]);
-                }
-        }
+        Prepare(texts);
         return scope.Keep(Stack([.. texts.Select(t =>
         {
             using var file = SafetensorsSet.Open(Place(t));
             return file.Tensor("text");
         })]));
+    }
+
+    /// <summary>Encodes those of the texts that no file holds yet, the encoder opened once for all of them.</summary>
+    public void Prepare(IEnumerable<string> texts, Action<int, int>? step = null, CancellationToken cancel = default)
+    {
+        string[] missing = [.. texts.DistinctBy(Place).Where(t => !File.Exists(Place(t)))];
+        if (missing.Length == 0) return;
+        using var off = GradMode.Off();
+        var (text, weights) = open();
+        using (weights)
+        using (text)
+            for (var i = 0; i < missing.Length; i++)
+            {
+                cancel.ThrowIfCancellationRequested();
+                using var inner = new Scope();
+                TensorFiles.Write(Place(missing[i]), [new("text", text.Encode([missing[i]])[0])]);
+                step?.Invoke(i + 1, missing.Length);
+            }
     }
 
     private string Place(string text)

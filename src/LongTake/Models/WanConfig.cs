@@ -44,6 +44,12 @@ public sealed record WanConfig
     /// <summary>Latents of the longest film, the unit of the absolute place.</summary>
     public int FilmLatents { get; init; } = 245;
 
+    /// <summary>
+    /// Backward computes each block again from its input instead of keeping what the block made: a few tensors a block instead of some
+    /// twenty, for one more forward. A choice of who trains, not of the model; gradients are the same.
+    /// </summary>
+    [JsonIgnore] public bool Recompute { get; init; }
+
     [JsonIgnore] public int HeadDim => Dim / Heads;
     [JsonIgnore] internal int PatchVolume => PatchSize[0] * PatchSize[1] * PatchSize[2];
 

@@ -66,9 +66,24 @@ public sealed class WanBlock(Weights w, WanConfig c)
     /// <summary>The text's keys and values in this block, to be given to many forwards.</summary>
     public TextKeys Keys(Tensor text) => cross.Keys(text);
 
-    /// <summary>With <paramref name="attend"/>, another self-attention than all to all; with <paramref name="keys"/>, those instead of the state's text.</summary>
+    /// <summary>
+    /// With <paramref name="attend"/>, another self-attention than all to all; with <paramref name="keys"/>, those instead of the state's text.
+    /// A config that asks for it has everything but the block's inputs computed again in backward.
+    /// </summary>
     public WanState Forward(WanState s, SelfAttention? attend = null, TextKeys? keys = null)
     {
+        if (!c.Recompute || keys is not null) return s.With(Run(s, attend, keys));
+        Tensor[] inputs = [s.X, s.Modulation, s.Time, s.Text, s.Cos, s.Sin, .. s.Image is null ? Array.Empty<Tensor>() : [s.Image]];
+        return s.With(Recompute.Run(t => Run(new WanState
+        {
+            X = t[0], Modulation = t[1], Time = t[2], Text = t[3], Cos = t[4], Sin = t[5], Image = t.Length > 6 ? t[6] : null,
+        }, attend, null), inputs));
+    }
+
+    // A scope a part: without a graph no more than one part's tensors are there at a time, and a minute has gigabytes of each.
+    private Tensor Run(WanState s, SelfAttention? attend, TextKeys? keys)
+    {
+        using var scope = new Scope();
         var (b, t, n, d) = s.X;
         var compute = s.Text.Dtype;
         var m = Unbind((s.Modulation + modulation.To(Dtype.F32).Unsqueeze(0)).Unsqueeze(3), 2);
@@ -76,12 +91,47 @@ public sealed class WanBlock(Weights w, WanConfig c)
         Tensor Grid(Tensor x) => x.Reshape(b, t, n, d);
         Tensor Norm(Tensor x, Tensor shift, Tensor scale) => Flat(Elementwise.LayerNorm(x, scale, shift, 1, c.Eps, compute));
 
-        var x = s.X;
-        var h = Norm(x, m[0], m[1]);
-        x = Elementwise.GatedAdd(x, Grid(attend is null ? self.Self(h, s.Cos, s.Sin, (int)t) : self.Self(h, attend)), m[2]);
-        x = Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), keys ?? cross.Keys(s.Text, s.Image))));
-        var y = up.Forward(Norm(x, m[3], m[4]));
-        return s.With(Elementwise.GatedAdd(x, Grid(down.Forward(Gelu(y, tanh: true))), m[5]));
+        var x = Attended();
+        x = Replaced(x, Crossed(x));
+        return scope.Keep(Replaced(x, Fed(x)));
+
+        Tensor Attended()
+        {
+            using var inner = new Scope();
+            var h = Norm(s.X, m[0], m[1]);
+            return inner.Keep(Elementwise.GatedAdd(s.X, Grid(attend is null ? self.Self(h, s.Cos, s.Sin, (int)t) : self.Self(h, attend)), m[2]));
+        }
+
+        Tensor Crossed(Tensor x)
+        {
+            using var inner = new Scope();
+            return inner.Keep(Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), keys ?? cross.Keys(s.Text, s.Image)))));
+        }
+
+        Tensor Fed(Tensor x)
+        {
+            using var inner = new Scope();
+            var y = up.Forward(Norm(x, m[3], m[4]));
+            return inner.Keep(Elementwise.GatedAdd(x, Grid(down.Forward(Gelu(y, tanh: true))), m[5]));
+        }
+
+        static Tensor Replaced(Tensor before, Tensor after)
+        {
+            before.Free();
+            return after;
+        }
+    }
+
+    /// <summary>Blocks one after another; the tokens between them are freed, and those they start with unless the caller keeps them.</summary>
+    internal static WanState Through(IEnumerable<WanBlock> blocks, WanState state, bool keep = false)
+    {
+        foreach (var block in blocks)
+        {
+            var next = block.Forward(state);
+            if (!keep) state.X.Free();   // the graph, if there is one, holds what it needs
+            (state, keep) = (next, false);
+        }
+        return state;
     }
 }
 
@@ -117,9 +167,9 @@ public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype
     /// <summary>The same of an image-to-video model (or, without an image, of a text-to-video one).</summary>
     public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? image)
     {
-        var state = embedding.Forward(x, timesteps, text, image);
-        foreach (var block in blocks) state = block.Forward(state);
-        return Velocity(c, head.Forward(state), x, timesteps);
+        using var scope = new Scope();
+        var state = WanBlock.Through(blocks, embedding.Forward(x, timesteps, text, image));
+        return scope.Keep(Velocity(c, head.Forward(state), x, timesteps));
     }
 
     /// <summary>Patches [B, T, S, p] back to [B, C, T, H, W], the last dimension being (patch t, patch h, patch w, channel).</summary>

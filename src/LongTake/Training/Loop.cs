@@ -12,6 +12,8 @@ public sealed record LoopConfig
     public long Steps { get; init; } = 1000;
     /// <summary>Micro-batches whose gradients are averaged for one optimiser step.</summary>
     public int Accumulation { get; init; } = 1;
+    /// <summary>Backward computes each block again instead of keeping its activations: far less memory for a third more time. See 'longtake plan'.</summary>
+    public bool Recompute { get; init; }
     /// <summary>Decay of the moving average of the weights; it starts fast and slows to this.</summary>
     public double Ema { get; init; } = 0.99;
     /// <summary>Iterations between log lines, held-out figures, checkpoints and sample films (0: none).</summary>

@@ -50,10 +50,16 @@ public sealed record TrainRecipe
     public string About { get; init; } = "";
     /// <summary>The run folder.</summary>
     public string Out { get; init; } = "runs/run";
-    /// <summary>A model folder to start from; empty makes a new model of <see cref="Model"/>.</summary>
+    /// <summary>
+    /// What to start from: a model folder, or Wan weights in any layout, which become one inside the run; empty makes a new model of
+    /// <see cref="Model"/>.
+    /// </summary>
     public string From { get; init; } = "";
-    /// <summary>Sizes of a new model.</summary>
-    public ModelConfig Model { get; init; } = new();
+    /// <summary>
+    /// Sizes of a new model. With weights of another layout: what they do not tell (picture, rate, lengths, few steps, head blocks). A model
+    /// folder has its own.
+    /// </summary>
+    public ModelConfig? Model { get; init; }
     /// <summary>A data set made by 'data ingest'; empty means the procedural world.</summary>
     public string Data { get; init; } = "";
     public WorldDataConfig World { get; init; } = new();
@@ -68,7 +74,7 @@ public sealed record TrainRecipe
     public IEnumerable<string> Problems(IReadOnlyList<MethodEntry> methods)
     {
         if (From.Length == 0)
-            foreach (var problem in Model.Problems()) yield return $"model.{problem}";
+            foreach (var problem in (Model ?? new()).Problems()) yield return $"model.{problem}";
         if (Stages.Count == 0) yield return "stages: give at least one";
         else if (From.Length == 0 && methods.FirstOrDefault(m => m.Name == Stages[0].Method) is { FromNothing: false })
             yield return $"stages[0] ({Stages[0].Method}) needs a model to start from: set \"from\", or put an Autoencoder stage before it";

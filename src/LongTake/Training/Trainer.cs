@@ -1,3 +1,4 @@
+using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
@@ -18,11 +19,12 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     {
         if (string.Join("; ", recipe.Problems(Methods)) is { Length: > 0 } problems) throw new UserException($"recipe: {problems}", usage: true);
         if (recipe.Threads > 0) Libtorch.Threads = recipe.Threads;
-        var model = recipe.From.Length > 0 ? ModelFolder.Open(recipe.From) : null;
+        using var start = recipe.From.Length > 0 ? StartModel.Open(recipe.From, recipe.Model) : null;
         if (recipe.Data.Length > 0)
-            VideoSet.Require(recipe.Data, model?.Config ?? recipe.Model, recipe.Stages.Any(s => Entry(s).Takes));
+            VideoSet.Require(recipe.Data, start?.Config ?? recipe.Model ?? new(), recipe.Stages.Any(s => Entry(s).Takes));
         Directory.CreateDirectory(recipe.Out);
         Recipe.Write(Path.Combine(recipe.Out, "config.json"), recipe, TrainJson.With(Methods));
+        var model = start?.Folder(Path.Combine(recipe.Out, "start"));
         foreach (var stage in recipe.Stages)
         {
             var run = new RunFolder(Path.Combine(recipe.Out, stage.Folder));
@@ -39,6 +41,8 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     {
         using var scope = new Scope();
         using var data = Entry(stage).FromNothing ? null : Latents(stage, Needed(stage, from));
+        if (stage.Loop.Recompute) from = from?.Recomputing();
+        if (data is not null && from is not null && from.Has(ModelFolder.Text)) Texts(stage, from, data);
         using var method = Build(stage, from, data);
         Loop.Run(method, stage.Loop, run, progress(stage), average =>
         {
@@ -64,9 +68,20 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         return VideoSet.Latents(recipe.Data, model, folder, progress(stage), cancel);
     }
 
+    /// <summary>A text encoder too large to stay in memory reads all captions of the data before anything else is loaded.</summary>
+    private void Texts(StageConfig stage, ModelFolder model, LatentSet data)
+    {
+        using var scope = new Scope();
+        var (text, weights) = model.LoadText();
+        using (weights)
+        using (text)
+            text.Prepare([.. FlowMatching.Captions(data), "", model.Config.NegativePrompt],
+                (done, all) => progress(stage)?.Report(new ProgressReport(done, all, "captions", "encoding")), cancel);
+    }
+
     private Method Build(StageConfig stage, ModelFolder? from, LatentSet? data)
     {
-        var model = from?.Config ?? recipe.Model;
+        var model = from?.Config ?? recipe.Model ?? new();
         var video = new Lazy<Func<Rng, int, byte[]>>(() => recipe.Data.Length == 0 ? (r, f) => WorldData.Stretch(r, f, model.Fps) : VideoSet.Stretches(recipe.Data, model));
         return Entry(stage).Build(new Stage
         {

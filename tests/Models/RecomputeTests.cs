@@ -1,0 +1,78 @@
+using LongTake.Models;
+
+namespace LongTake.Tests.Models;
+
+/// <summary>Blocks computed again in backward give the numbers of blocks that keep what they made.</summary>
+[Collection(nameof(Alone))]
+public sealed class RecomputeTests(TinyModel tiny) : IClassFixture<TinyModel>
+{
+    private Dictionary<string, Tensor> Gradients(bool recompute, Func<Weights, WanConfig, Func<Tensor, Tensor, Tensor, Tensor>> network, Weights weights)
+    {
+        using var g = new Generator(5);
+        var (x, text, towards) = (g.Normal(2, 4, 5, 4, 4), g.Normal(2, 6, 8), g.Normal(2, 4, 5, 4, 4));
+        var forward = network(weights, tiny.Folder.Config.Wan with { Recompute = recompute });
+        weights.Trainable();
+        var v = forward(x, Tensor.From<float>([300, 800]), text);
+        Mean(Square(v - towards)).Backward();
+        var all = weights.All.ToDictionary(p => p.Key, p => p.Value.Grad ?? throw new InvalidOperationException($"{p.Key} has no gradient"));
+        all["velocity"] = v.Detach();
+        return all;
+    }
+
+    // Text, time and modulation get the sum of what several layers send back, added up in another order: block by block.
+    private static void Same(Dictionary<string, Tensor> plain, Dictionary<string, Tensor> again, double rounding)
+    {
+        Assert.Equal(plain.Keys, again.Keys);
+        Assert.All(plain, p =>
+        {
+            if (Equal(p.Value, again[p.Key])) return;
+            Assert.True(p.Key.StartsWith("text_", StringComparison.Ordinal) || p.Key.StartsWith("time_", StringComparison.Ordinal) || p.Key.EndsWith("modulation", StringComparison.Ordinal), p.Key);
+            Assert.True(Norm(p.Value - again[p.Key]).Scalar() <= rounding * Norm(p.Value).Scalar(), p.Key);
+        });
+    }
+
+    [Theory]
+    [InlineData(Dtype.F32, 1e-6)]
+    [InlineData(Dtype.BF16, 1e-2)]
+    public void OfTheTransformer(Dtype compute, double rounding)
+    {
+        using var scope = new Scope();
+        using var one = tiny.Teacher(7, 0.05);
+        using var two = tiny.Teacher(7, 0.05);
+        Func<Tensor, Tensor, Tensor, Tensor> Network(Weights w, WanConfig c) => new WanTransformer(w, c, compute).Forward;
+        Same(Gradients(false, Network, one), Gradients(true, Network, two), rounding);
+    }
+
+    /// <summary>Both heads off one encoded state, as with an anchor.</summary>
+    [Fact]
+    public void OfTheStudentsTwoHeads()
+    {
+        using var scope = new Scope();
+        using var one = tiny.Student(7);
+        using var two = tiny.Student(7);
+        Func<Tensor, Tensor, Tensor, Tensor> Network(Weights w, WanConfig c)
+        {
+            var student = new DecoupledTransformer(w, c, 1);
+            return (x, t, e) =>
+            {
+                var state = student.Encode(x, t, e);
+                return student.Decode(Head.FlowMatching, state, x, t) + student.Decode(Head.DistributionMatching, state, x, t);
+            };
+        }
+        Same(Gradients(false, Network, one), Gradients(true, Network, two), 1e-2);
+    }
+
+    /// <summary>The handles alone tell: a block leaves one tensor, or none, behind.</summary>
+    [Fact]
+    public void AForwardLeavesItsResultAlone()
+    {
+        using var scope = new Scope();
+        using var weights = tiny.Teacher(7, 0.05);
+        using var g = new Generator(5);
+        var (x, t, text) = (g.Normal(1, 4, 5, 4, 4), Tensor.From<float>([300]), g.Normal(1, 6, 8));
+        var network = new WanTransformer(weights, tiny.Folder.Config.Wan);
+        var before = Tensor.Live;
+        network.Forward(x, t, text);
+        Assert.Equal(before + 1, Tensor.Live);
+    }
+}
