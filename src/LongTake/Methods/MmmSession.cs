@@ -10,13 +10,10 @@ internal sealed class MmmSession(
     ModelConfig model, MmmConfig c, LatentSet data, TextEncoder text, WanVae vae, DecoupledTransformer student,
     FlowMatching.Velocity teacher, FlowMatching.Velocity critic) : IDisposable
 {
-    // Pixels of a film up to which it is decoded whole, once for all windows; of a larger one only what comes before each window is.
-    private const long WholeFilm = 1 << 24;
-
     private readonly List<Film> films = [];
 
-    /// <summary>A rolled-out film: latents cut off from the graph, its pixels where it was decoded, and the take whose captions it has.</summary>
-    private sealed record Film(Tensor Latents, Tensor? Pixels, LatentItem Take);
+    /// <summary>A rolled-out film: latents cut off from the graph, and the take whose captions it has.</summary>
+    private sealed record Film(Tensor Latents, LatentItem Take);
 
     public Head SftHead => c.SingleHead ? Head.DistributionMatching : Head.FlowMatching;
 
@@ -128,15 +125,10 @@ internal sealed class MmmSession(
         return Clean(x, steps[exit]);
     }
 
-    /// <summary>Remembers a film for the windows of this iteration, with its pixels when boundaries are re-encoded.</summary>
+    /// <summary>Remembers a film for the windows of this iteration.</summary>
     private Film Share(Tensor film, LatentItem take)
     {
-        using var off = GradMode.Off();
-        using var scope = new Scope();
-        var latents = film.Detach().Clone().Unscoped();
-        var whole = c.Boundary == Boundary.Reencode && model.Frames((int)latents.Size(2)) * (long)model.Width * model.Height <= WholeFilm;
-        var pixels = whole ? vae.Decode(latents, chunk: 0).Unscoped() : null;
-        films.Add(new Film(latents, pixels, take));
+        films.Add(new Film(film.Detach().Clone().Unscoped(), take));
         return films[^1];
     }
 
@@ -157,8 +149,7 @@ internal sealed class MmmSession(
     {
         using var off = GradMode.Off();
         if (c.Boundary == Boundary.Raw) return Cat([.. starts.Select(s => Narrow(film.Latents, 2, s, 1))]);
-        return film.Pixels is null ? Cat([.. starts.Select(s => vae.ImageLatent(film.Latents, s))])
-            : vae.ImageLatents(film.Pixels, [.. starts.Select(s => (long)s)]).Transpose(0, 2);
+        return vae.ImageLatents(film.Latents, [.. starts.Select(s => (long)s)]);
     }
 
     private (Tensor Noisy, Tensor Sigma, Tensor Noise) Noised(Rng random, Tensor windows)
@@ -202,11 +193,7 @@ internal sealed class MmmSession(
     /// <summary>Starts an iteration: no film is shared yet, so that a resumed run equals an unbroken one.</summary>
     public void Forget()
     {
-        foreach (var film in films)
-        {
-            film.Latents.Free();
-            film.Pixels?.Free();
-        }
+        foreach (var film in films) film.Latents.Free();
         films.Clear();
     }
 

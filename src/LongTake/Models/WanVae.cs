@@ -146,15 +146,28 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
         return scope.Keep(Encode(Narrow(video, 2, video.Size(2) - 1, 1)));
     }
 
-    /// <summary>The same for many windows of one video that is decoded already: [B, Z, n, h, w], entry i for latent indices[i].</summary>
-    public Tensor ImageLatents(Tensor video, params ReadOnlySpan<long> indices)
+    /// <summary>
+    /// The same for many windows of one film [1, Z, T, h, w], as many in one pass as are no more than some million pixels: [n, Z, 1, h, w],
+    /// entry i for latent indices[i]. Decodes n (1 + WarmUp) latents, however long the film.
+    /// </summary>
+    public Tensor ImageLatents(Tensor latents, IReadOnlyList<long> indices)
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
-        var frames = new List<Tensor>();
-        foreach (var index in indices) frames.Add(Narrow(video, 2, config.Frames(index + 1) - 1, 1));
-        return scope.Keep(Cat(Split(Encode(Cat([.. frames]), chunk: 0), video.Size(0), 0), 2));
+        var made = new Tensor[indices.Count];
+        var pixels = config.Frames(1 + config.WarmUp) * latents.Size(3) * latents.Size(4) * config.SpatialStride * config.SpatialStride;
+        foreach (var alike in Enumerable.Range(0, indices.Count).GroupBy(i => Math.Min(indices[i], config.WarmUp)))
+            foreach (var part in alike.Chunk((int)Math.Clamp(AtOnce / pixels, 1, indices.Count)))
+            {
+                var video = Decode(Cat([.. part.Select(i => Narrow(latents, 2, indices[i] - alike.Key, alike.Key + 1))]), pixels <= AtOnce ? 0 : 1);
+                var first = Encode(Narrow(video, 2, video.Size(2) - 1, 1));
+                for (var b = 0; b < part.Length; b++) made[part[b]] = Narrow(first, 0, b, 1);
+                video.Free();
+            }
+        return scope.Keep(Cat(made));
     }
+
+    private const long AtOnce = 1 << 22;   // pixels
 
     private Tensor Normalised(Tensor mu) => (mu - Channels(config.Mean, 0, mu)) / Channels(config.Std, 1, mu);
 
