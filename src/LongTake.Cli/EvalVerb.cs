@@ -21,13 +21,13 @@ internal static class EvalVerb
         var parts = text[(hash + 1)..].Split(':');
         if (parts.Length is < 4 or > 5) throw Wrong("four parts are needed after #");
         if (!Enum.TryParse<Speaker>(parts[0], true, out var speaker)) throw Wrong($"speaker is one of {string.Join(", ", Enum.GetNames<Speaker>())}");
-        if (!Enum.TryParse<Sampler>(parts[1], true, out var sampler)) throw Wrong($"sampler is one of {string.Join(", ", Enum.GetNames<Sampler>())}");
+        if (!Enum.TryParse<Sampler>(parts[1].Replace("-", ""), true, out var sampler)) throw Wrong($"sampler is one of {string.Join(", ", Enum.GetNames<Sampler>())}");
         if (!int.TryParse(parts[2], out var steps) || !double.TryParse(parts[3], out var guidance)) throw Wrong("steps and guidance are numbers");
         var fm = 0;
         if (parts.Length == 5 && !int.TryParse(parts[4], out fm)) throw Wrong("FM steps are a number");
         return new EvaluationRow(text[..equals], text[(equals + 1)..hash], new FilmRequest
         {
-            Prompt = "-", Speaker = speaker, Sampler = sampler, Steps = steps, Guidance = guidance, FmSteps = fm,
+            Prompt = "-", Speaker = speaker, Sampler = sampler, Steps = steps, Guidance = guidance, FmSteps = fm, Beyond = true,
         });
     }
 

@@ -52,7 +52,7 @@ internal static class TrainVerb
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var files = ModelFiles.Open(model.Path);
         var request = new FilmRequest { Prompt = prompt, Seed = 1 }.For(files);
-        if (request.Speaker != Speaker.DmHead) request = request with { Sampler = Sampler.Euler, Steps = 25 };
+        if (request.Speaker is Speaker.Teacher or Speaker.Transformer) request = request with { Sampler = Sampler.Euler, Steps = 25 };
         using var film = new FilmModel(files, request);
         FilmFile.Make(film, request, path, new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) }, report, cancel: cancel);
     }

@@ -77,11 +77,12 @@ internal static class Verbs
         var steps = new Option<int>("--steps", "--num-inference-steps") { Description = "sampling steps; 0 takes the model's list, or 50" };
         var guidance = new Option<double?>("--guidance", "--guidance-scale") { Description = "guidance, standard convention; 1 is none; the model's own when not given" };
         var shift = new Option<double?>("--flow-shift", "--shift") { Description = "shift of the noise levels; when not given the model's own, 5 for larger pictures" };
-        var sampler = new Option<Sampler?>("--sampler") { Description = "unipc, dpm++, euler, few-step, or causal (Self-Forcing)", CustomParser = SamplerOf, HelpName = "sampler" };
+        var sampler = new Option<Sampler?>("--sampler") { Description = "unipc, dpm++, euler, few-step; of generators causal (Self-Forcing), segments (CausVid), infinity-rope", CustomParser = SamplerOf, HelpName = "sampler" };
         var speaker = new Option<Speaker?>("--speaker") { Description = "which network makes the film; the last trained when not given" };
         var part = new Option<string?>("--part") { Description = "which transformer, where a checkpoint holds several: generator_ema, ..." };
         var image = new Option<string?>("--image") { Description = "picture to start from, of image-to-video models" };
         var fm = new Option<int>("--fm-steps") { Description = "first steps made by the flow-matching head (hybrid sampling)" };
+        var beyond = new Option<bool>("--beyond") { Description = "allow films up to four times as long as the model was trained for" };
         var type = new Option<WeightType>("--dtype") { Description = "element type to compute in", DefaultValueFactory = _ => WeightType.Bf16, HelpName = "bf16|fp32" };
         type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
         var device = new Option<string>("--device") { Description = "where to compute", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda" };
@@ -91,7 +92,7 @@ internal static class Verbs
         var json = Json();
         var verb = new Command("generate", "Make a film from a prompt.")
         {
-            model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, fm, type, device, upscale, output, json,
+            model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, fm, beyond, type, device, upscale, output, json,
         };
         verb.SetAction(p =>
         {
@@ -100,7 +101,7 @@ internal static class Verbs
             {
                 Prompt = p.GetValue(prompt)!, NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
                 Width = w, Height = h, Fps = p.GetValue(fps), Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Shift = p.GetValue(shift),
-                Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), FmSteps = p.GetValue(fm),
+                Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), FmSteps = p.GetValue(fm), Beyond = p.GetValue(beyond),
             }, p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(upscale), p.GetValue(json));
         });
         return verb;
@@ -111,7 +112,7 @@ internal static class Verbs
     {
         var name = given.Tokens[0].Value;
         if (!int.TryParse(name, out _) && Enum.TryParse<Sampler>(name.Replace("-", "").Replace("+", ""), ignoreCase: true, out var sampler)) return sampler;
-        given.AddError($"--sampler {name}: one of unipc, dpm++, euler, few-step, causal");
+        given.AddError($"--sampler {name}: one of unipc, dpm++, euler, few-step, causal, segments, infinity-rope");
         return null;
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LongTake.Diffusion;
 using LongTake.Generation;
+using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Tests.Models;
 
@@ -184,7 +185,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
             Tensor Out(string name) => f[$"outputs/{item.Name}/{name}"];
             var how = Settings(f, c) with { Positions = CachePositions.Pinned };
-            var script = SceneScript.Parse(c.GetProperty("prompt").GetString()!, c.GetProperty("fps").GetDouble(), how.BlockFrames);
+            var script = InfinityRope.Scenes(c.GetProperty("prompt").GetString()!, c.GetProperty("fps").GetDouble(), how.BlockFrames);
             Assert.Equal(c.GetProperty("scenes").EnumerateArray().Select(s => s.GetProperty("prompt").GetString()), script.Select(s => s.Prompt));
             Assert.Equal(c.GetProperty("scenes").EnumerateArray().Select(s => s.GetProperty("cut_after_this_scene").GetBoolean()), script.Select(s => s.CutAfter));
             var scenes = new List<CausalScene>();
@@ -217,7 +218,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
         var parsing = Fixtures.Json("infinity_rope").GetProperty("scene_parsing");
         foreach (var item in parsing.GetProperty("results").EnumerateObject())
         {
-            var scenes = SceneScript.Parse(item.Name, parsing.GetProperty("fps").GetDouble(), parsing.GetProperty("num_frame_per_block").GetInt32(),
+            var scenes = InfinityRope.Scenes(item.Name, parsing.GetProperty("fps").GetDouble(), parsing.GetProperty("num_frame_per_block").GetInt32(),
                 defaultBlocks: parsing.GetProperty("default_blocks_per_scene").GetInt32());
             Assert.Equal(item.Value.GetProperty("prompts").EnumerateArray().Select(p => p.GetString()), scenes.Select(s => s.Prompt));
             Assert.Equal(item.Value.GetProperty("blocks").EnumerateArray().Select(p => p.GetInt32()), scenes.Select(s => s.Blocks));
@@ -227,7 +228,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
 
     [Fact]
     public void ASceneThatSaysNothingIsNamed() =>
-        Assert.Contains("scene 2", Assert.Throws<UserException>(() => SceneScript.Parse("a man walks[5s] | [3s]")).Message);
+        Assert.Contains("scene 2", Assert.Throws<UserException>(() => InfinityRope.Scenes("a man walks[5s] | [3s]")).Message);
 }
 
 /// <summary>Counts live tensors, so nothing may run beside it.</summary>

@@ -33,10 +33,13 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
 
     private static readonly WanConfig mini = new() { TextLength = 5, Dim = 48, FfnDim = 64, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 2 };
 
-    private static (CausalWanTransformer, Weights) Mini()
+    // The options of the bundled miniature: 4 x 6 latent pixels are 6 places.
+    private static readonly WanConfig placed = mini with { Places = 6, AxialAttention = true, AbsoluteTimeBeyond = 3, SkipPreconditioning = true };
+
+    private static (CausalWanTransformer, Weights) Mini(bool options = false)
     {
         var weights = Weights.Create(new Rng(1));
-        var wan = new CausalWanTransformer(weights, mini, Dtype.F32);
+        var wan = new CausalWanTransformer(weights, options ? placed : mini, Dtype.F32);
         using var g = new Generator(2);
         using var off = GradMode.Off();
         foreach (var (name, tensor) in weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) Copy_(tensor, Randn(tensor.Shape, g) * 0.1);
@@ -44,14 +47,16 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData(new[] { 2, 2, 2 })]
-    [InlineData(new[] { 1, 2, 2 })]
-    public void TheCacheGivesTheMaskedForwardsValues(int[] blocks)
+    [InlineData(new[] { 2, 2, 2 }, false)]
+    [InlineData(new[] { 1, 2, 2 }, false)]
+    [InlineData(new[] { 2, 2, 2 }, true)]
+    [InlineData(new[] { 1, 2, 2 }, true)]
+    public void TheCacheGivesTheMaskedForwardsValues(int[] blocks, bool options)
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
         using var g = new Generator(3);
-        var (wan, weights) = Mini();
+        var (wan, weights) = Mini(options);
         using var _ = weights;
         using var cache = new KvCache(blocks.Sum(), rolling: false);
         var (x, text) = (g.Normal(2, 16, blocks.Sum(), 4, 6), g.Normal(2, 5, 8));
@@ -89,26 +94,30 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         Near.Equal(masked.Grad!, cached.Grad!, 1e-5, 1e-4);
     }
 
-    [Fact]
-    public void OneBlockOfAllFramesIsWanItself()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void OneBlockOfAllFramesIsWanItself(bool options)
     {
         using var scope = new Scope();
         using var off = GradMode.Off();
         using var g = new Generator(3);
-        var (wan, weights) = Mini();
+        var (wan, weights) = Mini(options);
         using var _ = weights;
-        var (x, t, text) = (g.Normal(1, 16, 3, 4, 4), Tensor.From([100f, 500, 900], 1, 3), g.Normal(1, 4, 8));
-        Near.Equal(new WanTransformer(weights, mini, Dtype.F32).Forward(x, t, text), wan.Forward(x, t, text, [3]), 1e-6, 1e-6);
+        var (x, t, text) = (g.Normal(1, 16, 3, 4, 6), Tensor.From([100f, 500, 900], 1, 3), g.Normal(1, 4, 8));
+        Near.Equal(new WanTransformer(weights, options ? placed with { AbsoluteTimeBeyond = 0 } : mini, Dtype.F32).Forward(x, t, text), wan.Forward(x, t, text, [3]), 1e-6, 1e-6);
     }
 
-    [Fact]
-    public void ALaterBlockChangesNoEarlierOneAndGradientsReachBothHalves()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ALaterBlockChangesNoEarlierOneAndGradientsReachBothHalves(bool options)
     {
         using var scope = new Scope();
         using var g = new Generator(3);
-        var (wan, weights) = Mini();
+        var (wan, weights) = Mini(options);
         using var _ = weights;
-        var (x, clean, text) = (g.Normal(1, 16, 4, 4, 4), g.Normal(1, 16, 4, 4, 4).RequiresGrad_(), g.Normal(1, 4, 8));
+        var (x, clean, text) = (g.Normal(1, 16, 4, 4, 6), g.Normal(1, 16, 4, 4, 6).RequiresGrad_(), g.Normal(1, 4, 8));
         var t = Tensor.From([100f, 100, 700, 700], 1, 4);
         var first = wan.Forward(x, t, text, [2, 2]).Slice(2, ..2);
         var other = Cat([x.Slice(2, ..2), x.Slice(2, 2..) * 3], 2);

@@ -1,6 +1,7 @@
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Diffusion;
+using LongTake.Methods;
 using LongTake.Models;
 
 namespace LongTake.Generation;
@@ -43,7 +44,7 @@ public sealed class FilmModel : IDisposable
                 Head? only = r.FmSteps > 0 ? null : r.Main;
                 velocity = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, dtype, only).Forward;
             }
-            else if (r.Sampler == Sampler.Causal) causal = new CausalWanTransformer(weights, c.Wan, dtype);
+            else if (FilmRequest.LooksBack(r.Sampler)) causal = new CausalWanTransformer(weights, c.Wan, dtype);
             else
             {
                 var wan = new WanTransformer(weights, c.Wan, dtype);
@@ -100,14 +101,8 @@ public sealed class FilmModel : IDisposable
 
         Tensor Made()
         {
-            if ((r.Sampler == Sampler.Causal) != (causal is not null)) throw new UserException($"--sampler {r.Sampler}: the model was loaded for another sampler", usage: true);
-            if (causal is not null)
-            {
-                var how = r.Causal(c);
-                using var cache = how.Cache();
-                var calls = latents / how.BlockFrames * (how.Timesteps.Length + 1);
-                return CausalRollOut.Generate(causal, how, cache, [new CausalScene(0, with)], Noise(), Draw, called: _ => Step(calls));
-            }
+            if (FilmRequest.LooksBack(r.Sampler) != (causal is not null)) throw new UserException($"--sampler {r.Sampler}: the model was loaded for another sampler", usage: true);
+            if (causal is not null) return Causal(causal);
             if (Speaker == Speaker.Teacher && latents > c.ClipLatents) return RollOut.Teacher(c, vae, Guided(r.Main), latents, r.Steps, Draw, Step);
             if (r.Sampler == Sampler.FewStep)
             {
@@ -123,12 +118,29 @@ public sealed class FilmModel : IDisposable
             };
             return Sampling.Solve(solver, Guided(r.Main), Noise(), _ => Step(r.Steps));
         }
+
+        // Whole blocks are made, and the film cut to its length.
+        Tensor Causal(CausalWanTransformer generator)
+        {
+            var (how, script, starts) = (r.Causal(c), r.Scenes(c), 0);
+            var scenes = new List<CausalScene>();
+            for (var i = 0; i < script.Count; starts += script[i++].Blocks * how.BlockFrames)
+                scenes.Add(new(starts, script.Count == 1 ? with : texts.Encode([script[i].Prompt]).To(device), i > 0 ? InfinityRope.Entry(script[i - 1]) : default));
+            if (r.Sampler == Sampler.Segments) return RollOut.Segments(c, vae, generator, how, with, latents, Draw, Step);
+            var made = (latents + how.BlockFrames - 1) / how.BlockFrames * how.BlockFrames;
+            using var cache = how.Cache();
+            var calls = made / how.BlockFrames * (how.Timesteps.Length + 1);
+            var film = CausalRollOut.Generate(generator, how, cache, scenes, Draw(c.LatentShape(made)), Draw, called: _ => Step(calls));
+            return made == latents ? film : Narrow(film, 2, 0, latents).Clone();
+        }
     }
 
     // Each text for itself, so that a film does not depend on what else is asked for.
     private (Tensor With, Tensor Without) Encode(FilmRequest r)
     {
-        var with = texts.Encode([r.Prompt]).To(device);
+        var scenes = r.Scenes(Config);
+        foreach (var scene in scenes.Skip(1)) texts.Encode([scene.Prompt]);   // for later, as long as the encoder is there
+        var with = texts.Encode([scenes[0].Prompt]).To(device);
         return (with, r.Guidance == 1 ? with : texts.Encode([r.NegativePrompt!]).To(device));
     }
 

@@ -1,5 +1,6 @@
 using LongTake.Checkpoints;
 using LongTake.Diffusion;
+using LongTake.Methods;
 using LongTake.Models;
 
 namespace LongTake.Generation;
@@ -15,6 +16,8 @@ public enum Speaker
     Transformer,
     /// <summary>A transformer of short clips; beyond its clip length it is rolled out window by window.</summary>
     Teacher,
+    /// <summary>A transformer that looks back only: CausVid's and Self-Forcing's students, block by block.</summary>
+    Generator,
 }
 
 /// <summary>How the film is sampled.</summary>
@@ -28,14 +31,18 @@ public enum Sampler
     UniPc,
     /// <summary>DPM-Solver++ of order 2, with guidance.</summary>
     Dpm,
-    /// <summary>Few steps a block of three latents, with a cache of what came before: Self-Forcing's weights.</summary>
+    /// <summary>Few steps a block of latents, with a cache of what came before that rolls along: Self-Forcing's weights.</summary>
     Causal,
+    /// <summary>The same in segments of a clip's length: the last block of one, its first latent re-made as an image latent, begins the next (CausVid).</summary>
+    Segments,
+    /// <summary>The same with Infinity-RoPE's window and scenes: endless, and the prompt may be a script.</summary>
+    InfinityRope,
 }
 
 /// <summary>A film to make. What is null is left to the model: <see cref="For"/> fills it in.</summary>
 public sealed record FilmRequest
 {
-    private const int TableSteps = 1000, CausalBlock = 3, CausalSteps = 4, SolverSteps = 50, RollOutSteps = 25;
+    private const int TableSteps = 1000, CausalSteps = 4, SolverSteps = 50, RollOutSteps = 25;
     private const double FewStepShift = 5, LargeShift = 5;
 
     public required string Prompt { get; init; }
@@ -60,6 +67,8 @@ public sealed record FilmRequest
     public double? Guidance { get; init; }
     /// <summary>First steps the FM head makes before the DM head takes over (hybrid sampling); 0 is the paper.</summary>
     public int FmSteps { get; init; }
+    /// <summary>Allows films up to four times as long as the model was trained for.</summary>
+    public bool Beyond { get; init; }
     /// <summary>Picture the film starts from, of image-to-video models.</summary>
     public string? Image { get; init; }
 
@@ -73,12 +82,25 @@ public sealed record FilmRequest
     public double[] FewSteps(ModelConfig c) => Shift is { } shift && shift != c.Shift || Steps > 0 && Steps != c.FewSteps.Length
         ? Times.FewSteps(Steps > 0 ? Steps : c.FewSteps.Length, Shift ?? c.Shift) : c.FewSteps;
 
-    /// <summary>How a causal model is sampled for this.</summary>
-    public CausalSampling Causal(ModelConfig c) => new()
+    /// <summary>How a causal model is sampled for this: by the model's list of few steps, unless another length or shift is wanted.</summary>
+    public CausalSampling Causal(ModelConfig c)
     {
-        Shift = Shift ?? FewStepShift, BlockFrames = CausalBlock, Capacity = c.ClipLatents, Window = Latents(c) > c.ClipLatents ? c.ClipLatents : 0,
-        Timesteps = new FlowTable(Shift ?? FewStepShift).Warp(Times.FewSteps(Steps, 1)),
-    };
+        var shift = Shift ?? FewStepShift;
+        var how = new CausalSampling
+        {
+            Shift = shift, BlockFrames = c.CausalBlock, Capacity = c.ClipLatents / c.CausalBlock * c.CausalBlock,
+            Timesteps = shift == FewStepShift && Steps == c.FewSteps.Length ? c.FewSteps : new FlowTable(shift).Warp(Times.FewSteps(Steps, 1)),
+        };
+        if (Sampler == Generation.Sampler.InfinityRope) return InfinityRope.Sampling(how);
+        return Sampler == Generation.Sampler.Causal && Latents(c) > how.Capacity ? how with { Window = how.Capacity } : how;
+    }
+
+    /// <summary>What the film shows, one prompt after the other; more than one only of a script.</summary>
+    public IReadOnlyList<ScriptScene> Scenes(ModelConfig c) => Sampler == Generation.Sampler.InfinityRope && InfinityRope.IsScript(Prompt)
+        ? InfinityRope.Scenes(Prompt, Config(c).Fps, c.CausalBlock, c.Vae.TemporalStride) : [new ScriptScene(Prompt, 0, false)];
+
+    /// <summary>Whether a sampler makes films block by block, looking back only.</summary>
+    public static bool LooksBack(Sampler? sampler) => sampler is Generation.Sampler.Causal or Generation.Sampler.Segments or Generation.Sampler.InfinityRope;
 
     /// <summary>The part of a checkpoint that makes the film.</summary>
     /// <exception cref="UserException">It is not there.</exception>
@@ -87,6 +109,7 @@ public sealed record FilmRequest
         Generation.Speaker.DmHead or Generation.Speaker.FmHead => files.Require(PartKind.Student),
         Generation.Speaker.Teacher when files.Layout == Layout.LongTake => files.Require(PartKind.Transformer, Part ?? ModelFolder.Teacher),
         Generation.Speaker.Transformer when files.Layout == Layout.LongTake => files.Require(PartKind.Transformer, Part ?? ModelFolder.Transformer),
+        Generation.Speaker.Generator when files.Layout == Layout.LongTake => files.Require(PartKind.Transformer, Part ?? ModelFolder.Generator),
         _ => files.Require(PartKind.Transformer, Part),
     };
 
@@ -97,10 +120,12 @@ public sealed record FilmRequest
         var c = files.Config;
         var r = this with { Speaker = Speaker ?? Best(files) };
         var speaking = r.Speaking(files);
-        r = r with { Sampler = Sampler ?? (IsGenerator(speaking) ? Generation.Sampler.Causal : null) };
+        r = r with { Sampler = Sampler ?? (IsGenerator(speaking) ? InfinityRope.IsScript(Prompt) ? Generation.Sampler.InfinityRope : Generation.Sampler.Causal : null) };
         if (string.Join("; ", r.Problems(c).Concat(r.PartProblems(speaking))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
 
         var (head, teacher) = (r.Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead, r.Speaker == Generation.Speaker.Teacher);
+        if (r is { Seconds: null, Frames: null, Sampler: Generation.Sampler.InfinityRope } && InfinityRope.IsScript(Prompt))
+            r = r with { Frames = c.Frames(Math.Min(r.Longest(c), r.Scenes(c).Sum(s => s.Blocks) * c.CausalBlock)) };
         if (r is { Seconds: null, Frames: null }) r = r with { Frames = c.Frames(teacher || files.Layout != Layout.LongTake ? c.ClipLatents : c.FilmLatents) };
         var rolled = teacher && r.Latents(c) > c.ClipLatents;
         var sampler = rolled ? Generation.Sampler.Euler
@@ -109,27 +134,23 @@ public sealed record FilmRequest
         return r with
         {
             Sampler = sampler, NegativePrompt = NegativePrompt ?? c.NegativePrompt,
-            Shift = Shift ?? (sampler == Generation.Sampler.Causal ? FewStepShift : larger && ManySteps(sampler) ? Math.Max(c.Shift, LargeShift) : c.Shift),
+            Shift = Shift ?? (LooksBack(sampler) ? FewStepShift : larger && ManySteps(sampler) ? Math.Max(c.Shift, LargeShift) : c.Shift),
             Guidance = Guidance ?? (ManySteps(sampler) && !head ? c.Guidance : 1),
-            Steps = Steps > 0 ? Steps : rolled ? RollOutSteps : ManySteps(sampler) ? SolverSteps : sampler == Generation.Sampler.Causal ? CausalSteps : c.FewSteps.Length,
+            Steps = Steps > 0 ? Steps : rolled ? RollOutSteps : ManySteps(sampler) ? SolverSteps : LooksBack(sampler) && files.Layout != Layout.LongTake ? CausalSteps : c.FewSteps.Length,
         };
     }
 
     /// <summary>What is wrong with the request for a model, if anything.</summary>
     public IEnumerable<string> Problems(ModelConfig c)
     {
-        var (stride, most) = (c.Vae.TemporalStride, c.Frames(c.FilmLatents));
+        var (stride, most) = (c.Vae.TemporalStride, c.Frames(Longest(c)));
         var own = (Fps is > 0 ? this : this with { Fps = null }).Config(c);
         if (Frames is not null && Seconds is not null) yield return "--num-frames and --seconds: give one of them";
-        if (Seconds is { } seconds && (!(seconds > 0) || own.Latents(seconds) > c.FilmLatents))
+        if (Seconds is { } seconds && (!(seconds > 0) || own.Latents(seconds) > Longest(c)))
             yield return $"--seconds {seconds}: this model makes films of more than 0 and at most {most / own.Fps:0.#} seconds";
         if (Frames is { } frames && (frames < 1 || frames > most)) yield return $"--num-frames {frames}: this model makes films of 1 to {most} frames";
         else if (Frames is { } count && (count - 1) % stride is > 0 and var over)
             yield return $"--num-frames {count}: a film has 1 + {stride}k frames; the nearest counts are {count - over} and {count - over + stride}";
-        else if (Sampler == Generation.Sampler.Causal && (Frames ?? c.Frames(Seconds is > 0 ? own.Latents(Seconds.Value) : c.ClipLatents)) is var causal
-            && c.Vae.Latents(causal) % CausalBlock is > 0 and var rest && c.Vae.Latents(causal) is var made)
-            yield return $"{causal} frames: a causal model makes blocks of {CausalBlock} latents; the nearest counts are "
-                + $"{string.Join(" and ", new[] { made - rest, made - rest + CausalBlock }.Where(n => n > 0).Select(c.Vae.Frames))}";
         var size = $"--size {own.Width}x{own.Height}";
         if ((c.Wan.Places > 0 || c.Vae.LinearGrid is not null) && (own.Width, own.Height) != (c.Width, c.Height))
             yield return $"{size}: this model makes pictures of {c.Width}x{c.Height} only";
@@ -147,8 +168,10 @@ public sealed record FilmRequest
         if (Guidance is { } guidance && !(double.IsFinite(guidance) && guidance >= 0)) yield return $"--guidance {guidance}: a number of at least 0; 1 is none";
         if (string.IsNullOrWhiteSpace(Prompt)) yield return "--prompt: say what the film shows";
         if (FmSteps < 0) yield return $"--fm-steps {FmSteps}: at least 0";
-        if (Sampler == Generation.Sampler.Causal && Guidance is { } with && with != 1) yield return $"--guidance {with}: the causal sampler takes none; leave it out";
-        if (Sampler == Generation.Sampler.Causal && Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead) yield return "--sampler causal: the student's heads look at the whole film; take few-step";
+        if (LooksBack(Sampler) && Guidance is { } with && with != 1) yield return $"--guidance {with}: the causal samplers take none; leave it out";
+        if (LooksBack(Sampler) && Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead) yield return $"--sampler {Sampler.ToString()!.ToLowerInvariant()}: the student's heads look at the whole film; take few-step";
+        if (Speaker == Generation.Speaker.Generator && Sampler is { } whole && !LooksBack(whole))
+            yield return $"--sampler {whole.ToString().ToLowerInvariant()}: a generator looks back only; take causal, segments or infinity-rope";
         if (Speaker == Generation.Speaker.Teacher && Sampler is { } asked and not Generation.Sampler.Euler && Latents(c) > c.ClipLatents)
             yield return $"--sampler {asked.ToString().ToLowerInvariant()}: beyond its {c.Frames(c.ClipLatents)} frames a teacher is rolled out with euler; take that, or --speaker transformer for all frames at once";
     }
@@ -163,6 +186,8 @@ public sealed record FilmRequest
             yield return $"the student has no {DecoupledTransformer.Name(only == Head.DistributionMatching ? Head.FlowMatching : Head.DistributionMatching)}, only a {DecoupledTransformer.Name(only)}; it makes films with --speaker {(only == Head.FlowMatching ? Generation.Speaker.FmHead : Generation.Speaker.DmHead)}";
     }
 
+    private int Longest(ModelConfig c) => Beyond ? 4 * c.FilmLatents : c.FilmLatents;
+
     internal Head Main => Speaker == Generation.Speaker.FmHead ? Head.FlowMatching : Head.DistributionMatching;
 
     private static bool ManySteps(Sampler sampler) => sampler is Generation.Sampler.Euler or Generation.Sampler.UniPc or Generation.Sampler.Dpm;
@@ -174,8 +199,9 @@ public sealed record FilmRequest
     private Speaker Best(ModelFiles files)
     {
         if (files.Part(PartKind.Student) is { } student) return student.OnlyHead == Head.FlowMatching ? Generation.Speaker.FmHead : Generation.Speaker.DmHead;
+        if (files.Layout == Layout.LongTake && files.Parts.Any(p => p.Name == ModelFolder.Generator)) return Generation.Speaker.Generator;
         var whole = files.Layout == Layout.LongTake ? files.Parts.Any(p => p.Name == ModelFolder.Transformer)
-            : Sampler == Generation.Sampler.Causal || files.Part(PartKind.Transformer, Part) is { } part && IsGenerator(part);
+            : LooksBack(Sampler) || files.Part(PartKind.Transformer, Part) is { } part && IsGenerator(part);
         return whole ? Generation.Speaker.Transformer : Generation.Speaker.Teacher;
     }
 }

@@ -1,4 +1,5 @@
 using LongTake.Diffusion;
+using LongTake.Methods;
 using LongTake.Models;
 
 namespace LongTake.Generation;
@@ -45,6 +46,37 @@ public static class RollOut
             }
             if (known is not null) x = Cat([known, Narrow(x, 2, overlap, c.ClipLatents - overlap)], 2);
             return scope.Keep(x.Clone());
+        }
+    }
+
+    /// <summary>
+    /// Segment after segment of a causal model's clip length, each with a cache of its own. The last block of a segment, its first latent re-made
+    /// as an image latent, begins the next. Reference: CausVid, minimal_inference/longvideo_autoregressive_inference.py.
+    /// </summary>
+    public static Tensor Segments(ModelConfig c, WanVae vae, CausalWanTransformer model, CausalSampling how, Tensor text, int latents, Func<long[], Tensor> draw, Action<int> step)
+    {
+        using var outer = new Scope();
+        var (length, overlap) = (how.Capacity, how.BlockFrames);
+        if (latents > length && length <= overlap)
+            throw new UserException($"a clip of {length} latents is one block of {overlap}; segments need two at least");
+        var blocks = latents <= length ? length / overlap : length / overlap + (int)Math.Ceiling((latents - length) / (double)(length - overlap)) * (length / overlap - 1);
+        var joints = latents <= length ? 0 : (int)Math.Ceiling((latents - length) / (double)(length - overlap));
+        var film = Segment(null);
+        while (film.Size(2) < latents)
+        {
+            using var scope = new Scope();
+            var end = film.Size(2);
+            var known = Cat([vae.ImageLatent(film, end - overlap), Narrow(film, 2, end - overlap + 1, overlap - 1)], 2);
+            film = scope.Keep(Cat([film, Narrow(Segment(known), 2, overlap, length - overlap)], 2));
+        }
+        return outer.Keep(Narrow(film, 2, 0, latents).Clone());
+
+        Tensor Segment(Tensor? known)
+        {
+            using var cache = how.Cache();
+            var made = length - (int)(known?.Size(2) ?? 0);
+            return CausalRollOut.Generate(model, how, cache, [new CausalScene(0, text)], draw(c.LatentShape(made)), draw, known,
+                _ => step(blocks * (how.Timesteps.Length + 1) + joints));
         }
     }
 }

@@ -10,6 +10,9 @@ public static class Presets
         Teacher.Entry,
         LongSft.Entry,
         MixSft.Entry,
+        OdeInit.Entry,
+        CausVid.Entry,
+        SelfForcing.Entry,
         Mmm.Entry,
     ];
 }

@@ -25,9 +25,10 @@ public sealed class CausalWanTransformer
 
     public CausalWanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
     {
-        if (c.PatchSize is not [1, ..] || c.ClipDim > 0 || c.Places > 0 || c.AbsoluteTimeBeyond > 0 || c.AxialAttention)
-            throw new UserException("a causal transformer needs patches of one latent frame and knows no image input, places, absolute time or axial attention; take a plain text-to-video configuration");
-        config = c;
+        if (c.PatchSize is not [1, ..] || c.ClipDim > 0)
+            throw new UserException("a causal transformer needs patches of one latent frame and knows no image input; take a text-to-video configuration");
+        // Whatever it makes is to it a clip: it sees a window of the film and is not told where in the film that is.
+        config = c = c with { AbsoluteTimeBeyond = 0 };
         embedding = new WanEmbedding(w, c, compute);
         blocks = [.. Enumerable.Range(0, c.Layers).Select(i => new WanBlock(w / "blocks" / i, c))];
         head = new WanHead(w / "head", c);
@@ -41,7 +42,7 @@ public sealed class CausalWanTransformer
     {
         CheckBlocks(x, blockFrames);
         var state = embedding.Forward(x, timesteps, text);
-        return Velocity(Run(state, BlockMask.Causal(blockFrames, state.X.Size(2), window)), x, timesteps);
+        return Velocity(Run(state, tokens => BlockMask.Causal(blockFrames, tokens, window)), x, timesteps);
     }
 
     /// <summary>
@@ -59,7 +60,7 @@ public sealed class CausalWanTransformer
         {
             X = Cat([context.X, noisy.X], 1), Modulation = Both(context.Modulation, noisy.Modulation), Time = noisy.Time, Text = noisy.Text,
             Cos = Cat([noisy.Cos, noisy.Cos], 1), Sin = Cat([noisy.Sin, noisy.Sin], 1),
-        }, BlockMask.TeacherForcing(blockFrames, noisy.X.Size(2)));
+        }, tokens => BlockMask.TeacherForcing(blockFrames, tokens));
         return Velocity(state.With(Narrow(state.X, 1, frames, frames)), x, timesteps);
     }
 
@@ -77,8 +78,8 @@ public sealed class CausalWanTransformer
     public Tensor Forward(Tensor x, Tensor timesteps, CausalPrompt prompt, KvCache cache, int start, bool keepSink = false)
     {
         using var scope = new Scope();
-        var state = embedding.Tokens(x, timesteps, prompt.Text);
-        var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config.HeadDim, x.Device, keepSink);
+        var state = embedding.Tokens(x, timesteps, prompt.Text, inside: start > 0);
+        var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config, x.Device, keepSink);
         for (var i = 0; i < blocks.Length; i++)
         {
             var block = i;
@@ -88,11 +89,17 @@ public sealed class CausalWanTransformer
         return scope.Keep(Velocity(state, x, timesteps));
     }
 
-    private WanState Run(WanState state, BlockMask mask)
+    private WanState Run(WanState state, Func<long, BlockMask> masked)
     {
-        var (cos, sin) = (state.Cos, state.Sin);
+        // Axial heads along time see one token a frame; the others stay in their own frame, which no mask forbids.
+        var (cos, sin, frames) = (state.Cos, state.Sin, (int)state.X.Size(1));
+        var mask = masked(config.AxialAttention ? 1 : state.X.Size(2));
         foreach (var block in blocks)
-            state = block.Forward(state, (q, k, v) => mask.Attend(Rotary.Apply(q, cos, sin), Rotary.Apply(k, cos, sin), v));
+            state = block.Forward(state, (q, k, v) =>
+            {
+                (q, k) = (Rotary.Apply(q, cos, sin), Rotary.Apply(k, cos, sin));
+                return config.AxialAttention ? Attention.Axial(q, k, v, frames, frames, mask.Attend) : mask.Attend(q, k, v);
+            });
         return state;
     }
 

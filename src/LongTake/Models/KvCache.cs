@@ -24,7 +24,8 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     /// <summary>Rotary time of the first frame after a scene cut.</summary>
     public const int CutTime = 45;
 
-    private readonly Kept stored = new(), tables = new();
+    private readonly Kept stored = new(), tables = new(), graphs = new();
+    private readonly Dictionary<(int, char), List<long>> graphsAt = [];
     private readonly Dictionary<string, string> tableOf = [];
 
     /// <summary>Frames of the film passed so far, evicted ones included.</summary>
@@ -35,6 +36,13 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
 
     /// <summary>While true (with <see cref="CachePositions.Pinned"/>), the block at hand is a new scene: far from all before it in rotary time.</summary>
     public bool Cut { get; set; }
+
+    /// <summary>
+    /// While true, a pass keeps its keys and values with their graph, and gradients of later such passes go there, though the values they read
+    /// are those written last. So does Self-Forcing's training: the clean pass over a block overwrites the numbers in place and leaves
+    /// the graph of the exit step. While false, no gradient crosses from block to block.
+    /// </summary>
+    public bool Connected { get; set; }
 
     /// <summary>Bytes of the buffers.</summary>
     public long Bytes => stored.Bytes;
@@ -64,7 +72,7 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/> of the film.
     /// With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it is.
     /// </summary>
-    public Pass Begin(int start, int frames, int height, int width, int headDim, string device = "cpu", bool keepSink = false)
+    public Pass Begin(int start, int frames, int height, int width, WanConfig c, string device = "cpu", bool keepSink = false)
     {
         var end = start + frames;
         if (start > End) throw new UserException($"frames from {start} on cannot follow {End} cached ones: none may be left out", usage: true);
@@ -72,6 +80,7 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
         if (end > End && Held + frames > capacity)
         {
             evicted = Held + frames - capacity;
+            if (Connected) throw new UserException($"{Held + frames} latent frames do not fit a cache of {capacity} whose gradients are kept; roll out fewer", usage: true);
             if (!rolling) throw new UserException($"{Held + frames} latent frames do not fit a cache of {capacity} without a window; make fewer, or give a window", usage: true);
             if (Held - evicted < sink)
                 throw new UserException($"a window of {capacity} latent frames cannot hold a sink of {sink} and a block of {frames}", usage: true);
@@ -89,17 +98,17 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
             _ when Cut => (Times(CutTime, frames), (int[])[.. Enumerable.Range(0, to).Select(i => i == 0 || i < from ? i : CutTime + i - from)]),
             _ => (Times(Math.Min(start, capacity - frames), frames), Times(0, to)),
         };
-        return new Pass(this, evicted, first, from, to, Table("query", query), keys is null ? null : Table("keys", keys), end);
+        return new Pass(this, c.AxialAttention, evicted, first, from, to, Table("query", query), keys is null ? null : Table("keys", keys), end);
 
         // All steps of a block, and in a full endless cache all blocks, ask for the same tables.
         (Tensor, Tensor) Table(string role, int[] times)
         {
-            var wanted = $"{string.Join(' ', times)}, {height} x {width} x {headDim}, {device}";
+            var wanted = $"{string.Join(' ', times)}, {height} x {width} x {c.HeadDim}, {device}";
             if (tableOf.GetValueOrDefault(role) != wanted)
             {
                 using var scope = new Scope();
-                var (cos, sin) = Rotary.Table(headDim, times, height, width);
-                long[] shape = [1, times.Length * height * width, 1, headDim / 2];
+                var (cos, sin) = c.AxialAttention ? Rotary.AxialTable(c.Heads, c.HeadDim, times, height, width) : Rotary.Table(c.HeadDim, times, height, width);
+                long[] shape = [1, times.Length * height * width, c.AxialAttention ? c.Heads : 1, c.HeadDim / 2];
                 tables[(role, "cos")] = Tensor.From<float>(cos, shape).To(device);
                 tables[(role, "sin")] = Tensor.From<float>(sin, shape).To(device);
                 tableOf[role] = wanted;
@@ -113,6 +122,8 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     {
         stored.Dispose();
         tables.Dispose();
+        graphs.Dispose();
+        graphsAt.Clear();
         tableOf.Clear();
     }
 
@@ -120,13 +131,14 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     public sealed class Pass
     {
         private readonly KvCache cache;
+        private readonly bool axial;
         private readonly int evicted, first, from, to, end;
         private readonly (Tensor Cos, Tensor Sin) query;
         private readonly (Tensor Cos, Tensor Sin)? keys;
 
-        internal Pass(KvCache cache, int evicted, int first, int from, int to, (Tensor, Tensor) query, (Tensor, Tensor)? keys, int end)
+        internal Pass(KvCache cache, bool axial, int evicted, int first, int from, int to, (Tensor, Tensor) query, (Tensor, Tensor)? keys, int end)
         {
-            (this.cache, this.evicted, this.first, this.from, this.to, this.end) = (cache, evicted, first, from, to, end);
+            (this.cache, this.axial, this.evicted, this.first, this.from, this.to, this.end) = (cache, axial, evicted, first, from, to, end);
             (this.query, this.keys) = (query, keys);
         }
 
@@ -138,7 +150,9 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
 
             var allKeys = Join((block, 'k'), keys is null ? Rotated(k, query) : k, tokens);
             var allValues = Join((block, 'v'), v, tokens);
-            return Attention.Full(Rotated(q, query), keys is { } table ? Rotated(allKeys, table) : allKeys, allValues);
+            if (keys is { } table) allKeys = Rotated(allKeys, table);
+            return axial ? Attention.Axial(Rotated(q, query), allKeys, allValues, to - from, to, (x, y, z) => Attention.Full(x, y, z))
+                : Attention.Full(Rotated(q, query), allKeys, allValues);
         }
 
         /// <summary>Makes room, joins what stays with what is new, stores the new. The join is a copy, so gradients reach the new part.</summary>
@@ -156,13 +170,36 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
                     Copy_(Narrow(buffer, 1, cache.Sink * tokens, (from - cache.Sink) * tokens),
                         Narrow(buffer, 1, (cache.Sink + evicted) * tokens, (from - cache.Sink) * tokens).Clone());
             var fresh = Narrow(made, 1, (first - from) * tokens, (to - first) * tokens);
-            var all = Cat([Narrow(buffer, 1, 0, first * tokens), fresh], 1);
+            var all = Cat([cache.Connected ? cache.Past(name, buffer, first * tokens) : Narrow(buffer, 1, 0, first * tokens), fresh], 1);
+            if (cache.Connected) cache.Remember(name, first * tokens, fresh);
             using (GradMode.Off()) Copy_(Narrow(buffer, 1, first * tokens, (to - first) * tokens), fresh);
             return all;
         }
 
         /// <summary>Ends the pass: its frames count as seen.</summary>
         public void Commit() => (cache.End, cache.Held) = (Math.Max(cache.End, end), to);
+    }
+
+    private void Remember((int, char) name, long at, Tensor made)
+    {
+        if (!graphsAt.TryGetValue(name, out var places)) graphsAt[name] = places = [];
+        if (!places.Contains(at)) places.Add(at);
+        graphs[(name, at)] = Narrow(made, 1, 0, made.Size(1));
+    }
+
+    /// <summary>The first tokens of a buffer: its numbers, and the gradient paths of what was written there with a graph.</summary>
+    private Tensor Past((int, char) name, Tensor buffer, long count)
+    {
+        var (parts, end) = (new List<Tensor>(), 0L);
+        foreach (var at in graphsAt.GetValueOrDefault(name, []).Where(at => at < count).Order())
+        {
+            var made = graphs[(name, at)]!;
+            if (at > end) parts.Add(Narrow(buffer, 1, end, at - end));
+            end = at + made.Size(1);
+            parts.Add(Narrow(buffer, 1, at, made.Size(1)).Detach() + (made - made.Detach()));
+        }
+        if (end < count) parts.Add(Narrow(buffer, 1, end, count - end));
+        return parts.Count == 0 ? Narrow(buffer, 1, 0, count) : Cat([.. parts], 1);
     }
 
     private int Capacity => capacity;

@@ -23,6 +23,8 @@ public sealed record ModelConfig
     /// <summary>What guidance leads away from, when nobody says otherwise.</summary>
     public string NegativePrompt { get; init; } = "";
     public WanConfig Wan { get; init; } = new();
+    /// <summary>Latents that a causal transformer makes at a time.</summary>
+    public int CausalBlock { get; init; } = 3;
     /// <summary>Blocks of each of the student's heads.</summary>
     public int HeadBlocks { get; init; } = 2;
     public WanVaeConfig Vae { get; init; } = new();
@@ -41,6 +43,7 @@ public sealed record ModelConfig
         if (Fps <= 0) yield return $"fps {Fps}: must be positive";
         if (ClipLatents < 1 || FilmLatents < ClipLatents)
             yield return $"clipLatents {ClipLatents}, filmLatents {FilmLatents}: a clip has at least 1 and a film at least as many as a clip";
+        if (CausalBlock < 1) yield return $"causalBlock {CausalBlock}: at least 1";
         if (Vae.TemporalDownsample.Length != Vae.DimMult.Length - 1)
             yield return $"vae.temporalDownsample has {Vae.TemporalDownsample.Length} entries, vae.dimMult {Vae.DimMult.Length}; it needs one fewer";
         if (Vae.ZDim != Wan.OutChannels) yield return $"wan.outChannels {Wan.OutChannels}: the autoencoder's latents have vae.zDim = {Vae.ZDim} channels";

@@ -21,8 +21,8 @@ public sealed class PatchEmbedding
         }
     }
 
-    /// <summary>[B, C, T, H, W] -> tokens [B, T, S, D] in float32, T and S counted in patches.</summary>
-    public Tensor Forward(Tensor x)
+    /// <summary>[B, C, T, H, W] -> tokens [B, T, S, D] in float32, T and S counted in patches; about <paramref name="inside"/> see <see cref="PlaceLinear"/>.</summary>
+    public Tensor Forward(Tensor x, bool inside = false)
     {
         var (pt, ph, pw) = (config.PatchSize[0], config.PatchSize[1], config.PatchSize[2]);
         var (b, channels, t, h, wide) = x;
@@ -32,7 +32,7 @@ public sealed class PatchEmbedding
         if (placed is not null)
         {
             var patches = x.Reshape([b, channels, t, h / ph, ph, wide / pw, pw]).Permute(0, 2, 3, 5, 1, 4, 6).Reshape(b, t, -1, config.PatchVolume * channels);
-            return scope.Keep(placed.Forward(patches, compute).To(Dtype.F32).Contiguous());
+            return scope.Keep(placed.Forward(patches, compute, inside).To(Dtype.F32).Contiguous());
         }
         var tokens = Conv3d(x.To(compute), weight!.To(compute), bias!.To(compute), [pt, ph, pw], [0, 0, 0]).To(Dtype.F32);
         return scope.Keep(tokens.Reshape(b, config.Dim, t / pt, -1).Permute(0, 2, 3, 1).Contiguous());

@@ -16,12 +16,13 @@ public sealed class PlaceLinear
         bias = w.Parameter("bias", [2, places, 1, outputs]);
     }
 
-    /// <summary>[B, T, S, inputs] -> [B, T, S, outputs] in the type of <paramref name="compute"/>; latent frame 0 is the image latent.</summary>
-    public Tensor Forward(Tensor x, Dtype compute)
+    /// <summary>[B, T, S, inputs] -> [B, T, S, outputs] in the type of <paramref name="compute"/>; the first latent frame is the image latent, unless it is <paramref name="inside"/> a film.</summary>
+    public Tensor Forward(Tensor x, Dtype compute, bool inside = false)
     {
         var (b, t, s, _) = x;
         if (s != weight.Size(1)) throw new UserException($"{s} tokens a latent frame; this model has maps for {weight.Size(1)} places (one picture size only)");
         var (w, shift) = (weight.To(compute), bias.To(compute));
+        if (inside) return Map(1, x);
         var first = Map(0, Narrow(x, 1, 0, 1));
         return t == 1 ? first : Cat([first, Map(1, Narrow(x, 1, 1, t - 1))], 1);
 

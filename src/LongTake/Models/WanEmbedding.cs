@@ -25,10 +25,10 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
         return Tokens(given is null ? x : Cat([x, given.Latents], 1), timesteps, Text(text), given is null ? null : image!.Forward(given.Clip.To(compute)));
     }
 
-    /// <summary>The same with the text as <see cref="Text"/> gives it.</summary>
-    public WanState Tokens(Tensor x, Tensor timesteps, Tensor text, Tensor? picture = null)
+    /// <summary>The same with the text as <see cref="Text"/> gives it, and of frames <paramref name="inside"/> a film, not from its first on.</summary>
+    public WanState Tokens(Tensor x, Tensor timesteps, Tensor text, Tensor? picture = null, bool inside = false)
     {
-        var tokens = patches.Forward(x);
+        var tokens = patches.Forward(x, inside);
         var size = ((int)tokens.Size(1), (int)(x.Size(3) / c.PatchSize[1]), (int)(x.Size(4) / c.PatchSize[2]));
         if (place is not null && size.Item1 > c.AbsoluteTimeBeyond) tokens = tokens + place.Forward(Places(size.Item1)).Unsqueeze(1);
 
@@ -38,7 +38,7 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
         var (cos, sin) = Tables(size, x.Device);
         return new WanState
         {
-            X = tokens, Modulation = modulation, Time = e, Text = text, Image = picture, Cos = cos, Sin = sin,
+            X = tokens, Modulation = modulation, Time = e, Text = text, Image = picture, Cos = cos, Sin = sin, Inside = inside,
         };
     }
 

@@ -16,8 +16,10 @@ public sealed class WanState
     public Tensor? Image { get; init; }
     public required Tensor Cos { get; init; }
     public required Tensor Sin { get; init; }
+    /// <summary>The first frame is inside a film, not its image latent.</summary>
+    public bool Inside { get; init; }
 
-    public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Image = Image, Cos = Cos, Sin = Sin };
+    public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Image = Image, Cos = Cos, Sin = Sin, Inside = Inside };
 }
 
 /// <summary>Wan's self- or cross-attention: q/k RMS norm over the whole width, then heads. Reference: wan/modules/model.py.</summary>
@@ -147,7 +149,7 @@ public sealed class WanHead(Weights w, WanConfig c)
     {
         var m = Unbind(s.Time.Unsqueeze(2) + modulation.To(Dtype.F32).Unsqueeze(0), 2);
         var x = Elementwise.LayerNorm(s.X, m[1].Unsqueeze(2), m[0].Unsqueeze(2), 1, c.Eps, Dtype.F32);
-        return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.Dtype).To(Dtype.F32);
+        return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.Dtype, s.Inside).To(Dtype.F32);
     }
 }
 

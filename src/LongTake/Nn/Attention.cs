@@ -24,16 +24,23 @@ public static class Attention
     /// q, k, v [B, T*S, heads, d] in (time, place) order: the first half of the heads see their own place at all times, the
     /// rest all places of their own time. Cost T^2 S + T S^2 where full attention has T^2 S^2.
     /// </summary>
-    public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames)
+    public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames) => Axial(q, k, v, frames, frames, (x, y, z) => Full(x, y, z));
+
+    /// <summary>
+    /// The same where the queries are of the last <paramref name="frames"/> of <paramref name="keyFrames"/>, as when earlier keys are cached,
+    /// and heads along time see by <paramref name="time"/>: [B * S, T, heads/2, d] each, a frame one token.
+    /// </summary>
+    public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames, int keyFrames, Func<Tensor, Tensor, Tensor, Tensor> time)
     {
         var (b, n, heads, d) = q;
         var (places, half) = (n / frames, heads / 2);
-        Tensor Part(Tensor x, long from, long count) => Narrow(x, 2, from, count).Reshape(b, frames, places, count, d);
-        Tensor Time(Tensor x) => Part(x, 0, half).Transpose(1, 2).Reshape(b * places, frames, half, d);
-        Tensor Space(Tensor x) => Part(x, half, heads - half).Reshape(b * frames, places, heads - half, d);
-        var time = Full(Time(q), Time(k), Time(v)).Reshape(b, places, frames, half, d).Transpose(1, 2).Reshape(b, n, half, d);
-        var space = Full(Space(q), Space(k), Space(v)).Reshape(b, n, heads - half, d);
-        return Cat([time, space], 2);
+        Tensor Part(Tensor x, long from, long count) => Narrow(x, 2, from, count).Reshape(b, -1, places, count, d);
+        Tensor Time(Tensor x) => Part(x, 0, half).Transpose(1, 2).Reshape(b * places, -1, half, d);
+        Tensor Space(Tensor x) => Part(x, half, heads - half).Reshape(-1, places, heads - half, d);
+        Tensor Own(Tensor x) => frames == keyFrames ? x : Narrow(x, 1, (keyFrames - frames) * places, n);
+        var along = time(Time(q), Time(k), Time(v)).Reshape(b, places, frames, half, d).Transpose(1, 2).Reshape(b, n, half, d);
+        var within = Full(Space(q), Space(Own(k)), Space(Own(v))).Reshape(b, n, heads - half, d);
+        return Cat([along, within], 2);
     }
 
     /// <summary>

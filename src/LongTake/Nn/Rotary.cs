@@ -36,7 +36,12 @@ public static class Rotary
     /// have two), the others half by height and half by width.
     /// </summary>
     public static (float[] Cos, float[] Sin) AxialTable(int heads, int headDim, int frames, int height, int width)
+        => AxialTable(heads, headDim, [.. Enumerable.Range(0, frames)], height, width);
+
+    /// <summary>The same with the frames at any <paramref name="times"/>.</summary>
+    public static (float[] Cos, float[] Sin) AxialTable(int heads, int headDim, IReadOnlyList<int> times, int height, int width)
     {
+        var frames = times.Count;
         var half = headDim / 2;
         var across = half / 2;
         double[] time = Exponents(half, 1000), down = Exponents(half - across), side = Exponents(across);
@@ -48,7 +53,7 @@ public static class Rotary
                     for (var h = 0; h < heads; h++)
                         for (var c = 0; c < half; c++, at++)
                         {
-                            var angle = h < heads / 2 ? t * time[c] : c < half - across ? y * down[c] : x * side[c - (half - across)];
+                            var angle = h < heads / 2 ? times[t] * time[c] : c < half - across ? y * down[c] : x * side[c - (half - across)];
                             (cos[at], sin[at]) = ((float)Math.Cos(angle), (float)Math.Sin(angle));
                         }
         return (cos, sin);

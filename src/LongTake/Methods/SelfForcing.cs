@@ -1,0 +1,101 @@
+using LongTake.Diffusion;
+using LongTake.Models;
+
+namespace LongTake.Methods;
+
+/// <summary>Which steps of a block's list a roll-out may stop at.</summary>
+public enum ExitLaw
+{
+    /// <summary>Any, equally likely.</summary>
+    Uniform,
+    /// <summary>The last alone: every film is finished.</summary>
+    Last,
+    /// <summary>The first alone: one step from pure noise.</summary>
+    First,
+}
+
+/// <summary>What gradients a later block's loss has for the keys and values of an earlier one.</summary>
+public enum CacheGradients
+{
+    /// <summary>They reach the earlier block's exit step, as in the published code.</summary>
+    ThroughExit,
+    /// <summary>None.</summary>
+    Detached,
+}
+
+/// <summary>Settings of Self-Forcing.</summary>
+public sealed record SelfForcingConfig : ClipMatchingConfig
+{
+    public ExitLaw Exit { get; init; } = ExitLaw.Uniform;
+    public CacheGradients CacheGradients { get; init; } = CacheGradients.ThroughExit;
+    /// <summary>Shift of the table by which timesteps are turned into noise levels, as when films are made.</summary>
+    public double TableShift { get; init; } = 5;
+}
+
+/// <summary>
+/// Self-Forcing: the student is trained on what it makes itself. A clip is rolled out block by block with a cache of keys and values,
+/// as films are made; every block stops at the same step of the few-step list, drawn anew each time, and that step alone has a graph.
+/// Distribution matching judges the whole clip. Starts from a generator that has learnt the teacher's ODE. Reference: Self-Forcing
+/// pipeline/self_forcing_training.py.
+/// </summary>
+public static class SelfForcing
+{
+    public static MethodEntry Entry { get; } = MethodEntry.Of<SelfForcingConfig>("SelfForcing", Build, c => c.Problems());
+
+    private static Method Build(Stage stage, SelfForcingConfig c)
+    {
+        var model = stage.Config;
+        var table = new FlowTable(c.TableShift);
+        return ClipMatching.Build("self-forcing", stage, c, (generator, random, batch) =>
+        {
+            var exit = DrawExit(random, c.Exit, model.FewSteps.Length);
+            using var g = new Generator(random.Seed());
+            long[] shape = model.LatentShape(model.ClipLatents);
+            shape[0] = batch.Items.Count;
+            return RollOut(generator, batch.Text, Randn(shape, g), s => Randn(s, g), table, model.FewSteps, exit, model.CausalBlock, c.CacheGradients);
+        });
+    }
+
+    /// <summary>The index of the step that a roll-out stops at.</summary>
+    public static int DrawExit(Rng random, ExitLaw law, int steps) => law switch
+    {
+        ExitLaw.Last => steps - 1,
+        ExitLaw.First => 0,
+        _ => random.Int(steps),
+    };
+
+    /// <summary>
+    /// A clip [B, C, T, h, w] out of as much noise. Of every block the steps before <paramref name="exit"/> have no graph, that step has; then the
+    /// block, noised to the table's least level, is passed once more to write the cache. <paramref name="renoise"/> is called before each later step
+    /// and before that pass.
+    /// </summary>
+    public static Tensor RollOut(CausalWanTransformer generator, Tensor text, Tensor noise, Func<long[], Tensor> renoise, FlowTable table,
+        IReadOnlyList<double> steps, int exit, int blockFrames, CacheGradients gradients)
+    {
+        using var outer = new Scope();
+        var frames = (int)noise.Size(2);
+        using var cache = new KvCache(frames, rolling: false);
+        var prompt = generator.Prompt(text);
+        var (made, at) = (new List<Tensor>(), 0);
+        foreach (var count in Nn.BlockMask.Blocks(frames, blockFrames))
+        {
+            var x = Narrow(noise, 2, at, count);
+            using (GradMode.Off())
+                for (var i = 0; i < exit; i++) x = Noised(Clean(x, steps[i]), steps[i + 1]);
+            cache.Connected = gradients == CacheGradients.ThroughExit;
+            made.Add(Clean(x, steps[exit]));
+            cache.Connected = false;
+            using (GradMode.Off())
+            using (new Scope()) Clean(Noised(made[^1].Detach(), 0), 0);
+            at += count;
+        }
+        return outer.Keep(Cat([.. made], 2));
+
+        Tensor Clean(Tensor x, double timestep)
+        {
+            var timesteps = Full([x.Size(0), x.Size(2)], timestep);
+            return table.Clean(x, generator.Forward(x, timesteps, prompt, cache, at), timesteps);
+        }
+        Tensor Noised(Tensor clean, double timestep) => table.Noisy(clean, renoise(clean.Shape), Full([clean.Size(0)], timestep));
+    }
+}

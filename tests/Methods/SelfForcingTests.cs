@@ -1,0 +1,169 @@
+using System.Text.Json;
+using LongTake.Diffusion;
+using LongTake.Methods;
+using LongTake.Models;
+using LongTake.Tests.Models;
+
+namespace LongTake.Tests.Methods;
+
+/// <summary>The roll-out with its gradients, and the losses of the reference end to end.</summary>
+public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output)
+{
+    /// <summary>dmd_end_to_end: three networks, the reference's draws.</summary>
+    private sealed class EndToEnd : IDisposable
+    {
+        private readonly SafetensorsSet file = SafetensorsSet.Open(Fixtures.File("dmd_end_to_end.safetensors"));
+        private readonly JsonElement json = Fixtures.Json("dmd_end_to_end"), c;
+
+        public EndToEnd()
+        {
+            c = json.GetProperty("config");
+            Config = new WanConfig
+            {
+                PatchSize = [.. c.GetProperty("patch_size").EnumerateArray().Select(p => p.GetInt32())],
+                TextLength = Int("text_len"), InChannels = Int("in_dim"), OutChannels = Int("out_dim"), Dim = Int("dim"), FfnDim = Int("ffn_dim"),
+                FreqDim = Int("freq_dim"), TextDim = Int("text_dim"), Heads = Int("num_heads"), Layers = Int("num_layers"), Eps = c.GetProperty("eps").GetDouble(),
+            };
+            (Generator, Real, Fake) = (Load("generator"), Load("real_score"), Load("fake_score"));
+            Table = new FlowTable(Number("timestep_shift"));
+            Scores = new FlowTable(Number("score_networks_timestep_shift"));
+            double[] list = [.. c.GetProperty("denoising_step_list").EnumerateArray().Select(n => n.GetDouble())];
+            Steps = c.GetProperty("warp_denoising_step").GetBoolean() ? Table.Warp(list) : list;
+        }
+
+        public WanConfig Config { get; }
+        public Weights Generator { get; }
+        public Weights Real { get; }
+        public Weights Fake { get; }
+        public FlowTable Table { get; }
+        public FlowTable Scores { get; }
+        public double[] Steps { get; }
+        public int Int(string name) => c.GetProperty(name).GetInt32();
+        public double Number(string name) => c.GetProperty(name).GetDouble();
+        public double Tolerance(string what, string kind) => json.GetProperty("tolerance").GetProperty(what).GetProperty(kind).GetDouble();
+        public Tensor this[string name] => file.Tensor(name);
+
+        /// <summary>A film [1, F, C, H, W] turned to [1, C, F, H, W].</summary>
+        public Tensor Film(string name) => WanFixture.Turn(this[name]);
+
+        /// <summary>The timestep of a raw draw: shifted, then clamped.</summary>
+        public double Timestep(string raw) => Math.Clamp(1000 * Times.Shift(Int(raw) / 1000.0, Number("timestep_shift")), Int("min_step"), Int("max_step"));
+
+        public Tensor RollOut(CacheGradients gradients)
+        {
+            Assert.Equal(0, Int("context_noise"));
+            var (renoise, at) = (this["inputs/renoise"], 0);
+            var wan = new CausalWanTransformer(Generator.Trainable(), Config, Dtype.F32);
+            var film = SelfForcing.RollOut(wan, this["inputs/prompt_embeds_cond"], Film("inputs/noise"),
+                shape => WanFixture.Turn(renoise[at++].Reshape(shape[0], shape[2], shape[1], shape[3], shape[4])), Table, Steps, Int("exit_step_index"), Int("num_frame_per_block"), gradients);
+            Assert.Equal(renoise.Size(0), at);
+            return film;
+        }
+
+        private Weights Load(string network)
+        {
+            var weights = Weights.Load(file.Source($"weights/{network}/"));
+            _ = new WanTransformer(weights, Config, Dtype.F32);
+            return weights;
+        }
+
+        public void Dispose()
+        {
+            foreach (var w in (Weights[])[Generator, Real, Fake]) w.Dispose();
+            file.Dispose();
+        }
+    }
+
+    /// <summary>Every weight's gradient within 2e-3 of the reference's, by norm.</summary>
+    private void Gradients(EndToEnd f, Weights weights, string group)
+    {
+        var worst = 0.0;
+        foreach (var (name, tensor) in weights.All)
+        {
+            var expected = f[$"outputs/{group}/{name}"];
+            Assert.NotNull(tensor.Grad);
+            var error = Norm(expected - tensor.Grad!).Scalar() / Norm(expected).Scalar();
+            Assert.True(error < 2e-3, $"{group} {name}: {error:g3}");
+            worst = Math.Max(worst, error);
+        }
+        output.WriteLine($"{group}: {weights.Tensors.Count} gradients, largest relative error {worst:g3}");
+    }
+
+    [SkippableTheory]
+    [InlineData(CacheGradients.ThroughExit, "generator_grad_as_reference")]
+    [InlineData(CacheGradients.Detached, "generator_grad_cache_detached")]
+    public void TheGeneratorsLossAndAllItsGradientsAreTheReferences(CacheGradients gradients, string group)
+    {
+        Fixtures.Require();
+        using var scope = new Scope();
+        using var f = new EndToEnd();
+        var film = f.RollOut(gradients);
+        Near.Equal(f.Film("outputs/pred_image"), film, f.Tolerance("pred_image", "atol"), f.Tolerance("pred_image", "rtol"));
+        var timesteps = Full([1], f.Timestep("dmd_timestep_raw"));
+        Near.Equal(f["outputs/dmd_timestep"].To(Dtype.F32), timesteps.Reshape(1, 1).Expand(1, film.Size(2)), 1e-3);
+        var (real, fake) = (new WanTransformer(f.Real, f.Config, Dtype.F32), new WanTransformer(f.Fake, f.Config, Dtype.F32));
+        Tensor Clean(WanTransformer wan, Tensor noisy, string text) => f.Scores.Clean(noisy, wan.Forward(noisy, timesteps, f[$"inputs/prompt_embeds_{text}"]), timesteps);
+        var (loss, _) = DistributionMatching.Match(film, f.Film("inputs/dmd_noise"), f.Table.Sigma(timesteps).To(Dtype.F32),
+            noisy => Flow.Guide(Clean(real, noisy, "cond"), Clean(real, noisy, "uncond"), f.Number("real_guidance_scale") + 1),   // theirs is one off
+            noisy => Clean(fake, noisy, "cond"));
+        Near.Equal(f["outputs/generator_loss"].To(Dtype.F64), loss.To(Dtype.F64), 0, f.Tolerance("loss", "rtol"));
+        loss.Backward();
+        Gradients(f, f.Generator, group);
+    }
+
+    [SkippableFact]
+    public void TheCriticsLossAndAllItsGradientsAreTheReferences()
+    {
+        Fixtures.Require();
+        using var scope = new Scope();
+        using var f = new EndToEnd();
+        Tensor film;
+        using (GradMode.Off()) film = f.RollOut(CacheGradients.ThroughExit);
+        var timesteps = Full([1], f.Timestep("critic_timestep_raw"));
+        var sigma = f.Table.Sigma(timesteps).To(Dtype.F32);
+        var noise = f.Film("inputs/critic_noise");
+        var noisy = Flow.Noisy(film, noise, sigma);
+        var clean = f.Scores.Clean(noisy, new WanTransformer(f.Fake.Trainable(), f.Config, Dtype.F32).Forward(noisy, timesteps, f["inputs/prompt_embeds_cond"]), timesteps);
+        var loss = Flow.Loss(f.Table.Velocity(noisy, clean, timesteps), film, noise);
+        Near.Equal(f["outputs/critic_loss"].To(Dtype.F64), loss.To(Dtype.F64), 0, f.Tolerance("loss", "rtol"));
+        loss.Backward();
+        Gradients(f, f.Fake, "critic_grad");
+    }
+
+    private static readonly WanConfig mini = new() { TextLength = 5, Dim = 48, FfnDim = 64, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 2 };
+
+    /// <summary>The film does not depend on the convention, the gradient of the first block on later blocks' loss does.</summary>
+    [Fact]
+    public void ConventionsDifferInGradientsAlone()
+    {
+        using var scope = new Scope();
+        using var weights = Weights.Create(new Rng(1));
+        var wan = new CausalWanTransformer(weights, mini, Dtype.F32);
+        using var g = new Generator(2);
+        using (GradMode.Off()) foreach (var (name, tensor) in weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) Copy_(tensor, Randn(tensor.Shape, g) * 0.1);
+        weights.Trainable();
+        var (noise, text) = (g.Normal(1, 16, 4, 4, 4), g.Normal(1, 5, 8));
+        (Tensor Film, Tensor Gradient) Run(CacheGradients gradients)
+        {
+            foreach (var t in weights.Tensors) t.Grad = null;
+            using var noises = new Generator(3);
+            var film = SelfForcing.RollOut(wan, text, noise, s => Randn(s, noises), new FlowTable(5), [1000, 750], 1, 2, gradients);
+            Sum(Square(Narrow(film, 2, 2, 2))).Backward();   // the second block alone
+            return (film, weights.All.First(p => p.Key == "blocks.0.self_attn.k.weight").Value.Grad!.Clone());
+        }
+        var (through, detached) = (Run(CacheGradients.ThroughExit), Run(CacheGradients.Detached));
+        Assert.True(Equal(through.Film, detached.Film));
+        Assert.True(Norm(through.Gradient - detached.Gradient).Scalar() > 1e-3 * Norm(detached.Gradient).Scalar());
+    }
+
+    [Fact]
+    public void ExitsFollowTheirLaw()
+    {
+        var random = new Rng(1);
+        Assert.All(Enumerable.Range(0, 20), _ => Assert.Equal(3, SelfForcing.DrawExit(random, ExitLaw.Last, 4)));
+        Assert.All(Enumerable.Range(0, 20), _ => Assert.Equal(0, SelfForcing.DrawExit(random, ExitLaw.First, 4)));
+        var counts = Enumerable.Range(0, 8000).GroupBy(_ => SelfForcing.DrawExit(random, ExitLaw.Uniform, 4)).ToDictionary(e => e.Key, e => e.Count());
+        Assert.Equal(4, counts.Count);
+        Assert.All(counts.Values, n => Assert.InRange(n, 1800, 2200));
+    }
+}
