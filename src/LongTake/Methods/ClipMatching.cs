@@ -47,6 +47,7 @@ internal sealed class ClipMatching
     private readonly ClipMatchingConfig c;
     private readonly LatentSet data;
     private readonly int length;
+    private readonly string negative;
     private readonly TextEncoder text;
     private readonly CausalWanTransformer generator;
     private readonly WanTransformer teacher, critic;
@@ -56,7 +57,8 @@ internal sealed class ClipMatching
 
     private ClipMatching(Stage stage, ClipMatchingConfig c, TextEncoder text, Weights generator, WanTransformer teacher, Weights critic, Make make)
     {
-        (this.c, this.text, this.teacher, this.make, data, length) = (c, text, teacher, make, stage.Latents, stage.Config.ClipLatents);
+        (this.c, this.text, this.teacher, this.make) = (c, text, teacher, make);
+        (data, length, negative) = (stage.Latents, stage.Config.ClipLatents, stage.Config.NegativePrompt);
         (this.generator, this.critic) = (new CausalWanTransformer(generator, stage.Config.Wan), new WanTransformer(critic, stage.Config.Wan));
     }
 
@@ -125,6 +127,6 @@ internal sealed class ClipMatching
     private Tensor Teacher(Tensor noisy, Tensor timesteps)
     {
         var with = teacher.Forward(noisy, timesteps, text.Encode(captions));
-        return c.Guidance == 1 ? with : Flow.Guide(with, teacher.Forward(noisy, timesteps, text.Encode([.. captions.Select(_ => "")])), c.Guidance);
+        return c.Guidance == 1 ? with : Flow.Guide(with, teacher.Forward(noisy, timesteps, text.Encode([.. captions.Select(_ => negative)])), c.Guidance);
     }
 }

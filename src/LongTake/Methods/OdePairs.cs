@@ -74,7 +74,7 @@ internal sealed class OdePairs : IDisposable
         using var off = GradMode.Off();
         using var outer = new Scope();
         using var g = new Generator(seed);
-        var (with, without) = (text.Encode(captions), text.Encode([.. captions.Select(_ => "")]));
+        var (with, without) = (text.Encode(captions), text.Encode([.. captions.Select(_ => model.NegativePrompt)]));
         long[] shape = model.LatentShape(model.ClipLatents);
         shape[0] = captions.Length;
         double[] levels = [.. model.FewSteps.Select(t => t / 1000), 0];
