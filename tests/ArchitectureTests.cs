@@ -20,7 +20,8 @@ public partial class ArchitectureTests
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Checkpoints", "Data", "Models", "Diffusion", "Nn"],
         ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Media"],
-        ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Nn", "Data", "Media", "Worlds"],
+        ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Diffusion", "Nn", "Data", "Media", "Worlds"],
+        ["LongTake.Comparison"] = ["Evaluation", "Training", "Methods", "Generation", "Checkpoints", "Models", "Data", "Media", "Worlds"],
         ["LongTake.Studio"] = ["*"],
         ["LongTake.Cli"] = ["*", "Studio"],
     };

@@ -25,6 +25,7 @@ internal static class Verbs
         yield return Generate();
         yield return Train();
         yield return Eval();
+        yield return Reproduce();
         yield return DoctorVerb();
         yield return Data();
         yield return InspectPath();
@@ -128,6 +129,22 @@ internal static class Verbs
         var world = new Command("world", "Measure films of the Traveller world against its laws.") { model, rows, set, films, seconds, output, json };
         world.SetAction(p => EvalVerb.World(DemoVerb.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(seconds), p.GetValue(output)!, p.GetValue(json)));
         return new Command("eval", "Judge films.") { world };
+    }
+
+    private static Command Reproduce()
+    {
+        var path = new Argument<string>("table") { Description = "a comparison, for example recipes/mini/table.json" };
+        var sets = new Option<string[]>("--set") { Description = "change a member: --set films=12 --set out=runs/b", AllowMultipleArgumentsPerToken = false };
+        var budget = new Option<double?>("--budget") { Description = "minutes everything may take: the steps of every stage are scaled down, which the report says" };
+        var jobs = new Option<int>("--jobs") { Description = "processes side by side, one thread each; 0: one a core" };
+        var output = new Option<string?>("--output", "-o") { Description = "folder of the report; the table's own place when not given, with --budget the folder 'report' of its runs" };
+        var page = new Option<bool>("--page") { Description = "only draw the charts and renew the page, from the numbers that are there" };
+        var dry = new Option<bool>("--dry-run") { Description = "print what there is to do and stop" };
+        var job = new Option<string?>("--job") { Hidden = true };
+        var json = Json();
+        var verb = new Command("reproduce", "Train, film, measure and report a comparison of methods; the same command goes on where it stopped.") { path, sets, budget, jobs, output, page, dry, job, json };
+        verb.SetAction(p => ReproduceVerb.Run(p.GetValue(path)!, p.GetValue(sets) ?? [], p.GetValue(budget), p.GetValue(jobs), p.GetValue(output), p.GetValue(page), p.GetValue(dry), p.GetValue(job), p.GetValue(json)));
+        return verb;
     }
 
     private static Command Data()

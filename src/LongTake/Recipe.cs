@@ -129,7 +129,7 @@ public static class Recipe
     }
 
     /// <summary>Objects merge member by member; anything else, lists too, is replaced.</summary>
-    private static void Merge(JsonObject below, JsonObject above)
+    internal static void Merge(JsonObject below, JsonObject above)
     {
         foreach (var (name, node) in above)
             if (node is JsonObject inner && below[name] is JsonObject old) Merge(old, inner);

@@ -23,6 +23,30 @@ public static class Frechet
     public static double Percent(double[][] real, double[][] fake) =>
         100 * Distance(real, fake) / Trace(Covariance(real, Mean(real)));
 
+    /// <summary>One side of many distances: its root is taken once.</summary>
+    public sealed class Side
+    {
+        private readonly double[] mean;
+        private readonly double[,] root;
+        private readonly double trace;
+
+        public Side(Moments moments)
+        {
+            (mean, var covariance) = moments.Normal();
+            (root, trace) = (Eigen.Apply(covariance, v => Math.Sqrt(Math.Max(v, 0))), Trace(covariance));
+        }
+
+        /// <summary>As <see cref="Frechet.Percent"/>, this side being the real one; not a number with fewer than two samples.</summary>
+        public double Percent(Moments other)
+        {
+            if (other.Count < 2) return double.NaN;
+            var (m, c) = other.Normal();
+            var shift = mean.Zip(m).Sum(p => (p.First - p.Second) * (p.First - p.Second));
+            var (values, _) = Eigen.Decompose(Multiply(Multiply(root, c), root));
+            return 100 * Math.Max(0, shift + trace + Trace(c) - 2 * values.Sum(v => Math.Sqrt(Math.Max(v, 0)))) / trace;
+        }
+    }
+
     internal static double[] Mean(double[][] rows)
     {
         var mean = new double[rows[0].Length];

@@ -14,13 +14,19 @@ internal static class Places
         var (right, all) = (0, 0);
         for (var s = 0; s < days.Length; s++)
         {
-            var at = (s + .5) * TravellerTake.FramesPerSecond / 244;
-            var change = Math.Clamp(Math.Round(at), 1, 3);
-            if (Math.Abs(at - change) * 244 / TravellerTake.FramesPerSecond < 3.2) continue;
+            if (Due(s) is not { } due) continue;
             all++;
-            if (Ground(film, s, days[s]) == Math.Min((int)at, 3)) right++;
+            if (Ground(film, s, days[s]) == due) right++;
         }
         return all == 0 ? 0 : (double)right / all;
+    }
+
+    /// <summary>The ground of the schedule in a second; null within 3.2 s of a change.</summary>
+    public static int? Due(int second)
+    {
+        var at = (second + .5) * TravellerTake.FramesPerSecond / 244;
+        var change = Math.Clamp(Math.Round(at), 1, 3);
+        return Math.Abs(at - change) * 244 / TravellerTake.FramesPerSecond < 3.2 ? null : Math.Min((int)at, 3);
     }
 
     /// <summary>Biome whose ground in the light of this hour is nearest to the median ground.</summary>

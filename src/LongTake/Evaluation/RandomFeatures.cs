@@ -13,10 +13,10 @@ public sealed class RandomFeatures
 {
     private static readonly int[] Channels = [3, 8, 16, 32];
     private readonly float[][] weights;
-    private double[] centre = [];
-    private double[][] axes = [];
+    private FeatureSpace? space;
 
-    private RandomFeatures(long seed) => weights = [.. Enumerable.Range(0, Channels.Length - 1).Select(i =>
+    /// <summary>The network of a seed, without a space.</summary>
+    public RandomFeatures(long seed = 0) => weights = [.. Enumerable.Range(0, Channels.Length - 1).Select(i =>
     {
         var (rng, count, fan) = (new Rng(seed, i), Channels[i] * Channels[i + 1] * 27, Channels[i] * 27);
         return Enumerable.Range(0, count).Select(_ => (float)(rng.Normal() * Math.Sqrt(2.0 / fan))).ToArray();
@@ -26,27 +26,20 @@ public sealed class RandomFeatures
     public static RandomFeatures Fit(IEnumerable<byte[]> realWindows, int dims = 32, long seed = 0)
     {
         var features = new RandomFeatures(seed);
-        var raw = realWindows.Select(features.Raw).ToArray();
-        if (raw.Length < 2) throw new ArgumentException($"two real windows are needed at least, given {raw.Length}");
-        features.centre = Frechet.Mean(raw);
-        features.axes = [.. Eigen.Decompose(Frechet.Covariance(raw, features.centre)).Vectors.Take(dims)];
+        features.space = FeatureSpace.Fit([.. realWindows.Select(features.Raw)], dims);
         return features;
     }
 
     /// <summary>Features of one window: [dims].</summary>
-    public double[] Of(byte[] window)
-    {
-        var raw = Raw(window);
-        for (var i = 0; i < raw.Length; i++) raw[i] -= centre[i];
-        return [.. axes.Select(axis => axis.Zip(raw, (a, r) => a * r).Sum())];
-    }
+    public double[] Of(byte[] window) => (space ?? throw new InvalidOperationException("fit the features first")).Of(Raw(window));
 
     /// <summary>A film cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
     public static IEnumerable<byte[]> Windows(byte[] film, int frames) => Enumerable
         .Range(0, film.Length / (frames * Traveller.FrameBytes))
         .Select(i => film.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
 
-    private double[] Raw(byte[] window)
+    /// <summary>The network's own features of a window, before the projection.</summary>
+    public double[] Raw(byte[] window)
     {
         var (t, side) = (window.Length / Traveller.FrameBytes, Traveller.Side);
         var x = Array.ConvertAll(window, v => v / 127.5f - 1);

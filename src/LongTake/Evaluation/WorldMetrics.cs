@@ -60,7 +60,7 @@ public static class WorldMetrics
         return new(each.Average(f => f.Amplitude), each.Average(f => f.Gradient));
     }
 
-    private static Film Open(byte[] rgb, int stride)
+    internal static Film Open(byte[] rgb, int stride)
     {
         if (stride < 1 || TravellerTake.FramesPerSecond % stride != 0)
             throw new ArgumentException($"stride {stride}: allowed are 1, 2, 4, 8 and 16, which divide a second");
@@ -81,7 +81,7 @@ public static class WorldMetrics
     }
 
     /// <summary>Mean squared step of the luma to the right and down, in the light of noon.</summary>
-    private static double Gradient(Film film, Day[] days)
+    internal static double Gradient(Film film, Day[] days)
     {
         const int Side = Traveller.Side;
         var (sum, luma) = (0.0, new double[Side * Side]);

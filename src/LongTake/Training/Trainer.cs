@@ -14,6 +14,9 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     /// <summary>The methods that stages can name.</summary>
     public IReadOnlyList<MethodEntry> Methods { get; init; } = Presets.Methods;
 
+    /// <summary>Where encoded videos are kept; the run folder when empty. Runs that share it wait for one another.</summary>
+    public string Latents { get; init; } = "";
+
     /// <summary>Trains every stage and returns the last one's model.</summary>
     public ModelFolder Run()
     {
@@ -40,7 +43,7 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     private void Stage(StageConfig stage, RunFolder run, ModelFolder? from, string target)
     {
         using var scope = new Scope();
-        using var data = Entry(stage).FromNothing ? null : Latents(stage, Needed(stage, from));
+        using var data = Entry(stage).FromNothing ? null : Encoded(stage, Needed(stage, from));
         if (stage.Loop.Recompute) from = from?.Recomputing();
         if (data is not null && from is not null && from.Has(ModelFolder.Text)) Texts(stage, from, data);
         using var method = Build(stage, from, data);
@@ -59,9 +62,10 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     private static ModelFolder Needed(StageConfig stage, ModelFolder? from) => from ??
         throw new UserException($"stage '{stage.Folder}' needs a model to start from: set \"from\", or put an Autoencoder stage before it", usage: true);
 
-    private LatentSet Latents(StageConfig stage, ModelFolder model)
+    private LatentSet Encoded(StageConfig stage, ModelFolder model)
     {
-        var folder = Path.Combine(recipe.Out, "latents-" + model.Hash(ModelFolder.Vae));
+        using var turn = Latents.Length > 0 ? Turn.Take(Path.Combine(Latents, "lock"), cancel) : null;
+        var folder = Path.Combine(Latents.Length > 0 ? Latents : recipe.Out, "latents-" + model.Hash(ModelFolder.Vae));
         if (recipe.Data.Length == 0)
             return Encoding.Run(model, $"world {recipe.World}",
                 [.. WorldData.Items(recipe.World, model.Config.Fps, model.Config.ClipLatents, model.Config.FilmLatents)], folder, progress(stage), cancel);

@@ -1,0 +1,113 @@
+using System.Text.Json.Nodes;
+using LongTake.Comparison;
+using LongTake.Training;
+
+namespace LongTake.Cli;
+
+/// <summary>longtake reproduce TABLE</summary>
+internal static class ReproduceVerb
+{
+    /// <param name="path">The table.</param>
+    /// <param name="sets">Changes of it.</param>
+    /// <param name="budget">Minutes everything may take; scales the steps of all stages down.</param>
+    /// <param name="jobs">Processes side by side; 0: one a core.</param>
+    /// <param name="report">Where the report goes instead; with a budget not into the documents unless said.</param>
+    /// <param name="page">Only renew charts and page.</param>
+    /// <param name="dry">Only say what there is to do.</param>
+    /// <param name="job">Do this one job: what the processes side by side are called with.</param>
+    public static int Run(string path, IReadOnlyList<string> sets, double? budget, int jobs, string? report, bool page, bool dry, string? job, bool json)
+    {
+        if (jobs < 0) throw new UserException($"--jobs {jobs}: at least 1, or 0 for one a core", usage: true);
+        if (budget is { } minutes && !(minutes > 0)) throw new UserException($"--budget {minutes}: minutes, more than 0", usage: true);
+        var side = jobs > 0 ? jobs : Environment.ProcessorCount;
+        var table = ComparisonTable.Read(path, sets);
+        if (table.From.Length > 0) table = table with { From = DemoVerb.Located(table.From) };
+        if (report is not null || budget is not null) table = Elsewhere(table, report ?? Path.Combine(table.Out, "report"));
+        if (page)
+        {
+            Page.Renew(table, path);
+            return Said(table, new Dictionary<string, string>(), json);
+        }
+        var whole = new Plan(table, path);
+        var scale = budget is { } b ? Scale(whole, b * 60 * side) : 1;
+        var plan = scale < 1 ? new Plan(table, path, scale) : whole;
+        if (job is not null) return Child(plan, table, job);
+        if (dry)
+        {
+            foreach (var j in plan.Jobs) Console.WriteLine($"{(j.Done ? "done" : $"{j.Share:0%}"),5}  {j.Cost / 60,7:0.0} min  {j.Title}");
+            Console.WriteLine($"{plan.Jobs.Count} jobs, about {Jobs.Left(plan) / side / 3600:0.0} hours left with {side} at a time{(scale < 1 ? $", steps times {scale:0.####}" : "")}");
+            return Cli.Run.Done;
+        }
+
+        Directory.CreateDirectory(table.Out);
+        using var alone = Alone(table.Out);
+        var cancel = Cli.Run.OnCtrlC();
+        var failed = Progress.Run("reproduce", progress => new Jobs(plan, side, j => Arguments(path, sets, budget, jobs, j)).Run(progress, cancel));
+        cancel.ThrowIfCancellationRequested();
+        var made = Scoring.Report(table, plan, scale, budget, j => Why(j, failed));
+        Page.Write(made, table, plan, path);
+        return Said(table, failed, json);
+    }
+
+    private static ComparisonTable Elsewhere(ComparisonTable table, string folder) =>
+        table with { Report = Path.Combine(folder, Path.GetFileName(table.Report)), Page = Path.Combine(folder, Path.GetFileName(table.Page)) };
+
+    private static int Said(ComparisonTable table, IReadOnlyDictionary<string, string> failed, bool json)
+    {
+        Cli.Run.Print(json, new JsonObject { ["page"] = table.Page, ["report"] = table.Report + ".json", ["failed"] = new JsonArray([.. failed.Values.Select(f => (JsonNode)f)]) },
+            [.. failed.Values.Select(f => $"Failed: {f}"), $"The page is {table.Page}, the numbers are in {table.Report}.json."]);
+        return failed.Count > 0 ? Cli.Run.Failed : Cli.Run.Done;
+    }
+
+    private static string Why(Job job, IReadOnlyDictionary<string, string> failed) =>
+        failed.TryGetValue(job.Id, out var own) ? own : job.After.Where(a => !a.Done).Select(a => Why(a, failed)).FirstOrDefault() ?? $"{job.Title}: not done";
+
+    // Films and their measuring cost what they cost; what is left of the budget is for the stages, each its share.
+    private static double Scale(Plan plan, double seconds)
+    {
+        var films = plan.Jobs.Where(j => j is FilmJob).Sum(j => j.Cost);
+        var stages = plan.Jobs.Where(j => j is StageJob).Sum(j => j.Cost);
+        if (stages == 0) return 1;
+        return Math.Min(1, Math.Max(seconds - films, .02 * seconds) / stages);
+    }
+
+    private static FileStream Alone(string folder)
+    {
+        try { return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None); }
+        catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
+        {
+            throw new UserException($"{folder}: another 'longtake reproduce' works in this folder. Wait for it, stop it, or give another folder with --set out=FOLDER.", inner: e);
+        }
+    }
+
+    private static string[] Arguments(string path, IReadOnlyList<string> sets, double? budget, int jobs, Job job) =>
+    [
+        "reproduce", path, .. sets.SelectMany(s => new[] { "--set", s }), .. budget is { } b ? new[] { "--budget", b.ToString("R", System.Globalization.CultureInfo.InvariantCulture) } : [],
+        "--jobs", $"{jobs}", "--job", job.Id,
+    ];
+
+    /// <summary>One job in this process. It ends when its parent does: the parent's end of the standard input closes, however the parent ends.</summary>
+    private static int Child(Plan plan, ComparisonTable table, string id)
+    {
+        var job = plan.Jobs.FirstOrDefault(j => j.Id == id) ?? throw new UserException($"--job {id}: no job of this table; this option is for the program itself", usage: true);
+        using var orphaned = CancellationTokenSource.CreateLinkedTokenSource(Cli.Run.OnCtrlC());
+        new Thread(() =>
+        {
+            try { while (Console.In.Read() >= 0) { } }
+            catch (IOException) { }
+            try { orphaned.Cancel(); }
+            catch (ObjectDisposedException) { }
+        })
+        { IsBackground = true }.Start();
+        // What an earlier parent left behind may still be saving the same job.
+        using var turn = Turn.Take(Path.Combine(table.Out, "jobs", id + ".lock"), orphaned.Token);
+        Torch.Libtorch.Threads = 1;
+        Work.Do(job, table, new Lines(), orphaned.Token);
+        return Cli.Run.Done;
+    }
+
+    private sealed class Lines : IProgress<ProgressReport>
+    {
+        public void Report(ProgressReport value) => Console.Out.WriteLine($"{value.Done}/{value.Total} {value.Unit} {value.Text}");
+    }
+}

@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using System.Text.Json;
+using LongTake.Checkpoints;
+using LongTake.Data;
+using LongTake.Evaluation;
+using LongTake.Generation;
+using LongTake.Models;
+using LongTake.Training;
+using LongTake.Worlds;
+
+namespace LongTake.Comparison;
+
+/// <summary>Does one job, or what is left of it.</summary>
+public static class Work
+{
+    /// <summary>Films whose frames are kept for the contact sheet: six coats, hats in turn.</summary>
+    private static bool Shown(int n) => n % 7 == 0 && n < 42;
+
+    /// <summary>Does a job; stops at a safe point when cancelled.</summary>
+    public static void Do(Job job, ComparisonTable table, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    {
+        if (job is StageJob stage) Train(stage, progress, cancel);
+        else if (job is FilmJob films) Films(films, table, progress, cancel);
+    }
+
+    private static void Train(StageJob job, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    {
+        new Trainer(job.Recipe, _ => progress, cancel) { Latents = job.Data }.Run();
+        // What is needed of a finished stage is its model; checkpoints are ten times as large.
+        if (Directory.Exists(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints"))) Directory.Delete(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints"), recursive: true);
+    }
+
+    private static void Films(FilmJob job, ComparisonTable table, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    {
+        if (job.Done) return;
+        var judge = ModelFolder.Open(job.Judge?.Model ?? table.From);
+        using var teacher = new TeacherFeatures(judge);
+        using var made = job.Row is null ? null : new Maker(job, job.Trained?.Model ?? table.From);
+        for (var n = 0; n < job.Films; n++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (File.Exists(job.File(n))) continue;
+            using var scope = new Scope();
+            var (coat, hat, landmark, seed) = WorldEvaluation.Case(job.Set, n);
+            var measure = made is null ? Real(judge.Config, teacher, job, coat, hat, landmark, seed) : made.Film(teacher, coat, hat, landmark, seed, cancel);
+            if (!Shown(n)) measure = measure with { Frames = [] };
+            AtomicFile.Write(job.File(n), s => JsonSerializer.Serialize(s, measure, ComparisonJson.Default.FilmMeasure));
+            progress?.Report(new ProgressReport(n + 1, job.Films, "films"));
+        }
+    }
+
+    private static FilmMeasure Real(ModelConfig c, TeacherFeatures teacher, FilmJob job, int coat, int hat, int landmark, long seed)
+    {
+        var clock = Stopwatch.StartNew();
+        var take = TravellerTake.Long(new Rng(seed, job.Set.Length), coat, hat) with { LandmarkColour = landmark };
+        var stride = WorldData.Stride(c.Fps);
+        var rgb = teacher.Through(Traveller.Video(take, 0, c.Frames(c.Latents(job.Seconds)), stride));
+        return FilmMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher, []) with { Frames = FilmMeasure.Moments(rgb), MeasuredSeconds = clock.Elapsed.TotalSeconds };
+    }
+
+    /// <summary>A row's model, loaded once for its films.</summary>
+    private sealed class Maker : IDisposable
+    {
+        private readonly FilmJob job;
+        private readonly ModelFiles files;
+        private readonly FilmModel model;
+        private readonly DriftLens? lens;
+
+        public Maker(FilmJob job, string folder)
+        {
+            this.job = job;
+            files = ModelFiles.Open(folder);
+            model = new FilmModel(files, job.Row!.Film.Request("a traveller", 0, job.Seconds));
+            if (model.Speaker is Speaker.DmHead or Speaker.FmHead) lens = DriftLens.Open(ModelFolder.Open(folder));
+        }
+
+        public FilmMeasure Film(TeacherFeatures teacher, int coat, int hat, int landmark, long seed, CancellationToken cancel)
+        {
+            var clock = Stopwatch.StartNew();
+            var (prompt, film) = (Captions.Describe(coat, hat, landmark), job.Row!.Film);
+            var latents = model.Sample(film.Request(prompt, seed, job.Seconds), cancel: cancel);
+            if (!AllFinite(latents)) throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
+            var rgb = model.DecodeWhole(latents);
+            var madeSeconds = clock.Elapsed.TotalSeconds;
+            var measure = FilmMeasure.Of(rgb, WorldData.Stride(model.Config.Fps), new WorldTruth(coat, hat, landmark), teacher, Seams(film, (int)latents.Size(2)));
+            if (lens is not null) measure = measure with { Curves = measure.Curves.Append(KeyValuePair.Create("lens", lens.Of(latents, prompt, seed))).ToDictionary() };
+            return measure with { Frames = FilmMeasure.Moments(rgb), MadeSeconds = madeSeconds, MeasuredSeconds = clock.Elapsed.TotalSeconds - madeSeconds };
+        }
+
+        private static HashSet<int> Seams(FilmSettings film, int latents) =>
+            film.SeamFirst == 0 ? [] : [.. Enumerable.Range(0, latents).Where(t => t >= film.SeamFirst && (t == film.SeamFirst || film.SeamEvery > 0 && (t - film.SeamFirst) % film.SeamEvery == 0))];
+
+        public void Dispose()
+        {
+            lens?.Dispose();
+            model.Dispose();
+            files.Dispose();
+        }
+    }
+}

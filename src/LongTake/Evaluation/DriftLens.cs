@@ -1,0 +1,70 @@
+using LongTake.Diffusion;
+using LongTake.Models;
+
+namespace LongTake.Evaluation;
+
+/// <summary>
+/// The drift lens: where do the student's two heads disagree on its own film? At each stated level the film is noised and both velocities are
+/// read off one encoded state; the root mean square of v_fm - v_dm in each latent over that of v_fm, mean of the levels, by the second. Costs two
+/// heads and one encoder a level and needs no truth; whether it tells drift is measured, not assumed.
+/// </summary>
+public sealed class DriftLens : IDisposable
+{
+    /// <summary>Noise levels at which the heads are asked.</summary>
+    public static IReadOnlyList<double> Levels { get; } = [.3, .6, .9];
+
+    private readonly ModelConfig model;
+    private readonly Weights weights;
+    private readonly DecoupledTransformer student;
+    private readonly TextEncoder encoder;
+    private readonly Weights words;
+
+    private DriftLens(ModelFolder folder)
+    {
+        model = folder.Config;
+        using var file = folder.OpenPart(ModelFolder.Student);
+        weights = Weights.Load(file.Source(), Dtype.BF16);
+        student = new DecoupledTransformer(weights, model.Wan, model.HeadBlocks);
+        (encoder, words) = folder.LoadText();
+    }
+
+    /// <summary>The lens of a model whose student has both heads, else null.</summary>
+    public static DriftLens? Open(ModelFolder folder)
+    {
+        if (!folder.Has(ModelFolder.Student)) return null;
+        using (var file = folder.OpenPart(ModelFolder.Student))
+            if (Enum.GetValues<Head>().Any(h => !file.Names.Any(n => n.StartsWith(DecoupledTransformer.Name(h), StringComparison.Ordinal)))) return null;
+        return new(folder);
+    }
+
+    /// <summary>Disagreement by the second over the latents [1, C, T, h, w] of a film.</summary>
+    public double?[] Of(Tensor latents, string caption, long seed)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var g = new Generator(new Rng(seed, 17).Seed());
+        var text = encoder.Encode([caption]);
+        var sum = new double[latents.Size(2)];
+        foreach (var level in Levels)
+        {
+            using var inner = new Scope();
+            var (sigma, noise) = (Tensor.From<float>([(float)level]), Randn(latents.Shape, g));
+            var (x, t) = (Flow.Noisy(latents, noise, sigma), sigma * 1000);
+            var state = student.Encode(x, t, text);
+            var (fm, dm) = (student.Decode(Head.FlowMatching, state, x, t), student.Decode(Head.DistributionMatching, state, x, t));
+            float[] apart = Mean(Square(fm - dm), [0, 1, 3, 4]).ToArray<float>(), whole = Mean(Square(fm), [0, 1, 3, 4]).ToArray<float>();
+            for (var i = 0; i < sum.Length; i++) sum[i] += Math.Sqrt(apart[i] / Math.Max(whole[i], 1e-12)) / Levels.Count;
+        }
+        // A latent is four frames, the first one a single frame.
+        var seconds = (int)(model.Frames(sum.Length) / model.Fps);
+        return [.. Enumerable.Range(0, seconds).Select(s => (double?)Enumerable.Range(0, sum.Length)
+            .Where(i => (int)(Math.Max(0, model.Frames(i + 1) - 1) / model.Fps) == s).Select(i => sum[i]).DefaultIfEmpty(sum[0]).Average())];
+    }
+
+    public void Dispose()
+    {
+        weights.Dispose();
+        encoder.Dispose();
+        words.Dispose();
+    }
+}

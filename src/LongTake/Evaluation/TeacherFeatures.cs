@@ -1,0 +1,73 @@
+using LongTake.Data;
+using LongTake.Models;
+
+namespace LongTake.Evaluation;
+
+/// <summary>
+/// Features of 5-s windows out of the short teacher: a window's frames are encoded as a clip of their own, noised to sigma .1 with noise that is
+/// the same for all windows, and shown to the teacher without a caption; its state after the blocks that the student's encoder is made of, mean and
+/// deviation of each channel over all tokens. A window is one clip of the teacher.
+/// </summary>
+public sealed class TeacherFeatures : IDisposable
+{
+    private const float Level = .1f;
+    private readonly ModelConfig model;
+    private readonly WanVae vae;
+    private readonly DecoupledTransformer teacher;
+    private readonly Weights vaeWeights, teacherWeights;
+    private readonly Tensor noise, text;
+
+    /// <summary>The teacher of a model folder that has autoencoder, text encoder and teacher.</summary>
+    public TeacherFeatures(ModelFolder folder)
+    {
+        model = folder.Config;
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        (vae, vaeWeights) = folder.LoadVae();
+        using var file = folder.OpenPart(ModelFolder.Teacher);
+        teacherWeights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), model.Wan.Layers, model.HeadBlocks), Dtype.BF16);
+        teacher = new DecoupledTransformer(teacherWeights, model.Wan, model.HeadBlocks, only: Head.DistributionMatching);
+        var (encoder, words) = folder.LoadText();
+        using (encoder)
+        using (words) text = encoder.Encode([""]).Unscoped();
+        using var g = new Generator(1);
+        noise = Randn(model.LatentShape(model.ClipLatents), g).Unscoped();
+    }
+
+    /// <summary>Frames of a window.</summary>
+    public int WindowFrames => model.Frames(model.ClipLatents);
+
+    /// <summary>Real frames through the autoencoder and back: what a network could at best make.</summary>
+    public byte[] Through(byte[] rgb)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(rgb, model.Height, model.Width), chunk: 0), chunk: 0));
+    }
+
+    /// <summary>Features of each whole window of a film, [windows][2 x dim].</summary>
+    public float[][] Of(byte[] rgb)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var windows = RandomFeatures.Windows(rgb, WindowFrames).Select(w => Pixels.ToTensor(w, model.Height, model.Width)).ToArray();
+        if (windows.Length == 0) return [];
+        var clean = vae.Encode(Cat(windows), chunk: 0);
+        var state = teacher.Encode(clean * (1 - Level) + noise * Level, Full([windows.Length], 1000 * Level), Expand(text, windows.Length)).X.To(Dtype.F32);
+        var tokens = state.Reshape(windows.Length, -1, model.Wan.Dim);
+        var mean = Mean(tokens, [1], keepdim: true);
+        var deviation = Sqrt(Mean(Square(tokens - mean), [1]));
+        var all = Cat([mean.Squeeze(1), deviation], 1).Contiguous().ToArray<float>();
+        return [.. all.Chunk(all.Length / windows.Length)];
+    }
+
+    private static Tensor Expand(Tensor text, int count) => Cat([.. Enumerable.Repeat(text, count)]);
+
+    public void Dispose()
+    {
+        noise.Free();
+        text.Free();
+        teacherWeights.Dispose();
+        vaeWeights.Dispose();
+    }
+}
