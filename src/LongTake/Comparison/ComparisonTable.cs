@@ -49,6 +49,8 @@ public sealed record TableRow
     public FilmSettings Film { get; init; } = new();
     /// <summary>Length of the films in seconds; the table's when 0.</summary>
     public double Seconds { get; init; }
+    /// <summary>Whether the drift lens is asked; off where a head is not trained.</summary>
+    public bool Lens { get; init; } = true;
     /// <summary>Whether the row is drawn in the charts of curves and of the trade-off; all are in the tables.</summary>
     public bool Chart { get; init; } = true;
 }

@@ -110,7 +110,7 @@ public static class Page
 
     private static void Budget(StringBuilder text, ComparisonReport r)
     {
-        text.Append("\n### What each row cost\n\nTraining after the teacher, which all rows share; seconds of one thread beside other work, mean of the seeds.\n\n| row | stages | samples | seconds | s/film | measuring, s/film |\n|---|---|---|---|---|---|\n");
+        text.Append("\n### What each row cost\n\nTraining after the teacher, which all rows share: seconds on the clock of one thread, other work beside it; films: processor seconds of one thread. Means of the seeds.\n\n| row | stages | samples | seconds | s/film | measuring, s/film |\n|---|---|---|---|---|---|\n");
         foreach (var row in r.Rows.Where(x => x.Name != Scoring.RealRow))
             text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {string.Join("; ", row.Cost.Stages)} | {row.Cost.Samples:#,0} | {row.Cost.TrainSeconds:#,0} | {row.Cost.FilmSeconds:0.00} | {row.Cost.MeasureSeconds:0.00} |\n");
     }
@@ -131,6 +131,7 @@ public static class Page
     private static string F(double v, bool signed)
     {
         var text = v.ToString(Math.Abs(v) switch { >= 100 => "0", >= 10 => "0.0", >= 1 => "0.00", _ => "0.000" }, CultureInfo.InvariantCulture);
+        if (text.Trim('-', '0', '.').Length == 0) return text.TrimStart('-');   // no -0.000
         return signed && v > 0 ? "+" + text : text;
     }
 }

@@ -79,7 +79,7 @@ public sealed class Plan
     private FilmJob Films(TableRow? row, long seed, string set, int films, double seconds)
     {
         var trained = row is null ? null : Chain(row, seed).LastOrDefault();
-        var id = Hash($"film {Evaluation.FilmMeasure.Version} {set} {seconds:R} {(row is null ? "real" : Sparse(JsonSerializer.SerializeToNode(row.Film, ComparisonJson.Default.FilmSettings)!, new JsonObject()))} "
+        var id = Hash($"film {Evaluation.FilmMeasure.Version} {set} {seconds:R} {(row is null ? "real" : Sparse(Node(row.Film, ComparisonJson.Default.FilmSettings), Node(new FilmSettings(), ComparisonJson.Default.FilmSettings)).ToJsonString() + (row.Lens ? "" : " no lens"))} "
             + $"{trained?.Id ?? (row is null ? "" : FromHash)} judge {Judge?.Id ?? FromHash}");
         var name = row?.Name ?? $"real takes ({set})";
         var calls = row is null ? 1 : Math.Max(4, row.Film.Steps) * (row.Film.Guidance is null or 1 ? 1 : 2);
@@ -110,7 +110,7 @@ public sealed class Plan
             var before = chain.LastOrDefault();
             var from = before?.Model ?? (table.From.Length > 0 ? table.From : "");
             var data = recipe.Data.Length > 0 ? recipe.Data : JsonSerializer.Serialize(recipe.World, TrainJson.Recipe.Options.GetTypeInfo(typeof(Data.WorldDataConfig)));
-            var id = Hash($"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model, ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToString())} {data} {Settings(stage)}");
+            var id = Hash($"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model, ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString())} {data} {Settings(stage)}");
             var alone = recipe with { Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"), From = from, Model = first!.Model, Threads = 1, Stages = [stage] };
             if (string.Join("; ", alone.Problems()) is { Length: > 0 } problems) throw new UserException($"rows, '{row.Name}', stage '{stage.Folder}': {problems}", usage: true);
             chain.Add(Add(new StageJob(id, given || row.Seeds.Count == 1 ? $"{row.Name}: {stage.Folder}" : $"{row.Name}, seed {seed}: {stage.Folder}", before, alone, Path.Combine(table.Out, "data", Hash(data)))

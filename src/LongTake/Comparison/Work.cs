@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using LongTake.Checkpoints;
 using LongTake.Data;
@@ -15,6 +14,9 @@ public static class Work
 {
     /// <summary>Films whose frames are kept for the contact sheet: six coats, hats in turn.</summary>
     private static bool Shown(int n) => n % 7 == 0 && n < 42;
+
+    // Of the processor: how busy the machine is beside this must not count for or against a row.
+    private static double Spent => Environment.CpuUsage.TotalTime.TotalSeconds;
 
     /// <summary>Does a job; stops at a safe point when cancelled.</summary>
     public static void Do(Job job, ComparisonTable table, IProgress<ProgressReport>? progress, CancellationToken cancel)
@@ -51,11 +53,11 @@ public static class Work
 
     private static FilmMeasure Real(ModelConfig c, TeacherFeatures teacher, FilmJob job, int coat, int hat, int landmark, long seed)
     {
-        var clock = Stopwatch.StartNew();
+        var start = Spent;
         var take = TravellerTake.Long(new Rng(seed, job.Set.Length), coat, hat) with { LandmarkColour = landmark };
         var stride = WorldData.Stride(c.Fps);
         var rgb = teacher.Through(Traveller.Video(take, 0, c.Frames(c.Latents(job.Seconds)), stride));
-        return FilmMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher, []) with { Frames = FilmMeasure.Moments(rgb), MeasuredSeconds = clock.Elapsed.TotalSeconds };
+        return FilmMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher, []) with { Frames = FilmMeasure.Moments(rgb), MeasuredSeconds = Spent - start };
     }
 
     /// <summary>A row's model, loaded once for its films.</summary>
@@ -71,20 +73,20 @@ public static class Work
             this.job = job;
             files = ModelFiles.Open(folder);
             model = new FilmModel(files, job.Row!.Film.Request("a traveller", 0, job.Seconds));
-            if (model.Speaker is Speaker.DmHead or Speaker.FmHead) lens = DriftLens.Open(ModelFolder.Open(folder));
+            if (job.Row.Lens && model.Speaker is (Speaker.DmHead or Speaker.FmHead)) lens = DriftLens.Open(ModelFolder.Open(folder));
         }
 
         public FilmMeasure Film(TeacherFeatures teacher, int coat, int hat, int landmark, long seed, CancellationToken cancel)
         {
-            var clock = Stopwatch.StartNew();
+            var start = Spent;
             var (prompt, film) = (Captions.Describe(coat, hat, landmark), job.Row!.Film);
             var latents = model.Sample(film.Request(prompt, seed, job.Seconds), cancel: cancel);
             if (!AllFinite(latents)) throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
             var rgb = model.DecodeWhole(latents);
-            var madeSeconds = clock.Elapsed.TotalSeconds;
+            var made = Spent;
             var measure = FilmMeasure.Of(rgb, WorldData.Stride(model.Config.Fps), new WorldTruth(coat, hat, landmark), teacher, Seams(film, (int)latents.Size(2)));
             if (lens is not null) measure = measure with { Curves = measure.Curves.Append(KeyValuePair.Create("lens", lens.Of(latents, prompt, seed))).ToDictionary() };
-            return measure with { Frames = FilmMeasure.Moments(rgb), MadeSeconds = madeSeconds, MeasuredSeconds = clock.Elapsed.TotalSeconds - madeSeconds };
+            return measure with { Frames = FilmMeasure.Moments(rgb), MadeSeconds = made - start, MeasuredSeconds = Spent - made };
         }
 
         private static HashSet<int> Seams(FilmSettings film, int latents) =>

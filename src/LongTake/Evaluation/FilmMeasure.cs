@@ -21,7 +21,7 @@ public sealed record FilmMeasure
     public double? Seam { get; init; }
     /// <summary>Sixteen frames of the film, [16, 32, 32, 3], for contact sheets; empty for most films.</summary>
     public byte[] Frames { get; init; } = [];
-    /// <summary>What sampling and decoding, and measuring, took.</summary>
+    /// <summary>Processor seconds of sampling and decoding, and of measuring.</summary>
     public double MadeSeconds { get; init; }
     public double MeasuredSeconds { get; init; }
 

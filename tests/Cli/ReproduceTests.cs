@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+
+namespace LongTake.Tests.Cli;
+
+/// <summary>The tiny table through the command line, killed at bad moments.</summary>
+public sealed class ReproduceTests : IDisposable
+{
+    private readonly CommandLine program = new();
+
+    public void Dispose() => program.Dispose();
+
+    private Process Start(string folder) => program.Start("reproduce", Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"),
+        "--set", $"out={folder}/runs", "--set", $"report={folder}/docs/results/tiny", "--set", $"page={folder}/docs/results.md", "--jobs", "2");
+
+    private void Finish(string folder)
+    {
+        using var process = Start(folder);
+        var output = process.StandardOutput.ReadToEndAsync();
+        var errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, errors + output.Result);
+    }
+
+    /// <summary>The report without what time it took.</summary>
+    private JsonNode Numbers(string folder)
+    {
+        var report = JsonNode.Parse(File.ReadAllText(program[$"{folder}/docs/results/tiny.json"]))!;
+        foreach (var row in report["rows"]!.AsArray()) ((JsonObject)row!).Remove("cost");
+        return report;
+    }
+
+    /// <summary>Stages that are done and films that are measured.</summary>
+    private int Got(string folder) => !Directory.Exists(program[$"{folder}/runs"]) ? 0
+        : Directory.EnumerateFiles(program[$"{folder}/runs"], "*", SearchOption.AllDirectories).Count(f => Path.GetFileName(f) is "done" || Path.GetFileName(f).StartsWith("film-", StringComparison.Ordinal));
+
+    [Fact]
+    public void ATableKilledThreeTimesHasTheNumbersOfTheUnbrokenOne()
+    {
+        Finish("unbroken");
+        var unbroken = Numbers("unbroken");
+        var rows = unbroken["rows"]!.AsArray();
+        Assert.Equal(["real takes (autoencoded)", "MMM", "teacher"], rows.Select(r => (string)r!["name"]!));
+        Assert.Equal(2, rows[1]!["metrics"]!["FDt"]!["seeds"]!.AsArray().Count);   // by training seed
+        Assert.NotEqual((string)rows[1]!["origins"]![0]!["weights"]!, (string)rows[1]!["origins"]![1]!["weights"]!);
+        Assert.NotNull(rows[1]!["lens"]);
+        Assert.NotNull(rows[2]!["differences"]!["scroll"]);
+        foreach (var moment in (int[])[1, 3, 8])
+        {
+            using var process = Start("killed");
+            var ended = process.StandardOutput.ReadToEndAsync();
+            _ = process.StandardError.ReadToEndAsync();
+            while (!process.HasExited && Got("killed") < moment) Thread.Sleep(5);
+            Assert.False(process.HasExited, "it was done before it could be killed");
+            process.Kill();   // SIGKILL, of the parent alone: the children must end by themselves
+            process.WaitForExit();
+        }
+        Finish("killed");
+        Assert.Equal(unbroken.ToJsonString(), Numbers("killed").ToJsonString());
+        foreach (var picture in (string[])["drift", "bars", "tradeoff"])
+            Assert.Equal(File.ReadAllText(program[$"unbroken/docs/results/tiny-{picture}.svg"]), File.ReadAllText(program[$"killed/docs/results/tiny-{picture}.svg"]));
+        Discussion();
+    }
+
+    /// <summary>What somebody wrote around the generated part stays; the part is renewed by one command.</summary>
+    private void Discussion()
+    {
+        var page = program["killed/docs/results.md"];
+        var made = File.ReadAllText(page);
+        var edited = "# Results\n\nOurs above.\n\n" + made[made.IndexOf("<!-- tiny", StringComparison.Ordinal)..].Replace("Tiny table", "spoilt") + "\nOurs below.\n";
+        File.WriteAllText(page, edited);
+        var ran = program.Run("reproduce", Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"), "--page",
+            "--set", "report=killed/docs/results/tiny", "--set", "page=killed/docs/results.md");
+        Assert.True(ran.Code == 0, ran.Error);
+        Assert.Equal(edited.Replace("spoilt", "Tiny table"), File.ReadAllText(page));
+    }
+}
