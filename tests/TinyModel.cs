@@ -21,7 +21,7 @@ public sealed class TinyModel : IDisposable
         using var pieces = new SentencePiece(Path.Combine(root, "tokens.model"));
         var config = new ModelConfig
         {
-            Width = 16, Height = 16, ClipLatents = 3, FilmLatents = 7, FewSteps = [1000, 500], HeadBlocks = 1,
+            Width = 16, Height = 16, ClipLatents = 3, FilmLatents = 7, FewSteps = [1000, 500], HeadBlocks = 1, CausalBlock = 1,
             Vae = new() { Dim = 4, ZDim = 4, DimMult = [1, 1, 1], ResBlocks = 1, TemporalDownsample = [true, true], Mean = [], Std = [] },
             Text = new(pieces.Count, 8, 8, 16, 2, 1),
             Wan = new() { TextLength = 32, InChannels = 4, OutChannels = 4, Dim = 24, FfnDim = 32, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 3 },
@@ -40,6 +40,13 @@ public sealed class TinyModel : IDisposable
 
     /// <summary>Two takes of 7 latents (and one held out), all around 3.</summary>
     public LatentSet Data { get; }
+
+    /// <summary>What a recipe's stage would give a method to be built from.</summary>
+    public LongTake.Methods.Stage Stage() => new()
+    {
+        From = Folder, Config = Folder.Config, Optimiser = new(), Data = Data, Init = new Rng(1), Run = root, Tokenizer = () => Folder.TokenizerFile,
+        Video = (_, _) => throw new InvalidOperationException("no video here"),
+    };
 
     /// <summary>The teacher's weights with noise on them, the output head included (it starts at zero).</summary>
     public Weights Teacher(int seed, double deviation) => Noisy(Weights.Load, w => _ = new WanTransformer(w, Folder.Config.Wan), seed, deviation);

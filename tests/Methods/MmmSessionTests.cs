@@ -38,7 +38,7 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
             return x * slope;
         }
         var session = new MmmSession(model, c, tiny.Data, text, vae, network,
-            (x, t, e) => Spy(asTeacher, x, t, e), (x, t, e) => Spy(asCritic, x, t, e));
+            (x, t, e) => Spy(asTeacher, x, t, e) * 0.5, (x, t, e) => Spy(asCritic, x, t, e));
         IReadOnlyDictionary<string, double> log = new Dictionary<string, double>();
         if (student) log = session.Student(new Rng(seed), 1, [.. weights.All]);
         if (critic) log = session.Critic(new Rng(seed, 2), 1);
@@ -100,6 +100,55 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
             if (!raw.Latent(row, 0).SequenceEqual(image.Latent(row, 0))) inner++;
         }
         Assert.InRange(inner, 1, 4);
+    }
+
+    /// <summary>Without its first latent a window is the raw one's rest; one at the film's beginning keeps it.</summary>
+    [Fact]
+    public void SkippedBoundariesAreLeftOut()
+    {
+        var (raw, skip) = (Critic(main with { Boundary = Boundary.Raw }), Critic(main with { Boundary = Boundary.Skip }));
+        Assert.Equal(raw.Rows * 4 * 2 * 16, skip.X.Length);
+        float[] Skipped(int row, int t) => [.. Enumerable.Range(0, 4).SelectMany(ch => skip.X[(((row * 4 + ch) * 2 + t) * 16)..(((row * 4 + ch) * 2 + t + 1) * 16)])];
+        bool Same(float[] a, float[] b) => a.Zip(b).All(p => Math.Abs(p.First - p.Second) < 0.3f);   // up to the noise of .02
+        var inner = Enumerable.Range(0, raw.Rows).Count(row => Same(raw.Latent(row, 1), Skipped(row, 0)) && Same(raw.Latent(row, 2), Skipped(row, 1)));
+        var first = Enumerable.Range(0, raw.Rows).Count(row => Same(raw.Latent(row, 0), Skipped(row, 0)) && Same(raw.Latent(row, 1), Skipped(row, 1)));
+        Assert.True(inner > 0 && inner + first == raw.Rows, $"{inner} inside, {first} at the beginning");
+    }
+
+    [Fact]
+    public void RollOutsStopWhereTheLawSays()
+    {
+        string[] Exits(ExitLaw law) => [.. Enumerable.Range(0, 6).SelectMany(seed => Run(main with { Exit = law }, student: true, critic: false, [1000, 800, 500], seed).Log.Keys.Where(k => k.StartsWith("gap"))).Distinct()];
+        Assert.Equal(["gap 2"], Exits(ExitLaw.Last));
+        Assert.Equal(["gap 0"], Exits(ExitLaw.First));
+    }
+
+    [Fact]
+    public void WindowsStartWhereTheLawSays()
+    {
+        var c = main with { WindowLaw = WindowLaw.Last, Boundary = Boundary.Raw, CriticWindows = 3 };
+        var last = Critic(c);
+        for (var row = 1; row < last.Rows; row++)
+            Assert.All(last.Latent(0, 1).Zip(last.Latent(row, 1)), p => Assert.Equal(p.First, p.Second, 0.3f));
+    }
+
+    [Fact]
+    public void TheScoreIdentityAsksTheSameAndSaysSomethingElse()
+    {
+        var (dmd, sid) = (Run(main with { MatchingShift = 2 }, student: true, critic: false), Run(main with { MatchingShift = 2, Surrogate = Surrogate.Sid }, student: true, critic: false));
+        Assert.Equal(dmd.Teacher.Single().X, sid.Teacher.Single().X);
+        Assert.Equal(dmd.Log["fm"], sid.Log["fm"]);
+        Assert.NotEqual(dmd.Log["dm"], sid.Log["dm"]);
+        Assert.Equal(dmd.Log["gap 0"], sid.Log["gap 0"], 1e-6);
+    }
+
+    [Fact]
+    public void OnlyTheTakesThatAreWantedAreUsed()
+    {
+        double[] Means(int takes) => [.. Enumerable.Range(0, 6).Select(seed => (double)Critic(main with { Takes = takes }, seed).Text[0]).Distinct()];
+        Assert.Single(Means(1));
+        Assert.Equal(2, Means(0).Length);
+        Assert.Contains("the data set has 2", Assert.Throws<UserException>(() => Means(3)).Message);
     }
 
     [Fact]

@@ -155,15 +155,4 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         Assert.True(Equal(through.Film, detached.Film));
         Assert.True(Norm(through.Gradient - detached.Gradient).Scalar() > 1e-3 * Norm(detached.Gradient).Scalar());
     }
-
-    [Fact]
-    public void ExitsFollowTheirLaw()
-    {
-        var random = new Rng(1);
-        Assert.All(Enumerable.Range(0, 20), _ => Assert.Equal(3, SelfForcing.DrawExit(random, ExitLaw.Last, 4)));
-        Assert.All(Enumerable.Range(0, 20), _ => Assert.Equal(0, SelfForcing.DrawExit(random, ExitLaw.First, 4)));
-        var counts = Enumerable.Range(0, 8000).GroupBy(_ => SelfForcing.DrawExit(random, ExitLaw.Uniform, 4)).ToDictionary(e => e.Key, e => e.Count());
-        Assert.Equal(4, counts.Count);
-        Assert.All(counts.Values, n => Assert.InRange(n, 1800, 2200));
-    }
 }

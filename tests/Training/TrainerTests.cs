@@ -44,7 +44,7 @@ public sealed class TrainerTests : IDisposable
     }
 
     /// <summary>Every logged number but times, by name, over the steps.</summary>
-    private static SortedDictionary<string, double[]> Losses(RunFolder run) => new(
+    internal static SortedDictionary<string, double[]> Losses(RunFolder run) => new(
         TrainingLog.Read(run.Log).SelectMany(l => l.Scalars).GroupBy(s => s.Name).ToDictionary(g => g.Key, g => g.Select(s => s.Value).ToArray()),
         StringComparer.Ordinal);
 
@@ -52,7 +52,7 @@ public sealed class TrainerTests : IDisposable
     /// On the machine that froze them the numbers must agree tightly. Elsewhere another instruction set or libtorch rounds
     /// bfloat16 otherwise, and ten steps of so small a network spread that: there the mean losses must agree.
     /// </summary>
-    private static void Compare(string stage, SortedDictionary<string, double[]> now)
+    internal static void Compare(string stage, SortedDictionary<string, double[]> now)
     {
         var file = Path.Combine(Frozen(), $"{stage}.json");
         if (Environment.GetEnvironmentVariable("LONGTAKE_FREEZE") == "1")

@@ -1,5 +1,16 @@
 namespace LongTake.Diffusion;
 
+/// <summary>Where windows may start.</summary>
+public enum WindowLaw
+{
+    /// <summary>At any latent, equally likely.</summary>
+    Uniform,
+    /// <summary>One window behind the other, the last one moved back so that it ends with the film.</summary>
+    Strided,
+    /// <summary>The last window alone.</summary>
+    Last,
+}
+
 /// <summary>
 /// Windows of a long latent film that the short teacher can judge. A window that starts inside the film has its first latent
 /// re-made as an image latent, because the teacher only knows films that begin with one (MMM, boundary handling).
@@ -8,10 +19,14 @@ public static class Windows
 {
     /// <summary>
     /// Start of a window of <paramref name="length"/> latents: 0 with probability <paramref name="first"/> (the only window
-    /// that reaches latents 0 and 1), else uniform over 0..total-length.
+    /// that reaches latents 0 and 1), else by the law.
     /// </summary>
-    public static int DrawStart(Rng random, int total, int length, double first) =>
-        random.Uniform() < first ? 0 : random.Int(total - length + 1);
+    public static int DrawStart(Rng random, int total, int length, double first, WindowLaw law = WindowLaw.Uniform) => random.Uniform() < first ? 0 : law switch
+    {
+        WindowLaw.Strided => Math.Min(total - length, length * random.Int((total + length - 1) / length)),
+        WindowLaw.Last => total - length,
+        _ => random.Int(total - length + 1),
+    };
 
     /// <summary>How often each latent of a film carries gradient when every start 0..total-length is taken once.</summary>
     public static int[] HitCounts(int total, int length)

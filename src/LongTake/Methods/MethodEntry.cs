@@ -72,12 +72,15 @@ public sealed class Stage
     public Weights Start(params ReadOnlySpan<string> parts)
     {
         foreach (var part in parts)
-        {
-            if (From is null || !From.Has(part)) continue;
-            using var file = From.OpenPart(part);
-            return Filled(file.Source(), file, Init);
-        }
+            if (From is not null && From.Has(part)) return StartOf(From, part);
         return Weights.Create(Init);
+    }
+
+    /// <summary>Float32 weights to train on: this part of a model.</summary>
+    public Weights StartOf(ModelFolder model, string part)
+    {
+        using var file = model.OpenPart(part);
+        return Filled(file.Source(), file, Init);
     }
 
     /// <summary>The student: its own file, else both heads from the long transformer, else from the teacher (method option A).</summary>

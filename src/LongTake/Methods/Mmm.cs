@@ -21,6 +21,17 @@ public enum Boundary
     Reencode,
     /// <summary>Left as it is (an ablation).</summary>
     Raw,
+    /// <summary>Left out: windows are one latent shorter and begin with the next (an ablation).</summary>
+    Skip,
+}
+
+/// <summary>How teacher and critic move the film.</summary>
+public enum Surrogate
+{
+    /// <summary>Distribution matching: by their difference.</summary>
+    Dmd,
+    /// <summary>Score identity: by a loss that both are differentiated in.</summary>
+    Sid,
 }
 
 /// <summary>Settings of Mode Seeking meets Mean Seeking.</summary>
@@ -35,7 +46,11 @@ public sealed record MmmConfig
     /// <summary>Both losses on one head: the ablation without dual heads.</summary>
     public bool SingleHead { get; init; }
     public RollOut RollOut { get; init; } = RollOut.OnPolicy;
+    /// <summary>Step of the few-step list that an on-policy roll-out, or a noised take, stops at.</summary>
+    public ExitLaw Exit { get; init; } = ExitLaw.Uniform;
     public Boundary Boundary { get; init; } = Boundary.Reencode;
+    public WindowLaw WindowLaw { get; init; } = WindowLaw.Uniform;
+    public Surrogate Surrogate { get; init; } = Surrogate.Dmd;
     /// <summary>Windows of a roll-out that the student is judged on.</summary>
     public int Windows { get; init; } = 6;
     /// <summary>Windows of a critic update, drawn anew from the same roll-out.</summary>
@@ -54,6 +69,10 @@ public sealed record MmmConfig
     public double SftShift { get; init; } = 3;
     /// <summary>Teacher and critic are told the place and hour of each window, from the take whose caption the film has.</summary>
     public bool LocalCaptions { get; init; }
+    /// <summary>Long takes used; 0 takes all.</summary>
+    public int Takes { get; init; }
+    /// <summary>A model folder whose teacher judges, and whose text encoder tells teacher and critic what is seen; empty takes the model's own.</summary>
+    public string Teacher { get; init; } = "";
     public OptimiserConfig Critic { get; init; } = new() { Lr = 4e-4, Beta1 = 0, WarmUp = 30, FlatUntil = 0.4, EndsAt = 0.2 };
 }
 
@@ -65,8 +84,24 @@ public sealed record MmmConfig
 public static class Mmm
 {
     public static MethodEntry Entry { get; } = MethodEntry.Of<MmmConfig>("Mmm", (stage, c) =>
-        Build(stage.Model, c, stage.Optimiser, stage.Takes, stage.Student(), stage.Start(ModelFolder.Teacher),
-            (folder, networks) => stage.Save(folder, ModelFolder.Student, networks["student"]))) with { Takes = true };
+        Build(stage.Model, c, stage.Optimiser, stage.Takes, stage.Student(), stage.StartOf(Judge(stage.Model, c), ModelFolder.Teacher),
+            (folder, networks) => stage.Save(folder, ModelFolder.Student, networks["student"])), Problems) with { Takes = true };
+
+    private static IEnumerable<string> Problems(MmmConfig c)
+    {
+        if (c.Windows < 1 || c.CriticWindows < 1) yield return $"windows {c.Windows}, criticWindows {c.CriticWindows}: at least 1 each";
+        if (c is { SftWeight: 0, DmWeight: 0, Anchor: 0 }) yield return "sftWeight 0, dmWeight 0, anchor 0: nothing is left to learn from";
+        if (!(c.FirstWindow is >= 0 and <= 1)) yield return $"firstWindow {c.FirstWindow}: a probability, 0 to 1";
+    }
+
+    /// <summary>Another model's teacher: of the same latents.</summary>
+    private static ModelFolder Judge(ModelFolder from, MmmConfig c)
+    {
+        if (c.Teacher.Length == 0) return from;
+        var judge = ModelFolder.Open(c.Teacher);
+        return judge.Hash(ModelFolder.Vae) == from.Hash(ModelFolder.Vae) && judge.Config.ClipLatents == from.Config.ClipLatents ? judge
+            : throw new UserException($"mmm.teacher {c.Teacher}: it has another autoencoder or clip length than {from.Path}; give a teacher of the same latents", usage: true);
+    }
 
     /// <summary>The method. The student starts from <paramref name="student"/>; the critic from the teacher.</summary>
     public static Method Build(ModelFolder from, MmmConfig c, OptimiserConfig optimiser, LatentSet data, Weights student, Weights critic,
@@ -75,13 +110,15 @@ public static class Mmm
         var model = from.Config;
         if (data.Takes.Count == 0) throw new UserException($"{data.Folder}: no takes to train on; a take is a single shot of at least 10 s");
         var (text, textWeights) = from.LoadText();
-        var (teacher, teacherWeights) = from.LoadWan(ModelFolder.Teacher, Dtype.BF16);
+        var judge = Judge(from, c);
+        var (teacher, teacherWeights) = judge.LoadWan(ModelFolder.Teacher, Dtype.BF16);
+        var (told, toldWeights) = c.Teacher.Length > 0 ? judge.LoadText() : (text, textWeights);
         var (vae, vaeWeights) = from.LoadVae();
         var network = new DecoupledTransformer(student, model.Wan, model.HeadBlocks);
         var fake = new WanTransformer(critic, model.Wan);
         critic.Trainable();
         student.Trainable();
-        var session = new MmmSession(model, c, data, text, vae, network, teacher.Forward, fake.Forward);
+        var session = new MmmSession(model, c, data, text, vae, network, teacher.Forward, fake.Forward, told);
         var trained = student.All.Where(p => !c.SingleHead || !p.Key.StartsWith("fm_head.", StringComparison.Ordinal)).ToList();
         return new Method
         {
@@ -100,6 +137,9 @@ public static class Mmm
                 session.Dispose();
                 foreach (var w in (Weights[])[textWeights, teacherWeights, vaeWeights]) w.Dispose();
                 text.Dispose();
+                if (c.Teacher.Length == 0) return;
+                told.Dispose();
+                toldWeights.Dispose();
             },
         };
     }

@@ -8,8 +8,11 @@ namespace LongTake.Methods;
 /// <summary>The losses of one MMM iteration; what the updates of an iteration share is the roll-out.</summary>
 internal sealed class MmmSession(
     ModelConfig model, MmmConfig c, LatentSet data, TextEncoder text, WanVae vae, DecoupledTransformer student,
-    FlowMatching.Velocity teacher, FlowMatching.Velocity critic) : IDisposable
+    FlowMatching.Velocity teacher, FlowMatching.Velocity critic, TextEncoder? told = null) : IDisposable
 {
+    private readonly IReadOnlyList<LatentItem> takes = FlowMatching.First(data.Takes, c.Takes);
+    // Teacher and critic have the text encoder that the teacher learnt with.
+    private readonly TextEncoder judging = told ?? text;
     private readonly List<Film> films = [];
 
     /// <summary>A rolled-out film: latents cut off from the graph, and the take whose captions it has.</summary>
@@ -20,7 +23,7 @@ internal sealed class MmmSession(
     /// <summary>Adds the gradients of both losses to the student; logs their norms on the encoder, their cosine, and the gap per exit step.</summary>
     public IReadOnlyDictionary<string, double> Student(Rng random, double weight, IReadOnlyList<KeyValuePair<string, Tensor>> parameters)
     {
-        var take = data.Takes[random.Int(data.Takes.Count)];
+        var take = takes[random.Int(takes.Count)];
         var encoder = parameters.Where(p => DecoupledTransformer.IsEncoder(p.Key)).Select(p => p.Value).ToList();
         using var scope = new Scope();
         var start = Gradients(encoder);
@@ -60,18 +63,12 @@ internal sealed class MmmSession(
         if (c.DmWeight == 0) return new() { ["dm"] = 0 };
         var film = Roll(random, take, graph: true, out var exit);
         var (windows, starts, captions) = Cut(random, film, Share(film, take), c.Windows);
-        Tensor gradient, normaliser;
-        double gap;
-        using (GradMode.Off())
-        {
-            var (noisy, sigma, _) = Noised(random, windows.Detach());
-            var real = Flow.Clean(noisy, Teacher(noisy, sigma, captions), sigma);
-            var fake = Flow.Clean(noisy, critic(noisy, sigma * 1000, text.Encode(captions)), sigma);
-            gradient = DistributionMatching.Gradient(windows.Detach(), real, fake);
-            normaliser = DistributionMatching.Normaliser(windows.Detach(), real);
-            gap = (Mean(Abs(fake - real)) / Mean(normaliser)).Scalar();
-        }
-        var loss = DistributionMatching.Surrogate(windows, gradient, Windows.Mask(starts, (int)windows.Size(2)));
+        var (sigma, noise) = Levels(random, windows);
+        var mask = c.Boundary == Boundary.Skip ? null : Windows.Mask(starts, (int)windows.Size(2));
+        Tensor Real(Tensor noisy) => Flow.Clean(noisy, Teacher(noisy, sigma, captions), sigma);
+        Tensor Fake(Tensor noisy) => Flow.Clean(noisy, critic(noisy, sigma * 1000, judging.Encode(captions)), sigma);
+        var (loss, gap) = c.Surrogate == Surrogate.Sid ? DistributionMatching.ScoreIdentity(windows, noise, sigma, Real, Fake, mask)
+            : DistributionMatching.Match(windows, noise, sigma, Real, Fake, mask);
         (loss * (weight * c.DmWeight)).Backward();
         return new() { ["dm"] = loss.Scalar(), [$"gap {exit}"] = gap };
     }
@@ -84,8 +81,8 @@ internal sealed class MmmSession(
         Tensor windows;
         string[] captions;
         using (GradMode.Off()) (windows, _, captions) = Cut(random, film.Latents, film, c.CriticWindows);
-        var (noisy, sigma, noise) = Noised(random, windows);
-        var loss = Flow.Loss(critic(noisy, sigma * 1000, FlowMatching.Frozen(text, captions)), windows, noise);
+        var (sigma, noise) = Levels(random, windows);
+        var loss = Flow.Loss(critic(Flow.Noisy(windows, noise, sigma), sigma * 1000, FlowMatching.Frozen(judging, captions)), windows, noise);
         (loss * weight).Backward();
         return new Dictionary<string, double> { ["loss"] = loss.Scalar() };
     }
@@ -93,7 +90,7 @@ internal sealed class MmmSession(
     private void RollForCritic(Rng random)
     {
         using var off = GradMode.Off();
-        var take = data.Takes[random.Int(data.Takes.Count)];
+        var take = takes[random.Int(takes.Count)];
         Share(Roll(random, take, graph: false, out _), take);
     }
 
@@ -101,7 +98,7 @@ internal sealed class MmmSession(
     private Tensor Roll(Rng random, LatentItem take, bool graph, out int exit)
     {
         var steps = model.FewSteps;
-        exit = random.Int(steps.Length);
+        exit = Times.DrawExit(random, c.Exit, steps.Length);
         using var g = new Generator(random.Seed());
         var e = FlowMatching.Frozen(text, take.Caption);
         Tensor Noise() => Randn(model.LatentShape(take.Latents), g);
@@ -136,12 +133,14 @@ internal sealed class MmmSession(
     private (Tensor Windows, int[] Starts, string[] Captions) Cut(Rng random, Tensor latents, Film film, int count)
     {
         var (total, length) = ((int)latents.Size(2), Math.Min(model.ClipLatents, (int)latents.Size(2)));
-        var starts = Enumerable.Range(0, count).Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow)).ToArray();
+        var starts = Enumerable.Range(0, count).Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow, c.WindowLaw)).ToArray();
+        string[] captions = [.. starts.Select(s => FlowMatching.Caption(film.Take, c.LocalCaptions ? s + length / 2.0 : null))];
+        if (c.Boundary == Boundary.Skip) return (Cat([.. starts.Select(s => Narrow(latents, 2, s == 0 ? 0 : s + 1, length - 1))]), starts, captions);
         var inner = starts.Where(s => s > 0).ToArray();
         var firsts = inner.Length == 0 ? null : Firsts(film, inner);
         var next = 0;
         var parts = starts.Select(s => Windows.Crop(latents, s, length, s == 0 ? null : Narrow(firsts!, 0, next++, 1))).ToArray();
-        return (Cat(parts), starts, [.. starts.Select(s => FlowMatching.Caption(film.Take, c.LocalCaptions ? s + length / 2.0 : null))]);
+        return (Cat(parts), starts, captions);
     }
 
     /// <summary>First latents of windows inside the film, [n, C, 1, h, w]: the last frame of each start's latent, encoded alone.</summary>
@@ -152,20 +151,19 @@ internal sealed class MmmSession(
         return vae.ImageLatents(film.Latents, [.. starts.Select(s => (long)s)]);
     }
 
-    private (Tensor Noisy, Tensor Sigma, Tensor Noise) Noised(Rng random, Tensor windows)
+    private (Tensor Sigma, Tensor Noise) Levels(Rng random, Tensor windows)
     {
         var levels = Enumerable.Range(0, (int)windows.Size(0)).Select(_ => (float)Times.DrawMatching(random, c.MatchingShift)).ToArray();
         using var g = new Generator(random.Seed());
-        var (sigma, noise) = (Tensor.From<float>(levels), Randn(windows.Shape, g));
-        return (Flow.Noisy(windows, noise, sigma), sigma, noise);
+        return (Tensor.From<float>(levels), Randn(windows.Shape, g));
     }
 
     /// <summary>The teacher's velocity with guidance, away from the model's negative prompt.</summary>
     private Tensor Teacher(Tensor noisy, Tensor sigma, string[] captions)
     {
-        var with = teacher(noisy, sigma * 1000, text.Encode(captions));
+        var with = teacher(noisy, sigma * 1000, judging.Encode(captions));
         return c.Guidance == 1 ? with
-            : Flow.Guide(with, teacher(noisy, sigma * 1000, text.Encode([.. captions.Select(_ => model.NegativePrompt)])), c.Guidance);
+            : Flow.Guide(with, teacher(noisy, sigma * 1000, judging.Encode([.. captions.Select(_ => model.NegativePrompt)])), c.Guidance);
     }
 
     private static List<Tensor?> Gradients(List<Tensor> of) => [.. of.Select(p => p.Grad?.Clone())];

@@ -3,17 +3,6 @@ using LongTake.Models;
 
 namespace LongTake.Methods;
 
-/// <summary>Which steps of a block's list a roll-out may stop at.</summary>
-public enum ExitLaw
-{
-    /// <summary>Any, equally likely.</summary>
-    Uniform,
-    /// <summary>The last alone: every film is finished.</summary>
-    Last,
-    /// <summary>The first alone: one step from pure noise.</summary>
-    First,
-}
-
 /// <summary>What gradients a later block's loss has for the keys and values of an earlier one.</summary>
 public enum CacheGradients
 {
@@ -48,21 +37,13 @@ public static class SelfForcing
         var table = new FlowTable(c.TableShift);
         return ClipMatching.Build("self-forcing", stage, c, (generator, random, batch) =>
         {
-            var exit = DrawExit(random, c.Exit, model.FewSteps.Length);
+            var exit = Times.DrawExit(random, c.Exit, model.FewSteps.Length);
             using var g = new Generator(random.Seed());
             long[] shape = model.LatentShape(model.ClipLatents);
             shape[0] = batch.Items.Count;
             return RollOut(generator, batch.Text, Randn(shape, g), s => Randn(s, g), table, model.FewSteps, exit, model.CausalBlock, c.CacheGradients);
         });
     }
-
-    /// <summary>The index of the step that a roll-out stops at.</summary>
-    public static int DrawExit(Rng random, ExitLaw law, int steps) => law switch
-    {
-        ExitLaw.Last => steps - 1,
-        ExitLaw.First => 0,
-        _ => random.Int(steps),
-    };
 
     /// <summary>
     /// A clip [B, C, T, h, w] out of as much noise. Of every block the steps before <paramref name="exit"/> have no graph, that step has; then the
