@@ -6,11 +6,12 @@
 
 namespace attention {
 
-// A [batch, token, head, d] tensor with a contiguous last dimension; strides in elements.
-struct View { void* data; int64_t batch, token, head; };
+// A [batch, token, head, d] tensor with a contiguous last dimension; strides in elements. Batch entry b lies at
+// b / inner * batch + b % inner * place: what attends together need not lie together.
+struct View { void* data; int64_t batch, place, token, head; };
 
 struct Job {
-  int64_t batches, heads, queries, keys, d;
+  int64_t batches, inner, heads, queries, keys, d;
   float scale;
   View q, k, v, out, grad, dq, dk, dv;
   // Key j is seen by the queries from[j] <= i < until[j]; both null: by all. One row of `keys` a batch entry, mask_batch apart.

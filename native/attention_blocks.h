@@ -7,7 +7,7 @@ namespace attention {
 namespace {
 
 constexpr int64_t query_block = 144, key_block = 96;      // what a core's nearest caches hold
-constexpr int64_t query_grain = 48, key_grain = 24, d_grain = 32;  // whole tiles; what is missing is padded with zeros
+constexpr int64_t query_grain = 48, key_grain = 24, d_grain = 16;  // whole tiles; what is missing is padded with zeros
 constexpr int64_t want_tasks = 32;  // backward splits the keys of a head when there are fewer heads than this
 
 constexpr int64_t up(int64_t n, int64_t grain) { return (n + grain - 1) / grain * grain; }
@@ -39,14 +39,16 @@ template <class P> struct Blocks {
   };
 
   static const Element* at(const View& x, const Job& j, int64_t bh, int64_t token) {
-    return static_cast<const Element*>(x.data) + bh / j.heads * x.batch + bh % j.heads * x.head + token * x.token;
+    const int64_t b = bh / j.heads;
+    return static_cast<const Element*>(x.data) + b / j.inner * x.batch + b % j.inner * x.place + bh % j.heads * x.head + token * x.token;
   }
 
   // Rows first..first+n-1 of a tensor, contiguous and padded with zeros to [padded, d].
   static void rows(const View& x, const Job& j, int64_t bh, int64_t first, int64_t n, int64_t padded, int64_t d, Element* to) {
-    for (int64_t i = 0; i < padded; i++, to += d) {
+    const Element* from = at(x, j, bh, first);
+    for (int64_t i = 0; i < padded; i++, to += d, from += x.token) {
       const int64_t used = i < n ? j.d : 0;
-      if (used) memcpy(to, at(x, j, bh, first + i), used * sizeof(Element));
+      if (used) memcpy(to, from, used * sizeof(Element));
       memset(to + used, 0, (d - used) * sizeof(Element));
     }
   }

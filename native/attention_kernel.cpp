@@ -1,7 +1,7 @@
 // Attention in blocks with an online softmax (Dao et al., FlashAttention, arXiv 2205.14135), forward and backward. Scores are
 // computed transposed, one row a key and one lane a query, so that maxima, sums and masks need no reduction across lanes.
 // Compiled once per instruction set; LT_LEVEL is the name of its table.
-#include "attention_blocks.h"
+#include "attention_few.h"
 
 namespace attention {
 namespace {
@@ -246,15 +246,18 @@ template <class P> struct Flash : Blocks<P> {
   }
 };
 
+template <class P> Plan forward(const Job& j) { return Few<P>::takes(j) ? Few<P>::forward(j) : Flash<P>::forward(j); }
+template <class P> Plan backward(const Job& j) { return Few<P>::takes(j) ? Few<P>::backward(j) : Flash<P>::backward(j); }
+
 }  // namespace
 
 #ifdef __AVX512BF16__
-static Plan forward(const Job& j, bool half) { return half ? Flash<Half>::forward(j) : Flash<Single>::forward(j); }
-static Plan backward(const Job& j, bool half) { return half ? Flash<Half>::backward(j) : Flash<Single>::backward(j); }
+static Plan forward(const Job& j, bool half) { return half ? forward<Half>(j) : forward<Single>(j); }
+static Plan backward(const Job& j, bool half) { return half ? backward<Half>(j) : backward<Single>(j); }
 extern const Kernels LT_LEVEL{forward, backward, true};
 #else
-static Plan forward(const Job& j, bool) { return Flash<Single>::forward(j); }
-static Plan backward(const Job& j, bool) { return Flash<Single>::backward(j); }
+static Plan forward(const Job& j, bool) { return forward<Single>(j); }
+static Plan backward(const Job& j, bool) { return backward<Single>(j); }
 extern const Kernels LT_LEVEL{forward, backward, false};
 #endif
 

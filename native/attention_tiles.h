@@ -146,7 +146,9 @@ void accumulate(float* c, int64_t d, const float* factor, int64_t rows, int64_t 
   int64_t n = 0;
   for (; n + out_vectors * W <= d; n += out_vectors * W)
     column<P, out_vectors>(c + n, d, factor, rows, units, a, row_a, unit_a, b + n, d);
-  for (; n < d; n += 2 * W) column<P, 2>(c + n, d, factor, rows, units, a, row_a, unit_a, b + n, d);
+  if (d - n == 3 * W) return column<P, 3>(c + n, d, factor, rows, units, a, row_a, unit_a, b + n, d);
+  for (; n + 2 * W <= d; n += 2 * W) column<P, 2>(c + n, d, factor, rows, units, a, row_a, unit_a, b + n, d);
+  if (n < d) column<P, 1>(c + n, d, factor, rows, units, a, row_a, unit_a, b + n, d);
 }
 
 }  // namespace

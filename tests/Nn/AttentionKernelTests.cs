@@ -42,6 +42,7 @@ public class AttentionKernelTests
     {
         { 1, 7, 10, 3, 4 }, { 2, 100, 300, 2, 24 }, { 1, 300, 97, 1, 7 }, { 2, 145, 145, 3, 8 }, { 1, 48, 24, 1, 12 },
         { 1, 289, 290, 2, 128 }, { 1, 97, 145, 1, 96 }, { 1, 500, 77, 6, 64 }, { 1, 1, 200, 2, 32 },
+        { 3, 8, 8, 2, 48 }, { 2, 21, 21, 3, 48 }, { 1, 1001, 32, 2, 20 }, { 2, 50, 2, 1, 128 }, { 1, 3, 30, 1, 7 },   // few keys have a path of their own
     };
 
     [Theory, MemberData(nameof(Shapes))]
@@ -63,6 +64,25 @@ public class AttentionKernelTests
         using var scope = new Scope();
         foreach (var dtype in (Dtype[])[Dtype.F32, Dtype.BF16])
             Near(Inputs(2, 1, n, m, 2, 64, dtype), AttentionMask.BlockCausal(n, m, tokens, window, sinks));
+    }
+
+    [Theory]
+    [InlineData(2, 7, 4, 4, 48)]
+    [InlineData(1, 50, 8, 3, 16)]
+    [InlineData(2, 5, 40, 2, 24)]
+    public void BothAxesAreTheAttentionOfTheirParts(long b, long frames, long places, long heads, long d)
+    {
+        using var scope = new Scope();
+        foreach (var dtype in (Dtype[])[Dtype.F32, Dtype.BF16])
+            foreach (var instructions in (string[])["plain", "avx2", "avx512"])
+            {
+                var inputs = Inputs(10, b, frames * places, frames * places, heads, d, dtype);
+                var exact = Run((q, k, v) => Attention.Axial(q, k, v, (int)frames, (int)frames, (x, y, z) => Attention.Full(x, y, z)),
+                    [.. inputs.Select(x => x.To(Dtype.F64))]);
+                var ours = Run((q, k, v) => Attention.AxialKernel(q, k, v, (int)frames, instructions), inputs);
+                foreach (var (e, o) in exact.Zip(ours))
+                    Assert.InRange((Norm(e - o.To(Dtype.F64)) / Norm(e)).Scalar(), 0, Allowed(dtype));
+            }
     }
 
     [Fact]
@@ -120,15 +140,16 @@ public class AttentionKernelTests
         try
         {
             foreach (var dtype in (Dtype[])[Dtype.F32, Dtype.BF16])
-            {
-                var inputs = Inputs(6, 1, 700, 900, 3, 64, dtype);
-                var runs = ((int[])[1, 2]).Select(threads =>
+                foreach (var keys in (long[])[900, 30])
                 {
-                    Libtorch.Threads = threads;
-                    return Run((q, k, v) => Attention.Kernel(q, k, v), inputs);
-                }).ToArray();
-                foreach (var (a, b) in runs[0].Zip(runs[1])) Assert.True(Equal(a, b));
-            }
+                    var inputs = Inputs(6, 1, 700, keys, 3, 64, dtype);
+                    var runs = ((int[])[1, 2]).Select(threads =>
+                    {
+                        Libtorch.Threads = threads;
+                        return Run((q, k, v) => Attention.Kernel(q, k, v), inputs);
+                    }).ToArray();
+                    foreach (var (a, b) in runs[0].Zip(runs[1])) Assert.True(Equal(a, b));
+                }
         }
         finally
         {

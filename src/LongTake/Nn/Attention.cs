@@ -6,6 +6,7 @@ public static class Attention
     private static readonly Lazy<Op?> fused = new(() => Op.Exists("aten::scaled_dot_product_attention")
         ? new("aten::scaled_dot_product_attention(query, key, value)") : null);
     private static readonly Op own = new("longtake::attention(query, key, value, scale, from, until, instructions)");
+    private static readonly Op ownAxial = new("longtake::axial_attention(query, key, value, scale, frames, instructions)");
 
     /// <summary>
     /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]; a query without any visible key gives 0. Without a
@@ -24,7 +25,8 @@ public static class Attention
     /// q, k, v [B, T*S, heads, d] in (time, place) order: the first half of the heads see their own place at all times, the
     /// rest all places of their own time. Cost T^2 S + T S^2 where full attention has T^2 S^2.
     /// </summary>
-    public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames) => Axial(q, k, v, frames, frames, (x, y, z) => Full(x, y, z));
+    public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames) =>
+        q.Device == "cpu" && q.Dtype is Dtype.F32 or Dtype.BF16 ? AxialKernel(q, k, v, frames) : Axial(q, k, v, frames, frames, (x, y, z) => Full(x, y, z));
 
     /// <summary>
     /// The same where the queries are of the last <paramref name="frames"/> of <paramref name="keyFrames"/>, as when earlier keys are cached,
@@ -42,6 +44,10 @@ public static class Attention
         var within = Full(Space(q), Space(Own(k)), Space(Own(v))).Reshape(b, n, heads - half, d);
         return Cat([along, within], 2);
     }
+
+    /// <summary>Both axes where the tokens lie, without a copy; what is said of <see cref="Kernel"/> holds.</summary>
+    internal static Tensor AxialKernel(Tensor q, Tensor k, Tensor v, int frames, string instructions = "avx512") =>
+        ownAxial.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)), frames, Value.Text(instructions));
 
     /// <summary>
     /// Our kernel; float32 or bfloat16 on a CPU, no second derivative. <paramref name="instructions"/>: at most plain, avx2 or
