@@ -59,7 +59,9 @@ internal static class Charts
         foreach (var row in shown)
         {
             var (c, (colour, _)) = (row.Curves[panel.Name], Look(report, row));
-            svg.Area([.. Enumerable.Range(0, c.Mean.Count).Where(s => c.Low[s] is not null).Select(s => (X(s + .5), Y(c.Low[s]!.Value), Y(c.High[s]!.Value)))], colour);
+            for (var s = 0; s < c.Mean.Count; s++)   // a band for each stretch without a gap
+                if (c.Low[s] is not null && (s == 0 || c.Low[s - 1] is null))
+                    svg.Area([.. Enumerable.Range(s, c.Mean.Count - s).TakeWhile(i => c.Low[i] is not null).Select(i => (X(i + .5), Y(c.Low[i]!.Value), Y(c.High[i]!.Value)))], colour);
         }
         foreach (var row in shown)
         {

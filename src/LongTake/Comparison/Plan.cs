@@ -148,6 +148,7 @@ public sealed class Plan
         foreach (var (name, value) in node.ToList())
             if (value is JsonObject inner) Scale(inner);
             else if (name is "steps" && node.ContainsKey("checkpointEvery")) node[name] = Math.Max(2, (long)Math.Round(value!.GetValue<long>() * scale));
+            else if (name is "pairs") node[name] = Math.Max(16, (long)Math.Round(value!.GetValue<long>() * scale));   // of the ODE: a stage's own making of data
             else if (name is "warmUp" or "criticFirst" && value!.GetValueKind() == JsonValueKind.Number) node[name] = (long)Math.Floor(value.GetValue<long>() * scale);
     }
 

@@ -20,7 +20,7 @@ internal static class Curves
         var pattern = seconds.Select((f, s) => Places.Pattern(f, [days[s]])).ToArray();
         return new()
         {
-            ["arc"] = Each(s => Math.Abs(days[s].Phase - (s + .5) / 61)),
+            ["arc"] = Each(s => Sky.Off(days[s], s)),
             ["biome"] = Each(s => Places.Due(s) is { } due ? Places.Ground(film, s, days[s]) == due ? 1 : 0 : null),
             ["identity"] = Each(s => Math.Sqrt((coats[s] - first).Dot(coats[s] - first))),
             ["hat"] = Each(s => truth.Hat is { } hat ? hats[s] == hat ? 1 : 0 : null),

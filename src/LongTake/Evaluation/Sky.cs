@@ -16,8 +16,11 @@ internal static class Sky
         return Days.MinBy(day => Enumerable.Range(0, Rows).Sum(y => Square(day.Sky(y) - rows[y])));
     })];
 
-    /// <summary>Mean distance from the middle of second s to the day law (s + 1/2) / 61.</summary>
-    public static double Arc(Day[] days) => days.Select((day, s) => Math.Abs(day.Phase - (s + .5) / 61)).Average();
+    /// <summary>Distance in the middle of second s to the day law (s + 1/2) / 61; after the minute it stays night.</summary>
+    public static double Off(in Day day, int s) => Math.Abs(day.Phase - Math.Min(1, (s + .5) / 61));
+
+    /// <summary>Mean distance to the day law.</summary>
+    public static double Arc(Day[] days) => days.Select((day, s) => Off(day, s)).Average();
 
     /// <summary>Share of the steps of one second in which the day does not run back by more than .01.</summary>
     public static double Mono(Day[] days) =>
