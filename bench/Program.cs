@@ -10,6 +10,7 @@ using LongTake.Bench;
     ("train.step", TrainStep.Rows, false),
     ("film", Film.Rows, false),
     ("world", World.Rows, false),
+    ("measure", Measuring.Rows, false),
     ("lifetime", Lifetime.Rows, false),
 ];
 try

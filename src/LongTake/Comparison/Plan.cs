@@ -108,7 +108,7 @@ public sealed class Plan
             if (given && table.From.Length > 0) return;
             if (!given) stage = stage with { Loop = stage.Loop with { Seed = seed } };
             var before = chain.LastOrDefault();
-            var from = before?.Model ?? (table.From.Length > 0 ? table.From : "");
+            var from = before?.Model ?? (table.From.Length > 0 ? Path.Combine(table.Out, $"given-{FromHash}") : "");
             var data = recipe.Data.Length > 0 ? recipe.Data : JsonSerializer.Serialize(recipe.World, TrainJson.Recipe.Options.GetTypeInfo(typeof(Data.WorldDataConfig)));
             var id = Hash($"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model ?? new(), ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString())} {data} {Settings(stage)}");
             var alone = recipe with { Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"), From = from, Model = first!.Model, Threads = 1, Stages = [stage] };

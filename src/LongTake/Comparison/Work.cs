@@ -21,8 +21,23 @@ public static class Work
     /// <summary>Does a job; stops at a safe point when cancelled.</summary>
     public static void Do(Job job, ComparisonTable table, IProgress<ProgressReport>? progress, CancellationToken cancel)
     {
-        if (job is StageJob stage) Train(stage, progress, cancel);
+        if (job is StageJob stage)
+        {
+            if (stage.Before is null && table.From.Length > 0) Give(table.From, stage.Recipe.From, cancel);
+            Train(stage, progress, cancel);
+        }
         else if (job is FilmJob films) Films(films, table, progress, cancel);
+    }
+
+    /// <summary>The table's model without what it was trained to on top of its teacher: a method must not start from another's result.</summary>
+    private static void Give(string from, string to, CancellationToken cancel)
+    {
+        using var turn = Turn.Take(to + ".lock", cancel);
+        if (Directory.Exists(to)) return;
+        var (fresh, model) = (to + ".new", ModelFolder.Open(from));
+        if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
+        ModelFolder.Create(fresh, model.Config, model, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator);
+        Directory.Move(fresh, to);
     }
 
     private static void Train(StageJob job, IProgress<ProgressReport>? progress, CancellationToken cancel)
