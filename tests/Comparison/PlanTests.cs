@@ -1,4 +1,5 @@
 using LongTake.Comparison;
+using LongTake.Methods;
 
 namespace LongTake.Tests.Comparison;
 
@@ -48,6 +49,26 @@ public sealed class PlanTests : IDisposable
         Assert.Equal((2, 1), (whole.Stage.Optimiser.WarmUp, less.Stage.Optimiser.WarmUp));
         Assert.NotEqual(whole.Id, less.Id);
         Assert.Equal(2, Plan(A, .001).Rows[0].Seeds[0].Trained!.Stage.Loop.Steps);
+    }
+
+    [Fact]
+    public void The_shipped_tables_hold_the_ablations_and_sweeps_of_the_presets()
+    {
+        var (table, sweeps) = (Shipped("table"), Shipped("sweeps"));
+        foreach (var ablation in Presets.Ablations) Same(table, ablation.Name, ablation.Change);
+        foreach (var (question, variants) in Presets.Sweeps.Where(s => s.Key != "takes"))   // of the table's also the long tuning has fewer
+            foreach (var variant in variants)
+                if (variant.Change(Settings(sweeps, "MMM")) != Settings(sweeps, "MMM")) Same(sweeps, $"{question} {variant.Name}", variant.Change);
+        Assert.All(table.Rows.Where(r => r.Row.Name is "MMM" or "LongSFT, 50 guided steps" || Presets.Ablations.Any(a => a.Name == r.Row.Name)), r => Assert.Equal([1, 2, 3], r.Row.Seeds));
+
+        static void Same(Plan plan, string row, Func<MmmConfig, MmmConfig> change) => Assert.Equal(change(Settings(plan, "MMM")), Settings(plan, row));
+        static MmmConfig Settings(Plan plan, string row) => (MmmConfig)plan.Rows.Single(r => r.Row.Name == row).Seeds[0].Trained!.Stage.Settings(Mmm.Entry);
+        static Plan Shipped(string name)
+        {
+            var path = Path.Combine(Recipes(), name + ".json");
+            return new(ComparisonTable.Read(path, []), path);
+        }
+        static string Recipes([System.Runtime.CompilerServices.CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "recipes", "mini");
     }
 
     [Theory]
