@@ -9,11 +9,17 @@ internal static class PeakMemory
     public static double Of(Action work)
     {
         work();
-        File.WriteAllText("/proc/self/clear_refs", "5");   // the peak starts anew
+        Restart();
         var before = Status("VmRSS");
         work();
-        return Math.Max(1, Status("VmHWM") - before);
+        return Math.Max(1, Highest - before);
     }
+
+    /// <summary>Lets the peak start anew.</summary>
+    public static void Restart() => File.WriteAllText("/proc/self/clear_refs", "5");
+
+    /// <summary>Bytes of the process at its peak.</summary>
+    public static double Highest => Status("VmHWM");
 
     private static double Status(string key) => 1024 * double.Parse(File.ReadLines("/proc/self/status")
         .First(l => l.StartsWith(key, StringComparison.Ordinal)).Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);

@@ -12,6 +12,7 @@ using LongTake.Bench;
     ("world", World.Rows, false),
     ("measure", Measuring.Rows, false),
     ("lifetime", Lifetime.Rows, false),
+    ("decode.length", DecodeLength.Rows, true),
 ];
 try
 {

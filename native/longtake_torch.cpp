@@ -12,6 +12,8 @@
 #if __has_include(<c10/cuda/CUDACachingAllocator.h>) && defined(LT_CUDA)
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
 #define LT_HAS_CUDA 1
 #endif
 #include <dlfcn.h>
@@ -333,6 +335,25 @@ int32_t lt_synchronize() {
 #ifdef LT_HAS_CUDA
     if (at::hasCUDA()) c10::cuda::device_synchronize();
 #endif
+  });
+}
+
+int32_t lt_copy_aside(void* tensor, const char* device, void** copy) {
+  return lt_guard([&] {
+    const at::Tensor t = borrow(tensor);
+    const c10::Device to{std::string(device)};
+#ifdef LT_HAS_CUDA
+    if (to.is_cuda()) {
+      // One stream for all: the allocator keeps freed memory by stream.
+      static const c10::cuda::CUDAStream aside = c10::cuda::getStreamFromPool();
+      const c10::cuda::CUDAStreamGuard guard(aside);
+      at::Tensor made = t.to(to);
+      aside.synchronize();
+      *copy = give(made);
+      return;
+    }
+#endif
+    *copy = give(t.to(to));
   });
 }
 

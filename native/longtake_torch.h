@@ -52,6 +52,7 @@ LT_API int32_t lt_threads(int32_t set, int32_t* now);       // set <= 0 only ask
 LT_API int32_t lt_memory(int32_t device, int64_t* used, int64_t* peak, int64_t* total);   // CUDA devices only
 LT_API int32_t lt_device_count(int32_t* cuda);
 LT_API int32_t lt_synchronize();
+LT_API int32_t lt_copy_aside(void* tensor, const char* device, void** copy);  // on a stream of its own; there on return
 LT_API int32_t lt_version(char* text, int32_t capacity);
 LT_API int32_t lt_library_path(char* text, int32_t capacity);
 LT_API int32_t lt_features(char* text, int32_t capacity);   // "gloo nccl cuda", what this build can do

@@ -9,18 +9,19 @@ namespace LongTake.Cli;
 /// <summary>longtake generate</summary>
 internal static class GenerateVerb
 {
-    public static int Run(string path, FilmRequest request, string output, Dtype dtype, string device, int? upscale, bool json)
+    public static int Run(string path, FilmRequest request, string output, Dtype dtype, string device, Offload offload, int? upscale, bool json)
     {
         if (upscale is < 1 or > 64) throw new UserException($"--upscale {upscale}: a whole number from 1 to 64", usage: true);
         using var files = ModelFiles.Open(path);
-        var picture = request.For(files).Config(files.Config);   // mistakes are told before anything is loaded
         Ffmpeg.Locate("ffmpeg");   // before the work, not after it
+        request = request.For(files);   // mistakes are told before anything is loaded
+        var picture = request.Config(files.Config);
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
         var write = new WriteOptions { Upscale = upscale ?? Math.Clamp(384 / Math.Min(picture.Width, picture.Height), 1, 64) };
         var made = Progress.Run("generate", report =>
         {
-            using var film = new FilmModel(files, request, dtype, device);
+            using var film = new FilmModel(files, request, dtype, device, offload);
             return FilmFile.Make(film, request, output, write, report, cancel: cancel);
         });
         Cli.Run.Print(json, Describe(made), Lines(made));

@@ -66,7 +66,7 @@ internal static class Verbs
     private static Command Generate()
     {
         var model = new Option<string>("--model", "--model-path") { Description = "weights of a whole model in any layout: Wan's folder, diffusers, ComfyUI, LongTake's", DefaultValueFactory = _ => DemoVerb.Bundled };
-        var prompt = new Option<string>("--prompt", "-p") { Description = "what the film shows", Required = true };
+        var prompt = new Option<string>("--prompt", "-p") { Description = "what the film shows; for causal models also scenes, 'a man walks[5s] | he sits[10s#]', # for a cut", Required = true };
         var negative = new Option<string?>("--negative-prompt", "-n") { Description = "what it must not show (with guidance); the model's own when not given" };
         var seed = new Option<long>("--seed") { Description = "seed of the noise; the same seed gives the same film" };
         var seconds = new Option<double?>("--seconds") { Description = "length of the film; the model's own when not given" };
@@ -81,19 +81,21 @@ internal static class Verbs
         var sampler = new Option<Sampler?>("--sampler") { Description = "unipc, dpm++, euler, few-step; of generators causal (Self-Forcing), segments (CausVid), infinity-rope", CustomParser = SamplerOf, HelpName = "sampler" };
         var speaker = new Option<Speaker?>("--speaker") { Description = "which network makes the film; the last trained when not given" };
         var part = new Option<string?>("--part") { Description = "which transformer, where a checkpoint holds several: generator_ema, ..." };
-        var image = new Option<string?>("--image") { Description = "picture to start from, of image-to-video models" };
+        var image = new Option<string?>("--image") { Description = "picture the film starts from, for image-to-video models; without --size the film takes its shape" };
+        var tile = new Option<int?>("--tile") { Description = "side in pixels of the tiles the autoencoder works in, 0 for whole pictures; when not given, 256 for pictures larger than 832x480" };
         var fm = new Option<int>("--fm-steps") { Description = "first steps made by the flow-matching head (hybrid sampling)" };
         var beyond = new Option<bool>("--beyond") { Description = "allow films up to four times as long as the model was trained for" };
         var type = new Option<WeightType>("--dtype") { Description = "element type to compute in", DefaultValueFactory = _ => WeightType.Bf16, HelpName = "bf16|fp32" };
         type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
         var device = new Option<string>("--device") { Description = "where to compute", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda" };
         device.AcceptOnlyFromAmong("cpu", "cuda");
+        var offload = new Option<Offload>("--offload") { Description = "keep the transformer's blocks in their files and bring each to the device for its turn; auto: when they take more than 60 % of its memory", DefaultValueFactory = _ => Offload.Auto, HelpName = "auto|on|off" };
         var upscale = new Option<int?>("--upscale") { Description = "whole factor, nearest neighbour; when not given, small pictures come to about 384 pixels" };
         var output = new Option<string>("--output", "-o") { Description = "the film", DefaultValueFactory = _ => "film.mp4" };
         var json = Json();
         var verb = new Command("generate", "Make a film from a prompt.")
         {
-            model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, fm, beyond, type, device, upscale, output, json,
+            model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, tile, fm, beyond, type, device, offload, upscale, output, json,
         };
         verb.SetAction(p =>
         {
@@ -102,8 +104,8 @@ internal static class Verbs
             {
                 Prompt = p.GetValue(prompt)!, NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
                 Width = w, Height = h, Fps = p.GetValue(fps), Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Shift = p.GetValue(shift),
-                Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), FmSteps = p.GetValue(fm), Beyond = p.GetValue(beyond),
-            }, p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(upscale), p.GetValue(json));
+                Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), Tile = p.GetValue(tile), FmSteps = p.GetValue(fm), Beyond = p.GetValue(beyond),
+            }, p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(offload), p.GetValue(upscale), p.GetValue(json));
         });
         return verb;
     }

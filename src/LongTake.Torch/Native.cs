@@ -94,6 +94,8 @@ internal static unsafe partial class Native
     [LibraryImport(Library)] internal static partial int lt_memory(int device, out long used, out long peak, out long total);
     [LibraryImport(Library)] internal static partial int lt_device_count(out int cuda);
     [LibraryImport(Library)] internal static partial int lt_synchronize();
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int lt_copy_aside(IntPtr tensor, string device, out IntPtr copy);
     [LibraryImport(Library)] internal static partial int lt_version(byte* text, int capacity);
     [LibraryImport(Library)] internal static partial int lt_library_path(byte* text, int capacity);
     [LibraryImport(Library)] internal static partial int lt_features(byte* text, int capacity);

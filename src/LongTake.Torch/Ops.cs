@@ -153,6 +153,7 @@ public static class Ops
     private static readonly Op sigmoid = new("aten::sigmoid(self)");
     private static readonly Op relu = new("aten::relu(self)");
     private static readonly Op upsampleNearest = new("aten::upsample_nearest2d(self, output_size)");
+    private static readonly Op upsampleBicubic = new("aten::upsample_bicubic2d(self, output_size, align_corners)");
     private static readonly Op eigh = new("aten::linalg_eigh(self, UPLO)");
     private static readonly Op einsum = new("aten::einsum(equation, tensors)");
 
@@ -176,6 +177,8 @@ public static class Ops
     public static Tensor Sigmoid(Tensor x) => sigmoid.One(x);
     public static Tensor Relu(Tensor x) => relu.One(x);
     public static Tensor UpsampleNearest(Tensor x, long height, long width) => upsampleNearest.One(x, (ReadOnlySpan<long>)[height, width]);
+    /// <summary>Cubic convolution with a = -0.75, pixel centres aligned, edges repeated; no antialias and no clamping.</summary>
+    public static Tensor UpsampleBicubic(Tensor x, long height, long width) => upsampleBicubic.One(x, (ReadOnlySpan<long>)[height, width], false);
     /// <summary>Eigenvalues, ascending, and eigenvectors (columns) of symmetric matrices.</summary>
     public static (Tensor Values, Tensor Vectors) EigenSymmetric(Tensor x) => eigh.Two(x, Value.Text("L"));
     public static Tensor Einsum(string equation, params ReadOnlySpan<Tensor> tensors) => einsum.One(Value.Text(equation), Value.List(tensors));

@@ -60,6 +60,26 @@ public sealed unsafe class Tensor
         Interlocked.Decrement(ref live);
     }
 
+    /// <summary>Takes over the memory of another, which is dead afterwards; its own is freed. Whoever holds this tensor sees the new values.</summary>
+    internal void Become(Tensor other)
+    {
+        var (mine, its) = (Handle, other.Handle);
+        Native.Check(Native.lt_free(mine));
+        handle = its;
+        other.handle = IntPtr.Zero;
+        other.owner?.Disown(other.slot);
+        other.owner = null;
+        Interlocked.Decrement(ref live);
+    }
+
+    /// <summary>A copy on a device (the same tensor where it is there already) that does not wait for what the device computes; it is whole on return.</summary>
+    internal Tensor CopyAside(string device)
+    {
+        if (device == "cpu") return To(device);
+        Native.Check(Native.lt_copy_aside(Handle, device, out var made));
+        return new Tensor(made);
+    }
+
     // ---- facts
 
     private Native.Info Facts

@@ -20,6 +20,9 @@ public sealed class Weights : IDisposable
         public readonly string Device = device;
         public readonly OrderedDictionary<string, Tensor> Tensors = [];
         public bool OnlyShapes { get; init; }
+        public Func<string, bool>? Streams { get; init; }
+        public readonly HashSet<string> There = [];   // of the streamed ones
+        public long Now, Peak;
     }
 
     private Weights(Store store, string prefix) => (this.store, this.prefix) = (store, prefix);
@@ -30,6 +33,13 @@ public sealed class Weights : IDisposable
     /// <summary>Parameters read from a source (a name to a tensor of the current scope, or null); a name it lacks is drawn from <paramref name="random"/>, or an error without one.</summary>
     public static Weights Load(Func<string, Tensor?> source, Dtype dtype = Dtype.F32, string device = "cpu", Rng? random = null) =>
         new(new Store(source, random, dtype, device), "");
+
+    /// <summary>
+    /// The same, but of the parameters that <paramref name="streams"/> picks there is only a name and a shape until
+    /// <see cref="WeightStream.InTurn"/> brings them; the source must stay open, and is then read by another thread.
+    /// </summary>
+    public static Weights Streamed(Func<string, Tensor?> source, Func<string, bool> streams, Dtype dtype = Dtype.F32, string device = "cpu") =>
+        new(new Store(source, null, dtype, device) { Streams = streams }, "");
 
     /// <summary>Names and shapes of the parameters that <paramref name="build"/> asks for, in its order; none of them takes memory.</summary>
     public static OrderedDictionary<string, long[]> Shapes(Action<Weights> build)
@@ -58,9 +68,9 @@ public sealed class Weights : IDisposable
         if (store.Tensors.TryGetValue(full, out var existing)) return existing;
         using var scope = new Scope();
         using var off = GradMode.Off();
-        if (store.OnlyShapes)
+        if (store.OnlyShapes || store.Streams?.Invoke(full) == true)
         {
-            var one = Expand(Full([], 0), shape).Unscoped();   // one element, seen everywhere
+            var one = Empty(shape).Unscoped();
             store.Tensors.Add(full, one);
             return one;
         }
@@ -68,6 +78,56 @@ public sealed class Weights : IDisposable
         var own = made.To(store.Dtype).To(store.Device).Clone().Unscoped();
         store.Tensors.Add(full, own);
         return own;
+    }
+
+    // One element, seen everywhere: a shape that takes no memory.
+    private Tensor Empty(ReadOnlySpan<long> shape) => Expand(Full([], 0, store.Dtype).To(store.Device), shape);
+
+    /// <summary>Whether parameters at and under this place are streamed.</summary>
+    public bool Streams => Streamable.Any();
+
+    private IEnumerable<KeyValuePair<string, Tensor>> Streamable => store.Streams is { } streams ? All.Where(p => streams(p.Key)) : [];
+
+    /// <summary>Bytes of the streamed parameters that are there now, and the most that ever were.</summary>
+    public (long Now, long Peak) StreamedBytes => (Interlocked.Read(ref store.Now), Interlocked.Read(ref store.Peak));
+
+    /// <summary>The device the parameters are on.</summary>
+    public string Device => store.Device;
+
+    // Reads the streamed parameters of this place. Called by one thread at a time, while others read other places.
+    internal void Bring()
+    {
+        using var off = GradMode.Off();
+        foreach (var (name, tensor) in Streamable.ToList())
+        {
+            using var scope = new Scope();
+            var read = store.Source!(name) ?? throw new UserException($"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete");
+            var made = Checked(name, read, tensor.Shape).To(store.Dtype).CopyAside(store.Device);
+            var bytes = made.Bytes;
+            tensor.Become(made);
+            lock (store.There)
+            {
+                store.There.Add(name);
+                store.Now += bytes;
+                store.Peak = Math.Max(store.Peak, store.Now);
+            }
+        }
+    }
+
+    // Frees what Bring has read.
+    internal void LetGo()
+    {
+        using var off = GradMode.Off();
+        foreach (var (name, tensor) in Streamable.ToList())
+        {
+            using var scope = new Scope();
+            lock (store.There)
+            {
+                if (!store.There.Remove(name)) continue;
+                store.Now -= tensor.Bytes;
+            }
+            tensor.Become(Empty(tensor.Shape));
+        }
     }
 
     private static Tensor Checked(string name, Tensor tensor, ReadOnlySpan<long> shape) => tensor.Shape.AsSpan().SequenceEqual(shape)

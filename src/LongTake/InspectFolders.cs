@@ -16,7 +16,7 @@ internal static class InspectFolders
         var c = model.Config;
         var problems = new List<string>(c.Problems());
         var parts = new JsonObject();
-        string[] all = [ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator];
+        string[] all = [ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator, .. c.Wan.ClipDim > 0 ? [ModelFolder.Image] : Array.Empty<string>()];
         foreach (var part in all.Where(model.Has))
         {
             try

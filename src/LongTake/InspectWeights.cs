@@ -27,7 +27,8 @@ internal static class InspectWeights
                 .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))));
         if (folder && found.Parts.Any(p => film.Contains(p.Kind)))
         {
-            string[] absent = [.. film.Where(k => found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)).Select(k => $"{k}"),
+            var takesImage = found.Part(PartKind.Transformer)?.TakesImage ?? false;
+            string[] absent = [.. film.Concat(takesImage ? [PartKind.ImageEncoder] : []).Where(k => found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)).Select(k => $"{k}"),
                 .. found.Tokenizer is null ? ["tokenizer"] : Array.Empty<string>()];
             facts["absent"] = new JsonArray([.. absent.Select(a => JsonValue.Create(a))]);
         }
@@ -79,7 +80,8 @@ internal static class InspectWeights
             PartKind.Student => $"LongTake student {(part.OnlyHead is { } one ? $"with its {Models.DecoupledTransformer.Name(one)} only" : "of two heads")}, {blocks} shared blocks, {Sizes.HeadBlocks(part)} a head, width {width}",
             PartKind.Vae => (Size("encoder.conv1.weight", 0), Size("conv2.weight", 0)) == (96, 16) ? "Wan 2.1 VAE" : "Wan causal autoencoder",
             PartKind.TextEncoder => (Size("token_embedding.weight", ^1), blocks) == (4096, 24) ? "umT5-xxl encoder" : $"umT5 text encoder, {blocks} blocks, width {Size("token_embedding.weight", ^1)}",
-            PartKind.ImageEncoder => "CLIP image encoder",
+            PartKind.ImageEncoder => (Size("visual.cls_embedding", ^1), ModelPart.Blocks(part.Shapes.Keys, "visual.transformer.")) is var (across, deep) && (across, deep) == (1280, 32)
+                ? "CLIP ViT-H/14 image encoder" : $"CLIP image encoder, {deep} blocks, width {across}",
             PartKind.Lora => "LoRA",
             _ when part.Tensors.All(t => t.Dtype == Dtype.U8 && t.Shape is [_, _, _, 3]) => "frames of a data set",
             _ when part.Tensors.All(t => t.Dtype == Dtype.BF16 && t.Shape.Length == 4) => "latents of a data set",

@@ -28,7 +28,8 @@ public sealed class LayoutTests : IDisposable
     {
         using var first = ModelFiles.Open(a);
         using var second = ModelFiles.Open(b);
-        foreach (var kind in (PartKind[])[PartKind.Transformer, PartKind.Vae, PartKind.TextEncoder])
+        Assert.Equal(first.Part(PartKind.ImageEncoder) is null, second.Part(PartKind.ImageEncoder) is null);
+        foreach (var kind in ((PartKind[])[PartKind.Transformer, PartKind.Vae, PartKind.TextEncoder, PartKind.ImageEncoder]).Where(k => k != PartKind.ImageEncoder || first.Part(k) is not null))
         {
             var (x, y) = (first.Require(kind), second.Require(kind));
             Assert.Equal(x.Tensors.Select(t => (t.Name, t.Dtype, string.Join(' ', t.Shape))), y.Tensors.Select(t => (t.Name, t.Dtype, string.Join(' ', t.Shape))));
@@ -52,6 +53,58 @@ public sealed class LayoutTests : IDisposable
         using var files = ModelFiles.Open(back);
         Assert.Equal(first, files.Layout);
         Assert.Equal((WanTiny.Config.Wan.Heads, WanTiny.Config.Fps, WanTiny.Config.Vae.Std[0]), (files.Config.Wan.Heads, files.Config.Fps, files.Config.Vae.Std[0]));
+    }
+
+    [Fact]
+    public void AModelOfPicturesGoesRoundAllLayoutsBitForBit()
+    {
+        using var pictures = new WanTiny(pictures: true);
+        var at = pictures["own"];
+        foreach (var (i, layout) in ((Layout[])[Layout.Wan, Layout.Diffusers, Layout.Comfy, Layout.Diffusers, Layout.LongTake, Layout.Comfy, Layout.Wan]).Index())
+        {
+            Same(pictures["own"], at = pictures.Convert(at, layout, $"{i}"));
+            using var files = ModelFiles.Open(at);
+            Assert.Equal((layout, WanTiny.ImageConfig.Clip, 20), (files.Layout, files.Config.Clip, files.Config.Wan.ClipDim));
+        }
+        foreach (var file in Directory.GetFiles(pictures["0"], "*", SearchOption.AllDirectories))
+            Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(Path.Combine(at, Path.GetRelativePath(pictures["0"], file))));
+        Assert.Superset(new HashSet<string> { "image_encoder/config.json", "image_encoder/model.safetensors", "image_processor/preprocessor_config.json" },
+            new HashSet<string>(Directory.GetFiles(pictures["1"], "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(pictures["1"], f))));
+        using var comfy = SafetensorsSet.Open(pictures["2", "clip_vision", "clip_vision_h.safetensors"]);
+        Assert.Equal([20L], comfy.Entry("vision_model.embeddings.class_embedding").Shape);
+        Assert.Equal([6L, 20], comfy.Entry("visual_projection.weight").Shape);
+        Assert.Equal([20L, 20], comfy.Entry("vision_model.encoder.layers.2.self_attn.v_proj.weight").Shape);
+    }
+
+    /// <summary>Wan's own file holds CLIP's texts too, some files a counter of transformers' or no prefix.</summary>
+    [Fact]
+    public void OtherFilesOfTheImageEncoderAreKnown()
+    {
+        using var pictures = new WanTiny(pictures: true);
+        using var own = ModelFiles.Open(pictures["own"]);
+        var clip = own.Require(PartKind.ImageEncoder).Tensors;
+        LazyTensor Extra(string name, Dtype type = Dtype.F32) => new(name, type, [1, 2], () => Ones([1, 2], type));
+        var wan = pictures.Convert(pictures["own"], Layout.Wan, "w");
+        TorchFileWriter.Write(Directory.GetFiles(wan, "models_clip*").Single(), null, ("", [.. clip, Extra("textual.head.weight"), Extra("log_scale")]));
+        using (var files = ModelFiles.Open(wan))
+        {
+            Assert.Empty(files.Parts.SelectMany(files.Problems));
+            Assert.Contains("text half is left out", Assert.Single(Conversion.Run(files, new() { To = Layout.Diffusers, Output = pictures["d"] })));
+            Assert.Empty(Conversion.Run(files, new() { To = Layout.Wan, Output = pictures["w2"] }));
+            using var kept = ModelFiles.Open(pictures["w2"]);
+            Assert.Contains("textual.head.weight", kept.Require(PartKind.ImageEncoder).Shapes.Keys);
+        }
+        Same(pictures["own"], pictures["d"]);
+        TensorFiles.Write(pictures["d", "image_encoder", "model.safetensors"], [Extra("vision_model.embeddings.position_ids", Dtype.I64), .. Transformers().Where(t => t.Name != "visual_projection.weight")], null);
+        using (var files = ModelFiles.Open(pictures["d"])) Assert.Empty(files.Parts.SelectMany(files.Problems));
+        TensorFiles.Write(pictures["bare.safetensors"], [.. clip.Select(t => t with { Name = t.Name["visual.".Length..] })], null);
+        using (var files = ModelFiles.Open(pictures["bare.safetensors"])) Assert.Equal((PartKind.ImageEncoder, clip.Count), (files.Parts.Single().Kind, files.Parts.Single().Tensors.Count(t => clip.Any(c => c.Name == t.Name))));
+        // A query without its key stays what it is and is reported.
+        TensorFiles.Write(pictures["d", "image_encoder", "model.safetensors"], [.. Transformers().Where(t => !t.Name.EndsWith("layers.1.self_attn.k_proj.bias", StringComparison.Ordinal))], null);
+        using (var files = ModelFiles.Open(pictures["d"]))
+            Assert.Contains("visual.transformer.1.attn.to_qkv.bias", string.Join('\n', files.Parts.SelectMany(files.Problems)));
+
+        List<LazyTensor> Transformers() => ClipNames.ToTransformers(own.Require(PartKind.ImageEncoder));
     }
 
     [Fact]

@@ -37,8 +37,8 @@ public class NamesTests
     {
         Assert.Equal(Text(new WanConfig()), Text(Sizes.Wan(T2V(new()).Part(), null)));
         Assert.Equal(Text(Large), Text(Sizes.Wan(T2V(Large).Part(), null)));
-        var i2v = Large with { InChannels = 36 };
-        var image = T2V(i2v, Image(i2v)).Part();
+        var plain = Large with { InChannels = 36 };
+        var (i2v, image) = (plain with { ClipDim = 1280 }, T2V(plain, Image(plain)).Part());   // image's names are written out below
         Assert.Equal(Text(i2v), Text(Sizes.Wan(image, null)));
         Assert.True(image.TakesImage);
         Assert.Equal(image.Shapes.Keys.Order(StringComparer.Ordinal), Sizes.Expected(image, new() { Wan = i2v })!.Keys.Order(StringComparer.Ordinal));

@@ -36,14 +36,29 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     // The options of the bundled miniature: 4 x 6 latent pixels are 6 places.
     private static readonly WanConfig placed = mini with { Places = 6, AxialAttention = true, AbsoluteTimeBeyond = 3, SkipPreconditioning = true };
 
-    private static (CausalWanTransformer, Weights) Mini(bool options = false)
+    /// <summary>A tiny network of random weights, noise, and the scope of a test.</summary>
+    private sealed class Mini : IDisposable
     {
-        var weights = Weights.Create(new Rng(1));
-        var wan = new CausalWanTransformer(weights, options ? placed : mini, Dtype.F32);
-        using var g = new Generator(2);
-        using var off = GradMode.Off();
-        foreach (var (name, tensor) in weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) Copy_(tensor, Randn(tensor.Shape, g) * 0.1);
-        return (wan, weights);
+        private readonly Scope scope = new();
+
+        public Mini(bool options = false)
+        {
+            Wan = new CausalWanTransformer(Weights, options ? placed : mini, Dtype.F32);
+            using var g = new Generator(2);
+            using var off = GradMode.Off();
+            foreach (var (name, tensor) in Weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) Copy_(tensor, Randn(tensor.Shape, g) * 0.1);
+        }
+
+        public Weights Weights { get; } = Weights.Create(new Rng(1));
+        public Generator Random { get; } = new(3);
+        public CausalWanTransformer Wan { get; }
+
+        public void Dispose()
+        {
+            Random.Dispose();
+            Weights.Dispose();
+            scope.Dispose();
+        }
     }
 
     [Theory]
@@ -53,11 +68,9 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     [InlineData(new[] { 1, 2, 2 }, true)]
     public void TheCacheGivesTheMaskedForwardsValues(int[] blocks, bool options)
     {
-        using var scope = new Scope();
+        using var m = new Mini(options);
         using var off = GradMode.Off();
-        using var g = new Generator(3);
-        var (wan, weights) = Mini(options);
-        using var _ = weights;
+        var (wan, g) = (m.Wan, m.Random);
         using var cache = new KvCache(blocks.Sum(), rolling: false);
         var (x, text) = (g.Normal(2, 16, blocks.Sum(), 4, 6), g.Normal(2, 5, 8));
         var t = (g.Normal(2, blocks.Sum()) * 100 + 500).Contiguous();
@@ -79,10 +92,8 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     [Fact]
     public void GradientsReachABlockThroughTheCacheAsThroughTheMask()
     {
-        using var scope = new Scope();
-        using var g = new Generator(3);
-        var (wan, weights) = Mini();
-        using var _ = weights;
+        using var m = new Mini();
+        var (wan, g) = (m.Wan, m.Random);
         using var cache = new KvCache(4);
         var (first, text, t) = (g.Normal(1, 16, 2, 4, 4), g.Normal(1, 5, 8), Tensor.From([0f, 0, 600, 600], 1, 4));
         var second = g.Normal(1, 16, 2, 4, 4);
@@ -99,13 +110,11 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     [InlineData(true)]
     public void OneBlockOfAllFramesIsWanItself(bool options)
     {
-        using var scope = new Scope();
+        using var m = new Mini(options);
         using var off = GradMode.Off();
-        using var g = new Generator(3);
-        var (wan, weights) = Mini(options);
-        using var _ = weights;
+        var (wan, g) = (m.Wan, m.Random);
         var (x, t, text) = (g.Normal(1, 16, 3, 4, 6), Tensor.From([100f, 500, 900], 1, 3), g.Normal(1, 4, 8));
-        Near.Equal(new WanTransformer(weights, options ? placed with { AbsoluteTimeBeyond = 0 } : mini, Dtype.F32).Forward(x, t, text), wan.Forward(x, t, text, [3]), 1e-6, 1e-6);
+        Near.Equal(new WanTransformer(m.Weights, options ? placed with { AbsoluteTimeBeyond = 0 } : mini, Dtype.F32).Forward(x, t, text), wan.Forward(x, t, text, [3]), 1e-6, 1e-6);
     }
 
     [Theory]
@@ -113,10 +122,8 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     [InlineData(true)]
     public void ALaterBlockChangesNoEarlierOneAndGradientsReachBothHalves(bool options)
     {
-        using var scope = new Scope();
-        using var g = new Generator(3);
-        var (wan, weights) = Mini(options);
-        using var _ = weights;
+        using var m = new Mini(options);
+        var (wan, g) = (m.Wan, m.Random);
         var (x, clean, text) = (g.Normal(1, 16, 4, 4, 6), g.Normal(1, 16, 4, 4, 6).RequiresGrad_(), g.Normal(1, 4, 8));
         var t = Tensor.From([100f, 100, 700, 700], 1, 4);
         var first = wan.Forward(x, t, text, [2, 2]).Slice(2, ..2);
@@ -130,11 +137,9 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     [Fact]
     public void PositionsInAnEndlessCacheDoNotDependOnThePlaceInTheFilm()
     {
-        using var scope = new Scope();
+        using var m = new Mini();
         using var off = GradMode.Off();
-        using var g = new Generator(3);
-        var (wan, weights) = Mini();
-        using var _ = weights;
+        var (wan, g) = (m.Wan, m.Random);
         var prompt = wan.Prompt(g.Normal(1, 4, 8));
         var (x, t) = (g.Normal(1, 16, 2, 4, 4), Tensor.From([0f, 0], 1, 2));
         foreach (var positions in (CachePositions[])[CachePositions.Window, CachePositions.Pinned])
@@ -149,11 +154,9 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     [Fact]
     public void WhatACacheCannotHoldIsSaid()
     {
-        using var scope = new Scope();
+        using var m = new Mini();
         using var off = GradMode.Off();
-        using var g = new Generator(3);
-        var (wan, weights) = Mini();
-        using var _ = weights;
+        var (wan, g) = (m.Wan, m.Random);
         var prompt = wan.Prompt(g.Normal(1, 4, 8));
         var (x, t) = (g.Normal(1, 16, 2, 4, 4), Tensor.From([0f, 0], 1, 2));
         using var fixedSize = new KvCache(3, rolling: false);

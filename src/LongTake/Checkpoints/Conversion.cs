@@ -40,10 +40,13 @@ public static class Conversion
         try
         {
             var parts = Chosen(from, request, opened);
-            var notes = from.Parts.Where(p => p.Kind is PartKind.ImageEncoder or PartKind.Lora or PartKind.Other && !parts.Contains(p))
+            var notes = from.Parts.Where(p => p.Kind is PartKind.Lora or PartKind.Other && !parts.Contains(p))
                 .Select(p => $"{p.Name} ({p.Kind}) is not converted; copy its file if you need it").ToList();
             if (parts.All(p => p.Kind != PartKind.Student) && from.Part(PartKind.Student) is { } left && parts.All(p => p.Name != left.Name))
                 notes.Add($"{left.Name} is not converted; a head of it is, with --part dm_head or --part fm_head");
+            if (parts.Find(p => p.Kind == PartKind.ImageEncoder) is { } clip && clip.Tensors.Any(t => ClipNames.IsText(t.Name)) is var texts && request.To != Layout.LongTake && texts != (request.To == Layout.Wan))
+                notes.Add(texts ? $"{clip.Name}: CLIP's text half is left out; it has no place in that layout, and films do not need it"
+                    : $"{clip.Name}: holds CLIP's visual half only; LongTake needs no more, Wan's own program also loads the text half");
             var config = from.Config;
             if (request.To == Layout.Comfy && request.Output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             {
@@ -106,7 +109,7 @@ public static class Conversion
             opened.Add(ModelFiles.Open(path));
             transformer = Lora.Merge(transformer!, path, strength, opened[^1]);
         }
-        foreach (var part in new[] { transformer, from.Part(PartKind.Vae), from.Part(PartKind.TextEncoder) })
+        foreach (var part in new[] { transformer, from.Part(PartKind.Vae), from.Part(PartKind.TextEncoder), from.Part(PartKind.ImageEncoder) })
             if (part is not null) parts.Add(part);
         if (parts.Count == 0) from.Require(PartKind.Transformer);
         foreach (var part in parts)
@@ -115,10 +118,11 @@ public static class Conversion
         return parts;
     }
 
-    /// <summary>A part under ComfyUI's names: the transformer's with its prefix, the autoencoder's as they are, transformers' for the text encoder.</summary>
+    /// <summary>A part under ComfyUI's names: the transformer's with its prefix, the autoencoder's as they are, transformers' for both encoders.</summary>
     internal static IReadOnlyList<LazyTensor> ToComfy(ModelPart part, ModelFiles from)
     {
         if (part.Kind == PartKind.Transformer) return [.. part.Tensors.Select(t => t with { Name = Names.Comfy + t.Name })];
+        if (part.Kind == PartKind.ImageEncoder) return ClipNames.ToTransformers(part);
         if (part.Kind != PartKind.TextEncoder) return part.Tensors;
         var tensors = Renamed(part, Names.Text);
         if (from.Tokenizer is { } bytes)

@@ -46,7 +46,7 @@ internal sealed class FoundFiles(string path) : IDisposable
     }
 
     private UserException Unknown() => new($"{path}: no weights of a known layout here. Known are the original Wan folder (diffusion_pytorch_model*.safetensors, " +
-        "models_t5_*.pth, Wan2.1_VAE.pth), a diffusers folder (model_index.json), ComfyUI's files (diffusion_models, vae, text_encoders), LongTake's own folder " +
+        "models_t5_*.pth, models_clip_*.pth, Wan2.1_VAE.pth), a diffusers folder (model_index.json), ComfyUI's files (diffusion_models, vae, text_encoders, clip_vision), LongTake's own folder " +
         "(config.json with \"wan\"), and single .safetensors, .pt and .pth files.", usage: true);
 
     private string At(params ReadOnlySpan<string> names) => System.IO.Path.Combine([path, .. names]);
@@ -64,7 +64,7 @@ internal sealed class FoundFiles(string path) : IDisposable
     private void Own()
     {
         (Layout, Whole) = (Layout.LongTake, At("config.json"));
-        foreach (var part in (string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator])
+        foreach (var part in (string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator, ModelFolder.Image])
             if (File.Exists(At(part + ".safetensors"))) Add(part, At(part + ".safetensors"));
         Tokens("tokenizer.model");
     }
@@ -84,7 +84,7 @@ internal sealed class FoundFiles(string path) : IDisposable
     private void Comfy()
     {
         Layout = Layout.Comfy;
-        foreach (var (folders, name) in ((string[], string)[])[(["diffusion_models", "unet"], ModelFolder.Transformer), (["vae"], ModelFolder.Vae), (["text_encoders", "clip"], ModelFolder.Text)])
+        foreach (var (folders, name) in ((string[], string)[])[(["diffusion_models", "unet"], ModelFolder.Transformer), (["vae"], ModelFolder.Vae), (["text_encoders", "clip"], ModelFolder.Text), (["clip_vision"], ModelFolder.Image)])
             foreach (var folder in folders)
                 if (Directory.Exists(At(folder)) && Weights(At(folder)) is { } file) Add(name, file);
     }

@@ -38,6 +38,8 @@ internal sealed class LayoutWriter(string folder, ModelFiles from, ConversionReq
             case (Layout.Wan, PartKind.Vae): TorchFileWriter.Write(At("Wan2.1_VAE.pth"), request.Dtype, ("", part.Tensors)); break;
             case (Layout.Wan, PartKind.TextEncoder): TorchFileWriter.Write(At("models_t5_umt5-xxl-enc-bf16.pth"), request.Dtype, ("", part.Tensors)); break;
 
+            case (Layout.Wan, PartKind.ImageEncoder): TorchFileWriter.Write(At("models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth"), request.Dtype, ("", part.Tensors)); break;
+
             case (Layout.Diffusers, PartKind.Transformer):
                 Tensors(At("transformer", Diffusion), Conversion.Renamed(part, Names.Transformer));
                 Json(At("transformer", "config.json"), DiffusersConfig(part, c.Wan));
@@ -51,8 +53,14 @@ internal sealed class LayoutWriter(string folder, ModelFiles from, ConversionReq
                 Json(At("text_encoder", "config.json"), TransformersConfig(c.Text));
                 break;
 
+            case (Layout.Diffusers, PartKind.ImageEncoder):
+                Tensors(At("image_encoder", "model.safetensors"), ClipNames.ToTransformers(part));
+                Json(At("image_encoder", "config.json"), TransformersConfig(part, c.Clip!));
+                Json(At("image_processor", "preprocessor_config.json"), Processor(c.Clip!));
+                break;
+
             case (Layout.Comfy, _):
-                var place = part.Kind switch { PartKind.Vae => ("vae", "wan_vae"), PartKind.TextEncoder => ("text_encoders", "umt5"), _ => ("diffusion_models", "wan") };
+                var place = part.Kind switch { PartKind.Vae => ("vae", "wan_vae"), PartKind.TextEncoder => ("text_encoders", "umt5"), PartKind.ImageEncoder => ("clip_vision", "clip_vision_h"), _ => ("diffusion_models", "wan") };
                 TensorFiles.Write(At(place.Item1, place.Item2 + ".safetensors"), Conversion.ToComfy(part, from), request.Dtype, metadata);
                 break;
 
@@ -69,6 +77,7 @@ internal sealed class LayoutWriter(string folder, ModelFiles from, ConversionReq
     {
         (PartKind.Vae, _) => ModelFolder.Vae,
         (PartKind.TextEncoder, _) => ModelFolder.Text,
+        (PartKind.ImageEncoder, _) => ModelFolder.Image,
         (PartKind.Transformer, Layout.LongTake) when part.Name == ModelFolder.Student => ModelFolder.Transformer,
         (_, Layout.LongTake) => part.Name,
         _ => ModelFolder.Teacher,
@@ -100,12 +109,14 @@ internal sealed class LayoutWriter(string folder, ModelFiles from, ConversionReq
     {
         var index = new JsonObject { ["_class_name"] = image ? "WanImageToVideoPipeline" : "WanPipeline", ["scheduler"] = Pair("diffusers", "UniPCMultistepScheduler") };
         foreach (var part in parts)
-            (index[part.Kind switch { PartKind.Vae => "vae", PartKind.TextEncoder => "text_encoder", _ => "transformer" }]) = part.Kind switch
+            (index[part.Kind switch { PartKind.Vae => "vae", PartKind.TextEncoder => "text_encoder", PartKind.ImageEncoder => "image_encoder", _ => "transformer" }]) = part.Kind switch
             {
                 PartKind.Vae => Pair("diffusers", "AutoencoderKLWan"),
                 PartKind.TextEncoder => Pair("transformers", "UMT5EncoderModel"),
+                PartKind.ImageEncoder => Pair("transformers", "CLIPVisionModel"),
                 _ => Pair("diffusers", "WanTransformer3DModel"),
             };
+        if (parts.Any(p => p.Kind == PartKind.ImageEncoder)) index["image_processor"] = Pair("transformers", "CLIPImageProcessor");
         if (from.Tokenizer is not null) index["tokenizer"] = Pair("transformers", "T5Tokenizer");
         return index;
 
@@ -139,6 +150,21 @@ internal sealed class LayoutWriter(string folder, ModelFiles from, ConversionReq
         ["num_heads"] = c.Heads, ["num_layers"] = c.Layers, ["vocab_size"] = c.Vocab, ["relative_attention_num_buckets"] = c.Buckets,
         ["relative_attention_max_distance"] = c.MaxDistance, ["feed_forward_proj"] = "gated-gelu", ["is_gated_act"] = true, ["dense_act_fn"] = "gelu_new",
         ["layer_norm_epsilon"] = 1e-6, ["tie_word_embeddings"] = false, ["eos_token_id"] = 1, ["pad_token_id"] = 0,
+    };
+
+    private static JsonObject TransformersConfig(ModelPart part, ClipConfig c) => new()
+    {
+        ["architectures"] = new JsonArray("CLIPVisionModel"), ["model_type"] = "clip_vision_model", ["hidden_act"] = "gelu", ["hidden_size"] = c.Dim, ["image_size"] = c.ImageSize,
+        ["intermediate_size"] = c.FfnDim, ["layer_norm_eps"] = c.Eps, ["num_attention_heads"] = c.Heads, ["num_channels"] = 3, ["num_hidden_layers"] = c.Layers,
+        ["patch_size"] = c.PatchSize, ["projection_dim"] = part.Shapes.TryGetValue("visual.head", out var head) ? head[^1] : 1024,
+    };
+
+    // How other programs read pictures; LongTake does as Wan's own.
+    private static JsonObject Processor(ClipConfig c) => new()
+    {
+        ["image_processor_type"] = "CLIPImageProcessor", ["crop_size"] = new JsonObject { ["height"] = c.ImageSize, ["width"] = c.ImageSize }, ["do_center_crop"] = true,
+        ["do_convert_rgb"] = true, ["do_normalize"] = true, ["do_rescale"] = true, ["do_resize"] = true, ["image_mean"] = new JsonArray(0.48145466, 0.4578275, 0.40821073),
+        ["image_std"] = new JsonArray(0.26862954, 0.26130258, 0.27577711), ["resample"] = 3, ["rescale_factor"] = 1 / 255.0, ["size"] = new JsonObject { ["shortest_edge"] = c.ImageSize },
     };
 
     private static JsonArray Numbers(int[] numbers) => [.. numbers.Select(n => (JsonNode?)JsonValue.Create(n))];

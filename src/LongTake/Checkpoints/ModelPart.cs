@@ -73,7 +73,10 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
         }
         if (Has("token_embedding.weight") && Has("blocks.0.ffn.gate.0.weight")) return Of(PartKind.TextEncoder, "Wan", n => n, ModelFolder.Text);
         if (Has("encoder.block.0.layer.0.SelfAttention.q.weight")) return Text(name, raw, names, Has("shared.weight"));
-        if (Has("visual.conv1.weight") || bare.Any(n => n.StartsWith("vision_model.", StringComparison.Ordinal))) return Of(PartKind.ImageEncoder, "", n => n, "image_encoder");
+        if (Has("visual.transformer.0.attn.to_qkv.weight")) return Of(PartKind.ImageEncoder, "Wan", n => n, ModelFolder.Image);
+        if (Has("transformer.0.attn.to_qkv.weight") && Has("cls_embedding")) return Of(PartKind.ImageEncoder, "Wan", n => "visual." + n, ModelFolder.Image);
+        if (bare.Any(n => n.StartsWith("vision_model.encoder.layers.", StringComparison.Ordinal)))
+            return new(name.Length > 0 ? name : ModelFolder.Image, PartKind.ImageEncoder, "transformers", Renamed(ClipNames.ToWan([.. raw.Select(t => t with { Name = names[t.Name] })]), n => n));
         return new(name.Length > 0 ? name : "weights", PartKind.Other, "", raw);
     }
 

@@ -10,7 +10,7 @@ namespace LongTake.Checkpoints;
 /// </summary>
 internal static class Sizes
 {
-    private const int WanHeadDim = 128, MostBlocks = 1024;
+    private const int WanHeadDim = 128, ClipHeadDim = 80, MostBlocks = 1024;
 
     /// <summary>Sizes of a transformer (or a student, whose head blocks count too). Config: Wan's config.json or diffusers'.</summary>
     public static WanConfig Wan(ModelPart part, JsonObject? config)
@@ -31,7 +31,7 @@ internal static class Sizes
             PatchSize = [Int(patch[2]), Int(patch[3]), Int(patch[4])], InChannels = Int(patch[1]), Dim = dim, Heads = heads, Layers = layers,
             OutChannels = Int(Shape(s, head, 2)[0] / volume), FfnDim = Int(Shape(s, "blocks.0.ffn.0.weight", 2)[0]),
             FreqDim = Int(Shape(s, "time_embedding.0.weight", 2)[1]), TextDim = Int(Shape(s, "text_embedding.0.weight", 2)[1]),
-            TextLength = Number(config, "text_len") ?? 512, Eps = Real(config, "eps") ?? 1e-6,
+            ClipDim = part.TakesImage ? Int(s["img_emb.proj.1.weight"][^1]) : 0, TextLength = Number(config, "text_len") ?? 512, Eps = Real(config, "eps") ?? 1e-6,
         };
     }
 
@@ -83,6 +83,28 @@ internal static class Sizes
             Int(positions[1]), layers, Int(positions[0]), Number(config, "relative_attention_max_distance") ?? 128, shared);
     }
 
+    /// <summary>Sizes of CLIP's visual tower. Config: transformers'.</summary>
+    public static ClipConfig Clip(ModelPart part, JsonObject? config)
+    {
+        var s = part.Shapes;
+        var (patch, places) = (Shape(s, "visual.patch_embedding.weight", 4), Shape(s, "visual.pos_embedding", 3));
+        var (dim, side) = (Int(patch[0]), (int)Math.Sqrt(Math.Max(0, places[1] - 1)));
+        var heads = Number(config, "num_attention_heads") ?? (dim % ClipHeadDim == 0 ? dim / ClipHeadDim : 0);
+        if (heads < 1 || dim < 1 || dim % heads != 0)
+            throw new UserException($"{part.Name}: an image encoder of width {dim}, whose number of heads shapes do not tell (ViT-H's are {ClipHeadDim} wide). " +
+                "Put a config.json with \"num_attention_heads\" beside the file.");
+        if (side < 1 || side * side + 1 != places[1]) throw new UserException($"{part.Name}: an image encoder of {places[1]} places; they must be a square's and one");
+        if (config?["hidden_act"] is JsonValue act && act.TryGetValue<string>(out var name) && name != "gelu")
+            throw new UserException($"{part.Name}: an image encoder with {name}; Wan's has gelu, so this is another CLIP");
+        var layers = ModelPart.Blocks(s.Keys, "visual.transformer.");
+        if (layers is < 2 or > MostBlocks) throw new UserException($"{part.Name}: {layers} blocks; 2 to {MostBlocks} are read");
+        return new()
+        {
+            ImageSize = Int(side * patch[2]), PatchSize = Int(patch[2]), Dim = dim, Heads = heads, Layers = layers,
+            FfnDim = Int(Shape(s, "visual.transformer.0.mlp.0.weight", 2)[0]), Eps = Real(config, "layer_norm_eps") ?? 1e-5,
+        };
+    }
+
     /// <summary>Names and shapes the model of this kind and config has; null for kinds that are not built here.</summary>
     public static OrderedDictionary<string, long[]>? Expected(ModelPart part, ModelConfig c)
     {
@@ -92,22 +114,11 @@ internal static class Sizes
             PartKind.Student => Weights.Shapes(w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks, only: part.OnlyHead)),
             PartKind.Vae => Weights.Shapes(w => _ = new WanVae(w, c.Vae)),
             PartKind.TextEncoder => Weights.Shapes(w => _ = new UmT5Encoder(w, c.Text)),
+            PartKind.ImageEncoder when c.Clip is { } clip => Weights.Shapes(w => _ = new ClipVision(w, clip)),
             _ => null,
         };
-        if (expected is null || !part.TakesImage) return expected;
-        long dim = c.Wan.Dim, image = part.Shapes["img_emb.proj.1.weight"][^1];
-        void Affine(string name, long size) => (expected[name + ".weight"], expected[name + ".bias"]) = ([size], [size]);
-        void Linear(string name, long from, long to) => (expected[name + ".weight"], expected[name + ".bias"]) = ([to, from], [to]);
-        Affine("img_emb.proj.0", image);
-        Linear("img_emb.proj.1", image, image);
-        Linear("img_emb.proj.3", image, dim);
-        Affine("img_emb.proj.4", dim);
-        foreach (var block in expected.Keys.Where(k => k.EndsWith(".cross_attn.k.weight", StringComparison.Ordinal)).Select(k => k[..^"k.weight".Length]).ToList())
-        {
-            Linear(block + "k_img", dim, dim);
-            Linear(block + "v_img", dim, dim);
-            expected[block + "norm_k_img.weight"] = [dim];
-        }
+        // The projection into what pictures and texts share is no part of some files, and films do not need it.
+        if (part.Kind == PartKind.ImageEncoder && part.Shapes.TryGetValue("visual.head", out var head)) expected?.Add("visual.head", head);
         return expected;
     }
 

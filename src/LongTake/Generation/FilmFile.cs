@@ -20,7 +20,8 @@ public static class FilmFile
         using var scope = new Scope();
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var calls = 0;
-        var latents = model.Sample(request, (done, total) => { calls = done; progress?.Report(new ProgressReport(done, total, "steps", "sampling")); }, cancel);
+        var latents = model.Sample(request, (done, total) => { calls = done; progress?.Report(new ProgressReport(done, total, "steps", "sampling")); },
+            (done, total) => progress?.Report(new ProgressReport(done, total, "latents", "encoding the picture")), cancel);
         var sampled = clock.Elapsed.TotalSeconds;
         if (!AllFinite(latents)) throw new UserException($"the {model.Part.Name} of {model.Files.Path} made numbers that are not finite; no film is written. Check the file with 'longtake inspect'.");
         var latentFile = System.IO.Path.ChangeExtension(path, null) + ".latents.safetensors";
@@ -28,7 +29,7 @@ public static class FilmFile
         var options = (write ?? new WriteOptions()) with { Metadata = Metadata(model, request) };
         using var writer = new VideoWriter(path, c.Width, c.Height, c.Fps, options, cancel);
         var total = c.Frames((int)latents.Size(2));
-        foreach (var rgb in model.Decode(latents))
+        foreach (var rgb in model.Decode(latents, request.TileSide(model.Config)))
         {
             writer.Write(rgb);
             frame?.Invoke(rgb);
@@ -44,6 +45,6 @@ public static class FilmFile
         ["longtake_prompt"] = r.Prompt,
         ["longtake_seed"] = r.Seed.ToString(),
         ["longtake_model"] = $"{model.Config.Name} {model.Part.Name} {model.Hash}",
-        ["longtake_sampler"] = $"{r.Speaker} {r.Sampler} steps {r.Steps} shift {r.Shift} guidance {r.Guidance}",
+        ["longtake_sampler"] = $"{r.Speaker} {r.Sampler} steps {r.Steps} shift {r.Shift} guidance {r.Guidance}{(r.Image is null ? "" : $" from {System.IO.Path.GetFileName(r.Image)}")}",
     };
 }

@@ -1,6 +1,7 @@
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Diffusion;
+using LongTake.Media;
 using LongTake.Methods;
 using LongTake.Models;
 
@@ -16,15 +17,19 @@ public sealed class FilmModel : IDisposable
     private readonly string device;
     private readonly TextCache texts;
     private readonly WanVae vae;
-    private readonly Func<Head, Tensor, Tensor, Tensor, Tensor>? velocity;
+    private readonly Func<Head, Tensor, Tensor, Tensor, WanImage?, Tensor>? velocity;
     private readonly CausalWanTransformer? causal;
+    private readonly FirstFrame? firstFrame;
+    private readonly Kept pictures = new();   // their tokens, by path
+    private readonly Weights transformer;
 
     /// <summary>
     /// Encodes the texts of <paramref name="request"/>, lets the encoder go, then loads what speaks: for the DM head the FM head's weights
-    /// are not even read. Further requests are of the same network. <paramref name="files"/> must stay open.
+    /// are not even read. Further requests are of the same network. <paramref name="files"/> must stay open. With a picture the image encoder
+    /// comes and goes like the text encoder; with <paramref name="offload"/> the transformer's blocks stay in their files between turns.
     /// </summary>
     /// <exception cref="UserException">A mistake in the request; a part or a weight is missing; no such device.</exception>
-    public FilmModel(ModelFiles files, FilmRequest request, Dtype dtype = Dtype.BF16, string device = "cpu")
+    public FilmModel(ModelFiles files, FilmRequest request, Dtype dtype = Dtype.BF16, string device = "cpu", Offload offload = Offload.Auto)
     {
         if (device != "cpu" && Libtorch.CudaDevices == 0)
             throw new UserException($"--device {device}: this machine or its libtorch has none; take cpu. 'longtake doctor' says more.", usage: true);
@@ -33,12 +38,15 @@ public sealed class FilmModel : IDisposable
         (Speaker, Part) = (r.Speaker!.Value, r.Speaking(files));
         var (c, decoder) = (files.Config, files.Require(PartKind.Vae));
         texts = Texts(files, dtype);
+        owned.Add(pictures);
         try
         {
+            if (Part.TakesImage) firstFrame = new FirstFrame(files, device);
+            if (firstFrame is not null) using (new Scope()) Tokens(r.Image!);
             using (new Scope()) Encode(r);
             var vaeWeights = Load(decoder);
             vae = new WanVae(vaeWeights, c.Vae, dtype);
-            var weights = Load(Part);
+            var weights = transformer = Load(Part, Offloading.Streams(offload, Part.Count * Tensor.SizeOf(dtype), device));
             if (Part.Kind == PartKind.Student)
             {
                 Head? only = r.FmSteps > 0 ? null : r.Main;
@@ -48,7 +56,7 @@ public sealed class FilmModel : IDisposable
             else
             {
                 var wan = new WanTransformer(weights, c.Wan, dtype);
-                velocity = (_, x, t, e) => wan.Forward(x, t, e);
+                velocity = (_, x, t, e, image) => wan.Forward(x, t, e, image);
             }
             Hash = Part.Hash();
         }
@@ -58,9 +66,10 @@ public sealed class FilmModel : IDisposable
             throw;
         }
 
-        Weights Load(ModelPart part)
+        Weights Load(ModelPart part, bool streams = false)
         {
-            var weights = Weights.Load(part.Source(), dtype, device);
+            if (streams && files.Problems(part).FirstOrDefault() is { } problem) throw new UserException($"{files.Path}: {problem}");
+            var weights = streams ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, device) : Weights.Load(part.Source(), dtype, device);
             owned.Add(weights);
             return weights;
         }
@@ -73,11 +82,17 @@ public sealed class FilmModel : IDisposable
     public ModelPart Part { get; }
     public string Hash { get; }
 
+    /// <summary>Bytes of the transformer's blocks that are streamed: there now, and the most that ever were; zeros when all stay on the device.</summary>
+    public (long Now, long Peak) Streamed => transformer.StreamedBytes;
+
     /// <summary>The request as this model takes it: nothing left open.</summary>
     public FilmRequest Resolved(FilmRequest request) => (request with { Speaker = Speaker }).For(Files);
 
-    /// <summary>The latents of a film, [1, C, T, h, w], on the CPU. <paramref name="step"/> gets the network calls made and to make.</summary>
-    public Tensor Sample(FilmRequest request, Action<int, int>? step = null, CancellationToken cancel = default)
+    /// <summary>
+    /// The latents of a film, [1, C, T, h, w], on the CPU. <paramref name="step"/> gets the network calls made and to make, and before
+    /// them, of a film from a picture, <paramref name="encoded"/> the latents of the picture's encoding made and to make.
+    /// </summary>
+    public Tensor Sample(FilmRequest request, Action<int, int>? step = null, Action<int, int>? encoded = null, CancellationToken cancel = default)
     {
         var r = Resolved(request);
         var c = r.Config(Config);
@@ -95,20 +110,37 @@ public sealed class FilmModel : IDisposable
         // Drawn on the CPU: the same noise on every device.
         Tensor Draw(long[] shape) => Randn(shape, g).To(device);
         Tensor Noise() => Draw(c.LatentShape(latents));
-        Sampling.Velocity Guided(Head head) => Sampling.Guided(
-            (x, t) => velocity!(head, x, Full([1], t).To(device), with), (x, t) => velocity!(head, x, Full([1], t).To(device), without), r.Guidance!.Value);
+        Sampling.Velocity Guided(Head head, WanImage? image) => Sampling.Guided(
+            (x, t) => velocity!(head, x, Full([1], t).To(device), with, image), (x, t) => velocity!(head, x, Full([1], t).To(device), without, image), r.Guidance!.Value);
+        var rolled = causal is null && Speaker == Speaker.Teacher && latents > c.ClipLatents;
+        var tile = r.TileSide(Config);
+        var first = firstFrame is null ? null : StartingWith(FirstFrame.Pixels(Picture.Read(r.Image!, cancel)), Tokens(r.Image!));
         return outer.Keep(Made().To("cpu"));
+
+        WanImage StartingWith(Tensor picture, Tensor tokens)
+        {
+            var count = rolled ? c.ClipLatents : latents;
+            return new(tokens, firstFrame!.Latents(c, vae, picture, count, tile, t =>
+            {
+                cancel.ThrowIfCancellationRequested();
+                encoded?.Invoke(t, count);
+            }));
+        }
+
+        // A window beyond the first starts with the last frame of the one before, where the model takes a picture.
+        Sampling.Velocity Window(Tensor? frame) => Guided(r.Main, frame is null || firstFrame is null ? first
+            : StartingWith(frame.Squeeze(2), firstFrame.Clip(frame.Squeeze(2))));
 
         Tensor Made()
         {
             if (FilmRequest.LooksBack(r.Sampler) != (causal is not null)) throw new UserException($"--sampler {r.Sampler}: the model was loaded for another sampler", usage: true);
             if (causal is not null) return Causal(causal);
-            if (Speaker == Speaker.Teacher && latents > c.ClipLatents) return RollOut.Teacher(c, vae, Guided(r.Main), latents, r.Steps, Draw, Step);
+            if (rolled) return RollOut.Teacher(c, vae, Window, latents, r.Steps, Draw, Step, tile);
             if (r.Sampler == Sampler.FewStep)
             {
                 var steps = r.FewSteps(Config);
                 var index = 0;
-                return Sampling.FewStep((x, t) => Guided(index++ < r.FmSteps ? Head.FlowMatching : r.Main)(x, t), Noise, steps, _ => Step(steps.Length));
+                return Sampling.FewStep((x, t) => Guided(index++ < r.FmSteps ? Head.FlowMatching : r.Main, first)(x, t), Noise, steps, _ => Step(steps.Length));
             }
             using IFlowSolver solver = r.Sampler switch
             {
@@ -116,7 +148,7 @@ public sealed class FilmModel : IDisposable
                 Sampler.Dpm => new DpmSolver(r.Steps, c.Shift),
                 _ => new EulerSolver(Times.Sigmas(r.Steps, c.Shift)),
             };
-            return Sampling.Solve(solver, Guided(r.Main), Noise(), _ => Step(r.Steps));
+            return Sampling.Solve(solver, Guided(r.Main, first), Noise(), _ => Step(r.Steps));
         }
 
         // Whole blocks are made, and the film cut to its length.
@@ -134,6 +166,9 @@ public sealed class FilmModel : IDisposable
             return made == latents ? film : Narrow(film, 2, 0, latents).Clone();
         }
     }
+
+    // A picture's tokens, made once.
+    private Tensor Tokens(string path) => pictures[path] ??= firstFrame!.Clip(FirstFrame.Pixels(Picture.Read(path)));
 
     // Each text for itself, so that a film does not depend on what else is asked for.
     private (Tensor With, Tensor Without) Encode(FilmRequest r)
@@ -163,17 +198,21 @@ public sealed class FilmModel : IDisposable
         });
     }
 
-    /// <summary>Decodes latents one at a time; memory does not grow with the film. Frames of H x W x 3 bytes.</summary>
-    public IEnumerable<byte[]> Decode(Tensor latents)
+    /// <summary>
+    /// Decodes latents one at a time; memory does not grow with the film. Frames of H x W x 3 bytes. <paramref name="tile"/>: side of the
+    /// tiles in latent pixels, 0 for none, null for the rule of <see cref="WanVaeTiles.Automatic"/>.
+    /// </summary>
+    public IEnumerable<byte[]> Decode(Tensor latents, int? tile = null)
     {
-        var size = (int)(latents.Size(3) * latents.Size(4)) * Config.Vae.SpatialStride * Config.Vae.SpatialStride * 3;
-        using var cache = new WanVaeCache();
+        var stride = Config.Vae.SpatialStride;
+        var size = (int)(latents.Size(3) * latents.Size(4)) * stride * stride * 3;
+        using var tiles = new WanVaeTiles(vae, latents.Size(3), latents.Size(4), tile ?? WanVaeTiles.Automatic(Config.Vae, latents.Size(3) * stride, latents.Size(4) * stride));
         var count = latents.Size(2);
         for (long t = 0; t < count; t++)
         {
             byte[] bytes;
             using (new Scope())
-            using (GradMode.Off()) bytes = Pixels.ToBytes(vae.DecodeStep(Narrow(latents, 2, t, 1).To(device), cache));
+            using (GradMode.Off()) bytes = Pixels.ToBytes(tiles.DecodeStep(Narrow(latents, 2, t, 1).To(device)));
             for (var at = 0; at < bytes.Length; at += size) yield return bytes.AsSpan(at, size).ToArray();
         }
     }

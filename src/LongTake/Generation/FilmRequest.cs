@@ -1,5 +1,6 @@
 using LongTake.Checkpoints;
 using LongTake.Diffusion;
+using LongTake.Media;
 using LongTake.Methods;
 using LongTake.Models;
 
@@ -42,7 +43,7 @@ public enum Sampler
 /// <summary>A film to make. What is null is left to the model: <see cref="For"/> fills it in.</summary>
 public sealed record FilmRequest
 {
-    private const int TableSteps = 1000, CausalSteps = 4, SolverSteps = 50, RollOutSteps = 25;
+    private const int TableSteps = 1000, CausalSteps = 4, SolverSteps = 50, ImageSteps = 40, RollOutSteps = 25;
     private const double FewStepShift = 5, LargeShift = 5;
 
     public required string Prompt { get; init; }
@@ -69,8 +70,10 @@ public sealed record FilmRequest
     public int FmSteps { get; init; }
     /// <summary>Allows films up to four times as long as the model was trained for.</summary>
     public bool Beyond { get; init; }
-    /// <summary>Picture the film starts from, of image-to-video models.</summary>
+    /// <summary>Picture the film starts from, of image-to-video models; without a width and a height the film has its shape.</summary>
     public string? Image { get; init; }
+    /// <summary>Pixels of a side of the autoencoder's tiles; 0 for whole pictures, null for the rule of <see cref="WanVaeTiles.Automatic"/>.</summary>
+    public int? Tile { get; init; }
 
     /// <summary>The model's config with what this request changes of it.</summary>
     public ModelConfig Config(ModelConfig c) => c with { Width = Width ?? c.Width, Height = Height ?? c.Height, Fps = Fps ?? c.Fps, Shift = Shift ?? c.Shift };
@@ -81,6 +84,9 @@ public sealed record FilmRequest
     /// <summary>Timesteps of the few-step sampler: the model's list, unless another length or shift is wanted.</summary>
     public double[] FewSteps(ModelConfig c) => Shift is { } shift && shift != c.Shift || Steps > 0 && Steps != c.FewSteps.Length
         ? Times.FewSteps(Steps > 0 ? Steps : c.FewSteps.Length, Shift ?? c.Shift) : c.FewSteps;
+
+    /// <summary>Side of the autoencoder's tiles in latent pixels, as <see cref="WanVaeTiles"/> takes it.</summary>
+    public int TileSide(ModelConfig c) => Tile is { } pixels ? pixels / c.Vae.SpatialStride : WanVaeTiles.Automatic(c.Vae, Height ?? c.Height, Width ?? c.Width);
 
     /// <summary>How a causal model is sampled for this: by the model's list of few steps, unless another length or shift is wanted.</summary>
     public CausalSampling Causal(ModelConfig c)
@@ -121,22 +127,28 @@ public sealed record FilmRequest
         var r = this with { Speaker = Speaker ?? Best(files) };
         var speaking = r.Speaking(files);
         r = r with { Sampler = Sampler ?? (IsGenerator(speaking) ? InfinityRope.IsScript(Prompt) ? Generation.Sampler.InfinityRope : Generation.Sampler.Causal : null) };
-        if (string.Join("; ", r.Problems(c).Concat(r.PartProblems(speaking))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
+        if (speaking.TakesImage && Image is not null && Width is null && Height is null)
+        {
+            var picture = Picture.Read(Image);
+            var (width, height) = FirstFrame.Size(c, picture.Width, picture.Height);
+            r = r with { Width = width, Height = height };
+        }
+        if (string.Join("; ", r.Problems(c).Concat(r.PartProblems(speaking, c))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
 
         var (head, teacher) = (r.Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead, r.Speaker == Generation.Speaker.Teacher);
         if (r is { Seconds: null, Frames: null, Sampler: Generation.Sampler.InfinityRope } && InfinityRope.IsScript(Prompt))
-            r = r with { Frames = c.Frames(Math.Min(r.Longest(c), r.Scenes(c).Sum(s => s.Blocks) * c.CausalBlock)) };
+            r = r with { Frames = c.Frames(r.Scenes(c).Sum(s => s.Blocks) * c.CausalBlock) };
         if (r is { Seconds: null, Frames: null }) r = r with { Frames = c.Frames(teacher || files.Layout != Layout.LongTake ? c.ClipLatents : c.FilmLatents) };
-        var rolled = teacher && r.Latents(c) > c.ClipLatents;
+        var rolled = teacher && !LooksBack(r.Sampler) && r.Latents(c) > c.ClipLatents;
         var sampler = rolled ? Generation.Sampler.Euler
             : r.Sampler ?? (head ? Generation.Sampler.FewStep : Generation.Sampler.UniPc);
-        var larger = (long)(Width ?? c.Width) * (Height ?? c.Height) > (long)c.Width * c.Height;
+        var larger = (long)(r.Width ?? c.Width) * (r.Height ?? c.Height) > (long)c.Width * c.Height;
         return r with
         {
             Sampler = sampler, NegativePrompt = NegativePrompt ?? c.NegativePrompt,
             Shift = Shift ?? (LooksBack(sampler) ? FewStepShift : larger && ManySteps(sampler) ? Math.Max(c.Shift, LargeShift) : c.Shift),
             Guidance = Guidance ?? (ManySteps(sampler) && !head ? c.Guidance : 1),
-            Steps = Steps > 0 ? Steps : rolled ? RollOutSteps : ManySteps(sampler) ? SolverSteps : LooksBack(sampler) && files.Layout != Layout.LongTake ? CausalSteps : c.FewSteps.Length,
+            Steps = Steps > 0 ? Steps : rolled ? RollOutSteps : ManySteps(sampler) ? speaking.TakesImage ? ImageSteps : SolverSteps : LooksBack(sampler) && files.Layout != Layout.LongTake ? CausalSteps : c.FewSteps.Length,
         };
     }
 
@@ -167,21 +179,34 @@ public sealed record FilmRequest
         if (Steps is < 0 or > TableSteps) yield return $"--steps {Steps}: 1 to {TableSteps}, or 0 for the model's own list";
         if (Guidance is { } guidance && !(double.IsFinite(guidance) && guidance >= 0)) yield return $"--guidance {guidance}: a number of at least 0; 1 is none";
         if (string.IsNullOrWhiteSpace(Prompt)) yield return "--prompt: say what the film shows";
+        var tile = c.Vae.SpatialStride;
+        if (Tile is { } side && (side < 0 || side % tile != 0 || side is > 0 && side < 8 * tile))
+            yield return $"--tile {side}: a multiple of {tile} pixels, at least {8 * tile}, or 0 for whole pictures";
+        if (Sampler == Generation.Sampler.InfinityRope)
+        {
+            if (InfinityRope.Mistaken(Prompt) is { } mistaken) yield return $"--prompt: '{mistaken}' is no duration; write [5s], or [5s#] for a cut after the scene";
+            if (Frames is null && Seconds is null && InfinityRope.IsScript(Prompt) && c.Frames(Scenes(c).Sum(s => s.Blocks) * c.CausalBlock) is var told && told > most)
+                yield return $"--prompt: its scenes come to {told} frames; this model makes films of at most {most}{(Beyond ? "" : " (--beyond allows four times that)")}";
+        }
+        else if (InfinityRope.HasDurations(Prompt))
+            yield return "--prompt: scenes with durations, 'a man walks[5s] | he sits[10s#]', are for models that look back only, with --sampler infinity-rope; this one makes one scene a film: write one prompt, and its length in --seconds";
         if (FmSteps < 0) yield return $"--fm-steps {FmSteps}: at least 0";
         if (LooksBack(Sampler) && Guidance is { } with && with != 1) yield return $"--guidance {with}: the causal samplers take none; leave it out";
         if (LooksBack(Sampler) && Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead) yield return $"--sampler {Sampler.ToString()!.ToLowerInvariant()}: the student's heads look at the whole film; take few-step";
         if (Speaker == Generation.Speaker.Generator && Sampler is { } whole && !LooksBack(whole))
             yield return $"--sampler {whole.ToString().ToLowerInvariant()}: a generator looks back only; take causal, segments or infinity-rope";
-        if (Speaker == Generation.Speaker.Teacher && Sampler is { } asked and not Generation.Sampler.Euler && Latents(c) > c.ClipLatents)
+        if (Speaker == Generation.Speaker.Teacher && Sampler is { } asked && asked != Generation.Sampler.Euler && !LooksBack(asked) && Latents(c) > c.ClipLatents)
             yield return $"--sampler {asked.ToString().ToLowerInvariant()}: beyond its {c.Frames(c.ClipLatents)} frames a teacher is rolled out with euler; take that, or --speaker transformer for all frames at once";
     }
 
-    // Pictures go in as CLIP's features, and no encoder of those is here.
-    private IEnumerable<string> PartProblems(ModelPart speaking)
+    private IEnumerable<string> PartProblems(ModelPart speaking, ModelConfig c)
     {
-        if (speaking.TakesImage)
-            yield return $"{speaking.Name} is an image-to-video model; its pictures need the CLIP image encoder, which LongTake does not have yet. Take a text-to-video model.";
-        else if (Image is not null) yield return $"--image {Image}: {speaking.Name} is a text-to-video model, which takes no picture; leave the option out";
+        var channels = speaking.TakesImage ? 2 * c.Vae.ZDim + c.Vae.TemporalStride : c.Vae.ZDim;
+        if (c.Wan.InChannels != channels)
+            yield return $"{speaking.Name} takes {c.Wan.InChannels} channels where {(speaking.TakesImage ? "an image-to-video" : "a text-to-video")} model of Wan 2.1 takes {channels}; it is of another kind, which is not known here";
+        if (speaking.TakesImage && Image is null) yield return $"{speaking.Name} is an image-to-video model: say which picture the film starts from with --image FILE";
+        if (speaking.TakesImage && LooksBack(Sampler)) yield return $"--sampler {Sampler.ToString()!.ToLowerInvariant()}: {speaking.Name} is an image-to-video model, which looks at the whole film; leave the option out";
+        if (!speaking.TakesImage && Image is not null) yield return $"--image {Image}: {speaking.Name} is a text-to-video model, which takes no picture; leave the option out";
         if (speaking.Kind == PartKind.Student && speaking.OnlyHead is { } only && (only != Main || FmSteps > 0))
             yield return $"the student has no {DecoupledTransformer.Name(only == Head.DistributionMatching ? Head.FlowMatching : Head.DistributionMatching)}, only a {DecoupledTransformer.Name(only)}; it makes films with --speaker {(only == Head.FlowMatching ? Generation.Speaker.FmHead : Generation.Speaker.DmHead)}";
     }

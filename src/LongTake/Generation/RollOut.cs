@@ -14,24 +14,39 @@ public static class RollOut
     /// Window after window of the teacher's clip length. The known latents of a window are put back, noised to the level at hand,
     /// before every Euler step (replacement). What drifts in such a film is what long training is for.
     /// </summary>
-    public static Tensor Teacher(ModelConfig c, WanVae vae, Sampling.Velocity velocity, int latents, int steps, Func<long[], Tensor> draw, Action<int> step)
+    /// <param name="velocityOf">The velocity of a window that begins with a frame [1, 3, 1, H, W]; null for the first.</param>
+    /// <param name="tile">As <see cref="WanVaeTiles"/> takes it.</param>
+    public static Tensor Teacher(ModelConfig c, WanVae vae, Func<Tensor?, Sampling.Velocity> velocityOf, int latents, int steps, Func<long[], Tensor> draw, Action<int> step, int tile = 0)
     {
         using var outer = new Scope();
         var sigmas = Times.Sigmas(steps, c.Shift);
         var overlap = Math.Min(Overlap, c.ClipLatents - 1);
         var windows = 1 + (int)Math.Ceiling((latents - c.ClipLatents) / (double)(c.ClipLatents - overlap));
-        var film = Window(null);
+        var film = Window(null, velocityOf(null));
         while (film.Size(2) < latents)
         {
             using var scope = new Scope();
             var end = film.Size(2);
-            var known = Cat([vae.ImageLatent(film, end - overlap), Narrow(film, 2, end - overlap + 1, overlap - 1)], 2);
-            var window = Window(known);
+            var frame = LastFrame(film, end - overlap);
+            using var encoder = Tiles();
+            var known = Cat([encoder.EncodeStep(frame), Narrow(film, 2, end - overlap + 1, overlap - 1)], 2);
+            var window = Window(known, velocityOf(frame));
             film = scope.Keep(Cat([film, Narrow(window, 2, overlap, c.ClipLatents - overlap)], 2));
         }
         return outer.Keep(Narrow(film, 2, 0, latents).Clone());
 
-        Tensor Window(Tensor? known)
+        WanVaeTiles Tiles() => new(vae, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride, tile);
+
+        // As WanVae.ImageLatent decodes it, for pictures of any size.
+        Tensor LastFrame(Tensor made, long index)
+        {
+            using var tiles = Tiles();
+            Tensor? last = null;
+            for (var t = Math.Max(0, index - c.Vae.WarmUp); t <= index; t++) last = tiles.DecodeStep(Narrow(made, 2, t, 1));
+            return Narrow(last!, 2, last!.Size(2) - 1, 1);
+        }
+
+        Tensor Window(Tensor? known, Sampling.Velocity velocity)
         {
             using var scope = new Scope();
             var noise = draw(c.LatentShape(c.ClipLatents));

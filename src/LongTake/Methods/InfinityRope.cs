@@ -32,6 +32,8 @@ public static partial class InfinityRope
     {
         var text = part.Trim();
         var duration = Duration().Match(text);
+        if (duration.Success && double.Parse(duration.Groups[1].Value, CultureInfo.InvariantCulture) > MostSeconds)
+            throw new UserException($"scene {i + 1} of '{script}' takes {duration.Groups[1].Value} seconds; {MostSeconds} at most", usage: true);
         var prompt = Duration().Replace(text, "").Trim();
         if (prompt.Length == 0) throw new UserException($"scene {i + 1} of '{script}' says nothing; write what is seen, as in 'a man walks[5s] | he sits[10s#]'", usage: true);
         var blocks = duration.Success
@@ -45,6 +47,17 @@ public static partial class InfinityRope
 
     /// <summary>Whether a prompt is a script: it has bars, or a duration.</summary>
     public static bool IsScript(string prompt) => prompt.Contains('|') || Duration().IsMatch(prompt);
+
+    /// <summary>Whether a prompt says how long a scene takes, which no plain prompt does.</summary>
+    public static bool HasDurations(string prompt) => Duration().IsMatch(prompt);
+
+    /// <summary>Something in brackets that was meant for a duration and is none, "[5 sec]"; null when there is nothing of the kind.</summary>
+    public static string? Mistaken(string prompt) => Meant().Match(Duration().Replace(prompt, "")) is { Success: true } found ? found.Value : null;
+
+    private const int MostSeconds = 3600;
+
+    [GeneratedRegex(@"\[\s*[\d.]+[^\]]*\]|\[\s*s\s*#?\s*\]")]
+    private static partial Regex Meant();
 
     [GeneratedRegex(@"\[(\d+\.?\d*)\s*s#?\]")]
     private static partial Regex Duration();

@@ -20,7 +20,7 @@ public sealed class CausalWanTransformer
 {
     private readonly WanConfig config;
     private readonly WanEmbedding embedding;
-    private readonly WanBlock[] blocks;
+    private readonly WanBlocks blocks;
     private readonly WanHead head;
 
     public CausalWanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
@@ -30,7 +30,7 @@ public sealed class CausalWanTransformer
         // Whatever it makes is to it a clip: it sees a window of the film and is not told where in the film that is.
         config = c = c with { AbsoluteTimeBeyond = 0 };
         embedding = new WanEmbedding(w, c, compute);
-        blocks = [.. Enumerable.Range(0, c.Layers).Select(i => new WanBlock(w / "blocks" / i, c))];
+        blocks = new WanBlocks(w / "blocks", c.Layers, c);
         head = new WanHead(w / "head", c);
     }
 
@@ -68,7 +68,7 @@ public sealed class CausalWanTransformer
     public CausalPrompt Prompt(Tensor text)
     {
         var embedded = embedding.Text(text);
-        return new CausalPrompt(embedded, [.. blocks.Select(b => b.Keys(embedded))]);
+        return new CausalPrompt(embedded, [.. blocks.InTurn().Select(b => b.Keys(embedded))]);
     }
 
     /// <summary>
@@ -80,11 +80,7 @@ public sealed class CausalWanTransformer
         using var scope = new Scope();
         var state = embedding.Tokens(x, timesteps, prompt.Text, inside: start > 0);
         var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config, x.Device, keepSink);
-        for (var i = 0; i < blocks.Length; i++)
-        {
-            var block = i;
-            state = blocks[i].Forward(state, (q, k, v) => pass.Attend(block, q, k, v), prompt.Keys[i]);
-        }
+        foreach (var (i, block) in blocks.InTurn().Index()) state = block.Forward(state, (q, k, v) => pass.Attend(i, q, k, v), prompt.Keys[i]);
         pass.Commit();
         return scope.Keep(Velocity(state, x, timesteps));
     }
@@ -94,7 +90,7 @@ public sealed class CausalWanTransformer
         // Axial heads along time see one token a frame; the others stay in their own frame, which no mask forbids.
         var (cos, sin, frames) = (state.Cos, state.Sin, (int)state.X.Size(1));
         var mask = masked(config.AxialAttention ? 1 : state.X.Size(2));
-        foreach (var block in blocks)
+        foreach (var block in blocks.InTurn())
             state = block.Forward(state, (q, k, v) =>
             {
                 (q, k) = (Rotary.Apply(q, cos, sin), Rotary.Apply(k, cos, sin));

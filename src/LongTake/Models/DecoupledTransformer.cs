@@ -12,8 +12,8 @@ public sealed class DecoupledTransformer
 {
     private readonly WanConfig config;
     private readonly WanEmbedding embedding;
-    private readonly WanBlock[] encoder;
-    private readonly (WanBlock[] Blocks, WanHead Out)?[] heads;
+    private readonly WanBlocks encoder;
+    private readonly (WanBlocks Blocks, WanHead Out)?[] heads;
 
     /// <summary>With <paramref name="only"/>, the other head is neither made nor read (inference needs the DM head alone).</summary>
     public DecoupledTransformer(Weights w, WanConfig c, int headBlocks, Dtype compute = Dtype.BF16, Head? only = null)
@@ -22,11 +22,10 @@ public sealed class DecoupledTransformer
             throw new UserException($"headBlocks {headBlocks}: a head needs 1 to {c.Layers - 1} of the {c.Layers} blocks", usage: true);
         config = c;
         embedding = new WanEmbedding(w, c, compute);
-        encoder = [.. Enumerable.Range(0, c.Layers - headBlocks).Select(i => new WanBlock(w / "blocks" / i, c))];
-        heads = [.. Enum.GetValues<Head>().Select(h => only is null || only == h ? Make(w / Name(h)) : ((WanBlock[], WanHead)?)null)];
+        encoder = new WanBlocks(w / "blocks", c.Layers - headBlocks, c);
+        heads = [.. Enum.GetValues<Head>().Select(h => only is null || only == h ? Make(w / Name(h)) : ((WanBlocks, WanHead)?)null)];
 
-        (WanBlock[], WanHead) Make(Weights at) =>
-            ([.. Enumerable.Range(0, headBlocks).Select(i => new WanBlock(at / "blocks" / i, c))], new WanHead(at / "head", c));
+        (WanBlocks, WanHead) Make(Weights at) => (new WanBlocks(at / "blocks", headBlocks, c), new WanHead(at / "head", c));
     }
 
     /// <summary>The weight prefix of a head.</summary>
@@ -50,20 +49,21 @@ public sealed class DecoupledTransformer
     };
 
     /// <summary>The encoder's state h_t (eq. 6); x, timesteps and text as in <see cref="WanTransformer.Forward"/>.</summary>
-    public WanState Encode(Tensor x, Tensor timesteps, Tensor text) => WanBlock.Through(encoder, embedding.Forward(x, timesteps, text));
+    public WanState Encode(Tensor x, Tensor timesteps, Tensor text, WanImage? image = null) =>
+        WanBlock.Through(encoder.InTurn(), embedding.Forward(x, timesteps, text, image));
 
     /// <summary>The velocity a head reads off an encoded state (eq. 7 and 8).</summary>
     public Tensor Decode(Head which, WanState state, Tensor x, Tensor timesteps)
     {
         var (blocks, output) = heads[(int)which] ?? throw new InvalidOperationException($"this student was made without its {Name(which)}");
         using var scope = new Scope();
-        return scope.Keep(WanTransformer.Velocity(config, output.Forward(WanBlock.Through(blocks, state, keep: true)), x, timesteps));
+        return scope.Keep(WanTransformer.Velocity(config, output.Forward(WanBlock.Through(blocks.InTurn(), state, keep: true)), x, timesteps));
     }
 
     /// <summary>Encoder and one head: velocity [B, C, T, H, W], float32.</summary>
-    public Tensor Forward(Head which, Tensor x, Tensor timesteps, Tensor text) 
+    public Tensor Forward(Head which, Tensor x, Tensor timesteps, Tensor text, WanImage? image = null)
     {
         using var scope = new Scope();
-        return scope.Keep(Decode(which, Encode(x, timesteps, text), x, timesteps));
+        return scope.Keep(Decode(which, Encode(x, timesteps, text, image), x, timesteps));
     }
 }

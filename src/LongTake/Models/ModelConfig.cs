@@ -29,6 +29,8 @@ public sealed record ModelConfig
     public int HeadBlocks { get; init; } = 2;
     public WanVaeConfig Vae { get; init; } = new();
     public UmT5Config Text { get; init; } = new();
+    /// <summary>How pictures are read, of image-to-video models; null for others.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] public ClipConfig? Clip { get; init; }
 
     /// <summary>Frames of a film of so many latents.</summary>
     public int Frames(int latents) => 1 + (latents - 1) * Vae.TemporalStride;
@@ -47,6 +49,7 @@ public sealed record ModelConfig
         if (Vae.TemporalDownsample.Length != Vae.DimMult.Length - 1)
             yield return $"vae.temporalDownsample has {Vae.TemporalDownsample.Length} entries, vae.dimMult {Vae.DimMult.Length}; it needs one fewer";
         if (Vae.ZDim != Wan.OutChannels) yield return $"wan.outChannels {Wan.OutChannels}: the autoencoder's latents have vae.zDim = {Vae.ZDim} channels";
+        if (Clip is not null && Wan.ClipDim > 0 && Clip.Dim != Wan.ClipDim) yield return $"wan.clipDim {Wan.ClipDim}: the image encoder gives clip.dim = {Clip.Dim}";
         if (Text.Dim != Wan.TextDim) yield return $"wan.textDim {Wan.TextDim}: the text encoder gives text.dim = {Text.Dim}";
         if (HeadBlocks < 1 || HeadBlocks >= Wan.Layers) yield return $"headBlocks {HeadBlocks}: a head needs 1 to {Wan.Layers - 1} of the {Wan.Layers} blocks";
         if (Wan.PatchSize is not [> 0, > 0 and var down, > 0 and var across]) yield break;

@@ -4,11 +4,12 @@ namespace LongTake.Models;
 
 /// <summary>
 /// A model on disk: <c>config.json</c> and, each optional, <c>vae</c>, <c>text_encoder</c>, <c>teacher</c> (a Wan transformer of short
-/// clips), <c>transformer</c> (one of long takes), <c>student</c> (encoder and both heads), <c>generator</c> (a Wan transformer that looks back only) as safetensors, <c>tokenizer.model</c>.
+/// clips), <c>transformer</c> (one of long takes), <c>student</c> (encoder and both heads), <c>generator</c> (a Wan
+/// transformer that looks back only), <c>image_encoder</c> (CLIP's visual tower, of image-to-video models) as safetensors, <c>tokenizer.model</c>.
 /// </summary>
 public sealed class ModelFolder
 {
-    public const string Vae = "vae", Text = "text_encoder", Teacher = "teacher", Transformer = "transformer", Student = "student", Generator = "generator";
+    public const string Vae = "vae", Text = "text_encoder", Teacher = "teacher", Transformer = "transformer", Student = "student", Generator = "generator", Image = "image_encoder";
 
     private ModelFolder(string path, ModelConfig config) => (Path, Config) = (path, config);
 
@@ -29,7 +30,7 @@ public sealed class ModelFolder
         Directory.CreateDirectory(path);
         Recipe.Write(System.IO.Path.Combine(path, "config.json"), config, ModelJson.Default.ModelConfig);
         if (from is null) return new(path, config);
-        foreach (var part in (string[])[Vae, Text, Teacher, Transformer, Student, Generator])
+        foreach (var part in (string[])[Vae, Text, Teacher, Transformer, Student, Generator, Image])
             if (from.Has(part) && !without.Contains(part)) HardLink.OrCopy(from.PartFile(part), new ModelFolder(path, config).PartFile(part));
         if (from.HasTokenizer) File.Copy(from.TokenizerFile, System.IO.Path.Combine(path, "tokenizer.model"), overwrite: true);
         return new(path, config);

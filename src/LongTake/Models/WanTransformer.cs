@@ -137,6 +137,19 @@ public sealed class WanBlock(Weights w, WanConfig c)
     }
 }
 
+/// <summary>Blocks one after the other; their weights come with them where they are streamed (<see cref="WeightStream"/>).</summary>
+public sealed class WanBlocks(Weights w, int count, WanConfig c)
+{
+    private readonly Weights[] places = [.. Enumerable.Range(0, count).Select(i => w / i)];
+    private readonly WanBlock[] blocks = [.. Enumerable.Range(0, count).Select(i => new WanBlock(w / i, c))];
+
+    /// <summary>Each block, to be used before the next is asked for.</summary>
+    public IEnumerable<WanBlock> InTurn() => WeightStream.InTurn(places).Select(i => blocks[i]);
+
+    /// <summary>Whether a weight is a block's, of a transformer or of a student's heads.</summary>
+    public static bool Holds(string weight) => weight.StartsWith("blocks.", StringComparison.Ordinal) || weight.Contains("_head.blocks.", StringComparison.Ordinal);
+}
+
 /// <summary>The output head: norm, its own modulation added to the time embedding, linear to patches.</summary>
 public sealed class WanHead(Weights w, WanConfig c)
 {
@@ -160,7 +173,7 @@ public sealed class WanHead(Weights w, WanConfig c)
 public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
 {
     private readonly WanEmbedding embedding = new(w, c, compute);
-    private readonly WanBlock[] blocks = [.. Enumerable.Range(0, c.Layers).Select(i => new WanBlock(w / "blocks" / i, c))];
+    private readonly WanBlocks blocks = new(w / "blocks", c.Layers, c);
     private readonly WanHead head = new(w / "head", c);
 
     /// <summary>x [B, C, T, H, W], timesteps [B] or [B, T] (1000 sigma), text [B, L, textDim] -> velocity [B, C, T, H, W], float32.</summary>
@@ -170,7 +183,7 @@ public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype
     public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? image)
     {
         using var scope = new Scope();
-        var state = WanBlock.Through(blocks, embedding.Forward(x, timesteps, text, image));
+        var state = WanBlock.Through(blocks.InTurn(), embedding.Forward(x, timesteps, text, image));
         return scope.Keep(Velocity(c, head.Forward(state), x, timesteps));
     }
 

@@ -81,6 +81,17 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
         return scope.Keep(Normalised(Narrow(Moments(video, chunk), 1, 0, config.ZDim)));
     }
 
+    /// <summary>
+    /// Encodes the next frames of a video: first one or 1 + 4 k, then 4 k. The latents equal those of <see cref="Encode"/>; the cache
+    /// is all that is kept between calls.
+    /// </summary>
+    public Tensor EncodeStep(Tensor video, WanVaeCache cache)
+    {
+        using var scope = new Scope();
+        var moments = WithLinear(toMoments.Forward(encoder.Forward(video.To(compute ?? encoder.Dtype), cache)).To(Dtype.F32), video);
+        return scope.Keep(Normalised(Narrow(moments, 1, 0, config.ZDim)));
+    }
+
     /// <summary>Mean and log variance of the posterior before normalisation, [B, 2 Z, T, h, w].</summary>
     public Tensor Moments(Tensor video, int chunk = 1)
     {

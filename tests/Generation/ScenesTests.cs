@@ -1,0 +1,83 @@
+using LongTake.Checkpoints;
+using LongTake.Diffusion;
+using LongTake.Generation;
+using LongTake.Methods;
+using LongTake.Models;
+using LongTake.Tests.Checkpoints;
+
+namespace LongTake.Tests.Generation;
+
+/// <summary>Prompts that are scripts, of a tiny Wan that looks back only.</summary>
+[Collection(nameof(Alone))]
+public sealed class ScenesTests : IDisposable
+{
+    private readonly WanTiny tiny = new();
+    private readonly ModelFiles files;
+
+    public ScenesTests()
+    {
+        Recipe.Write(tiny["own", "config.json"], WanTiny.Config with { FilmLatents = 15 }, ModelJson.Default.ModelConfig);
+        files = ModelFiles.Open(tiny["own"]);
+    }
+
+    public void Dispose()
+    {
+        files.Dispose();
+        tiny.Dispose();
+    }
+
+    // Two frames a latent at 16 frames a second: a block of three latents is 0.375 s.
+    private static readonly FilmRequest request = new() { Prompt = "a red cat[0.4s] | the hat[0.8s#] | the door[0.4s]", Seed = 3, Steps = 4, Sampler = Sampler.InfinityRope };
+
+    [Fact]
+    public void TheScenesMakeTheLength()
+    {
+        var r = request.For(files);
+        Assert.Equal((23, 12), (r.Frames!.Value, r.Latents(files.Config)));
+        Assert.Equal(r, r.For(files));
+    }
+
+    [Fact]
+    public void TheFilmIsTheRollOutOfTheScenes()
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        var c = files.Config;
+        using var model = new FilmModel(files, request, Dtype.F32);
+        var calls = new List<(int, int)>();
+        var film = model.Sample(request, (done, total) => calls.Add((done, total)));
+        Assert.Equal((20, 20), calls[^1]);
+
+        using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
+        using var text = new TextEncoder(textWeights, c.Text, SentencePiece.Read(files.Tokenizer!), c.Wan.TextLength);
+        using var weights = Weights.Load(files.Require(PartKind.Transformer).Source());
+        using var cache = new KvCache(6, sink: 1, CachePositions.Pinned);
+        using var g = new Generator(new Rng(3).Seed());
+        Tensor Say(string words) => text.Encode([words]);
+        var how = new CausalSampling { BlockFrames = 3, Timesteps = new FlowTable(5).Warp([1000, 750, 500, 250]) };
+        CausalScene[] scenes = [new(0, Say("a red cat")), new(3, Say("the hat"), PromptSwitch.Flush), new(9, Say("the door"), PromptSwitch.FlushAndCut)];
+        Near.Equal(CausalRollOut.Generate(new CausalWanTransformer(weights, c.Wan, Dtype.F32), how, cache, scenes, Randn([1, 4, 12, 4, 4], g), shape => Randn(shape, g)), film, 1e-5);
+
+        Assert.False(Equal(film, model.Sample(request with { Prompt = request.Prompt.Replace("#", "") })));   // a cut changes what follows
+        Assert.False(Equal(film, model.Sample(request with { Prompt = request.Prompt.Replace("hat", "cat") })));
+    }
+
+    [Theory]
+    [InlineData("a cat[0.4s] | [1s]", "scene 2")]
+    [InlineData("a cat[5 sec] | a hat[1s]", "'[5 sec]' is no duration")]
+    [InlineData("a cat[5s]", "come to 77 frames; this model makes films of at most 29")]
+    [InlineData("a cat[99999s]", "3600 at most")]
+    public void MistakesAreTold(string prompt, string said)
+    {
+        var e = Assert.Throws<UserException>(() => (request with { Prompt = prompt }).For(files));
+        Assert.Contains(said, e.Message);
+        Assert.True(e.Usage);
+    }
+
+    [Fact]
+    public void OtherModelsTakeOnePrompt()
+    {
+        Assert.Contains("this one makes one scene a film", Assert.Throws<UserException>(() => (request with { Sampler = null }).For(files)).Message);
+        Assert.NotNull((request with { Sampler = null, Prompt = "a cat | a hat" }).For(files));   // no duration: a text like any other
+    }
+}
