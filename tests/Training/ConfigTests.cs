@@ -45,7 +45,8 @@ public sealed class ConfigTests : IDisposable
     [Fact]
     public void TheRecipesThatShipAreSound()
     {
-        var files = Directory.GetFiles(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../recipes")), "*.json", SearchOption.AllDirectories);
+        var files = Directory.GetFiles(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../recipes")), "*.json", SearchOption.AllDirectories)
+            .Where(f => !File.ReadAllText(f).Contains("\"rows\"")).ToArray();   // tables of comparisons are another format
         Assert.NotEmpty(files);
         Assert.All(files, f => Assert.Empty(Recipe.Read(f, [], TrainJson.Recipe).Problems()));
     }
