@@ -7,6 +7,7 @@ using LongTake.Bench;
     ("op.call", OperatorCall.Rows, false),
     ("limits", Limits.Rows, false),
     ("attention", AttentionSpeed.Rows, false),
+    ("vae.decode", VaeDecode.Rows, false),
     ("train.step", TrainStep.Rows, false),
     ("film", Film.Rows, false),
     ("world", World.Rows, false),

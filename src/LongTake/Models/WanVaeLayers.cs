@@ -1,7 +1,10 @@
+using LongTake.Nn;
+
 namespace LongTake.Models;
 
-// Activations are [batch, channels, frames, height, width] throughout; spatial layers run as 3-D convolutions with a kernel
-// of one frame, so that nothing is ever permuted. Weights are cast to the dtype of the activations at use.
+// Activations are [batch, channels, frames, height, width] throughout. Without gradients on a CPU they lie channels last in memory and
+// the layers are those of Convolution; else spatial layers run as 3-D convolutions with a kernel of one frame, so that nothing is
+// ever permuted. Weights are cast to the dtype of the activations at use.
 
 /// <summary>
 /// What a pass over some frames leaves for the pass over the next ones. It owns its tensors across scopes; each pass
@@ -34,16 +37,32 @@ internal sealed class CausalConv(Weights w, long inner, long outer, long time = 
     private readonly long history = time - 1;
     private readonly long border = space / 2;
 
-    public Tensor Forward(Tensor x, WanVaeCache? cache = null) =>
-        Conv3d(WithHistory(x, cache), weight.To(x.Dtype), bias.To(x.Dtype), [1, 1, 1], [0, border, border]);
-
-    private Tensor WithHistory(Tensor x, WanVaeCache? cache)
+    /// <summary>With <paramref name="pairs"/>, half of the output channels are those of a second frame; with <paramref name="add"/>, that is added.</summary>
+    public Tensor Forward(Tensor x, WanVaeCache? cache = null, bool pairs = false, Tensor? add = null)
     {
-        if (history == 0) return x;
-        var before = cache?.Frames[this];
-        var all = before is null ? Pad(x, [0, 0, 0, 0, history, 0]) : Cat([before, x], 2);
-        if (cache is not null) cache.Frames[this] = Narrow(all, 2, all.Size(2) - history, history).Clone();
-        return all;
+        var before = history == 0 ? null : cache?.Frames[this];
+        if (Convolution.Takes(x, weight))
+        {
+            var result = Convolution.Causal(x, before, weight, bias, add, pairs: pairs);
+            if (cache is not null && history > 0) cache.Frames[this] = Last(x, before);
+            return result;
+        }
+        var all = history == 0 ? x : before is null ? Pad(x, [0, 0, 0, 0, history, 0]) : Cat([before, x], 2);
+        if (cache is not null && history > 0) cache.Frames[this] = Narrow(all, 2, all.Size(2) - history, history).Clone();
+        var y = Conv3d(all, weight.To(x.Dtype), bias.To(x.Dtype), [1, 1, 1], [0, border, border]);
+        if (pairs)
+        {
+            var (b, c, t, h, wide) = y;
+            y = y.Reshape(b, 2, c / 2, t, h, wide).Permute(0, 2, 3, 1, 4, 5).Reshape(b, c / 2, 2 * t, h, wide);
+        }
+        return add is null ? y : y + add;
+    }
+
+    private Tensor Last(Tensor x, Tensor? before)
+    {
+        var have = x.Size(2);
+        if (have >= history) return Narrow(x, 2, have - history, history).Clone();
+        return before is null ? Pad(x, [0, 0, 0, 0, history - have, 0]) : Cat([Narrow(before, 2, have, history - have), x], 2);
     }
 }
 
@@ -55,7 +74,20 @@ internal sealed class FrameConv(Weights w, long inner, long outer, long size, lo
     private readonly long[] strides = [1, stride, stride];
     private readonly long[] borders = [0, border, border];
 
-    public Tensor Forward(Tensor x) => Conv3d(x, weight.To(x.Dtype).Unsqueeze(2), bias.To(x.Dtype), strides, borders);
+    /// <summary>Of x, or (<paramref name="doubled"/>) of x with twice the height and width; with <paramref name="add"/>, that is added.</summary>
+    public Tensor Forward(Tensor x, bool doubled = false, Tensor? add = null)
+    {
+        if (stride == 1 && border == size / 2 && Convolution.Takes(x, weight)) return Convolution.Causal(x, null, weight, bias, add, doubled);
+        var y = Conv3d(doubled ? Doubled(x) : x, weight.To(x.Dtype).Unsqueeze(2), bias.To(x.Dtype), strides, borders);
+        return add is null ? y : y + add;
+    }
+
+    private static Tensor Doubled(Tensor x)
+    {
+        var (b, c, t, h, wide) = x;
+        var rows = Stack([x, x], 5).Reshape(b, c, t, h, 1, 2 * wide);    // faster than libtorch's nearest upsampling
+        return Cat([rows, rows], 4).Reshape(b, c, t, 2 * h, 2 * wide);
+    }
 }
 
 /// <summary>
@@ -67,12 +99,13 @@ internal sealed class PixelNorm(Weights w, long dim, bool images = false)
     private readonly Tensor gamma = w.Parameter("gamma", images ? [dim, 1, 1] : [dim, 1, 1, 1], 0, 1);
     private readonly double scale = Math.Sqrt(dim);
 
-    public Tensor Forward(Tensor x) =>
-        x * Rsqrt(ClampMin(Sum(x * x, [1], keepdim: true), 1e-24)) * (gamma.Reshape(-1, 1, 1, 1) * scale).To(x.Dtype);
+    public Tensor Forward(Tensor x) => Convolution.Takes(x, gamma) ? Convolution.PixelNorm(x, gamma * scale, silu: false)
+        : x * Rsqrt(ClampMin(Sum(x * x, [1], keepdim: true), 1e-24)) * (gamma.Reshape(-1, 1, 1, 1) * scale).To(x.Dtype);
 
     /// <summary>Norm, then SiLU; in bfloat16 on a CPU its two factors take less than half the time of libtorch's own.</summary>
     public Tensor Activated(Tensor x)
     {
+        if (Convolution.Takes(x, gamma)) return Convolution.PixelNorm(x, gamma * scale, silu: true);
         var y = Forward(x);
         return y.Dtype == Dtype.BF16 && y.Device == "cpu" ? y * Sigmoid(y) : Silu(y);
     }
@@ -90,9 +123,18 @@ internal sealed class VaeBlock(Weights w, long inner, long outer)
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
         using var scope = new Scope();
-        var h = conv1.Forward(norm1.Activated(x), cache);
-        h = conv2.Forward(norm2.Activated(h), cache);
-        return scope.Keep(h + (shortcut?.Forward(x) ?? x));
+        var h = Step(conv1, norm1.Activated(x), null);
+        var g = norm2.Activated(h);
+        h.Free();
+        return scope.Keep(Step(conv2, g, shortcut?.Forward(x) ?? x));
+
+        // Freed as soon as may be (a graph, if there is one, holds what it needs): the next one then finds warm memory.
+        Tensor Step(CausalConv conv, Tensor activated, Tensor? add)
+        {
+            var y = conv.Forward(activated, cache, add: add);
+            activated.Free();
+            return y;
+        }
     }
 }
 
@@ -107,11 +149,9 @@ internal sealed class FrameAttention(Weights w, long dim)
     {
         using var scope = new Scope();
         var (b, c, t, h, wide) = x;
-        var all = qkv.Forward(norm.Forward(x)).Reshape(b, 3, c, t, h * wide).Permute(1, 0, 3, 2, 4);    // 3 b t c hw
-        var (q, k, v) = (all[0], all[1], all[2]);
-        var weights = Softmax(MatMul(q.Transpose(2, 3) * (1 / Math.Sqrt(c)), k), -1);
-        var seen = MatMul(v, weights.Transpose(2, 3)).Transpose(1, 2).Reshape(b, c, t, h, wide);
-        return scope.Keep(proj.Forward(seen) + x);
+        var all = qkv.Forward(norm.Forward(x)).Permute(0, 2, 3, 4, 1).Reshape(b * t, h * wide, 1, 3 * c);
+        var seen = Attention.Full(Narrow(all, 3, 0, c), Narrow(all, 3, c, c), Narrow(all, 3, 2 * c, c));
+        return scope.Keep(proj.Forward(seen.Reshape(b, t, h, wide, c).Permute(0, 4, 1, 2, 3), add: x));
     }
 }
 
@@ -153,19 +193,14 @@ internal sealed class Upsample(Weights w, long dim, bool temporal)
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
         using var scope = new Scope();
-        var y = timeConv is null ? x : Doubled(x, cache);
-        var (b, c, t, h, wide) = y;
-        var rows = Stack([y, y], 5).Reshape(b, c, t, h, 1, 2 * wide);    // faster than libtorch's nearest upsampling
-        return scope.Keep(conv.Forward(Cat([rows, rows], 4).Reshape(b, c, t, 2 * h, 2 * wide)));
+        return scope.Keep(conv.Forward(timeConv is null ? x : Doubled(x, cache), doubled: true));
     }
 
     private Tensor Doubled(Tensor x, WanVaeCache? cache)
     {
-        var (b, c, t, h, wide) = x;
-        var single = cache is null || cache.First ? 1 : 0;
+        var (t, single) = (x.Size(2), cache is null || cache.First ? 1 : 0);
         if (t == single) return x;
-        var twice = timeConv!.Forward(Narrow(x, 2, single, t - single), cache).Reshape(b, 2, c, t - single, h, wide);
-        var pairs = twice.Permute(0, 2, 3, 1, 4, 5).Reshape(b, c, 2 * (t - single), h, wide);
+        var pairs = timeConv!.Forward(Narrow(x, 2, single, t - single), cache, pairs: true);
         return single == 0 ? pairs : Cat([Narrow(x, 2, 0, 1), pairs], 2);
     }
 }
