@@ -56,9 +56,9 @@ public class WanVaeTilesTests
         var (whole, tiled) = (vae.Decode(latents), Stepped(vae, latents, side, decode: true));
         var scale = vae.Config.SpatialStride;
         foreach (var (from, to) in new[] { (0, 12), (28, 40) })
-            Near.Equal(Narrow(whole, 4, from * scale, (to - from) * scale), Narrow(tiled, 4, from * scale, (to - from) * scale), 1e-5);
+            Near.Equal(Narrow(whole, 4, from * scale, (to - from) * scale), Narrow(tiled, 4, from * scale, (to - from) * scale), 5e-5);   // rounding depends on where a convolution's own tiles lie
         var between = Abs(whole - tiled).Slice(4, (12 * scale)..(28 * scale));
-        Assert.InRange(Max(between).Scalar(), 1e-5, 0.25);
+        Assert.InRange(Max(between).Scalar(), 1e-3, 0.25);
     }
 
     // Random weights mix far pixels more than trained ones do, and a tile of sixteen latent pixels is half the usual one.
