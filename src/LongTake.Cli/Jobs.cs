@@ -107,7 +107,7 @@ internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
 
         public string Error()
         {
-            lock (errors) return errors.Count > 0 ? string.Join(" ", errors) : $"its process ended with code {Child.ExitCode}";
+            lock (errors) return errors.Count > 0 ? string.Join(" ", errors.Select(e => e.StartsWith("longtake: ", StringComparison.Ordinal) ? e[10..] : e)) : $"its process ended with code {Child.ExitCode}";
         }
     }
 }

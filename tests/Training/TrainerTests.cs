@@ -45,7 +45,7 @@ public sealed class TrainerTests : IDisposable
 
     /// <summary>Every logged number but times, by name, over the steps.</summary>
     internal static SortedDictionary<string, double[]> Losses(RunFolder run) => new(
-        TrainingLog.Read(run.Log).SelectMany(l => l.Scalars).GroupBy(s => s.Name).ToDictionary(g => g.Key, g => g.Select(s => s.Value).ToArray()),
+        TrainingLog.Read(run.Log).SelectMany(l => l.Scalars).Where(s => s.Name != Loop.ProcessorSeconds).GroupBy(s => s.Name).ToDictionary(g => g.Key, g => g.Select(s => s.Value).ToArray()),
         StringComparer.Ordinal);
 
     /// <summary>

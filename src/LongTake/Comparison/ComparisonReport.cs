@@ -5,8 +5,11 @@ namespace LongTake.Comparison;
 /// <summary>Where the numbers of a row and a seed come from: ids of the last stage and of the films are functions of all their settings.</summary>
 public sealed record Origin(long Seed, string Stage, string Films, string Weights);
 
-/// <summary>What a row cost: samples and seconds of training after the teacher (mean of the seeds), seconds of a film and of measuring it.</summary>
-public sealed record Spent(double Samples, double TrainSeconds, double FilmSeconds, double MeasureSeconds, IReadOnlyList<string> Stages);
+/// <summary>
+/// What a row cost: samples, processor seconds and seconds on the clock of training after the teacher (means of the seeds), processor seconds
+/// of a film and of measuring it.
+/// </summary>
+public sealed record Spent(double Samples, double TrainProcessor, double TrainSeconds, double FilmSeconds, double MeasureSeconds, IReadOnlyList<string> Stages);
 
 /// <summary>A measure as a function of time: mean and interval by the second.</summary>
 public sealed record Curve(IReadOnlyList<double?> Mean, IReadOnlyList<double?> Low, IReadOnlyList<double?> High, Estimate? Slope);

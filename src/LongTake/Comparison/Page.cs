@@ -64,8 +64,8 @@ public static class Page
         text.Append($"## {r.About}\n\n```\nlongtake reproduce {path.Replace('\\', '/')}{(r.BudgetMinutes is { } m ? $" --budget {m:0.##}" : "")}\n```\n\n");
         text.Append($"{r.Films} films of {r.Seconds:0.#} s a row and training seed, captions and seeds of the `{r.Set}` set, the same in every row. In brackets 95 % bootstrap intervals over films and,\n"
             + "where a row has several, training seeds; `±` is the standard deviation between training seeds.\n");
-        if (r.Scale < 1) text.Append($"\n**Scaled down:** a budget of {r.BudgetMinutes:0.##} minutes; the steps of every stage are multiplied by {r.Scale:0.####}. These are not the numbers of the whole table.\n");
-        foreach (var (name, why) in r.Missing) text.Append($"\n**Not made:** {name}: {why}.\n");
+        if (r.Scale < 1) text.Append($"\n**Scaled down:** a budget of {r.BudgetMinutes:0.##} minutes; the steps of every stage are multiplied by {r.Scale:g2}. These are not the numbers of the whole table.\n");
+        foreach (var (name, why) in r.Missing) text.Append($"\n**Not made:** {name}. {why.TrimEnd('.')}.\n");
         Table("What a few seconds look like", localColumns, row => row.Metrics);
         Table("What the minute tells", longColumns, row => row.Metrics);
         text.Append("\n| column | what | best |\n|---|---|---|\n");
@@ -110,9 +110,9 @@ public static class Page
 
     private static void Budget(StringBuilder text, ComparisonReport r)
     {
-        text.Append("\n### What each row cost\n\nTraining after the teacher, which all rows share: seconds on the clock of one thread, other work beside it; films: processor seconds of one thread. Means of the seeds.\n\n| row | stages | samples | seconds | s/film | measuring, s/film |\n|---|---|---|---|---|---|\n");
+        text.Append("\n### What each row cost\n\nTraining after the teacher, which all rows share: processor seconds, and seconds on the clock with other work beside it; a film: processor seconds. One thread, means of the seeds.\n\n| row | stages | samples | processor s | clock s | s/film | measuring, s/film |\n|---|---|---|---|---|---|---|\n");
         foreach (var row in r.Rows.Where(x => x.Name != Scoring.RealRow))
-            text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {string.Join("; ", row.Cost.Stages)} | {row.Cost.Samples:#,0} | {row.Cost.TrainSeconds:#,0} | {row.Cost.FilmSeconds:0.00} | {row.Cost.MeasureSeconds:0.00} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {string.Join("; ", row.Cost.Stages)} | {row.Cost.Samples:#,0} | {row.Cost.TrainProcessor:#,0} | {row.Cost.TrainSeconds:#,0} | {row.Cost.FilmSeconds:0.00} | {row.Cost.MeasureSeconds:0.00} |\n");
     }
 
     private static string Cell(Estimate e, bool signed)

@@ -29,6 +29,9 @@ public sealed record StageJob(string Id, string Title, StageJob? Before, TrainRe
     public override bool Done => File.Exists(Path.Combine(Root, "done"));
     /// <summary>The last line of its log, for samples and seconds.</summary>
     public LogLine? Last => File.Exists(Path.Combine(Root, "log.jsonl")) ? TrainingLog.Read(Path.Combine(Root, "log.jsonl")).LastOrDefault() : null;
+    /// <summary>Processor seconds it took.</summary>
+    public double Processor => File.Exists(Path.Combine(Root, "log.jsonl"))
+        ? TrainingLog.Read(Path.Combine(Root, "log.jsonl")).SelectMany(l => l.Scalars).Where(s => s.Name == Loop.ProcessorSeconds).Sum(s => s.Value) : 0;
     public override double Share => Done ? 1 : Math.Min(.99, (double)(Last?.Step ?? 0) / Stage.Loop.Steps);
 }
 

@@ -86,7 +86,7 @@ public static class Scoring
     {
         var all = films.SelectMany(f => f).ToList();
         var trained = jobs.Select(j => Plan.Stages(j.Trained).Where(s => !Plan.IsGiven(s.Stage)).ToList()).ToList();
-        return new(trained.Average(c => (double)c.Sum(s => s.Last?.Samples ?? 0)), Math.Round(trained.Average(c => c.Sum(s => s.Last?.Seconds ?? 0)), 1),
+        return new(trained.Average(c => (double)c.Sum(s => s.Last?.Samples ?? 0)), Math.Round(trained.Average(c => c.Sum(s => s.Processor)), 1), Math.Round(trained.Average(c => c.Sum(s => s.Last?.Seconds ?? 0)), 1),
             Math.Round(all.Average(f => f.MadeSeconds), 3), Math.Round(all.Average(f => f.MeasuredSeconds), 3),
             [.. trained[0].Select(s => $"{s.Stage.Folder}: {s.Stage.Loop.Steps} steps, {s.Last?.Samples ?? 0} samples")]);
     }

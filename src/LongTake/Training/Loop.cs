@@ -32,6 +32,9 @@ public sealed record LoopConfig
 /// </summary>
 public static class Loop
 {
+    /// <summary>In the log: processor seconds of this process since the line before.</summary>
+    public const string ProcessorSeconds = "processor seconds";
+
     /// <summary>Trains, or goes on, until <see cref="LoopConfig.Steps"/>; returns the averaged weights by network name to <paramref name="done"/>.</summary>
     public static void Run(Method method, LoopConfig c, RunFolder run, IProgress<ProgressReport>? progress,
         Action<IReadOnlyDictionary<string, Weights>> done, Action<long, IReadOnlyDictionary<string, Weights>>? sample, CancellationToken cancel)
@@ -43,6 +46,7 @@ public static class Loop
         var (step, samples, before) = state.Load(run);
         using var log = new TrainingLog(run, step);
         var clock = Stopwatch.StartNew();
+        var processor = Environment.CpuUsage.TotalTime;
         var bad = 0;
         var window = new Averages();
 
@@ -66,7 +70,10 @@ public static class Loop
             if (step % c.LogEvery == 0 || step == c.Steps)
             {
                 var scalars = window.Take();
-                log.Write(new LogLine(step, samples, Math.Round(seconds, 2), scalars));
+                // Since the line before: lines that a resume forgets are spent again, so their sum is what the run took.
+                var spent = Environment.CpuUsage.TotalTime;
+                log.Write(new LogLine(step, samples, Math.Round(seconds, 2), [.. scalars, (ProcessorSeconds, Math.Round((spent - processor).TotalSeconds, 2))]));
+                processor = spent;
                 progress?.Report(new ProgressReport(step, c.Steps, "steps", Short(scalars)));
             }
             if (c.ValidateEvery > 0 && (step % c.ValidateEvery == 0 || step == c.Steps) && method.Validate is { } validate)
