@@ -21,7 +21,8 @@ internal static class Measuring
         var s = Turns.Run(5, Turns.Of(() => FilmMeasure.Of(rgb, 1, WorldTruth.Of(take), teacher, [])), Turns.Of(() => model.Sample(request)));
         yield return Row.Seconds("measure.film", s[0], s[1], "sampling it in 4 steps") with
         {
-            Least = .5, Note = $"{TravellerTake.LongFrames} frames: world, curves, both feature spaces; 48 films: {48 * Turns.Median(s[0]):0} s",
+            Least = .5,
+            Note = $"{TravellerTake.LongFrames} frames: world, curves, both feature spaces; 48 films: {48 * Turns.Median(s[0]):0} s",
         };
     }
 }

@@ -19,8 +19,11 @@ public class FilmMeasureTests
         var random = RandomFeatures.Windows(rgb, WindowFrames).Select(w => Array.ConvertAll(network.Raw(w), v => (float)v)).ToArray();
         return new()
         {
-            World = WorldMetrics.Measure(rgb, Stride, WorldTruth.Of(take), new WorldReal(1, 1)), Random = random, Teacher = random,
-            Curves = Curves.Of(WorldMetrics.Open(rgb, Stride), WorldTruth.Of(take)), Seam = FilmMeasure.SeamRatio(rgb, seams),
+            World = WorldMetrics.Measure(rgb, Stride, WorldTruth.Of(take), new WorldReal(1, 1)),
+            Random = random,
+            Teacher = random,
+            Curves = Curves.Of(WorldMetrics.Open(rgb, Stride), WorldTruth.Of(take)),
+            Seam = FilmMeasure.SeamRatio(rgb, seams),
         };
     }
 

@@ -35,7 +35,16 @@ public sealed record FilmSettings
     /// <summary>The request of one film.</summary>
     public FilmRequest Request(string prompt, long seed, double seconds) => new()
     {
-        Prompt = prompt, Seed = seed, Seconds = seconds, Speaker = Speaker, Sampler = Sampler, Steps = Steps, Guidance = Guidance, Shift = Shift, FmSteps = FmSteps, Beyond = true,
+        Prompt = prompt,
+        Seed = seed,
+        Seconds = seconds,
+        Speaker = Speaker,
+        Sampler = Sampler,
+        Steps = Steps,
+        Guidance = Guidance,
+        Shift = Shift,
+        FmSteps = FmSteps,
+        Beyond = true,
     };
 }
 

@@ -22,7 +22,14 @@ public static class Scoring
         var reference = whole.FirstOrDefault(r => r.Name == table.Reference) is { Jobs: not null } named ? Drawn(named.Jobs, units, resampling) : null;
         return new()
         {
-            About = table.About, Set = table.Set, Films = table.Films, Seconds = table.Seconds, Reference = table.Reference, Scale = scale, BudgetMinutes = budget, Missing = missing,
+            About = table.About,
+            Set = table.Set,
+            Films = table.Films,
+            Seconds = table.Seconds,
+            Reference = table.Reference,
+            Scale = scale,
+            BudgetMinutes = budget,
+            Missing = missing,
             Rows = [.. whole.Select(r => Row(r.Name, r.Jobs, r.Chart, units, resampling, r.Name == table.Reference ? null : reference))],
         };
     }
@@ -53,7 +60,9 @@ public static class Scoring
         var few = new Resampling(films[0].Length, 200);
         return new()
         {
-            Name = name, Films = films.Sum(f => f.Length), Chart = chart,
+            Name = name,
+            Films = films.Sum(f => f.Length),
+            Chart = chart,
             Origins = [.. jobs.Select(j => new Origin(j.Seed, j.Trained?.Id ?? "", j.Id, j.Trained is null ? "" : Weights(j.Trained)))],
             Metrics = drawn.ToDictionary(d => d.Key, d => d.Value.Estimate()),
             Differences = reference is null ? new Dictionary<string, Estimate>()
