@@ -10,7 +10,7 @@ namespace LongTake.Cli;
 /// <summary>What this machine offers LongTake, and what would make it faster. Rates are in GFLOP/s, memory in bytes.</summary>
 public sealed record Health(
     string Os, int Cores, long Memory, string Dotnet, string[] CpuFeatures,
-    string Libtorch, string LibtorchPath, string LibtorchWhy, string[] Features, int Threads, string[] CudaDevices,
+    string Libtorch, string LibtorchPath, string LibtorchWhy, string[] Features, int Threads, string ThreadPolicy, string[] CudaDevices,
     string Blas, bool SlowBlas, double RateF32, double RateBf16, string? Ffmpeg, bool SentencePiece, string[] Advice);
 
 [JsonSerializable(typeof(Health))]
@@ -38,7 +38,7 @@ public static class Doctor
         var health = new Health(
             Os: $"{OsName()} {RuntimeInformation.ProcessArchitecture}", Environment.ProcessorCount,
             GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, Environment.Version.ToString(), CpuFeatures(),
-            Libtorch.Version, path, Why(path), Libtorch.Features, Libtorch.Threads, CudaDevices(),
+            Libtorch.Version, path, Why(path), Libtorch.Features, Libtorch.Threads, ThreadPolicy.Text, CudaDevices(),
             blas, slow, f32, bf16, FfmpegVersion(), Libtorch.Features.Contains("sentencepiece"), []);
         return health with { Advice = [.. Advise(health)] };
     }
@@ -54,7 +54,7 @@ public static class Doctor
             ("libtorch", $"{h.Libtorch} at {h.LibtorchPath}"),
             ("", h.LibtorchWhy),
             ("features", h.Features.Length > 0 ? string.Join(' ', h.Features) : "none of gloo, nccl, cuda, sentencepiece"),
-            ("threads", $"{h.Threads}"),
+            ("threads", $"{h.Threads}; {h.ThreadPolicy}"),
             ("CUDA", h.CudaDevices.Length > 0 ? string.Join("; ", h.CudaDevices) : "no device"),
             ("BLAS", h.Blas + (h.SlowBlas ? " (the slow reference one)" : "")),
             ("matrix rate", $"{h.RateF32:0.#} GFLOP/s in float32, {h.RateBf16:0.#} in bfloat16"),

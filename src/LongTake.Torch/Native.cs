@@ -9,7 +9,11 @@ internal static unsafe partial class Native
 {
     private const string Library = "longtake_torch";
 
-    static Native() => NativeLibrary.SetDllImportResolver(typeof(Native).Assembly, Resolve);
+    static Native()
+    {
+        ThreadPolicy.Apply();
+        NativeLibrary.SetDllImportResolver(typeof(Native).Assembly, Resolve);
+    }
 
     /// <summary>Runs the static constructor, so that the first native call already finds its library.</summary>
     [ModuleInitializer]
