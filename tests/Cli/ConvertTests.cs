@@ -23,6 +23,16 @@ public sealed class ConvertTests : IDisposable
         Assert.Equal(("Wan transformer, 3 blocks, width 24", 0), (json.GetProperty("facts").GetProperty("family").GetString(), json.GetProperty("problems").GetArrayLength()));
     }
 
+    [Fact]
+    public void AModelOfPictures()
+    {
+        _ = new WanTiny(program.Folder, pictures: true);
+        Expectation.Same("cli/convert-pictures.txt", program.Transcript("convert", "own", "--to", "wan", "-o", "there"));
+        Expectation.Same("cli/inspect-pictures.txt", program.Transcript("inspect", "there"));
+        Directory.GetFiles(program["there"], "models_clip*").ToList().ForEach(File.Delete);
+        Assert.Contains("absent: ImageEncoder", program.Run("inspect", "there").Out);
+    }
+
     [Theory]
     [InlineData("convert-there", "convert", "model.pth", "--to", "wan", "-o", "taken")]
     [InlineData("convert-part", "convert", "model.pth", "--to", "wan", "--part", "student", "-o", "out")]

@@ -1,0 +1,58 @@
+using LongTake.Checkpoints;
+using LongTake.Generation;
+using LongTake.Models;
+using LongTake.Tests.Checkpoints;
+using LongTake.Tests.Media;
+
+namespace LongTake.Tests.Generation;
+
+/// <summary>Films from the prompt to the file, of a tiny Wan that looks back only.</summary>
+[Collection(nameof(Alone))]
+public sealed class FilmFileTests : IDisposable
+{
+    private readonly WanTiny tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [SkippableFact]
+    public void AMinuteTakesTheMemoryOfTenSecondsAndItsLatentsAreSavedFirst()
+    {
+        Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
+        Skip.IfNot(File.Exists("/proc/self/clear_refs"), "this system does not tell the peak of a process's memory");
+        Recipe.Write(tiny["own", "config.json"], WanTiny.Config with { FilmLatents = 481 }, ModelJson.Default.ModelConfig);
+        using var files = ModelFiles.Open(tiny["own"]);
+        var request = new FilmRequest { Prompt = "a red cat", Sampler = Sampler.Causal, Steps = 1, Frames = 161 };
+        using var model = new FilmModel(files, request, Dtype.F32);
+        Make(49);
+        var (seconds, minute) = (Make(161), Make(961));
+        Assert.Equal(seconds.Live, minute.Live);
+        Assert.InRange(minute.Peak / (double)seconds.Peak, 0, 1.05);
+
+        (long Peak, long Live) Make(int frames)
+        {
+            GC.Collect();
+            File.WriteAllText("/proc/self/clear_refs", "5");   // the peak starts anew
+            var (path, before, live, seen) = (tiny[$"{frames}.mp4"], Tensor.Live, 0L, 0);
+            var made = FilmFile.Make(model, request with { Frames = frames }, path, progress: new Heard(() =>
+            {
+                live = Math.Max(live, Tensor.Live - before);
+                GC.Collect(0);   // else the collector's slack is what is measured
+            }), frame: _ =>
+            {
+                if (seen++ > 0) return;
+                using var scope = new Scope();
+                using var latents = SafetensorsSet.Open(tiny[$"{frames}.latents.safetensors"]);
+                Assert.Equal(files.Config.Vae.Latents(frames), latents.Tensor("latents").Size(2));
+            });
+            Assert.Equal((frames, frames), (made.Frames, seen));
+            Assert.Equal(before, Tensor.Live);
+            var peak = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmHWM", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "").Trim();
+            return (long.Parse(peak) << 10, live);
+        }
+    }
+
+    private sealed class Heard(Action what) : IProgress<ProgressReport>
+    {
+        public void Report(ProgressReport value) => what();
+    }
+}
