@@ -162,7 +162,7 @@ internal static class Verbs
             { sources, output, model, min, max, clip, json };
         ingest.SetAction(p => IngestVerb.Run(p.GetValue(sources) ?? [], p.GetValue(output)!, p.GetValue(model)!,
             p.GetResult(model) is { Implicit: false }, p.GetValue(min), p.GetValue(max), p.GetValue(clip), p.GetValue(json)));
-        return new Command("data", "Make data sets.") { ingest };
+        return new Command("data", "Make data sets.") { ingest, FilmVerbs.Probe(), FilmVerbs.Shots() };
     }
 
     private static Command InspectPath()

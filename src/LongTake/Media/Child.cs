@@ -9,9 +9,12 @@ namespace LongTake.Media;
 /// </summary>
 sealed class Child : IDisposable
 {
+    /// <summary>Most memory a program may take, in bytes; it is looked at four times a second.</summary>
+    public const long MemoryLimit = 4L << 30;
+
     const int TailLines = 12;
     readonly Process process;
-    readonly Timer watch;
+    readonly Timer watch, scale;
     readonly TimeSpan limit;
     readonly CancellationToken token;
     readonly CancellationTokenRegistration cancelled;
@@ -49,6 +52,7 @@ sealed class Child : IDisposable
         errors = new Thread(ReadErrors) { IsBackground = true, Name = "ffmpeg errors" };
         errors.Start();
         watch = new Timer(_ => { TimedOut = true; Kill(); });
+        scale = new Timer(_ => Weigh(), null, TimeSpan.FromSeconds(0.25), TimeSpan.FromSeconds(0.25));
         cancelled = token.Register(Kill);
     }
 
@@ -57,6 +61,9 @@ sealed class Child : IDisposable
 
     /// <summary>True when a step ran past the limit and the program was killed for it.</summary>
     public bool TimedOut { get; private set; }
+
+    /// <summary>True when it took more than <see cref="MemoryLimit"/> and was killed for it.</summary>
+    public bool TooLarge { get; private set; }
 
     /// <summary>Error lines seen so far; all of them once <see cref="Wait"/> has returned.</summary>
     public int ErrorLines { get; private set; }
@@ -134,6 +141,7 @@ sealed class Child : IDisposable
     {
         cancelled.Dispose();
         watch.Dispose();
+        scale.Dispose();
         if (!process.HasExited)
         {
             Kill();
@@ -141,6 +149,18 @@ sealed class Child : IDisposable
         }
         errors.Join(TimeSpan.FromSeconds(5));
         try { process.Dispose(); } catch (IOException) { } // buffered input of a program that is gone
+    }
+
+    void Weigh()
+    {
+        try
+        {
+            process.Refresh();
+            if (process.WorkingSet64 <= MemoryLimit) return;
+            TooLarge = true;
+            Kill();
+        }
+        catch (InvalidOperationException) { } // it has ended
     }
 
     void Arm() => watch.Change(limit, Timeout.InfiniteTimeSpan);

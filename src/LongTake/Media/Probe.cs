@@ -15,7 +15,23 @@ namespace LongTake.Media;
 /// <param name="StartSeconds">Stamp of the first frame.</param>
 public sealed record VideoInfo(
     string Path, double Seconds, double Fps, bool Variable, int Frames, int Width, int Height, double SampleAspect,
-    int Rotation, string Codec, string PixelFormat, int VideoStreams, int AudioStreams, double StartSeconds);
+    int Rotation, string Codec, string PixelFormat, int VideoStreams, int AudioStreams, double StartSeconds)
+{
+    /// <summary>Number of the stream in the file; the first real video stream is taken.</summary>
+    public int Stream { get; init; }
+
+    /// <summary>Bits of a sample.</summary>
+    public int BitDepth { get; init; } = 8;
+
+    /// <summary>"tv" (16 to 235), "pc" (0 to 255), "" when not stated.</summary>
+    public string ColourRange { get; init; } = "";
+
+    /// <summary>True when the file says that its frames are made of two fields.</summary>
+    public bool Interlaced { get; init; }
+
+    /// <summary>Packets without a stamp, or with that of another one.</summary>
+    public int BadStamps { get; init; }
+}
 
 /// <summary>Why a file is no usable video.</summary>
 public enum ProbeFault { None, Missing, Empty, Unreadable, NotVideo, NoVideoStream, NoFrames, TimedOut }
@@ -56,10 +72,12 @@ public static class Probe
         var videos = streams.Where(s => Text(s, "codec_type") == "video" && !Cover(s)).ToArray();
         if (videos.Length == 0) return Bad(ProbeFault.NoVideoStream, "no video stream in it (sound only?)");
         var sounds = streams.Count(s => Text(s, "codec_type") == "audio");
-        var stamps = Stamps(path, limit ?? DefaultLimit, token, out var late);
+        var stamps = Stamps(path, limit ?? DefaultLimit, token, out var late, out var packets);
         if (late) return Bad(ProbeFault.TimedOut, $"its packets were not listed within {(limit ?? DefaultLimit).TotalSeconds:0.#} s");
         if (stamps.Count == 0) return Bad(ProbeFault.NoFrames, "a video stream without a frame");
-        return new(Describe(path, videos[0], videos.Length, sounds, stamps), ProbeFault.None, "");
+        var info = Describe(path, videos[0], videos.Length, sounds, stamps);
+        if (info.Width <= 0 || info.Height <= 0) return Bad(ProbeFault.Unreadable, "a video stream whose picture has no size");
+        return new(info with { BadStamps = packets - stamps.Distinct().Count() }, ProbeFault.None, "");
     }
 
     /// <summary>Texts kept in the file (title, prompt, seed ...), without what every container says of itself.</summary>
@@ -83,8 +101,15 @@ public static class Probe
         var (width, height) = (video.GetProperty("width").GetInt32(), video.GetProperty("height").GetInt32());
         var aspect = Fraction(Text(video, "sample_aspect_ratio").Replace(':', '/')) is > 0 and var a ? a : 1;
         if (rotation % 180 != 0) (width, height, aspect) = (height, width, 1 / aspect);
+        var pixels = Text(video, "pix_fmt");
         return new(path, stamps[^1] - stamps[0] + 1 / fps, fps, variable, stamps.Count, width, height, aspect, rotation,
-            Text(video, "codec_name"), Text(video, "pix_fmt"), videos, sounds, stamps[0]);
+            Text(video, "codec_name"), pixels, videos, sounds, stamps[0])
+        {
+            Stream = video.GetProperty("index").GetInt32(),
+            BitDepth = int.TryParse(Text(video, "bits_per_raw_sample"), out var bits) && bits > 0 ? bits : Depth(pixels),
+            ColourRange = Text(video, "color_range") is "tv" or "pc" and var range ? range : pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc" : "",
+            Interlaced = Text(video, "field_order") is "tt" or "bb" or "tb" or "bt",
+        };
     }
 
     // A declared rate counts when the stamps agree within 1 %: containers round stamps, so the measured mean is less exact.
@@ -104,15 +129,17 @@ public static class Probe
 
     // One stamp a packet of the first video stream, in order: when it is shown, or when it is decoded where some packets (as in
     // MPEG program streams) do not say when they are shown.
-    static List<double> Stamps(string path, TimeSpan limit, CancellationToken token, out bool late)
+    static List<double> Stamps(string path, TimeSpan limit, CancellationToken token, out bool late, out int packets)
     {
         using var child = new Child("ffprobe",
             [.. Ffmpeg.Input, "-select_streams", "V:0", "-show_entries", "packet=pts_time,dts_time", "-of", "csv=p=0", Ffmpeg.Url(path)],
             limit, token: token);
         List<double> shown = [], decoded = [];
+        packets = 0;
         foreach (var line in child.Text().Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             var fields = line.Split(',');
+            packets++;
             if (double.TryParse(fields[0], out var pts)) shown.Add(pts);
             if (fields.Length > 1 && double.TryParse(fields[1], out var dts)) decoded.Add(dts);
         }
@@ -120,6 +147,14 @@ public static class Probe
         var stamps = shown.Count >= decoded.Count ? shown : decoded;
         stamps.Sort();
         return stamps;
+    }
+
+    // "yuv420p10le" has 10 bits, "gray16be" 16, "yuv420p" 8.
+    static int Depth(string pixels)
+    {
+        var name = pixels.EndsWith("le", StringComparison.Ordinal) || pixels.EndsWith("be", StringComparison.Ordinal) ? pixels[..^2] : "";
+        var digits = name[name.TrimEnd("0123456789".ToCharArray()).Length..];
+        return int.TryParse(digits, out var bits) && bits is > 8 and <= 16 ? bits : 8;
     }
 
     static int Rotation(JsonElement video)

@@ -33,6 +33,7 @@ public sealed class ShotDetector(double fps, CancellationToken token = default) 
     public IReadOnlyList<Transition> Add(SmallFrame frame)
     {
         if (frame.Index % stride != 0) return [];
+        if (window.Count > 0) frame.Follow(window[^1]);
         window.Add(frame);
         if (window.Count < core + Core + Margin) return [];
         var found = Take(core + Core);

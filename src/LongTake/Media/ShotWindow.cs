@@ -8,11 +8,16 @@ static class ShotWindow
     const double CutScore = 0.25;
     const int Around = 8;
 
+    // When the picture stays and only its colour changes, the light has changed.
+    const double Structure = 0.08;
+
     // A dissolve is a cross-fade in straight lines between two unlike frames; how much of it the mixture may leave unexplained.
     static readonly int[] DissolveLengths = [8, 12, 18, 27, 40];
     const double Unlike = 0.6;
     const double Unexplained = 0.2;
-    const double Stride = 0.35;
+    const double DissolveScore = 0.12;
+    const double Straight = 0.15;
+    const double LeastChange = 8;
 
     // Beside a dissolve its two shots go their own slow way: they change by less than this share of it in the same time.
     const double Calm = 0.75;
@@ -31,32 +36,27 @@ static class ShotWindow
 
     public static List<Transition> Transitions(IReadOnlyList<SmallFrame> film, CancellationToken token = default)
     {
-        var cuts = Cuts(film, token);
+        var cuts = WithoutBlinks(film, Cuts(film, token));
         var fades = Fades(film, cuts);
-        List<Span> hard = [.. cuts.Where(c => !fades.Any(f => c.From >= f.From - 2 && c.From <= f.To + 2))];
-        var dissolves = Dissolves(film, [.. hard, .. fades], token);
-        return [.. hard.Concat(fades).Concat(dissolves).OrderBy(t => t.From).Select(t =>
+        var gradual = Best([.. Gradual(film, fades, token)]);
+        // A cut is no straight mixture; what looks like one within a mixture is a part of it.
+        List<Span> hard = [.. cuts.Where(c => !fades.Concat(gradual).Any(f => c.From >= f.From - 2 && c.From <= f.To + 2))];
+        return [.. hard.Concat(fades).Concat(gradual).OrderBy(t => t.From).Select(t =>
             new Transition(t.Kind, film[t.From].Index, film[t.To].Index, film[t.From].Time, film[t.To].Time, t.Score))];
     }
 
     static List<Span> Cuts(IReadOnlyList<SmallFrame> film, CancellationToken token)
     {
         var cuts = new List<Span>();
-        var steps = new double[film.Count];
         for (var t = 1; t < film.Count; t++)
         {
-            token.ThrowIfCancellationRequested();
-            steps[t] = SmallFrame.Distance(film[t - 1], film[t]);
-        }
-        for (var t = 1; t < film.Count; t++)
-        {
-            if (steps[t] < CutScore) continue;
+            if (film[t].Step < CutScore) continue;
             var (from, to) = (Math.Max(1, t - Around), Math.Min(film.Count - 1, t + Around));
-            var others = Enumerable.Range(from, to - from + 1).Where(i => i != t).Select(i => steps[i]).Order().ToArray();
-            if (others.Length > 0 && steps[t] < 2 * others[others.Length / 2]) continue;
-            if (Enumerable.Range(from, to - from + 1).Any(i => Math.Abs(i - t) < Near && steps[i] > steps[t])) continue;
+            var others = Enumerable.Range(from, to - from + 1).Where(i => i != t).Select(i => film[i].Step).Order().ToArray();
+            if (others.Length > 0 && film[t].Step < 2 * others[others.Length / 2]) continue;
+            if (Enumerable.Range(from, to - from + 1).Any(i => Math.Abs(i - t) < Near && film[i].Step > film[t].Step)) continue;
             var score = Separation(film, t);
-            if (score >= CutScore) cuts.Add(new(TransitionKind.Cut, t, t, score));
+            if (score >= CutScore && SmallFrame.Structure(film[t - 1], film[t]) >= Structure) cuts.Add(new(TransitionKind.Cut, t, t, score));
         }
         return cuts;
     }
@@ -72,6 +72,21 @@ static class ShotWindow
         var before = SmallFrame.Distance(film[Math.Max(0, t - Near)], film[t - 1]);
         var after = SmallFrame.Distance(film[t], film[Math.Min(film.Count - 1, t + Near - 1)]);
         return across - 0.5 * Math.Max(before, after);
+    }
+
+    // A few frames of one tone within a shot (a dropped picture, a shutter, a strobe) are two cuts to the eye of a detector.
+    static List<Span> WithoutBlinks(IReadOnlyList<SmallFrame> film, List<Span> cuts)
+    {
+        List<Span> kept = [];
+        foreach (var cut in cuts)
+        {
+            if (kept.Count > 0 && kept[^1].From is var before && cut.From - before <= Around
+                && Enumerable.Range(before, cut.From - before).All(t => film[t].Contrast < Tone)
+                && SmallFrame.Distance(film[before - 1], film[cut.From]) < Alike)
+                kept.RemoveAt(kept.Count - 1);
+            else kept.Add(cut);
+        }
+        return kept;
     }
 
     // Runs of one tone with a picture that grows or shrinks slowly on a side.
@@ -113,17 +128,16 @@ static class ShotWindow
             if (cuts.Any(c => c.From == (way > 0 ? t : t + 1) && c.Score > 2 * CutScore)) return 0;
             if (film[t].Contrast < 0.85 * top) break;
             top = Math.Max(top, film[t].Contrast);
-            if (top >= Picture && (n >= FadeShortest || Settled(film, t, way)))
-                return n >= FadeShortest ? n : 0;
+            if (top >= Picture && (Settled(film, t, way) || n == FadeReach)) return n >= FadeShortest ? n : 0;
         }
         return 0;
     }
 
     // The contrast has reached what it is a few frames on.
     static bool Settled(IReadOnlyList<SmallFrame> film, int t, int way) =>
-        Math.Clamp(t + way * Near, 0, film.Count - 1) is var later && film[later].Contrast < 1.2 * film[t].Contrast;
+        Math.Clamp(t + way * Near, 0, film.Count - 1) is var later && film[later].Contrast < 1.04 * film[t].Contrast;
 
-    static List<Span> Dissolves(IReadOnlyList<SmallFrame> film, List<Span> known, CancellationToken token)
+    static List<Span> Gradual(IReadOnlyList<SmallFrame> film, List<Span> known, CancellationToken token)
     {
         var found = new List<Span>();
         for (var s = 0; s < film.Count; s++)
@@ -135,11 +149,15 @@ static class ShotWindow
                 if (e >= film.Count || known.Any(k => k.To > s && k.From <= e)) break;
                 if (film[s].Contrast < Picture || film[e].Contrast < Picture) continue;
                 var rest = 1 - Mixture(film, s, e) / Unexplained;
-                if (rest > 0 && SmallFrame.Distance(film[s], film[e]) is var change && change >= Unlike && Drift(film, s, e) < Calm * change)
+                if (rest > 0 && SmallFrame.Distance(film[s], film[e]) is var change && change >= Unlike && rest * change >= DissolveScore && Drift(film, s, e) < Calm * change)
                     found.Add(new(TransitionKind.Dissolve, s, e, rest * change));
             }
         }
-        return Best(found);
+        Wipes.Find(film, (from, to, score) =>
+        {
+            if (!known.Any(k => k.To >= from && k.From <= to)) found.Add(new(TransitionKind.Wipe, from, to, score));
+        }, token);
+        return found;
     }
 
     // The greater change over as many frames before and after.
@@ -156,17 +174,18 @@ static class ShotWindow
         return best;
     }
 
-    // How much of the change between two frames a straight mixture of them leaves unexplained in the worst frame between, as
-    // a share of the whole change; 1 where the weight does not climb evenly from 0 to 1, as at a cut.
+    // How much of the change between two frames a mixture of them, more of the second from frame to frame, leaves unexplained in the
+    // frames between, as a share of the whole change; 1 where the weight does not climb in a straight line from 0 to 1.
     static double Mixture(IReadOnlyList<SmallFrame> film, int s, int e)
     {
-        var a = film[s].Luma;
-        var b = film[e].Luma;
-        double whole = 1e-9, worst = 0, weight = 0;
+        var a = film[s].Coarse;
+        var b = film[e].Coarse;
+        double whole = 1e-9, rest = 0;
         for (var i = 0; i < a.Length; i++) whole += (b[i] - a[i]) * (b[i] - a[i]);
+        if (whole < LeastChange * LeastChange * a.Length) return 1;
         for (var t = s + 1; t < e; t++)
         {
-            var f = film[t].Luma;
+            var f = film[t].Coarse;
             double along = 0, square = 0;
             for (var i = 0; i < a.Length; i++)
             {
@@ -175,11 +194,9 @@ static class ShotWindow
                 square += d * d;
             }
             var w = along / whole;
-            if (w - weight is < -0.05 or > Stride) return 1;
-            weight = w;
-            worst = Math.Max(worst, square / whole - w * w);
-            if (worst > Unexplained * Unexplained) return 1;
+            if (Math.Abs(w - (double)(t - s) / (e - s)) > Straight) return 1;
+            rest += Math.Max(0, square / whole - w * w);
         }
-        return 1 - weight > Stride ? 1 : Math.Sqrt(Math.Max(0, worst));
+        return Math.Sqrt(rest / (e - s - 1));
     }
 }

@@ -18,7 +18,10 @@ public sealed class SmallFrame
     const int Unit = 32;
     const double Flat = 12;
     const int Bins = 8;
+    internal const int Blocks = Width / BlockWidth * Height / BlockHeight, BlocksAcross = Width / BlockWidth;
     const int BlockWidth = 8, BlockHeight = 6, ReachX = 4, ReachY = 3;
+
+    const int Pool = 4, CoarsePlane = Pixels / Pool / Pool;
 
     readonly byte[] z;
     readonly float[] colour = new float[Bins * Bins];
@@ -47,6 +50,10 @@ public sealed class SmallFrame
         Mean = (double)sum / Pixels;
         Contrast = Math.Sqrt(Math.Max(0, (double)squares / Pixels - Mean * Mean));
         z = Normalised();
+        Coarse = new float[3 * CoarsePlane];
+        Pooled(Luma, Coarse);
+        Pooled(cb, Coarse.AsSpan(CoarsePlane));
+        Pooled(cr, Coarse.AsSpan(2 * CoarsePlane));
     }
 
     public int Index { get; }
@@ -57,6 +64,15 @@ public sealed class SmallFrame
 
     /// <summary>Brightness [72, 128], 0 to 255.</summary>
     public byte[] Fine { get; }
+
+    /// <summary>Brightness and both colour differences at 16x9: motion matters little there, mixtures stay mixtures.</summary>
+    internal float[] Coarse { get; }
+
+    /// <summary>How unlike the frame before this one is; set by <see cref="Follow"/>.</summary>
+    internal double Step { get; private set; }
+
+    /// <summary>Compares with the frame before, once.</summary>
+    internal void Follow(SmallFrame before) => Step = Distance(before, this);
 
     /// <summary>Mean brightness, 0 to 255.</summary>
     public double Mean { get; }
@@ -71,13 +87,27 @@ public sealed class SmallFrame
     /// </summary>
     public static double Distance(SmallFrame a, SmallFrame b)
     {
+        double overlap = 0;
+        for (var i = 0; i < Bins * Bins; i++) overlap += Math.Min(a.colour[i], b.colour[i]);
+        return Structure(a, b) + 0.5 * (1 - overlap / Pixels);
+    }
+
+    /// <summary>The part of <see cref="Distance"/> that does not come from colour.</summary>
+    internal static double Structure(SmallFrame a, SmallFrame b)
+    {
         long total = 0;
         for (var y = 0; y < Height; y += BlockHeight)
             for (var x = 0; x < Width; x += BlockWidth)
                 total += Nearest(a.z, b.z, x, y);
-        double overlap = 0;
-        for (var i = 0; i < Bins * Bins; i++) overlap += Math.Min(a.colour[i], b.colour[i]);
-        return (double)total / (Pixels * Unit) + 0.5 * (1 - overlap / Pixels);
+        return (double)total / (Pixels * Unit);
+    }
+
+    /// <summary>Mean difference of brightness of each of <see cref="Blocks"/> blocks, 8 across and 6 down, from the nearest near its place.</summary>
+    internal static void Residuals(SmallFrame a, SmallFrame b, Span<float> blocks)
+    {
+        for (int y = 0, i = 0; y < Height; y += BlockHeight)
+            for (var x = 0; x < Width; x += BlockWidth, i++)
+                blocks[i] = Nearest(a.Luma, b.Luma, x, y) / (float)(BlockWidth * BlockHeight);
     }
 
     /// <summary>Mean absolute difference of brightness, pixel by pixel, in grey levels.</summary>
@@ -117,6 +147,17 @@ public sealed class SmallFrame
     {
         var difference = Vector128.Max(a, b) - Vector128.Min(a, b);
         return Vector128.WidenLower(difference) + Vector128.WidenUpper(difference);
+    }
+
+    static void Pooled(ReadOnlySpan<byte> plane, Span<float> coarse)
+    {
+        for (int y = 0, i = 0; y < Height; y += Pool)
+            for (var x = 0; x < Width; x += Pool, i++)
+            {
+                var sum = 0;
+                for (var j = 0; j < Pool * Pool; j++) sum += plane[(y + j / Pool) * Width + x + j % Pool];
+                coarse[i] = sum / (float)(Pool * Pool);
+            }
     }
 
     byte[] Normalised()

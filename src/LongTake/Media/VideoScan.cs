@@ -1,13 +1,8 @@
 namespace LongTake.Media;
 
-/// <summary>Which detector finds the shots.</summary>
-public enum ShotMethod { Default }
-
 /// <summary>How a film is scanned.</summary>
 public sealed record ScanOptions
 {
-    public ShotMethod Method { get; init; }
-
     /// <summary>Longest wait for one frame before ffmpeg is given up and killed.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(60);
 
@@ -42,13 +37,15 @@ public sealed record VideoScan(
         var detector = new ShotDetector(info.Fps, token);
         var measurer = new ShotMeasurer(info);
         List<Transition> transitions = [];
-        using var reader = new ThumbnailReader(info.Path, options.Patience, token);
+        using var reader = new StampedReader(
+            info.Path, SmallFrame.FineWidth, SmallFrame.FineHeight, SmallFrame.Bytes, "yuv420p", "area", options.Patience, token: token);
         double first = 0, time = 0;
-        while (reader.Read() is { } frame)
+        while (reader.Read())
         {
+            var frame = new SmallFrame(reader.Bytes, reader.Count - 1, reader.Time);
             if (frame.Index == 0) first = frame.Time;
             time = frame.Time;
-            options.Seen?.Invoke(reader.Planes, time);
+            options.Seen?.Invoke(reader.Bytes, time);
             measurer.Add(frame, reader.Picture);
             var found = detector.Add(frame);
             transitions.AddRange(found);
