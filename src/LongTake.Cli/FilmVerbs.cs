@@ -81,7 +81,7 @@ internal static class FilmVerbs
         var bad = 0;
         foreach (var (n, file) in files.Index())
         {
-            var found = Progress.Run(title, r => look((file, share => r.Report(new((long)(1000 * (n + share)), 1000L * files.Length, "thousandths", Path.GetFileName(file))))));
+            var found = Progress.Run(title, r => look((file, share => r.Report(new(n, files.Length, "files", $"{Path.GetFileName(file)} {share:P0}")))));
             if (!good(found)) bad++;
             if (json) Console.WriteLine(one(found).ToJsonString());
             else foreach (var line in lines(found)) Console.WriteLine(line);

@@ -34,6 +34,20 @@ public class ProbeTests(ITestOutputHelper output)
     }
 
     [SkippableFact]
+    public void FactsOfTheOddOnes()
+    {
+        VideoInfo Of(string name) => Probe.Read(SharedMedia.Get(name));
+        Assert.True(Of("short/bottles_mpeg2_interlaced.mpg").Interlaced);
+        Assert.False(Of("short/driving_lane.mp4").Interlaced);
+        Assert.Equal((10, 10, 8), (Of("short/h264_10bit.mp4").BitDepth, Of("short/driving_hevc10.mp4").BitDepth, Of("short/driving_lane.mp4").BitDepth));
+        Assert.Equal("pc", Of("short/asl_walk.mkv").ColourRange);
+        var several = Of("multishot/nasa_13013.mp4");
+        Assert.Equal((2, 2, 0, 320), (several.VideoStreams, several.AudioStreams, several.Stream, several.Width));
+        Assert.Equal(16 / 11.0, Of("multishot/documentary_sar.mp4").SampleAspect, 3);
+        Assert.True(Of("multishot/goldeneye_vfr_drop3.mp4").Variable);
+    }
+
+    [SkippableFact]
     public void EveryBadFileHasItsReason()
     {
         Dictionary<string, ProbeFault> expected = new()

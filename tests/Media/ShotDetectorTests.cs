@@ -9,47 +9,121 @@ public class ShotDetectorTests(ITestOutputHelper output)
     sealed record Truth(int[] Cuts, (int Start, int End)[] Gradual, (int Start, int End)[] Ignore, int[] SameScene);
 
     [SkippableFact]
-    public void HardCutsOfLabelledFilms()
+    public void LabelledFilms()
     {
-        int right = 0, wrong = 0, missed = 0, gradual = 0, gradualFound = 0;
+        int hit = 0, missed = 0, extra = 0, gradual = 0, gradualMissed = 0, stray = 0;
         foreach (var (name, truth) in Truths())
         {
-            var found = VideoScan.Read(SharedMedia.Get("multishot/" + name)).Transitions;
-            var cuts = found.Where(t => t.Kind == TransitionKind.Cut).Select(t => t.Frame).ToList();
-            bool Inside((int Start, int End) r, int f) => f >= r.Start - 6 && f <= r.End + 6;
-            var hit = truth.Cuts.Where(c => cuts.Any(f => Math.Abs(f - c) <= 1)).ToArray();
-            var lost = truth.Cuts.Except(hit).Except(truth.SameScene).ToArray();
-            var extra = cuts.Where(f => !truth.Cuts.Any(c => Math.Abs(f - c) <= 1)
-                && !truth.Gradual.Concat(truth.Ignore).Any(r => Inside(r, f))).ToArray();
-            var seen = truth.Gradual.Where(r => found.Any(t => Inside(r, t.Middle) && !truth.Cuts.Contains(t.Frame))).ToArray();
-            var stray = found.Where(t => t.Kind != TransitionKind.Cut && !truth.Gradual.Concat(truth.Ignore).Any(r => Inside(r, t.Middle)));
-            (right, wrong, missed) = (right + hit.Length, wrong + extra.Length, missed + lost.Length);
-            (gradual, gradualFound) = (gradual + truth.Gradual.Length, gradualFound + seen.Length);
-            output.WriteLine($"{name}: cuts {hit.Length}/{truth.Cuts.Length}, missed [{string.Join(' ', lost)}], extra [{string.Join(' ', extra)}], " +
-                $"gradual {seen.Length}/{truth.Gradual.Length}, missed [{string.Join(' ', truth.Gradual.Except(seen))}], " +
-                $"stray [{string.Join(' ', stray.Select(t => $"{t.Kind} {t.Frame}"))}]");
+            var left = VideoScan.Read(SharedMedia.Get("multishot/" + name)).Transitions.ToList();
+            var lost = new List<string>();
+            foreach (var cut in truth.Cuts)
+            {
+                var same = truth.SameScene.Contains(cut);
+                var found = left.FirstOrDefault(t => t.Kind == TransitionKind.Cut && Math.Abs(t.Frame - cut) <= 2);
+                if (found is not null) left.Remove(found);
+                else lost.Add($"cut {cut}{(same ? " within a scene" : "")}");
+                if (!same) (hit, missed) = found is null ? (hit, missed + 1) : (hit + 1, missed);
+            }
+            foreach (var range in truth.Gradual)
+            {
+                var found = left.FirstOrDefault(t => t.Kind != TransitionKind.Cut && Inside(range, t.Middle));
+                if (found is not null) left.Remove(found);
+                else lost.Add($"{range.Start}-{range.End}");
+                (gradual, gradualMissed) = found is null ? (gradual, gradualMissed + 1) : (gradual + 1, gradualMissed);
+            }
+            left.RemoveAll(t => truth.Ignore.Any(r => t.EndFrame >= r.Start && t.Frame <= r.End));
+            extra += left.Count(t => t.Kind == TransitionKind.Cut);
+            stray += left.Count(t => t.Kind != TransitionKind.Cut);
+            output.WriteLine($"{name}: missed [{string.Join(", ", lost)}], extra [{string.Join(", ", left.Select(t => $"{t.Kind} {t.Frame}-{t.EndFrame}"))}]");
+            if (name == "synth_gradual_a.mp4") Assert.Equal("Dissolve Fade Wipe Cut Fade Dissolve", string.Join(' ', VideoScan.Read(SharedMedia.Get("multishot/" + name)).Transitions.Select(t => t.Kind)));
         }
-        var f1 = 2.0 * right / (2 * right + wrong + missed);
-        output.WriteLine($"hard cuts: right {right}, wrong {wrong}, missed {missed}, F1 {f1:f3}; gradual {gradualFound} of {gradual}");
-        Assert.True(f1 >= 0.9, $"F1 {f1:f3}");
-        Assert.True(gradualFound >= 0.7 * gradual, $"{gradualFound} of {gradual} gradual transitions");
+        var cuts = F1(hit, missed, extra);
+        var all = F1(hit + gradual, missed + gradualMissed, extra + stray);
+        output.WriteLine($"hard cuts: right {hit}, missed {missed}, extra {extra}, F1 {cuts:f3}; gradual: right {gradual}, missed {gradualMissed}, extra {stray}; all F1 {all:f3}");
+        Assert.True(cuts >= 0.95, $"F1 of hard cuts {cuts:f3}");
+        Assert.True(all >= 0.85, $"F1 of all transitions {all:f3}");
     }
+
+    static double F1(int right, int missed, int extra) => 2.0 * right / (2 * right + missed + extra);
+
+    static bool Inside((int Start, int End) range, int frame) => frame >= range.Start - 6 && frame <= range.End + 6;
 
     [SkippableFact]
     public void NothingIsFoundInSingleShots()
     {
-        // The counter is left out: its plain background changes colour at frames 10 and 20, which are cuts to the eye as well.
+        // Of the generated films those whose prompt changes are left out; two of them are looked at, for the others take long.
         string[] single = [.. SharedMedia.Files("long"), .. SharedMedia.Files("short"), SharedMedia.Get("multishot/synth_nocut_a.mp4"),
-            .. SharedMedia.Files("generated").Where(f => !f.Contains("lady__") && !f.Contains("ballet__")), .. SharedMedia.Files("generated/short5s")];
-        single = [.. single.Where(f => !f.EndsWith("counter_30frames.mp4", StringComparison.Ordinal))];
+            SharedMedia.Get("generated/cloud__self-forcing.mp4"), .. SharedMedia.Files("generated/short5s")];
         List<string> wrong = [];
         foreach (var file in single)
             if (VideoScan.Read(file).Transitions is { Count: > 0 } found)
                 wrong.Add($"{Path.GetFileName(file)}: {string.Join(", ", found.Select(t => $"{t.Kind} {t.Frame} ({t.Score:f2})"))}");
-        foreach (var line in wrong) output.WriteLine(line);
-        output.WriteLine($"{wrong.Count} of {single.Length} single shots with a transition");
         Assert.Empty(wrong);
     }
+
+    [Fact]
+    public void AWindowAtATimeIsAllAtOnce()
+    {
+        // Five windows of the detector, transitions of every kind anywhere, also across their borders.
+        var random = new Random(3);
+        List<SmallFrame> film = [];
+        List<(TransitionKind Kind, int Frame)> truth = [];
+        var scene = Scene(random);
+        while (film.Count < 5 * ShotDetector.Core)
+        {
+            var next = Scene(random);
+            var length = random.Next(30, 90);
+            for (var i = 0; i < length; i++) Add(film, scene);
+            var kind = (TransitionKind)random.Next(4);
+            truth.Add((kind, film.Count));
+            var over = kind == TransitionKind.Cut ? 0 : 20;
+            for (var i = 1; i <= over; i++)
+                Add(film, kind switch
+                {
+                    TransitionKind.Dissolve => Mix(scene, next, i / 21.0),
+                    TransitionKind.Fade => i <= 10 ? Mix(scene, black, i / 10.0) : Mix(black, next, (i - 10) / 10.0),
+                    _ => [.. scene.Select((v, at) => at % SmallFrame.FineWidth < i * SmallFrame.FineWidth / 21 ? next[at] : v)],
+                });
+            scene = next;
+        }
+        for (var i = 0; i < 60; i++) Add(film, scene);
+        var found = ShotDetector.Detect(film, 25);
+        var whole = ShotWindow.Transitions(film);
+        Assert.Equal(whole, found);
+        Assert.Equal(truth.Select(t => t.Kind), found.Select(t => t.Kind));
+        foreach (var (t, f) in truth.Zip(found))
+            Assert.True(t.Kind == TransitionKind.Cut ? f.Frame == t.Frame : Math.Abs(f.Frame - t.Frame) <= 4 && Math.Abs(f.EndFrame - t.Frame - 19) <= 4, $"{t} as {f}");
+    }
+
+    [Fact]
+    public void DisturbancesAreNoTransitions()
+    {
+        var random = new Random(5);
+        var scene = Scene(random);
+        List<SmallFrame> film = [];
+        for (var i = 0; i < 400; i++)
+            Add(film, i switch
+            {
+                >= 30 and < 33 => [.. scene.Select(v => (byte)Math.Min(255, v + 120))], // flash
+                >= 60 and < 64 => black, // dropped pictures
+                >= 90 and < 130 => [.. scene.Select(v => (byte)Math.Clamp(v * (1 + 0.4 * Math.Sin(i * 2.3)), 0, 255))], // flicker
+                >= 160 and < 200 => Moved(scene, random.Next(-8, 9), random.Next(-6, 7)), // shake
+                >= 230 and < 270 => [.. scene.Select(v => (byte)Math.Clamp(v * (1 + (i - 230) / 60.0), 0, 255))], // exposure
+                >= 300 and < 340 => [.. scene.Select((v, at) => Math.Abs(at % SmallFrame.FineWidth - (i - 300) * 6 + 40) < 30 ? (byte)60 : v)], // something passes
+                _ => scene,
+            });
+        Assert.Empty(ShotDetector.Detect(film, 25));
+    }
+
+    static readonly byte[] black = new byte[SmallFrame.FineWidth * SmallFrame.FineHeight];
+
+    static byte[] Mix(byte[] a, byte[] b, double w) => [.. a.Zip(b, (x, y) => (byte)(x + (y - x) * w))];
+
+    static byte[] Moved(byte[] a, int dx, int dy) => [.. a.Select((_, i) =>
+        a[Math.Clamp(i / SmallFrame.FineWidth + dy, 0, SmallFrame.FineHeight - 1) * SmallFrame.FineWidth + Math.Clamp(i % SmallFrame.FineWidth + dx, 0, SmallFrame.FineWidth - 1)])];
+
+    static void Add(List<SmallFrame> film, byte[] luma) =>
+        film.Add(new([.. luma, .. Enumerable.Repeat((byte)128, 2 * SmallFrame.Pixels)], film.Count, film.Count / 25.0));
 
     [Fact]
     public void ACutAFlashAndADissolveOfNoise()

@@ -13,7 +13,7 @@ sealed class MotionMeter
     // An edge: at least this step between neighbours two pixels apart. It stands still while no pixel of it changes by more than Same.
     const int Edge = 40, Same = 8, Held = 4;
 
-    // A sample tells of overlays when at least so many pixels are edges, and at most this share of them stands still.
+    // A sample tells of overlays when the camera moves, at least so many pixels are edges, and at most this share of them stands still.
     const int Edges = W * H / 100;
     const double Standing = 0.5;
     const double Always = 0.8;
@@ -33,17 +33,15 @@ sealed class MotionMeter
     public void Add(SmallFrame frame)
     {
         if (before is not null && frame.Time - before.Time < Gap - 1e-6) return;
-        if (before is not null) Stand(before.Fine, frame.Fine);
+        var moves = longBefore is null ? null : Moves(longBefore.Fine, frame.Fine);
         if (longBefore is not null)
         {
             motion += SmallFrame.Change(longBefore, frame);
             pairs++;
-            if (Moves(longBefore.Fine, frame.Fine) is { } moves)
-            {
-                samples++;
-                moving += moves ? 1 : 0;
-            }
+            samples += moves is null ? 0 : 1;
+            moving += moves is true ? 1 : 0;
         }
+        if (before is not null) Stand(before.Fine, frame.Fine, moves is true);
         (longBefore, before) = (before, frame);
     }
 
@@ -55,8 +53,8 @@ sealed class MotionMeter
         return ((double)overlay / (W * H), (double)texts / telling);
     }
 
-    // Pixels whose edge has stood for about a second, in samples in which most edges have not.
-    void Stand(byte[] a, byte[] b)
+    // Pixels whose edge has stood for about a second, in samples in which the camera moves and most edges have not.
+    void Stand(byte[] a, byte[] b, bool moves)
     {
         int edges = 0, standing = 0;
         for (var y = 1; y < H - 1; y++)
@@ -70,7 +68,7 @@ sealed class MotionMeter
                 edges++;
                 if (stood[i] >= Held) standing++;
             }
-        if (edges < Edges || standing > Standing * edges) return;
+        if (!moves || edges < Edges || standing > Standing * edges) return;
         telling++;
         var text = 0;
         Span<bool> columns = stackalloc bool[W];
@@ -79,6 +77,8 @@ sealed class MotionMeter
             if (stood[i] < Held) continue;
             always[i]++;
             if (i < Lower * W * H || always[i] > Always * telling && telling > 16) continue;
+            // Strokes of letters go down; the edge of a bar does not.
+            if (Math.Abs(b[i + 1] - b[i - 1]) < Edge) continue;
             text++;
             columns[i % W] = true;
         }

@@ -107,7 +107,7 @@ public static class Probe
         {
             Stream = video.GetProperty("index").GetInt32(),
             BitDepth = int.TryParse(Text(video, "bits_per_raw_sample"), out var bits) && bits > 0 ? bits : Depth(pixels),
-            ColourRange = Text(video, "color_range") is "tv" or "pc" and var range ? range : pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc" : "",
+            ColourRange = Text(video, "color_range") is ("tv" or "pc") and var range ? range : pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc" : "",
             Interlaced = Text(video, "field_order") is "tt" or "bb" or "tb" or "bt",
         };
     }

@@ -9,7 +9,7 @@ static class ShotWindow
     const int Around = 8;
 
     // When the picture stays and only its colour changes, the light has changed.
-    const double Structure = 0.08;
+    const double Structure = 0.15;
 
     // A dissolve is a cross-fade in straight lines between two unlike frames; how much of it the mixture may leave unexplained.
     static readonly int[] DissolveLengths = [8, 12, 18, 27, 40];

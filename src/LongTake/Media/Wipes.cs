@@ -36,11 +36,13 @@ static class Wipes
     /// <summary>Calls back with each stretch (first and last mixed frame) that looks like a wipe, and how much so.</summary>
     public static void Find(IReadOnlyList<SmallFrame> film, Action<int, int, double> found, CancellationToken token)
     {
+        // Every few frames, counted from the film's start, so that it does not matter which window is looked at.
+        var every = film.Count > 1 ? film[1].Index - film[0].Index : 1;
         for (var s = 0; s < film.Count; s++)
         {
             token.ThrowIfCancellationRequested();
             foreach (var length in lengths)
-                if (s % Math.Max(1, length / 6) == 0 && s + length < film.Count && Look(film, s, s + length) is > 0 and var score)
+                if (film[s].Index / every % Math.Max(1, length / 6) == 0 && s + length < film.Count && Look(film, s, s + length) is > 0 and var score)
                 {
                     var (from, to) = Refined(film, s, s + length);
                     found(from, to, score);
