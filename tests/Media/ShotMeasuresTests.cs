@@ -65,7 +65,7 @@ public class ShotMeasuresTests
     {
         var half = Measure(50, (_, t) => [.. Pan(t).Select((v, i) => i % W < W / 2 ? (byte)255 : v)]);
         Assert.InRange(half.Over, 0.49, 0.52);
-        var dark = Measure(50, (_, t) => Barred([.. Pan(t).Select((v, i) => i % W < W / 4 ? (byte)0 : v)], 9), new(0, 9, W, H - 18));
+        var dark = Measure(50, (_, t) => Barred([.. Pan(t).Select((v, i) => i % W < W / 4 ? (byte)0 : v)], 9), _ => new(0, 9, W, H - 18));
         Assert.InRange(dark.Under, 0.23, 0.27);
         Assert.Equal(new(0, 9, W, H - 18), dark.Crop);
     }
@@ -109,8 +109,6 @@ public class ShotMeasuresTests
     static Stretch Rounded(Stretch s) => new(Math.Round(s.Start, 1), Math.Round(s.End, 1));
 
     static ShotMeasures Measure(int frames, Func<int, int, byte[]> picture, Func<int, Rectangle>? edges = null) => Sum(frames, picture, edges ?? (_ => new(0, 0, W, H)));
-
-    static ShotMeasures Measure(int frames, Func<int, int, byte[]> picture, Rectangle edges) => Sum(frames, picture, _ => edges);
 
     static ShotMeasures Sum(int frames, Func<int, int, byte[]> picture, Func<int, Rectangle> edges)
     {

@@ -23,7 +23,7 @@ sealed class LoopFinder
     {
         var small = Small(frame);
         double most = 0;
-        for (var lag = 1; lag < Math.Min(count, Reach); lag++)
+        for (var lag = 1; lag <= Math.Min(count, Reach - 1); lag++)
         {
             var at = (count - lag) % Reach;
             var difference = Difference(small, ring.AsSpan(at * Size, Size));
