@@ -8,11 +8,13 @@ using LongTake.Bench;
     ("limits", Limits.Rows, false),
     ("attention", AttentionSpeed.Rows, false),
     ("vae.decode", VaeDecode.Rows, false),
+    ("wan100m", Wan100M.Rows, false),
     ("train.step", TrainStep.Rows, false),
     ("film", Film.Rows, false),
     ("world", World.Rows, false),
     ("measure", Measuring.Rows, false),
     ("lifetime", Lifetime.Rows, false),
+    ("law", Law.Rows, true),
     ("decode.length", DecodeLength.Rows, true),
 ];
 try

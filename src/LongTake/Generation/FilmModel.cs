@@ -199,7 +199,7 @@ public sealed class FilmModel : IDisposable
     }
 
     /// <summary>
-    /// Decodes latents one at a time; memory does not grow with the film. Frames of H x W x 3 bytes. <paramref name="tile"/>: side of the
+    /// Decodes latents one, or of small pictures some, at a time; memory does not grow with the film. Frames of H x W x 3 bytes. <paramref name="tile"/>: side of the
     /// tiles in latent pixels, 0 for none, null for the rule of <see cref="WanVaeTiles.Automatic"/>.
     /// </summary>
     public IEnumerable<byte[]> Decode(Tensor latents, int? tile = null)
@@ -207,12 +207,12 @@ public sealed class FilmModel : IDisposable
         var stride = Config.Vae.SpatialStride;
         var size = (int)(latents.Size(3) * latents.Size(4)) * stride * stride * 3;
         using var tiles = new WanVaeTiles(vae, latents.Size(3), latents.Size(4), tile ?? WanVaeTiles.Automatic(Config.Vae, latents.Size(3) * stride, latents.Size(4) * stride));
-        var count = latents.Size(2);
-        for (long t = 0; t < count; t++)
+        var (count, chunk) = (latents.Size(2), WanVaeConfig.Chunk(latents.Size(3), latents.Size(4)));
+        for (long t = 0; t < count; t += chunk)
         {
             byte[] bytes;
             using (new Scope())
-            using (GradMode.Off()) bytes = Pixels.ToBytes(tiles.DecodeStep(Narrow(latents, 2, t, 1).To(device)));
+            using (GradMode.Off()) bytes = Pixels.ToBytes(tiles.DecodeStep(Narrow(latents, 2, t, Math.Min(chunk, count - t)).To(device)));
             for (var at = 0; at < bytes.Length; at += size) yield return bytes.AsSpan(at, size).ToArray();
         }
     }

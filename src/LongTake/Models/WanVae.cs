@@ -41,6 +41,11 @@ public sealed record WanVaeConfig
     [JsonIgnore] public int SpatialStride => 1 << (DimMult.Length - 1);
     /// <summary>Frames of a latent, the first excepted, which has one.</summary>
     [JsonIgnore] public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
+    /// <summary>
+    /// Latents of a pass over pictures of so many latent pixels: several where pictures are small, because each layer then has enough to do, and
+    /// never more at a time than one latent of a 480p film holds.
+    /// </summary>
+    public static int Chunk(long height, long width) => (int)Math.Max(1, 4096 / (height * width));
     /// <summary>Frames that <paramref name="latents"/> latents decode to.</summary>
     public long Frames(long latents) => 1 + (latents - 1) * TemporalStride;
     /// <summary>Latents of <paramref name="frames"/> frames.</summary>
