@@ -92,7 +92,7 @@ public class ShotDetectorTests(ITestOutputHelper output)
         Assert.Equal(whole, found);
         Assert.Equal(truth.Select(t => t.Kind), found.Select(t => t.Kind));
         foreach (var (t, f) in truth.Zip(found))
-            Assert.True(t.Kind == TransitionKind.Cut ? f.Frame == t.Frame : Math.Abs(f.Frame - t.Frame) <= 6 && Math.Abs(f.EndFrame - t.Frame - 19) <= 6, $"{t} as {f}");
+            Assert.True(t.Kind == TransitionKind.Cut ? f.Frame == t.Frame : f.Middle >= t.Frame && f.Middle < t.Frame + 20, $"{t} as {f}");
     }
 
     [Fact]
