@@ -119,6 +119,23 @@ public sealed class LoopTests : IDisposable
     }
 
     [Fact]
+    public void ARunCancelledAmidBadIterationsCollapsesWhereTheUnbrokenOneDoes()
+    {
+        double Poisoned(Func<Tensor, Tensor> net, long call, double weight) => call < 7 ? Squared(net, [Sample(call, 0)], weight) : double.NaN;
+        using var stop = new CancellationTokenSource();
+        var cancelled = Assert.Throws<OperationCanceledException>(() => Trained(config, "amid", (net, call, weight) =>
+        {
+            if (call == 8) stop.Cancel();
+            return Poisoned(net, call, weight);
+        }, stop.Token));
+        Assert.Contains("the last 2 of them not usable", cancelled.Message);
+        var good = new RunFolder(Path.Combine(root, "amid")).Latest()!.Step;
+        Assert.Equal(6, good);
+        var e = Assert.Throws<UserException>(() => Trained(config, "amid", (net, call, weight) => Poisoned(net, call + good, weight)));
+        Assert.Contains("up to step 10", e.Message);
+    }
+
+    [Fact]
     public void AnotherModelsRunFolderIsRefused()
     {
         Trained(config, "run", (net, call, weight) => Squared(net, [Sample(call, 0)], weight));

@@ -54,8 +54,10 @@ public static class Loop
         {
             if (cancel.IsCancellationRequested)
             {
-                state.Save(run, step, samples, before + clock.Elapsed.TotalSeconds);
-                throw new OperationCanceledException($"stopped and saved after {step} of {c.Steps} steps; the same command goes on", cancel);
+                // A state amid bad iterations is not kept: the count of them would begin anew, and a collapse go unseen.
+                if (bad == 0) state.Save(run, step, samples, before + clock.Elapsed.TotalSeconds);
+                throw new OperationCanceledException(bad == 0 ? $"stopped and saved after {step} of {c.Steps} steps; the same command goes on"
+                    : $"stopped after {step} of {c.Steps} steps, the last {bad} of them not usable; the same command goes on from the last good state", cancel);
             }
             var sound = Iterate(method, optimisers, c, step, window);
             step++;
