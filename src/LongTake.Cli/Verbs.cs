@@ -149,21 +149,34 @@ internal static class Verbs
         return verb;
     }
 
-    private static Command Data()
+    private static Command Data() => new("data", "Make data sets of footage.") { FilmVerbs.Probe(), FilmVerbs.Shots(), Ingest(), Filter() };
+
+    private static Command Ingest()
     {
-        var sources = new Argument<string[]>("sources") { Description = "video files, and folders of them", Arity = ArgumentArity.OneOrMore };
+        var sources = new Argument<string[]>("sources") { Description = "folders, globs, manifests (csv, json, jsonl, videos.txt), WebDataset tars, films", Arity = ArgumentArity.ZeroOrMore };
         var output = new Option<string>("--output", "-o") { Description = "folder of the data set", Required = true };
-        var model = new Option<string>("--model", "--model-path") { Description = "model folder whose picture size and rate count", DefaultValueFactory = _ => "models/traveller" };
-        var min = new Option<double>("--min-seconds") { Description = "shortest take", DefaultValueFactory = _ => 10 };
-        var max = new Option<double?>("--max-seconds") { Description = "a longer take is thinned out in time to fit; 61 or the model's longest film when not given" };
-        var clip = new Option<double>("--clip-seconds") { Description = "shortest clip; at least the model's own", DefaultValueFactory = _ => 5 };
+        var recipe = new Option<string?>("--recipe") { Description = "a data recipe (json): every threshold; the resolved one is written to data.json in the set" };
+        var sets = Sets("filter.minSeconds=5 --set geometry.longTakes=Cut");
+        var model = new Option<string?>("--model", "--model-path") { Description = $"model folder whose rate, size and autoencoder count; the recipe's, else {DataVerbs.Bundled}" };
+        var jobs = new Option<int>("--jobs") { Description = "films looked at at the same time", DefaultValueFactory = _ => 2 };
         var json = Json();
-        var ingest = new Command("ingest", "Sort videos into takes, clips and those that cannot be used; say why of each.")
-            { sources, output, model, min, max, clip, json };
-        ingest.SetAction(p => IngestVerb.Run(p.GetValue(sources) ?? [], p.GetValue(output)!, p.GetValue(model)!,
-            p.GetResult(model) is { Implicit: false }, p.GetValue(min), p.GetValue(max), p.GetValue(clip), p.GetValue(json)));
-        return new Command("data", "Make data sets.") { ingest, FilmVerbs.Probe(), FilmVerbs.Shots() };
+        var verb = new Command("ingest", "Turn footage into a training set: look at films, cut them into single shots, filter, caption, encode, report.")
+            { sources, output, recipe, sets, model, jobs, json };
+        verb.SetAction(p => DataVerbs.Ingest(p.GetValue(sources) ?? [], p.GetValue(output)!, p.GetValue(recipe), p.GetValue(sets) ?? [], p.GetValue(model), Math.Max(1, p.GetValue(jobs)), p.GetValue(json)));
+        return verb;
     }
+
+    private static Command Filter()
+    {
+        var set = new Argument<string>("set") { Description = "folder of the data set" };
+        var sets = Sets("filter.minMotion=0.5");
+        var json = Json();
+        var verb = new Command("filter", "Judge again what was looked at, with other thresholds; seconds, for nothing is decoded.") { set, sets, json };
+        verb.SetAction(p => DataVerbs.Filter(p.GetValue(set)!, p.GetValue(sets) ?? [], p.GetValue(json)));
+        return verb;
+    }
+
+    private static Option<string[]> Sets(string example) => new("--set") { Description = $"change a member of the recipe: --set {example}", AllowMultipleArgumentsPerToken = false };
 
     private static Command InspectPath()
     {

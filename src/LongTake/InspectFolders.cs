@@ -102,12 +102,12 @@ internal static class InspectFolders
         var latents = Directory.GetDirectories(path, "latents-*").Where(LatentSet.Exists).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal).ToList();
         return new(path, "data", new JsonObject
         {
-            ["holds"] = "videos", ["picture"] = $"{set.Width}x{set.Height} at {set.Fps:0.###} frames a second",
+            ["holds"] = "videos", ["picture"] = $"{string.Join(", ", set.Videos.Select(v => $"{v.Width}x{v.Height}").Distinct().Order(StringComparer.Ordinal))} at {set.Fps:0.###} frames a second",
             ["roles"] = Roles(set.Items.Select(i => (i.Item, i.Frames / set.Fps))),
-            ["stored minutes"] = Math.Round(set.Items.GroupBy(i => i.Video).Sum(g => g.Max(i => i.Start + i.Frames)) / set.Fps / 60, 2),
+            ["films"] = set.Videos.Select(v => v.Path).Distinct().Count(), ["minutes"] = Math.Round(set.Videos.Sum(v => v.Frames) / set.Fps / 60, 2),
             ["captions"] = set.Items.Select(i => i.Item.Caption).Distinct().Count(),
             ["encoded"] = new JsonArray([.. latents.Select(l => JsonValue.Create(l))]),
-        }, File.Exists(Path.Combine(path, "frames.safetensors")) ? [] : ["frames.safetensors is missing"]);
+        }, [.. set.Videos.Select(v => v.Path).Distinct().Where(p => !File.Exists(p)).Take(5).Select(p => $"{p} is gone; its latents stay, but no other autoencoder can be used for it")]);
     }
 
     public static Inspection Latents(string path)

@@ -12,6 +12,10 @@ public sealed record LatentItem(string Name, string Role, int Latents, string Ca
     public string? Source { get; init; }
     /// <summary>Not trained on: held out for validation.</summary>
     public bool HeldOut { get; init; }
+    /// <summary>File that holds its latents, within the set's folder.</summary>
+    public string Shard { get; init; } = "latents.safetensors";
+    /// <summary>Size of its frames, "832x480"; "" when all of the set have the one that the set names.</summary>
+    public string Size { get; init; } = "";
 
     /// <summary>The caption of the stretch around a latent; empty when there is none.</summary>
     public string LocalAt(double latent) =>
@@ -26,17 +30,18 @@ public sealed record LatentSetInfo(string VaeHash, double Fps, int Width, int He
 internal sealed partial class LatentSetJson : JsonSerializerContext;
 
 /// <summary>
-/// Encoded videos on disk: <c>set.json</c> says what they are, <c>latents.safetensors</c> holds one bfloat16 tensor [C, T, h, w]
-/// per item, memory-mapped.
+/// Encoded videos on disk: <c>set.json</c> says what they are, shards (safetensors) hold one bfloat16 tensor [C, T, h, w] per item, mapped
+/// when wanted.
 /// </summary>
 public sealed class LatentSet : IDisposable
 {
-    private readonly SafetensorsSet file;
+    private const int MostOpen = 64;
+    private readonly Dictionary<string, SafetensorsSet> open = [];
+    private readonly Queue<string> oldest = new();
 
     private LatentSet(string folder, LatentSetInfo info)
     {
         (Folder, Info) = (folder, info);
-        file = SafetensorsSet.Open(Path.Combine(folder, "latents.safetensors"));
         Takes = [.. info.Items.Where(i => i.Role == "take" && !i.HeldOut)];
         Clips = [.. info.Items.Where(i => i.Role == "clip" && !i.HeldOut)];
     }
@@ -60,24 +65,47 @@ public sealed class LatentSet : IDisposable
         try
         {
             using var stream = File.OpenRead(path);
-            return new LatentSet(folder, JsonSerializer.Deserialize(stream, LatentSetJson.Default.LatentSetInfo)
-                ?? throw new UserException($"{path}: empty"));
+            var info = JsonSerializer.Deserialize(stream, LatentSetJson.Default.LatentSetInfo) ?? throw new UserException($"{path}: empty");
+            if (info.Items.Select(i => i.Shard).Distinct().FirstOrDefault(s => !File.Exists(Path.Combine(folder, s))) is { } gone)
+                throw new UserException($"{Path.Combine(folder, gone)}: missing, and {path} speaks of it; make the set again");
+            return new LatentSet(folder, info);
         }
         catch (JsonException e) { throw new UserException($"{path}: not a readable set description ({e.Message}); make the set again", inner: e); }
     }
 
     /// <summary>The latents of an item, [1, C, T, h, w] in float32, in the current scope.</summary>
-    public Tensor Latents(LatentItem item) => file.Tensor(item.Name).To(Dtype.F32).Unsqueeze(0);
+    public Tensor Latents(LatentItem item)
+    {
+        lock (open)
+        {
+            if (!open.TryGetValue(item.Shard, out var file))
+            {
+                if (oldest.Count == MostOpen && open.Remove(oldest.Dequeue(), out var first)) first.Dispose();
+                open[item.Shard] = file = SafetensorsSet.Open(Path.Combine(Folder, item.Shard));
+                oldest.Enqueue(item.Shard);
+            }
+            return file.Tensor(item.Name).To(Dtype.F32).Unsqueeze(0);
+        }
+    }
 
-    /// <summary>Writes a set; the description last, so that a broken run leaves no set.</summary>
+    /// <summary>Writes a set of one shard; the description last, so that a broken run leaves no set.</summary>
     public static void Write(string folder, LatentSetInfo info, IReadOnlyDictionary<string, Tensor> latents)
     {
         Directory.CreateDirectory(folder);
         File.Delete(Path.Combine(folder, "set.json"));   // an old description must never stand beside new latents
         TensorFiles.Write(Path.Combine(folder, "latents.safetensors"), latents, dtype: Dtype.BF16);
-        AtomicFile.Write(Path.Combine(folder, "set.json"), s => JsonSerializer.Serialize(s, info, LatentSetJson.Default.LatentSetInfo));
+        Describe(folder, info);
     }
 
-    /// <summary>Closes the file.</summary>
-    public void Dispose() => file.Dispose();
+    /// <summary>Writes the description of a set whose shards are there.</summary>
+    internal static void Describe(string folder, LatentSetInfo info) =>
+        AtomicFile.Write(Path.Combine(folder, "set.json"), s => JsonSerializer.Serialize(s, info, LatentSetJson.Default.LatentSetInfo));
+
+    /// <summary>Closes the shards.</summary>
+    public void Dispose()
+    {
+        foreach (var file in open.Values) file.Dispose();
+        open.Clear();
+        oldest.Clear();
+    }
 }

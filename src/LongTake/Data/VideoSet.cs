@@ -1,77 +1,64 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LongTake.Media;
 using LongTake.Models;
 
 namespace LongTake.Data;
 
-/// <summary>An item of a set and where its frames lie: so many of the stored video from frame <paramref name="Start"/> on.</summary>
+/// <summary>A single shot, or a part of one, as it is prepared for training: where it lies, and the rate and size it is brought to.</summary>
+/// <param name="Id">Name of the video within the set, from what it is made of.</param>
+/// <param name="Path">The film it is from.</param>
+/// <param name="Content">SHA-256 of that film.</param>
+/// <param name="First">Stamp of the film's first frame, seconds.</param>
+/// <param name="Start">Stamp of its first frame, seconds; null is the beginning of the film.</param>
+/// <param name="Fps">Frames taken a second: the set's, less when the take is subsampled.</param>
+/// <param name="Frames">Frames taken, 4 k + 1.</param>
+/// <param name="Crop">What is left when black bars are cut away, in pixels of the film as shown; null is all of it.</param>
+public sealed record Footage(string Id, string Path, string Content, double First, double? Start, double Fps, int Frames, int Width, int Height, Rectangle? Crop);
+
+/// <summary>An item of a set and where its frames lie: so many of a video from frame <paramref name="Start"/> on.</summary>
 public sealed record VideoItem(LatentItem Item, string Video, int Start, int Frames);
 
-/// <summary>What a set of videos is: rate and size of its frames, SHA-256 of them all, the items.</summary>
-public sealed record VideoSetInfo(double Fps, int Width, int Height, string FramesHash, IReadOnlyList<VideoItem> Items);
+/// <summary>What a set of videos is: its rate, the sizes the recipe asked for (none: the model's), videos, and what is trained on.</summary>
+public sealed record VideoSetInfo(double Fps, IReadOnlyList<string> Buckets, IReadOnlyList<Footage> Videos, IReadOnlyList<VideoItem> Items);
 
 [JsonSerializable(typeof(VideoSetInfo))]
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, NewLine = "\n")]
 internal sealed partial class VideoSetJson : JsonSerializerContext;
 
 /// <summary>
-/// What 'data ingest' leaves: <c>videos.json</c> (the items), <c>frames.safetensors</c> (the videos [F, H, W, 3] at the model's
-/// rate and size; an item is a stretch of one, so a clip cut from a take costs nothing). Latents belong to an autoencoder: a new
-/// autoencoder never meets old latents.
+/// What 'data ingest' leaves: <c>videos.json</c> lists videos (stretches of films) and items (stretches of videos; a clip cut from a take is
+/// one), <c>latents-HASH</c> holds them as the autoencoder with that hash sees them. Pixels stay in the films.
 /// </summary>
 public static class VideoSet
 {
-    private const string Items = "videos.json", Frames = "frames.safetensors", Fresh = Frames + ".new";
+    private const string List = "videos.json";
 
     /// <summary>True when the folder holds a whole set.</summary>
-    public static bool Exists(string folder) => File.Exists(Path.Combine(folder, Items));
+    public static bool Exists(string folder) => File.Exists(Path.Combine(folder, List));
 
-    /// <summary>
-    /// Writes a set, one video in memory at a time. The old set stays until all frames are written; there is no set, not half
-    /// a one, in the moment after. <paramref name="beside"/> writes what else belongs to the set, in that moment.
-    /// </summary>
-    public static void Write(string folder, VideoSetInfo info, IReadOnlyList<(string Name, int Frames, Func<byte[]> Read)> videos, Action? beside = null)
-    {
-        Sweep(folder);
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var fresh = Path.Combine(folder, Fresh);
-        SafetensorsWriter.Write(fresh, [.. videos.Select(v =>
-            (v.Name, "U8", new long[] { v.Frames, info.Height, info.Width, 3 }, (Action<Stream>)(s =>
-            {
-                var bytes = v.Read();
-                hash.AppendData(bytes);
-                s.Write(bytes);
-            })))]);
-        File.Delete(Path.Combine(folder, Items));
-        File.Move(fresh, Path.Combine(folder, Frames), overwrite: true);
-        beside?.Invoke();
-        var whole = info with { FramesHash = Convert.ToHexStringLower(hash.GetHashAndReset()) };
-        AtomicFile.Write(Path.Combine(folder, Items), s => JsonSerializer.Serialize(s, whole, VideoSetJson.Default.VideoSetInfo));
-    }
-
-    /// <summary>Clears away what a killed write left. No other process may be writing.</summary>
-    public static void Sweep(string folder)
-    {
-        if (!Directory.Exists(folder)) return;
-        foreach (var left in Directory.GetFiles(folder, $".{Frames}*.tmp").Append(Path.Combine(folder, Fresh))) File.Delete(left);
-    }
+    /// <summary>Writes the list, whole or not at all.</summary>
+    public static void Write(string folder, VideoSetInfo info) =>
+        AtomicFile.Write(Path.Combine(folder, List), s => JsonSerializer.Serialize(s, info, VideoSetJson.Default.VideoSetInfo));
 
     /// <summary>What a set is.</summary>
     /// <exception cref="UserException">No set there, or not a readable one.</exception>
     public static VideoSetInfo Read(string folder)
     {
-        var path = Path.Combine(folder, Items);
+        var path = Path.Combine(folder, List);
         if (!Directory.Exists(folder)) throw new UserException($"{folder}: no such folder. Make a data set with 'longtake data ingest VIDEOS -o {folder}'.", usage: true);
-        if (!File.Exists(path)) throw new UserException($"{folder}: no data set here (no {Items}). Make one with 'longtake data ingest VIDEOS -o {folder}'.", usage: true);
+        if (!File.Exists(path)) throw new UserException($"{folder}: no data set here (no {List}). Make one with 'longtake data ingest VIDEOS -o {folder}'.", usage: true);
         try
         {
             using var stream = File.OpenRead(path);
             var info = JsonSerializer.Deserialize(stream, VideoSetJson.Default.VideoSetInfo);
-            return info is { Items: not null } && info.Items.All(i => i is { Item: { Name: not null, Caption: not null }, Video: not null }) ? info
-                : throw new UserException($"{path}: not the list of a data set; ingest again");
+            var whole = info is { Items: not null, Videos: not null } && info.Videos.All(v => v is { Id: not null, Path: not null, Frames: > 0, Width: > 0, Height: > 0 })
+                && info.Videos.ToDictionary(v => v.Id) is var videos && info.Items.All(i => i is { Item: { Name: not null, Caption: not null }, Video: not null, Start: >= 0, Frames: > 0 }
+                    && videos.TryGetValue(i.Video, out var video) && i.Start + i.Frames <= video.Frames);
+            return whole ? info! : throw new UserException($"{path}: not the list of a data set; ingest again");
         }
-        catch (JsonException e) { throw new UserException($"{path}: not a readable list ({e.Message}); ingest again", inner: e); }
+        catch (Exception e) when (e is JsonException or ArgumentException) { throw new UserException($"{path}: not a readable list ({e.Message}); ingest again", inner: e); }
     }
 
     /// <summary>What keeps a model from training on a set, before anything long begins.</summary>
@@ -84,61 +71,58 @@ public static class VideoSet
         if (train.Count == 0) throw new UserException($"{folder}: the set has no videos to train on; ingest more", usage: true);
         if (takes && train.All(i => i.Item.Role != "take"))
             throw new UserException($"{folder}: the set has {(train.Count == 1 ? "one clip" : $"{train.Count} clips")} but no takes, and a stage of the recipe trains on takes: " +
-                "ingest single shots of at least 10 s, or lower --min-seconds of 'data ingest'", usage: true);
+                "ingest single shots of at least 10 s, or lower filter.minSeconds of the data recipe", usage: true);
     }
 
-    /// <summary>The set's latents for a model's autoencoder: those beside the set, else in <paramref name="cache"/>, made when they are in neither.</summary>
+    /// <summary>The set's latents for a model's autoencoder: those beside the set, else in <paramref name="cache"/>; what is missing is made.</summary>
     public static LatentSet Latents(string folder, ModelFolder model, string? cache, IProgress<ProgressReport>? progress, CancellationToken cancel)
     {
         var info = Read(folder);
         Fits(info, model.Config, folder);
-        using var file = Open(folder, info);
         var beside = Path.Combine(folder, "latents-" + model.Hash(ModelFolder.Vae));
-        return Encoding.Run(model, "videos " + Signature(folder), [.. info.Items.Select(i => (i.Item, (Func<byte[]>)(() => Stretch(file, info, i, 0, i.Frames))))],
-            cache is null || LatentSet.Exists(beside) ? beside : cache, progress, cancel);
+        return FootageEncoder.Run(model, info, cache is null || Directory.Exists(beside) ? beside : cache, progress, cancel);
     }
 
-    /// <summary>Random stretches of the training videos.</summary>
+    /// <summary>Random stretches of the training videos, [frames, height, width, 3], read from the films.</summary>
     public static Func<Rng, int, byte[]> Stretches(string folder, ModelConfig model)
     {
         var info = Read(folder);
         Fits(info, model, folder);
-        using (Open(folder, info)) { }
-        var all = info.Items.Where(i => !i.Item.HeldOut).ToList();
+        var videos = info.Videos.ToDictionary(v => v.Id);
+        var all = info.Items.Where(i => !i.Item.HeldOut && videos[i.Video] is var v && v.Width == model.Width && v.Height == model.Height).ToList();
         return (random, frames) =>
         {
             var items = all.Where(i => i.Frames >= frames).ToList();
-            if (items.Count == 0) throw new UserException($"{folder}: none of its {all.Count} training videos has the {frames} frames that the autoencoder trains on");
-            using var file = SafetensorsSet.Open(Path.Combine(folder, Frames));
+            if (items.Count == 0) throw new UserException($"{folder}: none of its {all.Count} training videos of {model.Width}x{model.Height} has the {frames} frames that the autoencoder trains on");
             var item = items[random.Int(items.Count)];
-            return Stretch(file, info, item, random.Int(item.Frames - frames + 1), frames);
+            var (video, first) = (videos[item.Video], item.Start + random.Int(item.Frames - frames + 1));
+            using var reader = Open(first == 0 ? video : video with { Start = (video.Start ?? video.First) + first / video.Fps }, frames, default);
+            var bytes = new byte[frames * reader.FrameBytes];
+            for (var at = 0; at < bytes.Length; at += reader.FrameBytes)
+                if (!reader.Read(bytes.AsSpan(at, reader.FrameBytes))) throw Short(video, first + at / reader.FrameBytes);
+            return bytes;
         };
     }
 
-    private static byte[] Stretch(SafetensorsSet file, VideoSetInfo info, VideoItem item, int from, int frames)
+    /// <summary>Reads frames of a video from its film.</summary>
+    internal static VideoReader Open(Footage video, int frames, CancellationToken cancel) => new(video.Path, new ReadOptions
     {
-        var size = info.Width * info.Height * 3;
-        return file.Bytes(item.Video).Slice((item.Start + from) * size, frames * size).ToArray();
-    }
+        Fps = video.Fps, Width = video.Width, Height = video.Height, FromStamp = video.Start, MaxFrames = frames, Crop = video.Crop,
+    }, cancel);
 
-    // Another list with the same frames (captions, roles) is another set of latents.
-    private static string Signature(string folder) => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, Items))));
+    internal static UserException Short(Footage video, int frames) =>
+        new($"{video.Path}: has no frame {frames} after second {(video.Start ?? video.First) - video.First:0.###} any more: has the film changed? Ingest again");
 
-    private static SafetensorsSet Open(string folder, VideoSetInfo info)
-    {
-        var file = SafetensorsSet.Open(Path.Combine(folder, Frames));
-        var bad = info.Items.FirstOrDefault(i => i.Start < 0 || i.Frames < 1 || !file.Contains(i.Video)
-            || file.Entry(i.Video) is var e && (e.Dtype != "U8" || e.Shape is not [var f, var h, var w, 3]
-                || i.Start + (long)i.Frames > f || h != info.Height || w != info.Width));
-        if (bad is null) return file;
-        file.Dispose();
-        throw new UserException($"{folder}: {Frames} does not hold the frames of '{bad.Item.Name}' that {Items} speaks of; ingest again");
-    }
+    /// <summary>Hash of the list: the same films, recipe and captions give the same.</summary>
+    public static string Hash(string folder) => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, List))));
 
     private static void Fits(VideoSetInfo info, ModelConfig model, string folder)
     {
-        if (info.Width != model.Width || info.Height != model.Height || info.Fps != model.Fps)
-            throw new UserException($"{folder}: its frames are {info.Width}x{info.Height} at {info.Fps:0.###} a second, the model's " +
-                $"{model.Width}x{model.Height} at {model.Fps:0.###}; ingest again for this model", usage: true);
+        var own = $"{model.Width}x{model.Height}";
+        var multiple = model.Vae.SpatialStride * model.Wan.PatchSize[^1];
+        var one = info.Buckets.Count == 0 || model.Wan.Places > 0 || model.Vae.LinearGrid is not null;
+        if (info.Fps == model.Fps && info.Videos.All(v => one ? v.Width == model.Width && v.Height == model.Height : v.Width % multiple == 0 && v.Height % multiple == 0)) return;
+        var sizes = string.Join(", ", info.Videos.Select(v => $"{v.Width}x{v.Height}").Distinct().Take(5));
+        throw new UserException($"{folder}: its frames are {sizes} at {info.Fps:0.###} a second, the model's {own} at {model.Fps:0.###}; ingest again for this model", usage: true);
     }
 }

@@ -18,6 +18,12 @@ public sealed record ReadOptions
     /// <summary>Where to begin, in seconds from the start of the file.</summary>
     public double StartSeconds { get; init; }
 
+    /// <summary>The stamp to begin at, as frames have it in the file; null begins with the first frame. Goes over <see cref="StartSeconds"/>.</summary>
+    public double? FromStamp { get; init; }
+
+    /// <summary>Part of the picture as shown (after rotation) that counts; null is all of it.</summary>
+    public Rectangle? Crop { get; init; }
+
     /// <summary>Frames to read at most; 0 = all.</summary>
     public int MaxFrames { get; init; }
 
@@ -103,7 +109,8 @@ public sealed class VideoReader : IDisposable
     List<string> Arguments(ReadOptions o)
     {
         List<string> arguments = [.. Ffmpeg.Input, "-nostdin"];
-        if (o.StartSeconds > 0) arguments.AddRange(["-ss", $"{o.StartSeconds:0.######}"]);
+        if (o.FromStamp is { } stamp) arguments.AddRange(["-seek_timestamp", "1", "-ss", $"{stamp:0.######}"]);
+        else if (o.StartSeconds > 0) arguments.AddRange(["-ss", $"{o.StartSeconds:0.######}"]);
         arguments.AddRange(["-i", Ffmpeg.Url(path), "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", Filters(o), "-r", Clock]);
         if (o.MaxFrames > 0) arguments.AddRange(["-frames:v", $"{o.MaxFrames}"]);
         arguments.AddRange(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
@@ -116,6 +123,7 @@ public sealed class VideoReader : IDisposable
         var rate = o.Fps is { } fps ? $"fps={fps:0.######}," : "";
         var (w, h) = (Width, Height);
         var size = o.Stretch || o.Width == 0 ? $"{w}:{h}" : $"'max({w},round({h}*dar))':'max({h},round({w}/dar))'";
-        return $"{rate}settb=1/{Clock},setpts=N,scale={size}:flags=area+accurate_rnd+full_chroma_int,format=rgb24,crop={w}:{h},setsar=1";
+        var crop = o.Crop is { } c ? $"crop={c.Width}:{c.Height}:{c.X}:{c.Y}," : "";
+        return $"{crop}{rate}settb=1/{Clock},setpts=N,scale={size}:flags=area+accurate_rnd+full_chroma_int,format=rgb24,crop={w}:{h},setsar=1";
     }
 }

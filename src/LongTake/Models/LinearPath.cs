@@ -16,12 +16,13 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c)
         return (w.Parameter("basis", [places, size, c.ZDim]), w.Parameter("scale", [places, 1, c.ZDim], mean: 1), w.Parameter("mean", [places, 1, size]));
     }
 
-    /// <summary>Video [B, 3, F, H, W] to the linear part of the latents [B, Z, T, h, w].</summary>
-    public Tensor Encode(Tensor video)
+    /// <summary>Video [B, 3, F, H, W] to the linear part of the latents [B, Z, T, h, w]; <paramref name="first"/> tells whether it begins with the film's first frame.</summary>
+    public Tensor Encode(Tensor video, bool first)
     {
-        var first = Project(image, Narrow(video, 2, 0, 1), 1);
+        if (!first) return Project(chunk, video, c.TemporalStride);
+        var frame = Project(image, Narrow(video, 2, 0, 1), 1);
         var rest = video.Size(2) - 1;
-        return rest == 0 ? first : Cat([first, Project(chunk, Narrow(video, 2, 1, rest), c.TemporalStride)], 2);
+        return rest == 0 ? frame : Cat([frame, Project(chunk, Narrow(video, 2, 1, rest), c.TemporalStride)], 2);
     }
 
     /// <summary>Latents to the linear part of the frames; <paramref name="first"/> tells whether the first of them is an image latent.</summary>

@@ -103,7 +103,7 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
         using var scope = new Scope();
         var frames = CheckedFrames(video);
         var x = video.To(compute ?? encoder.Dtype);
-        if (chunk == 0) return scope.Keep(WithLinear(toMoments.Forward(encoder.Forward(x, null)).To(Dtype.F32), video));
+        if (chunk == 0) return scope.Keep(WithLinear(toMoments.Forward(encoder.Forward(x, null)).To(Dtype.F32), video, true));
         using var cache = new WanVaeCache();
         var parts = new List<Tensor>();
         for (long at = 0, next; at < frames; at = next)
@@ -111,14 +111,28 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
             next = Math.Min(frames, config.Frames(config.Latents(at) + chunk - (at == 0 ? 1 : 0)));
             parts.Add(encoder.Forward(Narrow(x, 2, at, next - at), cache));
         }
-        return scope.Keep(WithLinear(toMoments.Forward(Cat([.. parts], 2)).To(Dtype.F32), video));
+        return scope.Keep(WithLinear(toMoments.Forward(Cat([.. parts], 2)).To(Dtype.F32), video, true));
     }
 
     /// <summary>Fits the linear path, where there is one, to videos [B, 3, F, H, W].</summary>
     public void FitLinear(Tensor video) => linear?.Fit(video);
 
-    private Tensor WithLinear(Tensor moments, Tensor video) => linear is null ? moments
-        : Cat([Narrow(moments, 1, 0, config.ZDim) + linear.Encode(video), Narrow(moments, 1, config.ZDim, config.ZDim)], 1);
+    /// <summary>
+    /// Encodes the next frames of a video: 1 + 4 k of them first, then 4 k at a time. The latents equal those of <see cref="Encode"/>; the
+    /// cache is all that is kept between calls, so memory does not depend on the length of the video.
+    /// </summary>
+    public Tensor EncodeStep(Tensor video, WanVaeCache cache)
+    {
+        using var scope = new Scope();
+        var first = cache.First;
+        if ((video.Size(2) - (first ? 1 : 0)) % config.TemporalStride != 0 || video.Size(2) == 0)
+            throw new ArgumentException($"a step of {video.Size(2)} frames: {(first ? $"1 + {config.TemporalStride} k first" : $"a multiple of {config.TemporalStride}")}");
+        var moments = WithLinear(toMoments.Forward(encoder.Forward(video.To(compute ?? encoder.Dtype), cache)).To(Dtype.F32), video, first);
+        return scope.Keep(Normalised(Narrow(moments, 1, 0, config.ZDim)));
+    }
+
+    private Tensor WithLinear(Tensor moments, Tensor video, bool first) => linear is null ? moments
+        : Cat([Narrow(moments, 1, 0, config.ZDim) + linear.Encode(video, first), Narrow(moments, 1, config.ZDim, config.ZDim)], 1);
 
     /// <summary>Normalised latents to video, clamped to [-1, 1] unless told not to be.</summary>
     public Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)

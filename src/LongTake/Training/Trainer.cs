@@ -67,7 +67,7 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         using var turn = Latents.Length > 0 ? Turn.Take(Path.Combine(Latents, "lock"), cancel) : null;
         var folder = Path.Combine(Latents.Length > 0 ? Latents : recipe.Out, "latents-" + model.Hash(ModelFolder.Vae));
         if (recipe.Data.Length == 0)
-            return Encoding.Run(model, $"world {recipe.World}",
+            return WorldEncoder.Run(model, $"world {recipe.World}",
                 [.. WorldData.Items(recipe.World, model.Config.Fps, model.Config.ClipLatents, model.Config.FilmLatents)], folder, progress(stage), cancel);
         return VideoSet.Latents(recipe.Data, model, folder, progress(stage), cancel);
     }

@@ -2,8 +2,8 @@ using LongTake.Models;
 
 namespace LongTake.Data;
 
-/// <summary>Videos to latents on disk.</summary>
-public static class Encoding
+/// <summary>Videos of the procedural world to latents on disk, in one shard.</summary>
+public static class WorldEncoder
 {
     // Numbers of a video up to which it is encoded in one pass, which is faster and takes memory by its length.
     private const long WholeVideo = 1 << 26;
