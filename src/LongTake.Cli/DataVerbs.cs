@@ -17,11 +17,55 @@ internal static class DataVerbs
         if (given.Sources.Count == 0) throw new UserException("no sources: name folders, manifests or films on the command line, or as \"sources\" in the recipe", usage: true);
         if (model is not null) given = given with { Model = model };
         else if (given.Model.Length == 0 && File.Exists(Path.Combine(Bundled, "config.json"))) given = given with { Model = Bundled };
-        return Stages(given, folder, jobs, json, encode: true);
+        return Stages(given, folder, jobs, Stage.Encode, json);
     }
 
     /// <summary>Judges again what was looked at, with other rules.</summary>
-    public static int Filter(string folder, string[] sets, bool json) => Stages(Made(folder, sets), folder, 1, json, encode: false);
+    public static int Filter(string folder, string[] sets, bool json) => Stages(Made(folder, sets), folder, 1, Stage.Filter, json);
+
+    /// <summary>Asks for the captions that are missing.</summary>
+    public static int Caption(string folder, string[] sets, bool json)
+    {
+        var recipe = Made(folder, sets);
+        if (recipe.Captions.Endpoint.Url.Length == 0)
+            throw new UserException("no endpoint to ask: --set captions.endpoint.url=http://localhost:8000/v1 --set captions.endpoint.model=NAME (captions of manifests and side files are read by 'data ingest')", usage: true);
+        return Stages(recipe, folder, 1, Stage.Caption, json);
+    }
+
+    /// <summary>Writes the report anew.</summary>
+    public static int Report(string folder, bool json) => Stages(Made(folder, []), folder, 1, Stage.Filter, json);
+
+    /// <summary>Makes latents, and text features where the model's text encoder is fixed; with <paramref name="verify"/> every shard is hashed again.</summary>
+    public static int Encode(string folder, string? model, bool verify, bool json)
+    {
+        var of = ModelFolder.Open(model ?? (Made(folder, []).Model is { Length: > 0 } own ? own : throw new UserException("no model: --model FOLDER names the one whose autoencoder encodes", usage: true)));
+        var cancel = Cli.Run.OnCtrlC();
+        Cli.Run.UseAllCores();
+        try
+        {
+            var latents = Progress.Run("encode", r => VideoSet.Latents(folder, of, null, r, cancel));
+            IReadOnlyList<string> broken = [];
+            if (verify) broken = Progress.Run("verify", r => FootageEncoder.Broken(latents, r, cancel));
+            var (path, hash) = (latents.Folder, "");
+            if (broken.Count > 0)
+            {
+                latents.Dispose();
+                foreach (var shard in broken)
+                {
+                    Console.Error.WriteLine($"longtake: {Path.Combine(path, shard)}: not what was written; made anew");
+                    File.Delete(Path.Combine(path, shard));
+                }
+                latents = Progress.Run("encode", r => VideoSet.Latents(folder, of, null, r, cancel));
+            }
+            using (latents) hash = FootageEncoder.Hash(latents);
+            Cli.Run.Print(json, new JsonObject { ["latents"] = path, ["hash"] = hash, ["broken"] = verify ? broken.Count : null },
+                [$"Latents are in {path}, hash {hash[..16]}{(verify ? $"; {broken.Count} shards were broken{(broken.Count > 0 ? " and are made anew" : "")}" : "")}."]);
+            return Cli.Run.Done;
+        }
+        catch (OperationCanceledException e) { throw new OperationCanceledException("stopped; what is done is kept, and the same command goes on", e, cancel); }
+    }
+
+    private enum Stage { Filter, Caption, Encode }
 
     private static DataRecipe Made(string folder, string[] sets)
     {
@@ -30,21 +74,33 @@ internal static class DataVerbs
         return Recipe.Read(path, sets, DataRecipeJson.Default.DataRecipe);
     }
 
-    private static int Stages(DataRecipe recipe, string folder, int jobs, bool json, bool encode)
+    private static int Stages(DataRecipe recipe, string folder, int jobs, Stage last, bool json)
     {
         var model = recipe.Model.Length > 0 ? ModelFolder.Open(recipe.Model) : null;
         var cancel = Cli.Run.OnCtrlC();
+        Cli.Run.UseAllCores();
         try
         {
             var foundry = new Foundry(folder, recipe, model?.Config ?? new());
             IReadOnlyList<Refused> refused = [];
             var looked = Progress.Run("look", r => foundry.Look(out refused, jobs, r, cancel));
             var decisions = foundry.Filter(looked, refused);
-            var set = foundry.List(decisions);
+            CaptionReport? captions = null;
+            if (last >= Stage.Caption && recipe.Captions.Endpoint.Url.Length > 0) captions = Progress.Run("caption", r => foundry.Ask(decisions, r, cancel));
+            if (captions is { Failed: > 0 }) Console.Error.WriteLine($"longtake: {captions.Failed} captions are missing ({captions.Problem}); 'longtake data caption {folder}' asks again");
+            decisions = foundry.Captioned(decisions);
+            VideoSetInfo set;
+            try { set = foundry.List(decisions); }
+            catch (UserException)
+            {
+                foundry.Report(decisions, null, "", captions);   // why nothing was kept is what the report is for
+                throw;
+            }
             var latents = "";
-            if (encode && model is not null && model.Has(ModelFolder.Vae))
+            if (last == Stage.Encode && model is not null && model.Has(ModelFolder.Vae))
                 using (var encoded = Progress.Run("encode", r => VideoSet.Latents(folder, model, null, r, cancel))) latents = encoded.Folder;
-            Cli.Run.Print(json, Json(decisions, set, folder, latents), Text(decisions, set, folder, latents));
+            var report = foundry.Report(decisions, set, latents, captions);
+            Cli.Run.Print(json, Json(decisions, set, folder, latents, captions, report), Text(decisions, set, folder, latents, captions, report));
             return Cli.Run.Done;
         }
         catch (OperationCanceledException e)
@@ -53,16 +109,20 @@ internal static class DataVerbs
         }
     }
 
-    private static JsonObject Json(IReadOnlyList<Decision> decisions, VideoSetInfo set, string folder, string latents) => new()
+    private static JsonObject Json(IReadOnlyList<Decision> decisions, VideoSetInfo set, string folder, string latents, CaptionReport? captions, string report) => new()
     {
         ["set"] = folder, ["hash"] = VideoSet.Hash(folder), ["stretches"] = decisions.Count, ["kept"] = decisions.Count(d => d.Kept),
         ["dropped"] = new JsonObject(Foundry.Funnel(decisions).Select(f => KeyValuePair.Create(f.Rule, (JsonNode?)f.Dropped))),
         ["takes"] = Count(set, "take", false), ["heldOutTakes"] = Count(set, "take", true),
         ["clips"] = Count(set, "clip", false), ["heldOutClips"] = Count(set, "clip", true),
-        ["latents"] = latents.Length > 0 ? latents : null,
+        ["latents"] = latents.Length > 0 ? latents : null, ["report"] = report,
+        ["captions"] = captions is null ? null : new JsonObject
+        {
+            ["answers"] = captions.Answers, ["asked"] = captions.Asked, ["tokensIn"] = captions.TokensIn, ["tokensOut"] = captions.TokensOut, ["cost"] = captions.Cost, ["failed"] = captions.Failed,
+        },
     };
 
-    private static IEnumerable<string> Text(IReadOnlyList<Decision> decisions, VideoSetInfo set, string folder, string latents)
+    private static IEnumerable<string> Text(IReadOnlyList<Decision> decisions, VideoSetInfo set, string folder, string latents, CaptionReport? captions, string report)
     {
         yield return $"{decisions.Count,6} stretches of {decisions.Select(d => d.Path).Distinct().Count()} films";
         foreach (var (rule, dropped) in Foundry.Funnel(decisions))
@@ -73,6 +133,8 @@ internal static class DataVerbs
         yield return $"{decisions.Count(d => d.Kept),6} kept: {Count(set, "take", false)} takes and {Count(set, "clip", false)} clips to train on, " +
             $"{Count(set, "take", true)} takes and {Count(set, "clip", true)} clips held out";
         yield return $"The set is {folder}, hash {VideoSet.Hash(folder)[..16]}.";
+        if (captions is { Asked: > 0 }) yield return $"{captions.Asked} captions were asked for: {captions.TokensIn} + {captions.TokensOut} tokens, cost {captions.Cost:0.00} by the recipe's prices.";
+        yield return $"Every stretch, with pictures and reasons: {report}";
         yield return latents.Length > 0 ? $"Latents are in {latents}." : "Latents are made when training begins.";
         yield return $"Train on it: longtake train RECIPE --set data={folder}";
     }

@@ -149,7 +149,7 @@ internal static class Verbs
         return verb;
     }
 
-    private static Command Data() => new("data", "Make data sets of footage.") { FilmVerbs.Probe(), FilmVerbs.Shots(), Ingest(), Filter() };
+    private static Command Data() => new("data", "Make data sets of footage.") { FilmVerbs.Probe(), FilmVerbs.Shots(), Ingest(), Filter(), Caption(), Encode(), Report() };
 
     private static Command Ingest()
     {
@@ -173,6 +173,36 @@ internal static class Verbs
         var json = Json();
         var verb = new Command("filter", "Judge again what was looked at, with other thresholds; seconds, for nothing is decoded.") { set, sets, json };
         verb.SetAction(p => DataVerbs.Filter(p.GetValue(set)!, p.GetValue(sets) ?? [], p.GetValue(json)));
+        return verb;
+    }
+
+    private static Command Caption()
+    {
+        var set = new Argument<string>("set") { Description = "folder of the data set" };
+        var sets = Sets("captions.endpoint.url=http://localhost:8000/v1 --set captions.endpoint.model=NAME");
+        var json = Json();
+        var verb = new Command("caption", "Ask an OpenAI-compatible endpoint for the captions that are missing.") { set, sets, json };
+        verb.SetAction(p => DataVerbs.Caption(p.GetValue(set)!, p.GetValue(sets) ?? [], p.GetValue(json)));
+        return verb;
+    }
+
+    private static Command Encode()
+    {
+        var set = new Argument<string>("set") { Description = "folder of the data set" };
+        var model = new Option<string?>("--model", "--model-path") { Description = "model folder whose autoencoder encodes; the set's own when not given" };
+        var verify = new Option<bool>("--verify") { Description = "hash every shard again; those that are not what was written are made anew" };
+        var json = Json();
+        var verb = new Command("encode", "Make the latents that are missing, in as many processes as are started.") { set, model, verify, json };
+        verb.SetAction(p => DataVerbs.Encode(p.GetValue(set)!, p.GetValue(model), p.GetValue(verify), p.GetValue(json)));
+        return verb;
+    }
+
+    private static Command Report()
+    {
+        var set = new Argument<string>("set") { Description = "folder of the data set" };
+        var json = Json();
+        var verb = new Command("report", "Write report.html and report.json of a set anew.") { set, json };
+        verb.SetAction(p => DataVerbs.Report(p.GetValue(set)!, p.GetValue(json)));
         return verb;
     }
 

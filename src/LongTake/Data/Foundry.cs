@@ -51,6 +51,18 @@ public sealed class Foundry
     /// <summary>Judges what was looked at.</summary>
     public IReadOnlyList<Decision> Filter(IEnumerable<(SourceFile, Look)> looked, IEnumerable<Refused> refused) => Data.Filter.Decide(looked, refused, Recipe, Geometry);
 
+    /// <summary>Asks the recipe's endpoint, where it names one, for captions that are missing. Nothing is lost when it does not answer.</summary>
+    public CaptionReport Ask(IReadOnlyList<Decision> decisions, IProgress<ProgressReport>? progress, CancellationToken cancel) =>
+        new Captioner(folder, Recipe.Captions.Endpoint).Ask(decisions, progress, cancel);
+
+    /// <summary>The decisions with captions that were answered, now or before.</summary>
+    public IReadOnlyList<Decision> Captioned(IReadOnlyList<Decision> decisions) => new Captioner(folder, Recipe.Captions.Endpoint).Apply(decisions);
+
+    /// <summary>Writes report.json and report.html.</summary>
+    /// <returns>The path of report.html.</returns>
+    public string Report(IReadOnlyList<Decision> decisions, VideoSetInfo? set, string latents, CaptionReport? captions) =>
+        DataReport.Write(folder, Recipe, decisions, set, latents, captions, looker.Sheet);
+
     /// <summary>Writes the list of the set; the one that was there stays when nothing is kept.</summary>
     /// <exception cref="UserException">Nothing is kept: names the rule that took most.</exception>
     public VideoSetInfo List(IReadOnlyList<Decision> decisions)
@@ -60,9 +72,6 @@ public sealed class Foundry
         VideoSet.Write(folder, set);
         return set;
     }
-
-    /// <summary>The sheet of thumbnails of a film.</summary>
-    public string Sheet(string path) => looker.Sheet(path);
 
     /// <summary>The rules in their order, with how many stretches each took.</summary>
     public static IEnumerable<(string Rule, int Dropped)> Funnel(IReadOnlyList<Decision> decisions) =>
