@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 using LongTake.Data;
+using LongTake.Methods;
 using LongTake.Models;
 
 namespace LongTake.Cli;
@@ -38,7 +40,7 @@ internal static class DataVerbs
     /// <summary>Makes latents, and text features where the model's text encoder is fixed; with <paramref name="verify"/> every shard is hashed again.</summary>
     public static int Encode(string folder, string? model, bool verify, bool json)
     {
-        var of = ModelFolder.Open(model ?? (Made(folder, []).Model is { Length: > 0 } own ? own : throw new UserException("no model: --model FOLDER names the one whose autoencoder encodes", usage: true)));
+        var of = Opened(model ?? (Made(folder, []).Model is { Length: > 0 } own ? own : throw new UserException("no model: --model FOLDER names the one whose autoencoder encodes", usage: true)), folder);
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
         try
@@ -57,12 +59,42 @@ internal static class DataVerbs
                 }
                 latents = Progress.Run("encode", r => VideoSet.Latents(folder, of, null, r, cancel));
             }
-            using (latents) hash = FootageEncoder.Hash(latents);
+            using (latents)
+            {
+                Texts(of, latents, cancel);
+                hash = FootageEncoder.Hash(latents);
+            }
             Cli.Run.Print(json, new JsonObject { ["latents"] = path, ["hash"] = hash, ["broken"] = verify ? broken.Count : null },
                 [$"Latents are in {path}, hash {hash[..16]}{(verify ? $"; {broken.Count} shards were broken{(broken.Count > 0 ? " and are made anew" : "")}" : "")}."]);
             return Cli.Run.Done;
         }
         catch (OperationCanceledException e) { throw new OperationCanceledException("stopped; what is done is kept, and the same command goes on", e, cancel); }
+    }
+
+    // A model folder as it is; of weights in another layout one with their autoencoder is made beside the set, bit for bit.
+    private static ModelFolder Opened(string path, string folder)
+    {
+        using var start = StartModel.Open(path, null);
+        if (start.Own) return ModelFolder.Open(path);
+        using var files = ModelFiles.Open(path);
+        var made = ModelFolder.Create(Path.Combine(folder, "model"), start.Config);
+        if (!made.Has(ModelFolder.Vae)) TensorFiles.Write(Path.Combine(made.Path, ModelFolder.Vae + ".safetensors"), files.Require(PartKind.Vae).Tensors, dtype: null);
+        return made;
+    }
+
+    // A text encoder too large to stay beside the video model reads the captions now; a small one learns with its model.
+    private static void Texts(ModelFolder model, LatentSet latents, CancellationToken cancel)
+    {
+        if (!model.Has(ModelFolder.Text) || !model.HasTokenizer) return;
+        using var scope = new Scope();
+        var (text, weights) = model.LoadText();
+        using (weights)
+        using (text)
+            Progress.Run("captions", r =>
+            {
+                text.Prepare([.. FlowMatching.Captions(latents), "", model.Config.NegativePrompt], (done, all) => r.Report(new(done, all, "captions", "encoding")), cancel);
+                return 0;
+            });
     }
 
     private enum Stage { Filter, Caption, Encode }
@@ -76,7 +108,7 @@ internal static class DataVerbs
 
     private static int Stages(DataRecipe recipe, string folder, int jobs, Stage last, bool json)
     {
-        var model = recipe.Model.Length > 0 ? ModelFolder.Open(recipe.Model) : null;
+        var model = recipe.Model.Length > 0 ? Opened(recipe.Model, folder) : null;
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
         try
@@ -98,7 +130,11 @@ internal static class DataVerbs
             }
             var latents = "";
             if (last == Stage.Encode && model is not null && model.Has(ModelFolder.Vae))
-                using (var encoded = Progress.Run("encode", r => VideoSet.Latents(folder, model, null, r, cancel))) latents = encoded.Folder;
+                using (var encoded = Progress.Run("encode", r => VideoSet.Latents(folder, model, null, r, cancel)))
+                {
+                    latents = encoded.Folder;
+                    Texts(model, encoded, cancel);
+                }
             var report = foundry.Report(decisions, set, latents, captions);
             Cli.Run.Print(json, Json(decisions, set, folder, latents, captions, report), Text(decisions, set, folder, latents, captions, report));
             return Cli.Run.Done;

@@ -17,16 +17,16 @@ public sealed class BadInputTests : IDisposable
     [InlineData("unknown-verb-within", "data", "injest")]
     [InlineData("unknown-option", "train", "--sett", "out=a", "recipe.json")]
     [InlineData("missing-argument", "data", "ingest", "-o", "set")]
-    [InlineData("not-a-number", "data", "ingest", "films", "-o", "set", "--min-seconds", "ten")]
+    [InlineData("not-a-number", "data", "ingest", "films", "-o", "set", "--jobs", "ten")]
     [InlineData("no-recipe", "train", "recipe.json")]
     [InlineData("inspect-nothing", "inspect", "nothing")]
     [InlineData("ingest-model-missing", "data", "ingest", "films", "-o", "set", "--model", "nowhere")]
     [InlineData("shots-threshold", "data", "shots", "film.mp4", "--threshold", "20")]
     [InlineData("shots-missing", "data", "shots", "film.mp4")]
     [InlineData("probe-missing", "data", "probe", "film.mp4", "--json")]
-    [InlineData("ingest-lengths", "data", "ingest", "films", "-o", "set", "--min-seconds", "20", "--max-seconds", "15")]
-    [InlineData("ingest-clip-longer", "data", "ingest", "films", "-o", "set", "--min-seconds", "2")]
-    [InlineData("ingest-film-longer", "data", "ingest", "films", "-o", "set", "--max-seconds", "100")]
+    [InlineData("ingest-lengths", "data", "ingest", "films", "-o", "set", "--set", "filter.minSeconds=20", "--set", "geometry.maxSeconds=15")]
+    [InlineData("ingest-clip-longer", "data", "ingest", "films", "-o", "set", "--set", "filter.minSeconds=2")]
+    [InlineData("ingest-unknown-key", "data", "ingest", "films", "-o", "set", "--set", "filter.minSecond=5")]
     public void Arguments(string name, params string[] arguments)
     {
         Expectation.Same($"cli/{name}.txt", program.Transcript(arguments));
@@ -55,8 +55,7 @@ public sealed class BadInputTests : IDisposable
         Directory.CreateDirectory(program["empty"]);
         Directory.CreateDirectory(program["broken"]);
         program.Put("broken/videos.json", "{ \"fps\": 8, ");
-        VideoSet.Write(program["clips"], new(8, 32, 32, "", [new(new("clip-0000", "clip", 11, "a clip"), "clip-0000", 0, 41)]),
-            [("clip-0000", 41, () => new byte[41 * 32 * 32 * 3])]);
+        VideoSet.Write(program["clips"], new(8, [], [new("v", "clip.mp4", "", 0, null, 8, 41, 32, 32, null)], [new(new("clip-0000", "clip", 11, "a clip"), "v", 0, 41)]));
         program.Put("recipe.json", recipe.Replace("STAGES", Stages));
         Expectation.Same($"cli/{name}.txt", program.Transcript(["train", "recipe.json", .. more]));
         Assert.False(Directory.Exists(program["run"]), "a run folder was made");

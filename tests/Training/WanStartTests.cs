@@ -23,11 +23,10 @@ public sealed class WanStartTests : IDisposable
     private string Data()
     {
         var folder = tiny["data"];
-        var random = new Rng(3);
-        byte[] Frames(int count) => [.. Enumerable.Range(0, count * 16 * 16 * 3).Select(_ => (byte)random.Int(256))];
-        VideoSet.Write(folder, new(16, 16, 16, "", [.. Enumerable.Range(0, 3).Select(i =>
-            new VideoItem(new($"take-{i}", "take", 7, "a red cat") { HeldOut = i == 2, Locals = ["at the door", ""] }, $"take-{i}", 0, 13))]),
-            [.. Enumerable.Range(0, 3).Select(i => ($"take-{i}", 13, (Func<byte[]>)(() => Frames(13))))]);
+        Skip.If(Media.Frames.NoFfmpeg(), "no ffmpeg");
+        for (var i = 0; i < 3; i++) Tests.Data.Films.Write(tiny[$"take-{i}.mp4"], 1, t => t + 40 * i, 16, 16);
+        VideoSet.Write(folder, new(16, [], [.. Enumerable.Range(0, 3).Select(i => new Footage($"take-{i}", tiny[$"take-{i}.mp4"], $"{i}", 0, null, 16, 13, 16, 16, null))],
+            [.. Enumerable.Range(0, 3).Select(i => new VideoItem(new($"take-{i}", "take", 7, "a red cat") { HeldOut = i == 2, Locals = ["at the door", ""] }, $"take-{i}", 0, 13))]));
         return folder;
     }
 

@@ -13,6 +13,9 @@ public sealed class StartModel : IDisposable
 
     private StartModel(string path, ModelConfig config, ModelFiles? files) => (this.path, Config, this.files) = (path, config, files);
 
+    /// <summary>True when the path is a model folder of LongTake's own.</summary>
+    public bool Own => files is null;
+
     /// <summary>The config it has, or will have.</summary>
     public ModelConfig Config { get; }
 

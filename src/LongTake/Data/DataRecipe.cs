@@ -155,8 +155,10 @@ public sealed record Geometry(double Fps, IReadOnlyList<(int Width, int Height)>
     public static Geometry Of(DataRecipe recipe, ModelConfig model)
     {
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"data recipe: {problems}", usage: true);
-        var (clip, film) = (model.Frames(model.ClipLatents), model.Frames(model.FilmLatents));
         var fps = recipe.Geometry.Fps > 0 ? recipe.Geometry.Fps : model.Fps;
+        var (clip, film) = (model.Frames(model.ClipLatents), model.Frames(model.FilmLatents));
+        // Only absolute places in time end with the model's longest film; published Wan weights say five seconds and are tuned on minutes.
+        if (model.Wan.AbsoluteTimeBeyond == 0) film = Math.Max(film, model.Frames(model.Latents(Math.Max(61, recipe.Geometry.MaxSeconds))));
         var longest = recipe.Geometry.MaxSeconds > 0 ? recipe.Geometry.MaxSeconds : Math.Max(recipe.Filter.MinSeconds, Math.Min(61, film / fps));
         if (recipe.Filter.MinSeconds < clip / fps)
             throw new UserException($"filter.minSeconds {recipe.Filter.MinSeconds:0.##}: a take must be longer than the model's clip, {clip / fps:0.##} s", usage: true);

@@ -87,13 +87,16 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
     }
 
     /// <summary>
-    /// Encodes the next frames of a video: first one or 1 + 4 k, then 4 k. The latents equal those of <see cref="Encode"/>; the cache
-    /// is all that is kept between calls.
+    /// Encodes the next frames of a video: 1 + 4 k of them first, then 4 k at a time. The latents equal those of <see cref="Encode"/>; the
+    /// cache is all that is kept between calls, so memory does not depend on the length of the video.
     /// </summary>
     public Tensor EncodeStep(Tensor video, WanVaeCache cache)
     {
         using var scope = new Scope();
-        var moments = WithLinear(toMoments.Forward(encoder.Forward(video.To(compute ?? encoder.Dtype), cache)).To(Dtype.F32), video);
+        var first = cache.First;
+        if ((video.Size(2) - (first ? 1 : 0)) % config.TemporalStride != 0 || video.Size(2) == 0)
+            throw new ArgumentException($"a step of {video.Size(2)} frames: {(first ? $"1 + {config.TemporalStride} k first" : $"a multiple of {config.TemporalStride}")}");
+        var moments = WithLinear(toMoments.Forward(encoder.Forward(video.To(compute ?? encoder.Dtype), cache)).To(Dtype.F32), video, first);
         return scope.Keep(Normalised(Narrow(moments, 1, 0, config.ZDim)));
     }
 
@@ -116,20 +119,6 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
 
     /// <summary>Fits the linear path, where there is one, to videos [B, 3, F, H, W].</summary>
     public void FitLinear(Tensor video) => linear?.Fit(video);
-
-    /// <summary>
-    /// Encodes the next frames of a video: 1 + 4 k of them first, then 4 k at a time. The latents equal those of <see cref="Encode"/>; the
-    /// cache is all that is kept between calls, so memory does not depend on the length of the video.
-    /// </summary>
-    public Tensor EncodeStep(Tensor video, WanVaeCache cache)
-    {
-        using var scope = new Scope();
-        var first = cache.First;
-        if ((video.Size(2) - (first ? 1 : 0)) % config.TemporalStride != 0 || video.Size(2) == 0)
-            throw new ArgumentException($"a step of {video.Size(2)} frames: {(first ? $"1 + {config.TemporalStride} k first" : $"a multiple of {config.TemporalStride}")}");
-        var moments = WithLinear(toMoments.Forward(encoder.Forward(video.To(compute ?? encoder.Dtype), cache)).To(Dtype.F32), video, first);
-        return scope.Keep(Normalised(Narrow(moments, 1, 0, config.ZDim)));
-    }
 
     private Tensor WithLinear(Tensor moments, Tensor video, bool first) => linear is null ? moments
         : Cat([Narrow(moments, 1, 0, config.ZDim) + linear.Encode(video, first), Narrow(moments, 1, config.ZDim, config.ZDim)], 1);
