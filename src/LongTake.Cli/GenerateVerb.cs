@@ -28,6 +28,16 @@ internal static class GenerateVerb
         return Cli.Run.Done;
     }
 
+    /// <summary>A recipe's film with what the command line gives over it.</summary>
+    public static FilmRequest Over(FilmRequest? film, FilmRequest given) => film is null ? given : film with
+    {
+        Prompt = given.Prompt.Length > 0 ? given.Prompt : film.Prompt, NegativePrompt = given.NegativePrompt ?? film.NegativePrompt, Seed = given.Seed != 0 ? given.Seed : film.Seed,
+        Seconds = given.Seconds ?? (given.Frames is null ? film.Seconds : null), Frames = given.Frames ?? (given.Seconds is null ? film.Frames : null),
+        Width = given.Width ?? film.Width, Height = given.Height ?? film.Height, Fps = given.Fps ?? film.Fps, Speaker = given.Speaker ?? film.Speaker, Part = given.Part ?? film.Part,
+        Sampler = given.Sampler ?? film.Sampler, Steps = given.Steps != 0 ? given.Steps : film.Steps, Shift = given.Shift ?? film.Shift, Guidance = given.Guidance ?? film.Guidance,
+        FmSteps = given.FmSteps != 0 ? given.FmSteps : film.FmSteps, Image = given.Image ?? film.Image, Tile = given.Tile ?? film.Tile, Beyond = given.Beyond || film.Beyond,
+    };
+
     /// <summary>832x480 or 832*480, or width and height for themselves.</summary>
     public static (int? Width, int? Height) Size(string? size, int? width, int? height)
     {

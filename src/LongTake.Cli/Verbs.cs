@@ -24,6 +24,7 @@ internal static class Verbs
         yield return Demo();
         yield return Generate();
         yield return Train();
+        yield return PlanPath();
         yield return Eval();
         yield return Reproduce();
         yield return DoctorVerb();
@@ -40,6 +41,23 @@ internal static class Verbs
         var json = Json();
         var verb = new Command("train", "Train the stages of a recipe; the same command goes on where it stopped.") { recipe, sets, dry, json };
         verb.SetAction(p => TrainVerb.Run(p.GetValue(recipe)!, p.GetValue(sets) ?? [], p.GetValue(dry), p.GetValue(json)));
+        return verb;
+    }
+
+    private static Command PlanPath()
+    {
+        var path = new Argument<string>("path") { Description = "a recipe to train or to generate, a model folder, or a model's config.json" };
+        var sets = new Option<string[]>("--set") { Description = "change a member: --set model.filmLatents=61 --set film.frames=81", AllowMultipleArgumentsPerToken = false };
+        var rate = new Option<double?>("--rate") { Description = "TFLOP/s the work will run at, for the time it takes" };
+        var measure = new Option<bool>("--measure") { Description = "measure that rate here, by matrix products" };
+        var memory = new Option<double?>("--device-memory") { Description = "GiB there are; what does not fit is said, and what would" };
+        var type = new Option<WeightType>("--dtype") { Description = "element type films are computed in", DefaultValueFactory = _ => WeightType.Bf16, HelpName = "bf16|fp32" };
+        type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
+        var trial = new Option<bool>("--measure-peak") { Description = "run it with random weights (small models) and compare the memory with the plan" };
+        var json = Json();
+        var verb = new Command("plan", "Say what a film or a training will take: parameters, operations, memory, time, disk.") { path, sets, rate, measure, memory, type, trial, json };
+        verb.SetAction(p => PlanVerb.Run(p.GetValue(path)!, p.GetValue(sets) ?? [], p.GetValue(rate), p.GetValue(measure), p.GetValue(memory),
+            ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(trial), p.GetValue(json)));
         return verb;
     }
 
@@ -66,7 +84,8 @@ internal static class Verbs
     private static Command Generate()
     {
         var model = new Option<string>("--model", "--model-path") { Description = "weights of a whole model in any layout: Wan's folder, diffusers, ComfyUI, LongTake's", DefaultValueFactory = _ => DemoVerb.Bundled };
-        var prompt = new Option<string>("--prompt", "-p") { Description = "what the film shows; for causal models also scenes, 'a man walks[5s] | he sits[10s#]', # for a cut", Required = true };
+        var prompt = new Option<string>("--prompt", "-p") { Description = "what the film shows; for causal models also scenes, 'a man walks[5s] | he sits[10s#]', # for a cut" };
+        var recipe = new Option<string?>("--recipe") { Description = "a film as a file, for example recipes/wan-1.3b/generate.json; options go over it" };
         var negative = new Option<string?>("--negative-prompt", "-n") { Description = "what it must not show (with guidance); the model's own when not given" };
         var seed = new Option<long>("--seed") { Description = "seed of the noise; the same seed gives the same film" };
         var seconds = new Option<double?>("--seconds") { Description = "length of the film; the model's own when not given" };
@@ -95,17 +114,20 @@ internal static class Verbs
         var json = Json();
         var verb = new Command("generate", "Make a film from a prompt.")
         {
-            model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, tile, fm, beyond, type, device, offload, upscale, output, json,
+            recipe, model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, tile, fm, beyond, type, device, offload, upscale, output, json,
         };
+        verb.Validators.Add(r => { if (r.GetResult(prompt) is null && r.GetResult(recipe) is null) r.AddError("Option '--prompt' is required."); });
         verb.SetAction(p =>
         {
             var (w, h) = GenerateVerb.Size(p.GetValue(size), p.GetValue(width), p.GetValue(height));
-            return GenerateVerb.Run(DemoVerb.Located(p.GetValue(model)!), new FilmRequest
+            var film = p.GetValue(recipe) is { } file ? Recipe.Read(file, [], FilmJson.Default.FilmRecipe) : null;
+            var from = film is not null && p.GetResult(model) is null or { Implicit: true } ? film.From : p.GetValue(model)!;
+            return GenerateVerb.Run(DemoVerb.Located(from), GenerateVerb.Over(film?.Film, new FilmRequest
             {
-                Prompt = p.GetValue(prompt)!, NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
+                Prompt = p.GetValue(prompt) ?? "", NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
                 Width = w, Height = h, Fps = p.GetValue(fps), Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Shift = p.GetValue(shift),
                 Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), Tile = p.GetValue(tile), FmSteps = p.GetValue(fm), Beyond = p.GetValue(beyond),
-            }, p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(offload), p.GetValue(upscale), p.GetValue(json));
+            }), p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(offload), p.GetValue(upscale), p.GetValue(json));
         });
         return verb;
     }

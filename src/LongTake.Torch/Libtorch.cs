@@ -33,6 +33,17 @@ public static unsafe class Libtorch
         return (used, peak, total);
     }
 
+    /// <summary>
+    /// Bytes of tensors on the CPU now, and at most since the first call or the last <paramref name="restart"/> before this one. Counted at libtorch's
+    /// allocator, exactly, from the first call on: what was made before it is not known. Mapped files and other memory of the process,
+    /// such as that of oneDNN, are not among them.
+    /// </summary>
+    public static (long Now, long Most) CpuMemory(bool restart = false)
+    {
+        Native.Check(Native.lt_cpu_memory(restart ? 1 : 0, out var now, out var most));
+        return (now, most);
+    }
+
     /// <summary>Waits for the devices to finish.</summary>
     public static void Synchronize() => Native.Check(Native.lt_synchronize());
 

@@ -63,7 +63,9 @@ public static class Inspect
             $"inspect knows {Known}.", usage: true);
     }
 
-    internal static JsonObject Json(string path)
+    /// <summary>The JSON object a file holds.</summary>
+    /// <exception cref="UserException">It holds none.</exception>
+    public static JsonObject Json(string path)
     {
         try
         {

@@ -134,11 +134,20 @@ public sealed record FilmRequest
             r = r with { Width = width, Height = height };
         }
         if (string.Join("; ", r.Problems(c).Concat(r.PartProblems(speaking, c))) is { Length: > 0 } problems) throw new UserException(problems, usage: true);
+        return r.Filled(c, teachersFilm: files.Layout != Layout.LongTake, speaking.TakesImage);
+    }
 
+    /// <summary>
+    /// The same from a config alone, of a request that names its network: length, sampler, steps, shift, guidance. Without a length a
+    /// film is as long as a clip for the teacher (and for any network with <paramref name="teachersFilm"/>), else the longest.
+    /// </summary>
+    public FilmRequest Filled(ModelConfig c, bool teachersFilm = false, bool image = false)
+    {
+        var r = this;
         var (head, teacher) = (r.Speaker is Generation.Speaker.DmHead or Generation.Speaker.FmHead, r.Speaker == Generation.Speaker.Teacher);
         if (r is { Seconds: null, Frames: null, Sampler: Generation.Sampler.InfinityRope } && InfinityRope.IsScript(Prompt))
             r = r with { Frames = c.Frames(r.Scenes(c).Sum(s => s.Blocks) * c.CausalBlock) };
-        if (r is { Seconds: null, Frames: null }) r = r with { Frames = c.Frames(teacher || files.Layout != Layout.LongTake ? c.ClipLatents : c.FilmLatents) };
+        if (r is { Seconds: null, Frames: null }) r = r with { Frames = c.Frames(teacher || teachersFilm ? c.ClipLatents : c.FilmLatents) };
         var rolled = teacher && !LooksBack(r.Sampler) && r.Latents(c) > c.ClipLatents;
         var sampler = rolled ? Generation.Sampler.Euler
             : r.Sampler ?? (head ? Generation.Sampler.FewStep : Generation.Sampler.UniPc);
@@ -148,7 +157,7 @@ public sealed record FilmRequest
             Sampler = sampler, NegativePrompt = NegativePrompt ?? c.NegativePrompt,
             Shift = Shift ?? (LooksBack(sampler) ? FewStepShift : larger && ManySteps(sampler) ? Math.Max(c.Shift, LargeShift) : c.Shift),
             Guidance = Guidance ?? (ManySteps(sampler) && !head ? c.Guidance : 1),
-            Steps = Steps > 0 ? Steps : rolled ? RollOutSteps : ManySteps(sampler) ? speaking.TakesImage ? ImageSteps : SolverSteps : LooksBack(sampler) && files.Layout != Layout.LongTake ? CausalSteps : c.FewSteps.Length,
+            Steps = Steps > 0 ? Steps : rolled ? RollOutSteps : ManySteps(sampler) ? image ? ImageSteps : SolverSteps : LooksBack(sampler) && teachersFilm ? CausalSteps : c.FewSteps.Length,
         };
     }
 
