@@ -68,8 +68,9 @@ public static class TrainPlan
         var (kept, working, gradients) = trained.Training(film, anchored, loop.Recompute, block, student - anchored * block, again);
         var (dmKept, dmWorking, dmGradients) = trained.Training(film, layers, loop.Recompute, block, student - layers * block, true);
         // As WanVae.ImageLatents: several windows in one pass while they are small, else latent by latent.
-        double stretch = 1 + c.Vae.WarmUp, pixels = c.Vae.Frames((long)stretch) * (double)c.Width * c.Height, atOnce = Math.Clamp(Math.Floor((1 << 22) / pixels), 1, Math.Max(m.Windows, m.CriticWindows));
-        var (cache, decoding) = pixels <= 1 << 22 ? VaeMemory.Decode(c.Vae, height, width, Half, atOnce, Math.Min(stretch, c.FilmLatents)) : VaeMemory.Decode(c.Vae, height, width, Half);
+        var starts = c.FilmLatents - (int)windows.Frames;   // where a window can start; all beyond the warm-up go together
+        double stretch = 1 + Math.Min(c.Vae.WarmUp, starts), pixels = c.Vae.Frames((long)stretch) * (double)c.Width * c.Height, atOnce = starts <= c.Vae.WarmUp ? 1 : Math.Clamp(Math.Floor((1 << 22) / pixels), 1, Math.Max(m.Windows, m.CriticWindows));
+        var (cache, decoding) = pixels <= 1 << 22 ? VaeMemory.Decode(c.Vae, height, width, Half, atOnce, stretch) : VaeMemory.Decode(c.Vae, height, width, Half);
         var boundary = m.Boundary == Boundary.Reencode ? cache + decoding + 2 * 3 * Float * pixels * atOnce : 0;
         var judging = Math.Max(frozen.Forward(windows) + Latent(c) * windows.Batch * windows.Frames, Math.Max(trained.Forward(windows), boundary));
         var beside = trained.Held(film) + layers * trained.Saved(film, loop.Recompute);

@@ -41,7 +41,21 @@ public sealed class WanMemory(WanConfig c, double compute, double master, int th
 
     private double Workers(double tasks) => Math.Min(threads > 0 ? threads : Environment.ProcessorCount, tasks);
 
-    private double Packed(Sequence s, double keys) => Workers(s.Batch * c.Heads * Math.Ceiling(s.Each / QueryBlock)) * (4 * QueryBlock * (3 * Up(c.HeadDim, WidthGrain) + 2 * KeyBlock + 4) + 1024) + 2 * s.Batch * c.Heads * Up(keys, KeyGrain) * Up(c.HeadDim, WidthGrain) * compute;
+    // Few keys have a kernel of their own (native/attention_few.h), which packs nothing.
+    private bool Few(double keys) => keys <= 32 && c.HeadDim <= 256;
+
+    private double FewScratch(double keys)
+    {
+        double width = Up(c.HeadDim, 16), m = Up(keys, 8), pass = 48;
+        return 4 * (6 * m * width + 6 * pass * width + 3 * m * pass + 8 * pass) + 2048;
+    }
+
+    private double Packed(Sequence s, double keys)
+    {
+        var (heads, width) = (s.Batch * c.Heads, Up(c.HeadDim, WidthGrain));
+        if (Few(keys)) return Workers(heads * Math.Ceiling(s.Each / 480)) * FewScratch(keys);
+        return Workers(heads * Math.Ceiling(s.Each / QueryBlock)) * (4 * QueryBlock * (3 * width + 2 * KeyBlock + 4) + 1024) + 2 * heads * Up(keys, KeyGrain) * width * compute;
+    }
 
     // Attention's logarithms of sums, kept for backward.
     private double Sums(Sequence s) => Float * s.Tokens * c.Heads;
@@ -49,6 +63,7 @@ public sealed class WanMemory(WanConfig c, double compute, double master, int th
     private double PackedBackward(Sequence s)
     {
         var (heads, n, width) = (s.Batch * c.Heads, Up(s.Each, QueryGrain), Up(c.HeadDim, WidthGrain));
+        if (Few(s.Each)) return Workers(heads) * FewScratch(s.Each);
         var groups = Math.Clamp(Math.Ceiling(WantTasks / heads), 1, Math.Ceiling(Up(s.Each, KeyGrain) / KeyBlock));
         return Workers(heads * groups) * (4 * KeyBlock * (5 * width + 3 * QueryBlock) + 1024) + heads * (4 * Up(n, QueryBlock) * width * compute + 2 * Float * n + groups * n * width * Float);
     }
