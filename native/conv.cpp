@@ -1,6 +1,7 @@
 // longtake::causal_conv and longtake::pixel_norm: the two operators of a causal video autoencoder, on a CPU and without gradients. The
 // arithmetic is in conv_kernel.cpp; here are the checks, the packed weights and the threads.
 #include "conv.h"
+#include "longtake_torch.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -78,7 +79,7 @@ class Packed {
     const auto found = entries.find(weight.unsafeGetTensorImpl());
     if (found != entries.end() && !found->second.source.expired() && found->second.version == weight._version() && found->second.kernel == &kernel)
       return found->second.packed;
-    for (auto e = entries.begin(); e != entries.end();) e = e->second.source.expired() ? entries.erase(e) : std::next(e);
+    sweep();
     Entry entry{c10::weak_intrusive_ptr<c10::TensorImpl>(weight.getIntrusivePtr()), weight._version(), &kernel, pack(weight.dim() == 4 ? weight.unsqueeze(2) : weight, kernel)};
     const Tensor packed = entry.packed;
     entries.erase(weight.unsafeGetTensorImpl());
@@ -86,7 +87,22 @@ class Packed {
     return packed;
   }
 
+  // Lets go what was packed of weights that are no more.
+  void release() {
+    const std::lock_guard<std::mutex> guard(lock);
+    sweep();
+  }
+
+  static Packed& all() {
+    static Packed& instance = *new Packed;   // never destroyed: libtorch's allocator may be gone by then
+    return instance;
+  }
+
  private:
+  void sweep() {
+    for (auto e = entries.begin(); e != entries.end();) e = e->second.source.expired() ? entries.erase(e) : std::next(e);
+  }
+
   struct Entry {
     c10::weak_intrusive_ptr<c10::TensorImpl> source;
     int64_t version;
@@ -102,7 +118,6 @@ Tensor in_order(const Tensor& x) { return x.contiguous(at::MemoryFormat::Channel
 // The weight of a kernel of one frame may come without its dimension of time.
 Tensor causal_conv(const Tensor& x_in, const c10::optional<Tensor>& before_in, const Tensor& weight_in, const Tensor& bias,
                    const c10::optional<Tensor>& add_in, bool doubled, bool pairs, const std::string& instructions) {
-  static Packed& packed = *new Packed;   // never destroyed: libtorch's allocator may be gone by then
   const Tensor weight = weight_in.dim() == 4 ? weight_in.unsqueeze(2) : weight_in;
   TORCH_CHECK(x_in.device().is_cpu() && (x_in.scalar_type() == at::kFloat || x_in.scalar_type() == at::kBFloat16),
               "the input is ", x_in.scalar_type(), " on ", x_in.device(), "; wanted is float or BFloat16 on the CPU");
@@ -132,7 +147,7 @@ Tensor causal_conv(const Tensor& x_in, const c10::optional<Tensor>& before_in, c
     add = in_order(*add_in);
     j.add = add.data_ptr();
   }
-  const Tensor weights = packed.of(weight_in, kernel), shift = at::zeros({up(j.outer, kernel.lanes)});
+  const Tensor weights = Packed::all().of(weight_in, kernel), shift = at::zeros({up(j.outer, kernel.lanes)});
   shift.narrow(0, 0, j.outer).copy_(bias);
   j.x = x.data_ptr(), j.weight = weights.data_ptr<float>(), j.bias = shift.data_ptr<float>(), j.out = out.data_ptr();
   // About so many rows a product: packed weights are read once for all of them, and what they are transformed to stays in the cache.
@@ -171,4 +186,8 @@ TORCH_LIBRARY_FRAGMENT(longtake, m) {
   m.def("causal_conv(Tensor x, Tensor? before, Tensor weight, Tensor bias, Tensor? add=None, bool doubled=False, bool pairs=False, "
         "str instructions=\"avx512\") -> Tensor", causal_conv);
   m.def("pixel_norm(Tensor x, Tensor gamma, bool silu, str instructions=\"avx512\") -> Tensor", pixel_norm);
+}
+
+int32_t lt_release_packed() {
+  return lt_guard([] { Packed::all().release(); });
 }

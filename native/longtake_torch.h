@@ -51,6 +51,7 @@ LT_API int32_t lt_generator_free(void* generator);
 LT_API int32_t lt_threads(int32_t set, int32_t* now);       // set <= 0 only asks
 LT_API int32_t lt_memory(int32_t device, int64_t* used, int64_t* peak, int64_t* total);   // CUDA devices only
 LT_API int32_t lt_cpu_memory(int32_t restart, int64_t* now, int64_t* most);   // of tensors made since the first call (memory.cpp)
+LT_API int32_t lt_release_packed();   // what convolutions packed of weights that are no more (conv.cpp)
 LT_API int32_t lt_device_count(int32_t* cuda);
 LT_API int32_t lt_synchronize();
 LT_API int32_t lt_copy_aside(void* tensor, const char* device, void** copy);  // on a stream of its own; there on return

@@ -97,6 +97,7 @@ internal static unsafe partial class Native
     [LibraryImport(Library)] internal static partial int lt_threads(int set, out int now);
     [LibraryImport(Library)] internal static partial int lt_memory(int device, out long used, out long peak, out long total);
     [LibraryImport(Library)] internal static partial int lt_cpu_memory(int restart, out long now, out long most);
+    [LibraryImport(Library)] internal static partial int lt_release_packed();
     [LibraryImport(Library)] internal static partial int lt_device_count(out int cuda);
     [LibraryImport(Library)] internal static partial int lt_synchronize();
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]

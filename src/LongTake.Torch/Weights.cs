@@ -173,10 +173,11 @@ public sealed class Weights : IDisposable
         }
     }
 
-    /// <summary>Frees every tensor of the set.</summary>
+    /// <summary>Frees every tensor of the set, and what convolutions packed of them.</summary>
     public void Dispose()
     {
         foreach (var (_, tensor) in store.Tensors) tensor.Free();
         store.Tensors.Clear();
+        Native.Check(Native.lt_release_packed());
     }
 }

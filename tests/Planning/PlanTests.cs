@@ -65,7 +65,7 @@ public class PlanTests
     [Fact]
     public void AutoencoderStagesAreNotPlanned() => Assert.Null(TrainPlan.Of(new(), new() { Method = Autoencoder.Entry.Name }));
 
-    /// <summary>Small enough for a test, large enough that activations count: within 15 % here; the page has the larger sizes.</summary>
+    /// <summary>Small enough for a test, large enough that activations count: within 10 %; the page has the larger sizes.</summary>
     [Theory]
     [InlineData("LongSft", false)]
     [InlineData("LongSft", true)]
@@ -76,7 +76,7 @@ public class PlanTests
         var threads = Libtorch.Threads;
         var measured = PeakTrial.Stage(WanTiny.Config, new StageConfig { Method = method, Loop = new() { Recompute = recompute } }.With(new FlowMatchingConfig { Batch = 1 }));
         Libtorch.Threads = threads;
-        Assert.InRange(measured.Error, -0.15, 0.15);
+        Assert.InRange(measured.Error, -0.1, 0.1);
     }
 
     [Theory]
@@ -87,6 +87,6 @@ public class PlanTests
         var threads = Libtorch.Threads;
         var measured = PeakTrial.Film(WanTiny.Config, new() { Prompt = "a red cat", Speaker = speaker, Frames = speaker == Speaker.Teacher ? 5 : 13, Steps = 2 });
         Libtorch.Threads = threads;
-        Assert.All(measured, m => Assert.True(Math.Abs(m.Error) <= 0.15, $"{m.Name}: planned {m.Planned:#,0}, measured {m.Tensors:#,0}"));
+        Assert.All(measured, m => Assert.True(Math.Abs(m.Error) <= 0.1, $"{m.Name}: planned {m.Planned:#,0}, measured {m.Tensors:#,0}"));
     }
 }

@@ -41,7 +41,7 @@ public static class GeneratePlan
             caches = 2 * c.Wan.Layers * how.Capacity * block.Places * c.Wan.Dim * compute;
             working = memory.Forward(block) + 2 * how.Capacity * block.Places * c.Wan.Dim * compute;
         }
-        var (cache, decoding) = VaeMemory.Decode(c.Vae, height, width, compute);
+        var decoding = new VaeMemory(c.Vae, height, width, compute, threads).Film(latents);
         var encoder = text < TextCache.Large ? Float : compute;
         Amount weights = new("weights", compute * (network + vae)), films = new("latents", (r.Guidance == 1 ? 5 : 8) * shape * latents + 2 * guided * c.Wan.TextLength * c.Wan.TextDim * Float);
         var frames = c.Frames(latents);
@@ -51,7 +51,7 @@ public static class GeneratePlan
             [
                 new("texts", [new("weights", encoder * text), new("working", TextWorking(c.Text, c.Wan.TextLength, encoder))], guided * Flops.Text(c.Text, c.Wan.TextLength)),
                 new("sampling", [weights, films, new("KV cache", caches), new("activations", working)], sampling),
-                new("decoding", [weights, new("latents", 2 * shape * latents), new("decoder cache", cache), new("activations", decoding)], Flops.Vae(c.Vae, true, latents, height, width)),
+                new("decoding", [weights, new("packed kernels", decoding.Packed), new("latents", shape * latents), new("decoder cache", decoding.Cache), new("activations", decoding.Working)], Flops.Vae(c.Vae, true, latents, height, width)),
             ],
             [new("encoded texts", guided * c.Wan.TextLength * c.Wan.TextDim * encoder), new("latents of the film", shape * latents)]);
     }

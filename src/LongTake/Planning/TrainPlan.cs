@@ -55,14 +55,16 @@ public static class TrainPlan
     /// <summary>Mode seeking meets mean seeking: student and critic, teacher and autoencoder beside them.</summary>
     private static Plan Heads(ModelConfig c, StageConfig stage, MmmConfig m, int threads)
     {
-        double student = Counts.Student(c), critic = Counts.Wan(c.Wan), decoder = Counts.Vae(c.Vae), encoder = Counts.Text(c.Text), block = Counts.Block(c.Wan);
+        double student = Counts.Student(c), critic = Counts.Wan(c.Wan), vae = Counts.Vae(c.Vae), encoder = Counts.Text(c.Text), block = Counts.Block(c.Wan);
         var (loop, layers) = (stage.Loop, c.Wan.Layers);
         var shared = student - 2 * (student - Counts.Student(c, Head.DistributionMatching));
         double height = c.Height / c.Vae.SpatialStride, width = c.Width / c.Vae.SpatialStride, latent = Latent(c), passes = loop.Recompute ? 4 : 3;
         Sequence film = Sequence.Of(c, 1, c.FilmLatents), windows = Sequence.Of(c, m.Windows, Math.Min(c.ClipLatents, c.FilmLatents)), critics = Sequence.Of(c, m.CriticWindows, Math.Min(c.ClipLatents, c.FilmLatents));
         var (trained, frozen) = (new WanMemory(c.Wan, Half, Float, threads), new WanMemory(c.Wan, Half, Half, threads));
         var again = loop.Accumulation > 1;
-        var state = State(student + critic, student, Half * (critic + decoder) + Float * FrozenText(encoder));
+        var (decoder, reencoded) = (new VaeMemory(c.Vae, height, width, Half, threads), m.Boundary == Boundary.Reencode);
+        var packed = reencoded && threads > 0 ? decoder.Packed(decode: true) + decoder.Packed(decode: false) : 0;
+        var state = State(student + critic, student, Half * (critic + vae) + packed + Float * FrozenText(encoder));
 
         var anchored = layers + (m.Anchor > 0 ? c.HeadBlocks : 0);
         var (kept, working, gradients) = trained.Training(film, anchored, loop.Recompute, block, student - anchored * block, again);
@@ -70,8 +72,8 @@ public static class TrainPlan
         // As WanVae.ImageLatents: several windows in one pass while they are small, else latent by latent.
         var starts = c.FilmLatents - (int)windows.Frames;   // where a window can start; all beyond the warm-up go together
         double stretch = 1 + Math.Min(c.Vae.WarmUp, starts), pixels = c.Vae.Frames((long)stretch) * (double)c.Width * c.Height, atOnce = starts <= c.Vae.WarmUp ? 1 : Math.Clamp(Math.Floor((1 << 22) / pixels), 1, Math.Max(m.Windows, m.CriticWindows));
-        var (cache, decoding) = pixels <= 1 << 22 ? VaeMemory.Decode(c.Vae, height, width, Half, atOnce, stretch) : VaeMemory.Decode(c.Vae, height, width, Half);
-        var boundary = m.Boundary == Boundary.Reencode ? cache + decoding + 2 * 3 * Float * pixels * atOnce : 0;
+        var boundary = !reencoded ? 0 : pixels <= 1 << 22 ? decoder.Whole(atOnce, stretch).Working
+            : decoder.Film(stretch) is var one ? one.Cache + one.Working + 2 * 3 * Float * pixels : 0;
         var judging = Math.Max(frozen.Forward(windows) + Latent(c) * windows.Batch * windows.Frames, Math.Max(trained.Forward(windows), boundary));
         var beside = trained.Held(film) + layers * trained.Saved(film, loop.Recompute);
         if (beside + judging > dmKept + dmWorking) (dmKept, dmWorking) = (beside, judging);
@@ -83,7 +85,7 @@ public static class TrainPlan
             ? count * (1 - m.FirstWindow) * (Flops.Vae(c.Vae, true, 1 + c.Vae.WarmUp, height, width) + Flops.Vae(c.Vae, false, 1, height, width)) : 0;
         var rollOut = m.RollOut == Methods.RollOut.OnPolicy ? (c.FewSteps.Length - 1) / 2.0 : 0;
         return new(stage.Folder, $"Mmm on {c.FilmLatents} latents at {c.Width}x{c.Height}, {film.Each:#,0} tokens, windows of {windows.Frames * c.Wan.PatchSize[0]}, {loop.Accumulation} samples a step{(loop.Recompute ? ", blocks recomputed" : "")}",
-            [new("student", student), new("of it shared", shared), new("critic", critic), new("teacher", critic), new("autoencoder", decoder), new("text encoder", encoder)],
+            [new("student", student), new("of it shared", shared), new("critic", critic), new("teacher", critic), new("autoencoder", vae), new("text encoder", encoder)],
             GeneratePlan.Parts(whole),
             [
                 new("mean seeking", [.. state, new("gradients", gradients), .. again ? [copies with { Value = copies.Value / 2 }] : Array.Empty<Amount>(), new("activations", kept), new("working", working), new("latents", 8 * latent * c.FilmLatents)],
@@ -95,7 +97,7 @@ public static class TrainPlan
                 new("optimiser", [.. state, new("gradients", Float * student)], 0),
                 new("validation", [.. state, new("copy of the weights", Float * student), new("activations", trained.Forward(film)), new("latents", 6 * latent * c.FilmLatents)], 0),
             ],
-            Disk(c, c.FilmLatents, student + critic, student, student + critic + decoder + encoder), loop.Steps);
+            Disk(c, c.FilmLatents, student + critic, student, student + critic + vae + encoder), loop.Steps);
     }
 
     private static Amount[] State(double trained, double averaged, double frozenBytes) =>

@@ -21,7 +21,7 @@ public readonly record struct Sequence(double Batch, double Frames, double Place
 /// </summary>
 public sealed class WanMemory(WanConfig c, double compute, double master, int threads = 0)
 {
-    private const double Float = 4, QueryBlock = 144, KeyBlock = 96, QueryGrain = 48, KeyGrain = 24, WidthGrain = 16, WantTasks = 32;   // of native/attention_blocks.h
+    private const double Float = 4;
 
     private readonly double d = c.Dim, f = c.FfnDim, l = c.TextLength;
 
@@ -37,36 +37,14 @@ public sealed class WanMemory(WanConfig c, double compute, double master, int th
     private double SquareMaps => Cast(4 * (d * d + d));
     private double Mlp => Cast(2 * d * f + f + d);
 
-    private static double Up(double x, double grain) => Math.Ceiling(x / grain) * grain;
+    private readonly AttentionMemory kernel = new(c.HeadDim, compute, threads);
 
-    private double Workers(double tasks) => Math.Min(threads > 0 ? threads : Environment.ProcessorCount, tasks);
-
-    // Few keys have a kernel of their own (native/attention_few.h), which packs nothing.
-    private bool Few(double keys) => keys <= 32 && c.HeadDim <= 256;
-
-    private double FewScratch(double keys)
-    {
-        double width = Up(c.HeadDim, 16), m = Up(keys, 8), pass = 48;
-        return 4 * (6 * m * width + 6 * pass * width + 3 * m * pass + 8 * pass) + 2048;
-    }
-
-    private double Packed(Sequence s, double keys)
-    {
-        var (heads, width) = (s.Batch * c.Heads, Up(c.HeadDim, WidthGrain));
-        if (Few(keys)) return Workers(heads * Math.Ceiling(s.Each / 480)) * FewScratch(keys);
-        return Workers(heads * Math.Ceiling(s.Each / QueryBlock)) * (4 * QueryBlock * (3 * width + 2 * KeyBlock + 4) + 1024) + 2 * heads * Up(keys, KeyGrain) * width * compute;
-    }
+    private double Packed(Sequence s, double keys) => kernel.Forward(s.Batch * c.Heads, s.Each, keys);
 
     // Attention's logarithms of sums, kept for backward.
     private double Sums(Sequence s) => Float * s.Tokens * c.Heads;
 
-    private double PackedBackward(Sequence s)
-    {
-        var (heads, n, width) = (s.Batch * c.Heads, Up(s.Each, QueryGrain), Up(c.HeadDim, WidthGrain));
-        if (Few(s.Each)) return Workers(heads) * FewScratch(s.Each);
-        var groups = Math.Clamp(Math.Ceiling(WantTasks / heads), 1, Math.Ceiling(Up(s.Each, KeyGrain) / KeyBlock));
-        return Workers(heads * groups) * (4 * KeyBlock * (5 * width + 3 * QueryBlock) + 1024) + heads * (4 * Up(n, QueryBlock) * width * compute + 2 * Float * n + groups * n * width * Float);
-    }
+    private double PackedBackward(Sequence s) => kernel.Backward(s.Batch * c.Heads, s.Each, s.Each);
 
     /// <summary>Text, time, rotary tables: there from the first block to the last.</summary>
     public double Held(Sequence s) =>
