@@ -20,7 +20,7 @@ public partial class ArchitectureTests
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Checkpoints", "Data", "Models", "Diffusion", "Nn"],
         ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Media"],
-        ["LongTake.Planning"] = ["Training", "Generation", "Methods", "Checkpoints", "Data", "Models"],
+        ["LongTake.Planning"] = ["Training", "Generation", "Methods", "Checkpoints", "Data", "Media", "Models"],
         ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Diffusion", "Nn", "Data", "Media", "Worlds"],
         ["LongTake.Comparison"] = ["Evaluation", "Training", "Methods", "Generation", "Checkpoints", "Models", "Data", "Media", "Worlds"],
         ["LongTake.Studio"] = ["*"],

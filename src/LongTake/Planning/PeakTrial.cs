@@ -1,6 +1,7 @@
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
+using LongTake.Media;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Training;
@@ -99,14 +100,23 @@ public static class PeakTrial
     private static void Videos(ModelConfig c, string folder)
     {
         var frames = c.Frames(c.FilmLatents);
-        byte[] Noise(int seed)
+        Directory.CreateDirectory(folder);
+        string Film(int i)
         {
-            var bytes = new byte[frames * c.Width * c.Height * 3];
-            new Random(seed).NextBytes(bytes);
-            return bytes;
+            var path = Path.Combine(folder, $"take-{i}.mp4");
+            using var writer = new VideoWriter(path, c.Width, c.Height, c.Fps);
+            var (random, bytes) = (new Random(i), new byte[c.Width * c.Height * 3]);
+            for (var frame = 0; frame < frames; frame++)
+            {
+                random.NextBytes(bytes);
+                writer.Write(bytes);
+            }
+            writer.Complete();
+            return path;
         }
-        VideoSet.Write(folder, new(c.Fps, c.Width, c.Height, "", [.. Enumerable.Range(0, 2).Select(i => new VideoItem(new($"take-{i}", "take", c.FilmLatents, captions[i]) { HeldOut = i == 1 }, $"take-{i}", 0, frames))]),
-            [.. Enumerable.Range(0, 2).Select(i => ($"take-{i}", frames, (Func<byte[]>)(() => Noise(i))))]);
+        VideoSet.Write(folder, new(c.Fps, [],
+            [.. Enumerable.Range(0, 2).Select(i => new Footage($"take-{i}", Film(i), $"{i}", 0, null, c.Fps, (int)frames, c.Width, c.Height, null))],
+            [.. Enumerable.Range(0, 2).Select(i => new VideoItem(new($"take-{i}", "take", c.FilmLatents, captions[i]) { HeldOut = i == 1 }, $"take-{i}", 0, (int)frames))]));
     }
 
     private sealed class Scratch : IDisposable
