@@ -58,7 +58,7 @@ internal static class Manifest
             var text = File.ReadAllText(path, Strict);
             if (!path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) return Clean(text);
             using var document = JsonDocument.Parse(text);
-            return document.RootElement.ValueKind == JsonValueKind.Object ? Row(0, document.RootElement, needsFilm: false).Caption : "";
+            return document.RootElement.ValueKind == JsonValueKind.Object ? Clean(First(Member(document.RootElement), Captions)) : "";
         }
         catch (Exception e) when (e is JsonException or DecoderFallbackException or IOException or UnauthorizedAccessException) { return ""; }
     }
@@ -147,7 +147,7 @@ internal static class Manifest
             }
             if (root.ValueKind != JsonValueKind.Array)
                 throw new UserException($"{path}: a list of objects is expected, [{{\"video\": \"a.mp4\", \"caption\": \"...\"}}, ...], or one object of path to caption");
-            List<ManifestRow> rows = [.. root.EnumerateArray().Select((e, n) => Row(n + 1, e, needsFilm: true))];
+            List<ManifestRow> rows = [.. root.EnumerateArray().Select((e, n) => Row(n + 1, e))];
             return Some(path, rows);
         }
         catch (JsonException e) { throw new UserException($"{path}: not JSON: {e.Message}", inner: e); }
@@ -165,7 +165,7 @@ internal static class Manifest
                 try
                 {
                     using var document = JsonDocument.Parse(text);
-                    rows.Add(Row(line, document.RootElement, needsFilm: true));
+                    rows.Add(Row(line, document.RootElement));
                 }
                 catch (JsonException e) { rows.Add(Bad(line, $"not JSON: {e.Message}")); }
         }
@@ -206,16 +206,21 @@ internal static class Manifest
             $"one of {string.Join(", ", Paths.Concat(Ids).Distinct())} is needed{(near.Item2 is null ? "" : $" (is '{near.n}' meant as '{near.Item2}'?)")}");
     }
 
-    private static ManifestRow Row(long line, JsonElement element, bool needsFilm)
+    private static ManifestRow Row(long line, JsonElement element)
     {
         if (element.ValueKind != JsonValueKind.Object) return Bad(line, $"an object is expected, not {element.ValueKind.ToString().ToLowerInvariant()}");
+        var windows = element.TryGetProperty("windows", out var list) && list.ValueKind == JsonValueKind.Array ? list.EnumerateArray().Select(Text).Select(Clean) : [];
+        return Row(line, Member(element), [.. windows]);
+    }
+
+    private static Func<string, string> Member(JsonElement element)
+    {
         var members = new Dictionary<string, JsonElement>(StringComparer.OrdinalIgnoreCase);
         foreach (var member in element.EnumerateObject()) members[member.Name] = member.Value;
-        string Field(string column) => members.TryGetValue(column, out var value) ? Text(value) : "";
-        IReadOnlyList<string> windows = members.TryGetValue("windows", out var list) && list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray().Select(Text).Select(Clean)] : [];
-        var row = Row(line, Field, windows);
-        return needsFilm ? row : row with { Problem = "" };
+        return column => members.TryGetValue(column, out var value) ? Text(value) : "";
     }
+
+    private static string First(Func<string, string> field, string[] columns) => columns.Select(field).FirstOrDefault(v => v.Length > 0) ?? "";
 
     // FastVideo keeps captions in a list; an id may be a number.
     private static string Text(JsonElement value) => value.ValueKind switch
@@ -228,8 +233,7 @@ internal static class Manifest
 
     private static ManifestRow Row(long line, Func<string, string> field, IReadOnlyList<string> windows)
     {
-        string First(string[] columns) => columns.Select(field).FirstOrDefault(v => v.Length > 0) ?? "";
-        var (path, caption) = (First(Paths), Clean(First(Captions)));
+        var (path, caption) = (First(field, Paths), Clean(First(field, Captions)));
         List<string> ids = [.. Ids.Select(field).Where(v => v.Length > 0).Distinct()];
         if (ids.Count > 0 && path.Length > 0) ids.Insert(0, path);
         if (path.Length == 0 && ids.Count == 0) return Bad(line, NoFilm);

@@ -41,18 +41,19 @@ public sealed class Sources
         var all = new Sources();
         var manifests = new List<string>();
         var globs = new List<(string Root, string[] Files)>();
+        var folders = new List<string>();
         foreach (var given in sources.Distinct())
         {
             cancel.ThrowIfCancellationRequested();
             var path = Path.GetFullPath(given);
-            if (Directory.Exists(path)) all.roots.Add(path);
+            if (Directory.Exists(path)) folders.Add(path);
             else if (!File.Exists(path) && given.AsSpan().ContainsAny('*', '?')) globs.Add(all.Glob(path));
             else if (!File.Exists(path)) all.refused.Add(new(path, "exists", "no such file or folder"));
-            else if (Tar.Is(path)) all.roots.Add(Tar.Unpack(path, unpacked, all.refused, cancel));
+            else if (Tar.Is(path)) folders.Add(Tar.Unpack(path, unpacked, all.refused, cancel));
             else if (Manifest.Is(path)) manifests.Add(path);
             else all.files.TryAdd(path, Path.GetFileName(path));
         }
-        var folders = all.roots.ToList();
+        all.roots.AddRange(folders);
         all.roots.AddRange(manifests.Select(m => Path.GetDirectoryName(m)!));
         foreach (var manifest in manifests) all.Read(manifest, adds: true);
         foreach (var folder in folders) all.Walk(folder, cancel);

@@ -1,0 +1,183 @@
+using System.Formats.Tar;
+using System.Text;
+using LongTake.Data;
+
+namespace LongTake.Tests.Data;
+
+public sealed class SourcesTests : IDisposable
+{
+    private readonly string root = Directory.CreateTempSubdirectory("longtake-sources-").FullName;
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    private string Put(string name, string text = "film")
+    {
+        var path = Path.Combine(root, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    private (Dictionary<string, SourceFile> Files, IReadOnlyList<Refused> Refused) Find(params string[] sources)
+    {
+        var (files, refused) = Sources.Find(sources.Select(s => Path.Combine(root, s)), Path.Combine(root, "unpacked"));
+        Assert.All(refused, r => Assert.True(r.Reason.Length > 0 && Filter.Rules.Any(f => f.Rule == r.Rule), $"{r}"));
+        return (files.ToDictionary(f => Path.GetRelativePath(root, f.Path)), refused);
+    }
+
+    [Theory]
+    [InlineData("m.csv", "video,caption\na.mp4,\"a fox, red\"\nsub/b.mp4,a hen\n")]
+    [InlineData("m.csv", "\uFEFFFile_Name;Text\r\na.mp4;a fox, red\r\nsub/b.mp4;a hen\r\n")]
+    [InlineData("m.tsv", "path\tprompt\textra\na.mp4\ta fox, red\t1\nsub/b.mp4\ta hen\t2\n")]
+    [InlineData("m.json", """[{"video_path":"a.mp4","cap":["a fox, red"],"fps":30},{"video_path":"sub/b.mp4","cap":"a hen"}]""")]
+    [InlineData("m.json", """{"data":[{"video":"a.mp4","caption":"a fox, red"},{"video":"sub/b.mp4","caption":"a hen"}]}""")]
+    [InlineData("m.json", """{"a.mp4":"a fox, red","sub/b.mp4":"a hen"}""")]
+    [InlineData("m.jsonl", "{\"path\":\"a.mp4\",\"text\":\"a fox, red\"}\n\n{\"path\":\"sub/b.mp4\",\"prompt\":\"a hen\"}\n")]
+    [InlineData("videos.txt", "a.mp4\r\nsub/b.mp4\r\n")]
+    [InlineData("m.csv", "clip_id,source,video_url,video_id,file_path,short_caption,dense_caption\n12,youtube,https://x/y,abc,video/000000012.mp4,short,\"a fox, red\"\n7,youtube,https://x/z,abd,b.mp4,short,a hen\n", true)]
+    [InlineData("m.csv", "videoFile,caption,location\n000000012,\"a fox, red\",Rome\nb.mp4,a hen,Oslo\n", true)]
+    public void ManifestsOfAllLayouts(string name, string text, bool ids = false)
+    {
+        Put(ids ? "films/deep/000000012.mp4" : "films/a.mp4");
+        Put(ids ? "films/deep/b.mp4" : "films/sub/b.mp4");
+        Put("films/" + name, text);
+        if (name == "videos.txt") Put("films/prompt.txt", "a fox, red\na hen\n");
+        var (files, refused) = Find("films/" + name);
+        Assert.Empty(refused);
+        Assert.Equal(["a fox, red", "a hen"], files.OrderBy(f => f.Key, StringComparer.Ordinal).Select(f => f.Value.Caption));
+    }
+
+    [Fact]
+    public void FoldersSideFilesGlobsAndWhatIsNotOnDisk()
+    {
+        Put("films/a_red-fox.mp4");
+        Put("films/b.mp4");
+        Put("films/b.txt", "a hen\nwalks");
+        Put("films/c.mkv");
+        Put("films/c.json", """{"caption":"a cow"}""");
+        Put("films/notes.md");
+        Put("films/metadata.jsonl", "{\"file_name\":\"b.mp4\",\"text\":\"of the list\"}\n{\"file_name\":\"gone.mp4\",\"text\":\"x\"}\n");
+        var (files, refused) = Find("films");
+        Assert.Equal(["a red fox", "of the list", "a cow"], files.Values.Select(f => f.Caption));
+        Assert.Equal(["name", "metadata.jsonl", "c.json"], files.Values.Select(f => f.CaptionFrom));
+        Assert.Equal(["exists", "video"], refused.Select(r => r.Rule));
+        Assert.Equal(["films/b.mp4"], Find("films/b*").Files.Keys);
+        Assert.Equal(2, Find("films/**/*.m*").Files.Count(f => f.Key.EndsWith(".mp4", StringComparison.Ordinal)));
+        Assert.Equal("a hen walks", Find("films/b.mp4").Files.Values.Single().Caption);
+        Assert.Contains("nothing is downloaded", Find(Path.GetRelativePath(root, Put("u.csv", "video,caption\nhttps://x/y.mp4,z\n"))).Refused.Single().Reason);
+        Assert.Equal("exists", Find("nowhere", "films/*.avi").Refused.Select(r => r.Rule).Distinct().Single());
+    }
+
+    [Fact]
+    public void NothingOutsideTheSourcesIsNamed()
+    {
+        var secret = Put("secret.mp4");
+        Put("films/in.mp4");
+        File.CreateSymbolicLink(Path.Combine(root, "films/link.mp4"), secret);
+        Directory.CreateSymbolicLink(Path.Combine(root, "films/loop"), root);
+        Put("films/m.csv", $"video,caption\n../secret.mp4,a\n{secret},b\nlink.mp4,c\nloop/secret.mp4,d\nin.mp4,e\n.,f\n");
+        var (files, refused) = Find("films/m.csv");
+        Assert.Equal(["films/in.mp4"], files.Keys);
+        Assert.Equal(["link", "link", "outside", "outside", "outside"], refused.Select(r => r.Rule).Order());
+        Assert.Equal(["link", "link"], Find("films").Refused.Where(r => r.Rule == "link").Select(r => r.Rule));
+        // With its folder as a source too, the same line is welcome.
+        Put("lists/n.csv", "video,caption\n../films/in.mp4,good\n");
+        Assert.Equal("good", Find("lists/n.csv", "films").Files["films/in.mp4"].Caption);
+    }
+
+    [Fact]
+    public void TarsOfWebDataset()
+    {
+        var tar = Path.Combine(root, "shard-0.tar");
+        using (var writer = new TarWriter(File.Create(tar)))
+        {
+            void Add(string name, string text) => writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) });
+            Add("000.mp4", "film");
+            Add("000.txt", "a fox");
+            Add("001.mp4", "film");
+            Add("001.json", """{"caption":"a hen"}""");
+            Add("../out.mp4", "film");
+            writer.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "link.mp4") { LinkName = "/etc/passwd" });
+        }
+        for (var again = 0; again < 2; again++)
+        {
+            var (files, refused) = Find("shard-0.tar");
+            Assert.Equal(["a fox", "a hen"], files.Values.Select(f => f.Caption));
+            Assert.Equal(["link", "outside"], refused.Select(r => r.Rule).Order());
+        }
+        Assert.False(File.Exists(Path.Combine(root, "unpacked/out.mp4")));
+        File.WriteAllBytes(Path.Combine(root, "cut.tar"), File.ReadAllBytes(tar)[..900]);
+        Assert.Contains("not a whole tar", Assert.Throws<UserException>(() => Find("cut.tar")).Message);
+    }
+
+    [Fact]
+    public void AThousandBrokenManifestsGiveClearErrorsAndNothingOutside()
+    {
+        var secret = Put("secret.mp4");
+        string[] films = ["a.mp4", "sub/b.mp4", "c d.mp4"];
+        foreach (var film in films) Put("films/" + film);
+        File.CreateSymbolicLink(Path.Combine(root, "films/link.mp4"), secret);
+        Directory.CreateSymbolicLink(Path.Combine(root, "films/loop"), root);
+        var random = new Rng(11);
+        var (errors, rows, good) = (0, 0, 0);
+        for (var n = 0; n < 1000; n++)
+        {
+            var kind = n % 4;
+            var name = ((string[])["m.csv", "m.json", "m.jsonl", "videos.txt"])[kind];
+            var text = kind switch
+            {
+                0 => "video,caption\n" + string.Concat(films.Select(f => $"{f},\"a \"\"{f}\"\"\"\n")),
+                1 => "[" + string.Join(",", films.Select(f => $$"""{"video":"{{f}}","caption":"it"}""")) + "]",
+                2 => string.Concat(films.Select(f => $$"""{"video":"{{f}}","caption":"it"}""" + "\n")),
+                _ => string.Concat(films.Select(f => f + "\n")),
+            };
+            Put("films/prompt.txt", "one\ntwo\nthree\n");
+            for (var times = 1 + random.Int(2); times > 0; times--) text = Mutated(text, n % 97 == 0, random);
+            var bytes = Encoding.UTF8.GetBytes(text);
+            if (random.Int(12) == 0) bytes[random.Int(bytes.Length)] = (byte)(128 + random.Int(64));
+            if (random.Int(8) == 0) bytes = [0xEF, 0xBB, 0xBF, .. bytes];
+            var path = Path.Combine(root, "films", name);
+            File.WriteAllBytes(path, bytes);
+            try
+            {
+                var (files, refused) = Find("films/" + name);
+                Assert.All(files, f => Assert.True(f.Key.StartsWith("films/", StringComparison.Ordinal) && File.Exists(f.Value.Path) && !f.Key.Contains("link") && !f.Key.Contains("loop"), f.Key));
+                Assert.All(refused, r => Assert.True(r.Path.StartsWith(path, StringComparison.Ordinal) && r.Reason.Length < 600 && !r.Reason.Contains('\n'), $"{r}"));
+                (rows, good) = (rows + (refused.Count > 0 ? 1 : 0), good + (refused.Count == 0 ? 1 : 0));
+            }
+            catch (UserException e)
+            {
+                Assert.StartsWith(path, e.Message, StringComparison.Ordinal);
+                Assert.True(e.Message.Length < 1000 && !e.Message.Contains('\n'), e.Message);
+                errors++;
+            }
+            File.Delete(path);
+        }
+        Assert.True(errors > 100 && rows > 100 && good > 50, $"{errors} errors, {rows} with refused lines, {good} whole");
+    }
+
+    private static string Mutated(string text, bool huge, Rng random)
+    {
+        string Replace(string what, string with) => text.Contains(what, StringComparison.Ordinal) ? text.Replace(what, with, StringComparison.Ordinal) : text + with;
+        var at = random.Int(Math.Max(1, text.Length));
+        return random.Int(huge ? 1 : 16) switch
+        {
+            0 => huge ? text.Insert(at, new string('x', 10 << 20)) : text.Replace("\n", "\r\n"),
+            1 => Replace("a.mp4", "../secret.mp4"),
+            2 => Replace("a.mp4", "/etc/passwd"),
+            3 => Replace("a.mp4", "link.mp4"),
+            4 => Replace("sub/b.mp4", "loop/secret.mp4"),
+            5 => Replace("sub/b.mp4", "sub/../../secret.mp4"),
+            6 => Replace("video", "vidoe"),
+            7 => Replace("caption", "kaption"),
+            8 => text.Insert(at, "\""),
+            9 => text[..at],
+            10 => Replace("c d.mp4", "gone.mp4"),
+            11 => text.Insert(at, "\0"),
+            12 => text + "\n,,,,,\n",
+            13 => Replace("a.mp4", "https://example.org/a.mp4"),
+            14 => text.Remove(at, Math.Min(text.Length - at, 1 + random.Int(6))),
+            _ => text.Insert(at, ((string[])[",", ";", "\t", "{", "]", "\n\n", "\\", "\u202E", "é"])[random.Int(9)]),
+        };
+    }
+}
