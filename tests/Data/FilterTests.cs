@@ -118,7 +118,7 @@ public class FilterTests
             var text = new StringBuilder();
             foreach (var d in foundry.Filter(looked, refused))
                 text.AppendLine(string.Create(CultureInfo.InvariantCulture, $"{Path.GetFileName(d.Path)} {d.Start:0.0}-{d.End:0.0} {d.Role}{(d.Kept ? $" {d.Footage!.Frames} frames" : $"{d.Rule}: {Stable(d.Reason)}")}"));
-            Expectation.Same("data/shared-media.txt", text.Replace("\r", "").ToString());
+            Expectation.Same("footage/shared-media.txt", text.Replace("\r", "").ToString());
         }
         finally { Directory.Delete(set, recursive: true); }
     }
