@@ -171,10 +171,10 @@ internal sealed class MmmSession(
     /// <summary>Norms of what the two losses added to the encoder's gradients, and the cosine between them.</summary>
     private static IEnumerable<(string, double)> Compare(List<Tensor?> start, List<Tensor?> middle, List<Tensor> encoder)
     {
-        using var scope = new Scope();
         double sft = 0, dm = 0, both = 0;
         for (var i = 0; i < encoder.Count; i++)
         {
+            using var scope = new Scope();   // one weight's at a time
             var a = Added(start[i], middle[i]);
             var b = Added(middle[i], encoder[i].Grad);
             if (a is not null) sft += Sum(Square(a)).Scalar();
