@@ -80,8 +80,8 @@ public class ProbeTests(ITestOutputHelper output)
     [SkippableFact]
     public void TooLittleTimeIsAReasonToo()
     {
-        var probed = Probe.Try(SharedMedia.Get("long/one_by_one_person.mp4"), TimeSpan.FromMilliseconds(1));
-        Assert.Equal(ProbeFault.TimedOut, probed.Fault);
+        // The program is at times quicker than the clock that stops it.
+        Assert.Contains(Enumerable.Range(0, 30), _ => Probe.Try(SharedMedia.Get("long/one_by_one_person.mp4"), TimeSpan.FromMilliseconds(1)).Fault == ProbeFault.TimedOut);
     }
 
     [Fact]
