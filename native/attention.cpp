@@ -1,15 +1,16 @@
 // longtake::attention, an operator like any other: softmax(scale q k^T) v on a CPU in memory that grows with the tokens, not with
 // their square. The arithmetic is in attention_kernel.cpp; here are the checks, autograd and the threads.
 #include "attention.h"
+#include "instructions.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <array>
 #include <limits>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -17,42 +18,59 @@ using attention::Job;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// The best instruction set this processor has, or a lesser one where that is asked for (by tests).
-const attention::Kernels& kernels(const std::string& at_most) {
-#ifdef LT_X86
-  static const int best = [] {
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                   __builtin_cpu_supports("avx512dq") ? 2 : 1;
-  }();
-  if (best == 2 && at_most == "avx512") return attention::avx512;
-  if (best >= 1 && at_most != "plain") return attention::avx2;
-#endif
-  (void)at_most;
-  return attention::plain;
-}
-
-attention::View view(const at::Tensor& t) { return {t.data_ptr(), t.stride(0), 0, t.stride(1), t.stride(2)}; }
-
-at::Tensor rows(const at::Tensor& t) { return t.stride(3) == 1 ? t : t.contiguous(); }
-
 // Which queries see a key; both undefined: all. Constants, so autograd is not told of them.
 struct Mask { at::Tensor from, until; };
 
-// Fills everything of a job but its results.
-Job job_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const Mask& mask) {
-  Job j{};
-  j.batches = q.size(0), j.inner = 1, j.queries = q.size(1), j.heads = q.size(2), j.d = q.size(3), j.keys = k.size(1);
-  j.scale = static_cast<float>(scale);
-  j.q = view(q), j.k = view(k), j.v = view(v);
-  if (mask.from.defined()) {
-    j.from = mask.from.data_ptr<int32_t>();
-    j.until = mask.until.data_ptr<int32_t>();
-    j.mask_batch = mask.from.size(0) == 1 ? 0 : mask.from.size(1);
+// Some heads of [B, N, heads, d] and what attends to each other in them: all tokens, each place over time, or each frame over its places. Views only.
+struct Part {
+  enum Along { all, time, space } along;
+  int64_t frames, places, first, heads;  // tokens are frames x places
+
+  // All heads over all tokens, or (frames > 0) the first half of them over time and the rest over space.
+  static std::vector<Part> of(const at::Tensor& q, int64_t frames) {
+    const int64_t heads = q.size(2), half = heads / 2;
+    if (frames == 0) return {{all, 1, q.size(1), 0, heads}};
+    const int64_t places = q.size(1) / frames;
+    if (half == 0) return {{space, frames, places, 0, heads}};
+    return {{time, frames, places, 0, half}, {space, frames, places, half, heads - half}};
   }
-  return j;
-}
+
+  attention::View view(const at::Tensor& t) const {
+    char* const data = static_cast<char*>(t.data_ptr()) + first * t.stride(2) * t.element_size();
+    const int64_t token = t.stride(1), frame = places * token;
+    return {data, t.stride(0), along == time ? token : frame, along == time ? frame : token, t.stride(2)};
+  }
+
+  // Everything but its results.
+  Job job(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const Mask& mask) const {
+    Job j{};
+    j.inner = along == time ? places : frames;
+    j.queries = along == time ? frames : places;
+    j.keys = along == all ? k.size(1) : j.queries;
+    j.batches = q.size(0) * j.inner, j.heads = heads, j.d = q.size(3);
+    j.scale = static_cast<float>(scale);
+    j.q = view(q), j.k = view(k), j.v = view(v);
+    if (mask.from.defined()) {
+      j.from = mask.from.data_ptr<int32_t>();
+      j.until = mask.until.data_ptr<int32_t>();
+      j.mask_batch = mask.from.size(0) == 1 ? 0 : mask.from.size(1);
+    }
+    return j;
+  }
+};
+
+// The kernels for elements of a type, and tensors as those read them.
+struct Reader {
+  const attention::Kernels& kernel;
+  bool half;
+  at::ScalarType type;
+  Reader(at::ScalarType asked, const std::string& instructions)
+      : kernel(LT_BEST(attention, instructions)), half(asked == at::kBFloat16 && kernel.half), type(half ? at::kBFloat16 : at::kFloat) {}
+  at::Tensor operator()(const at::Tensor& t) const {
+    const at::Tensor typed = t.to(type);
+    return typed.stride(3) == 1 ? typed : typed.contiguous();
+  }
+};
 
 void run(Job& j, const attention::Plan& plan) {
   const at::Tensor packed = at::empty({plan.packed + 64}, at::kByte);
@@ -71,21 +89,23 @@ void run(Job& j, const attention::Plan& plan) {
 
 struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q_in, const at::Tensor& k_in, const at::Tensor& v_in, double scale,
-                            const Mask& mask, const std::string& instructions) {
-    const auto& kernel = kernels(instructions);
-    const bool half = q_in.scalar_type() == at::kBFloat16 && kernel.half;
-    const auto type = half ? at::kBFloat16 : at::kFloat;
-    const at::Tensor q = rows(q_in.to(type)), k = rows(k_in.to(type)), v = rows(v_in.to(type));
-    const at::Tensor out = at::empty(q.sizes(), q.options());
-    const at::Tensor lse = at::empty({q.size(0), q.size(2), q.size(1)}, q.options().dtype(at::kFloat));
-    Job j = job_of(q, k, v, scale, mask);
-    j.out = view(out);
-    j.lse = lse.data_ptr<float>();
-    run(j, kernel.forward(j, half));
-    const at::Tensor result = out.to(q_in.scalar_type());
+                            int64_t frames, const Mask& mask, const std::string& instructions) {
+    const Reader read(q_in.scalar_type(), instructions);
+    const at::Tensor q = read(q_in), k = read(k_in), v = read(v_in), out = at::empty(q.sizes(), q.options());
+    variable_list saved{q_in, k_in, v_in, at::Tensor()};
+    for (const Part& part : Part::of(q, frames)) {
+      Job j = part.job(q, k, v, scale, mask);
+      const at::Tensor lse = at::empty({j.batches * j.heads * j.queries}, q.options().dtype(at::kFloat));
+      j.out = part.view(out);
+      j.lse = lse.data_ptr<float>();
+      run(j, read.kernel.forward(j, read.half));
+      saved.push_back(lse);
+    }
+    const at::Tensor result = saved[3] = out.to(q_in.scalar_type());
+    context->save_for_backward(saved);
     context->saved_data["scale"] = scale;
+    context->saved_data["frames"] = frames;
     context->saved_data["instructions"] = instructions;
-    context->save_for_backward({q_in, k_in, v_in, result, lse});
     if (mask.from.defined()) context->saved_data["from"] = mask.from, context->saved_data["until"] = mask.until;
     return result;
   }
@@ -94,96 +114,23 @@ struct Attention : torch::autograd::Function<Attention> {
     TORCH_CHECK(!at::GradMode::is_enabled(), "longtake::attention has no second derivative");
     const auto saved = context->get_saved_variables();
     const auto asked = saved[0].scalar_type();
-    const auto& kernel = kernels(context->saved_data["instructions"].toStringRef());
-    const bool half = asked == at::kBFloat16 && kernel.half;
-    const auto type = half ? at::kBFloat16 : at::kFloat;
-    const at::Tensor q = rows(saved[0].to(type)), k = rows(saved[1].to(type)), v = rows(saved[2].to(type)), out = saved[3].to(type);
-    const at::Tensor grad = rows(grads[0].to(type)), lse = saved[4];
+    const Reader read(asked, context->saved_data["instructions"].toStringRef());
+    const at::Tensor q = read(saved[0]), k = read(saved[1]), v = read(saved[2]), out = read(saved[3]), grad = read(grads[0]);
     const at::Tensor dq = at::empty(q.sizes(), q.options()), dk = at::empty(k.sizes(), k.options()), dv = at::empty(v.sizes(), v.options());
     Mask mask;
     if (context->saved_data.count("from")) mask = {context->saved_data["from"].toTensor(), context->saved_data["until"].toTensor()};
-    Job j = job_of(q, k, v, context->saved_data["scale"].toDouble(), mask);
-    j.out = view(out), j.grad = view(grad), j.dq = view(dq), j.dk = view(dk), j.dv = view(dv);
-    j.lse = lse.data_ptr<float>();
-    run(j, kernel.backward(j, half));
-    return {dq.to(asked), dk.to(asked), dv.to(asked), at::Tensor(), at::Tensor(), at::Tensor()};
-  }
-};
-
-// Heads first.. of [B, frames * places, heads, d]: each place over time, or each frame over its places. Views only.
-struct Axis {
-  int64_t frames, places, first, heads;
-  bool time;
-  attention::View view(const at::Tensor& t) const {
-    const int64_t latent = places * t.stride(1);
-    return {static_cast<char*>(t.data_ptr()) + first * t.stride(2) * t.element_size(), t.stride(0), time ? t.stride(1) : latent,
-            time ? latent : t.stride(1), t.stride(2)};
-  }
-  Job job(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) const {
-    Job j{};
-    j.inner = time ? places : frames;
-    j.queries = j.keys = time ? frames : places;
-    j.batches = q.size(0) * j.inner, j.heads = heads, j.d = q.size(3);
-    j.scale = static_cast<float>(scale);
-    j.q = view(q), j.k = view(k), j.v = view(v);
-    return j;
-  }
-  static std::array<Axis, 2> both(const at::Tensor& q, int64_t frames) {
-    const int64_t half = q.size(2) / 2, places = q.size(1) / frames;
-    return {Axis{frames, places, 0, half, true}, Axis{frames, places, half, q.size(2) - half, false}};
-  }
-};
-
-struct AxialAttention : torch::autograd::Function<AxialAttention> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& q_in, const at::Tensor& k_in, const at::Tensor& v_in, double scale,
-                            int64_t frames, const std::string& instructions) {
-    const auto& kernel = kernels(instructions);
-    const bool half = q_in.scalar_type() == at::kBFloat16 && kernel.half;
-    const auto type = half ? at::kBFloat16 : at::kFloat;
-    const at::Tensor q = rows(q_in.to(type)), k = rows(k_in.to(type)), v = rows(v_in.to(type));
-    const at::Tensor out = at::empty(q.sizes(), q.options());
-    at::Tensor lse[2];
-    const auto axes = Axis::both(q, frames);
-    for (int a = 0; a < 2; a++) {
-      if (axes[a].heads == 0) continue;
-      Job j = axes[a].job(q, k, v, scale);
-      lse[a] = at::empty({j.batches * j.heads * j.queries}, q.options().dtype(at::kFloat));
-      j.out = axes[a].view(out);
-      j.lse = lse[a].data_ptr<float>();
-      run(j, kernel.forward(j, half));
+    size_t lse = 4;
+    for (const Part& part : Part::of(q, context->saved_data["frames"].toInt())) {
+      Job j = part.job(q, k, v, context->saved_data["scale"].toDouble(), mask);
+      j.out = part.view(out), j.grad = part.view(grad), j.dq = part.view(dq), j.dk = part.view(dk), j.dv = part.view(dv);
+      j.lse = saved[lse++].data_ptr<float>();
+      run(j, read.kernel.backward(j, read.half));
     }
-    const at::Tensor result = out.to(q_in.scalar_type());
-    context->saved_data["scale"] = scale;
-    context->saved_data["frames"] = frames;
-    context->saved_data["instructions"] = instructions;
-    context->save_for_backward({q_in, k_in, v_in, result, lse[0], lse[1]});
-    return result;
-  }
-
-  static variable_list backward(AutogradContext* context, variable_list grads) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "longtake::axial_attention has no second derivative");
-    const auto saved = context->get_saved_variables();
-    const auto asked = saved[0].scalar_type();
-    const auto& kernel = kernels(context->saved_data["instructions"].toStringRef());
-    const bool half = asked == at::kBFloat16 && kernel.half;
-    const auto type = half ? at::kBFloat16 : at::kFloat;
-    const at::Tensor q = rows(saved[0].to(type)), k = rows(saved[1].to(type)), v = rows(saved[2].to(type)), out = saved[3].to(type);
-    const at::Tensor grad = rows(grads[0].to(type));
-    const at::Tensor dq = at::empty(q.sizes(), q.options()), dk = at::empty(k.sizes(), k.options()), dv = at::empty(v.sizes(), v.options());
-    const auto axes = Axis::both(q, context->saved_data["frames"].toInt());
-    for (int a = 0; a < 2; a++) {
-      if (axes[a].heads == 0) continue;
-      Job j = axes[a].job(q, k, v, context->saved_data["scale"].toDouble());
-      j.out = axes[a].view(out), j.grad = axes[a].view(grad);
-      j.dq = axes[a].view(dq), j.dk = axes[a].view(dk), j.dv = axes[a].view(dv);
-      j.lse = saved[4 + a].data_ptr<float>();
-      run(j, kernel.backward(j, half));
-    }
-    return {dq.to(asked), dk.to(asked), dv.to(asked), at::Tensor(), at::Tensor(), at::Tensor()};
+    return {dq.to(asked), dk.to(asked), dv.to(asked), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
-void check(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, const std::string& instructions) {
+void check(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) {
   TORCH_CHECK(q.device().is_cpu() && k.device().is_cpu() && v.device().is_cpu(), "longtake::attention runs on the CPU");
   TORCH_CHECK(q.dim() == 4 && k.dim() == 4 && v.sizes() == k.sizes() && q.size(0) == k.size(0) && q.size(2) == k.size(2) && q.size(3) == k.size(3),
               "q is ", q.sizes(), ", k ", k.sizes(), ", v ", v.sizes(), "; wanted are [B, N, heads, d] and twice [B, M, heads, d]");
@@ -192,18 +139,17 @@ void check(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double
   TORCH_CHECK(q.numel() > 0 && k.numel() > 0, "q is ", q.sizes(), ", k ", k.sizes(), ": nothing to attend with or to");
   TORCH_CHECK(scale > 0, "the scale is ", scale, "; it must be positive");
   TORCH_CHECK(q.size(1) < std::numeric_limits<int32_t>::max() - 1024, "too many queries: ", q.size(1));
-  TORCH_CHECK(instructions == "plain" || instructions == "avx2" || instructions == "avx512", "instructions: ", instructions, "; there are plain, avx2 and avx512");
 }
 
 at::Tensor attend_axial(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale, int64_t frames, const std::string& instructions) {
-  check(q, k, v, scale, instructions);
+  check(q, k, v, scale);
   TORCH_CHECK(q.sizes() == k.sizes() && frames > 0 && q.size(1) % frames == 0, "q is ", q.sizes(), ", k ", k.sizes(), ": not the tokens of ", frames, " frames");
-  return AxialAttention::apply(q, k, v, scale, frames, instructions);
+  return Attention::apply(q, k, v, scale, frames, Mask{}, instructions);
 }
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale,
                   const c10::optional<at::Tensor>& from, const c10::optional<at::Tensor>& until, const std::string& instructions) {
-  check(q, k, v, scale, instructions);
+  check(q, k, v, scale);
   Mask mask;
   TORCH_CHECK(from.has_value() == until.has_value(), "from and until come together");
   if (from.has_value()) {
@@ -214,7 +160,7 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                 "from is ", first.sizes(), " ", first.scalar_type(), ", until ", last.sizes(), " ", last.scalar_type(),
                 "; wanted are [B or 1, M] of int32, with M = ", k.size(1));
   }
-  return Attention::apply(q, k, v, scale, mask, instructions);
+  return Attention::apply(q, k, v, scale, 0, mask, instructions);
 }
 
 }  // namespace

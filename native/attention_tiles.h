@@ -2,6 +2,7 @@
 // Every product is tile(): C[m, n] += sum over u of A[m, u] B[u, n], where a unit u is one float or a pair of bfloat16.
 #pragma once
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #ifdef __AVX2__
 #include <immintrin.h>

@@ -1,7 +1,7 @@
 namespace LongTake.Torch;
 
 /// <summary>
-/// The operators of native/fused.cpp: what a transformer does between its matrix products, in one pass each, with gradients
+/// The operators of native/norms.cpp, elementwise.cpp and optimiser.cpp: what a transformer does between its matrix products, in one pass each, with gradients
 /// (once: no gradients of gradients). On the CPU, float32 or bfloat16; float32 inside.
 /// </summary>
 public static class Fused
