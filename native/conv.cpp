@@ -1,6 +1,7 @@
 // longtake::causal_conv and longtake::pixel_norm: the two operators of a causal video autoencoder, on a CPU and without gradients. The
 // arithmetic is in conv_kernel.cpp; here are the checks, the packed weights and the threads.
 #include "conv.h"
+#include "instructions.h"
 #include "longtake_torch.h"
 
 #include <ATen/ATen.h>
@@ -17,22 +18,6 @@ namespace {
 using at::Tensor;
 using conv::Job;
 
-// The best instruction set this processor has, or a lesser one where that is asked for (by tests).
-const conv::Kernels& kernels(const std::string& at_most) {
-#ifdef LT_X86
-  static const int best = [] {
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                   __builtin_cpu_supports("avx512dq") ? 2 : 1;
-  }();
-  if (best == 2 && at_most == "avx512") return conv::avx512;
-  if (best >= 1 && at_most != "plain") return conv::avx2;
-#endif
-  (void)at_most;
-  return conv::plain;
-}
-
 int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 // Winograd's matrix G for kernels of 3 and tiles of 4: [36] points of a 3x3 kernel.
@@ -46,8 +31,17 @@ void to_points(const float* kernel, float* points) {
     for (int k = 0; k < 6; k++) points[i * 6 + k] = float(g[k][0] * half[i][0] + g[k][1] * half[i][1] + g[k][2] * half[i][2]);
 }
 
+bool few(const Tensor& weight) { return weight.size(0) <= conv::few_channels && weight.size(1) <= conv::few_channels; }
+
+// [outer, inner, taps, k, k] as [panel][inner][taps][k][k][outer of the panel].
+Tensor pack_few(const Tensor& weight) {
+  const Tensor w = at::constant_pad_nd(weight.to(at::kFloat), {0, 0, 0, 0, 0, 0, 0, 0, 0, up(weight.size(0), conv::few_panel) - weight.size(0)});
+  return w.view({-1, conv::few_panel, weight.numel() / weight.size(0)}).transpose(1, 2).contiguous();
+}
+
 // [outer, inner, taps, 3, 3] or [outer, inner, taps, 1, 1] in the order the kernel reads.
 Tensor pack(const Tensor& weight, const conv::Kernels& kernel) {
+  if (few(weight)) return pack_few(weight);
   const Tensor w = weight.to(at::kFloat).contiguous();
   const int64_t outer = w.size(0), inner = w.size(1), taps = w.size(2), area = w.size(3) * w.size(4), padded = up(inner, kernel.lanes);
   const int64_t columns = up(outer, kernel.lanes), points = area == 9 ? conv::points : 1;
@@ -113,7 +107,28 @@ class Packed {
   std::unordered_map<c10::TensorImpl*, Entry> entries;
 };
 
-Tensor in_order(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast3d); }
+at::MemoryFormat order(bool few) { return few ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast3d; }
+
+// What is one task's. About so many rows a product: packed weights are read once for all of them, and what they are transformed to stays in
+// the cache.
+void cut(Job& j, const conv::Kernels& kernel) {
+  constexpr int64_t rows = 128, unit = 8;
+  const int64_t tiles = j.wide ? (j.height + 3) / 4 * ((j.width + 3) / 4) : j.height * j.width;
+  j.group = std::min<int64_t>(j.frames, 8);
+  j.block = std::min(up(rows / j.group, unit), up(tiles, unit));
+  j.parts = 1;
+  const int64_t few = 4 * at::get_num_threads(), whole = kernel.tasks(j), panels = (up(j.outer, kernel.lanes) + kernel.panel - 1) / kernel.panel;
+  if (whole < few) j.parts = std::min(panels, (few + whole - 1) / whole);
+}
+
+// Of few channels: rows, then frames, so that about so many numbers are read again and again.
+void cut_few(Job& j) {
+  constexpr int64_t numbers = 1 << 16;
+  const int64_t border = j.wide ? 2 : 0, row = j.inner * (j.width + border), taps = j.taps;
+  j.block = std::min(j.height, std::max<int64_t>(1, numbers / (row * taps) - border));
+  j.group = std::min(j.frames, std::max<int64_t>(1, numbers / (row * (j.block + border)) - taps + 1));
+  j.parts = 1;
+}
 
 // The weight of a kernel of one frame may come without its dimension of time.
 Tensor causal_conv(const Tensor& x_in, const c10::optional<Tensor>& before_in, const Tensor& weight_in, const Tensor& bias,
@@ -126,9 +141,11 @@ Tensor causal_conv(const Tensor& x_in, const c10::optional<Tensor>& before_in, c
               "x is ", x_in.sizes(), ", weight ", weight.sizes(), ", bias ", bias.sizes(), "; wanted are [B, C, T, H, W], [outer, C, 1 or 3, 1 or 3, the same] and [outer]");
   TORCH_CHECK(!pairs || weight.size(0) % 2 == 0, "pairs of frames want an even number of channels, not ", weight.size(0));
   TORCH_CHECK(!doubled || weight.size(3) == 3, "only 3x3 kernels read doubled inputs");
-  const auto& kernel = kernels(instructions);
-  const Tensor x = in_order(x_in);
+  const auto& kernel = LT_BEST(conv, instructions);
   Job j{};
+  j.few = few(weight);
+  const auto memory_order = order(j.few);
+  const Tensor x = x_in.contiguous(memory_order);
   j.batches = x.size(0), j.frames = x.size(2), j.height = x.size(3) * (doubled ? 2 : 1), j.width = x.size(4) * (doubled ? 2 : 1);
   j.inner = x.size(1), j.outer = weight.size(0), j.taps = weight.size(2);
   j.half = x.scalar_type() == at::kBFloat16, j.wide = weight.size(3) == 3, j.doubled = doubled, j.pairs = pairs;
@@ -137,27 +154,21 @@ Tensor causal_conv(const Tensor& x_in, const c10::optional<Tensor>& before_in, c
     TORCH_CHECK(before_in->dim() == 5 && before_in->size(0) == x.size(0) && before_in->size(1) == x.size(1) && before_in->size(2) == j.taps - 1 &&
                     before_in->size(3) == x.size(3) && before_in->size(4) == x.size(4) && before_in->scalar_type() == x.scalar_type(),
                 "the frames before are ", before_in->sizes(), " ", before_in->scalar_type(), ", x is ", x.sizes(), " ", x.scalar_type());
-    before = in_order(*before_in);
+    before = before_in->contiguous(memory_order);
     j.before = before.data_ptr();
   }
   const Tensor out = at::empty({j.batches, pairs ? j.outer / 2 : j.outer, j.frames * (pairs ? 2 : 1), j.height, j.width},
-                               x.options().memory_format(at::MemoryFormat::ChannelsLast3d));
+                               x.options().memory_format(memory_order));
   if (add_in) {
     TORCH_CHECK(add_in->sizes() == out.sizes() && add_in->scalar_type() == out.scalar_type(), "what is added is ", add_in->sizes(), ", the output ", out.sizes());
-    add = in_order(*add_in);
+    add = add_in->contiguous(memory_order);
     j.add = add.data_ptr();
   }
-  const Tensor weights = Packed::all().of(weight_in, kernel), shift = at::zeros({up(j.outer, kernel.lanes)});
+  const Tensor weights = Packed::all().of(weight_in, kernel), shift = at::zeros({up(j.outer, j.few ? conv::few_panel : kernel.lanes)});
   shift.narrow(0, 0, j.outer).copy_(bias);
   j.x = x.data_ptr(), j.weight = weights.data_ptr<float>(), j.bias = shift.data_ptr<float>(), j.out = out.data_ptr();
-  // About so many rows a product: packed weights are read once for all of them, and what they are transformed to stays in the cache.
-  constexpr int64_t rows = 128, unit = 8;
-  const int64_t tiles = j.wide ? (j.height + 3) / 4 * ((j.width + 3) / 4) : j.height * j.width;
-  j.group = std::min<int64_t>(j.frames, 8);
-  j.block = std::min(up(rows / j.group, unit), up(tiles, unit));
-  j.parts = 1;
-  const int64_t few = 4 * at::get_num_threads(), whole = kernel.tasks(j), panels = (up(j.outer, kernel.lanes) + kernel.panel - 1) / kernel.panel;
-  if (whole < few) j.parts = std::min(panels, (few + whole - 1) / whole);
+  if (j.few) cut_few(j);
+  else cut(j, kernel);
   const int64_t scratch = kernel.scratch(j);
   at::parallel_for(0, kernel.tasks(j), 1, [&](int64_t first, int64_t last) {
     const Tensor memory = at::empty({scratch + 64}, at::kByte);
@@ -171,12 +182,12 @@ Tensor pixel_norm(const Tensor& x_in, const Tensor& gamma, bool silu, const std:
   TORCH_CHECK(x_in.device().is_cpu() && (x_in.scalar_type() == at::kFloat || x_in.scalar_type() == at::kBFloat16) && x_in.dim() == 5 &&
                   gamma.numel() == x_in.size(1),
               "x is ", x_in.sizes(), " ", x_in.scalar_type(), " on ", x_in.device(), ", gamma ", gamma.sizes());
-  const auto& kernel = kernels(instructions);
-  const Tensor x = in_order(x_in), factor = gamma.to(at::kFloat).contiguous(), y = at::empty_like(x);
-  const int64_t channels = x.size(1);
-  at::parallel_for(0, x.numel() / channels, std::max<int64_t>(1, (1 << 14) / channels), [&](int64_t first, int64_t last) {
-    kernel.norm(x.data_ptr(), factor.data_ptr<float>(), y.data_ptr(), first, last, channels, x.scalar_type() == at::kBFloat16, silu);
-  });
+  const auto& kernel = LT_BEST(conv, instructions);
+  const bool few = x_in.size(1) <= conv::few_channels;
+  const Tensor x = x_in.contiguous(order(few)), factor = gamma.to(at::kFloat).contiguous(), y = at::empty_like(x);
+  const conv::Norm n{x.data_ptr(), factor.data_ptr<float>(), y.data_ptr(), x.size(1), few ? x.size(2) * x.size(3) * x.size(4) : 0,
+                     x.scalar_type() == at::kBFloat16, silu};
+  at::parallel_for(0, x.numel() / n.channels, std::max<int64_t>(1, (1 << 14) / n.channels), [&](int64_t first, int64_t last) { kernel.norm(n, first, last); });
   return y;
 }
 

@@ -5,11 +5,13 @@
 
 namespace conv {
 
-// Elements lie channels last: [batch, frame, row, column, channel]. Kernels are 3x3 or 1x1 over space, `taps` frames over time, of which the
-// last is the frame at hand. Weights are packed for one instruction set, [panel][point][tap][inner, padded][columns of the panel].
+// Kernels are 3x3 or 1x1 over space, `taps` frames over time, of which the last is the frame at hand. Elements lie channels last, [batch, frame,
+// row, column, channel], and weights are packed for one instruction set, [panel][point][tap][inner, padded][columns of the panel].
+// Where channels are few they lie channels first, [batch, channel, frame, row, column], and weights [panel][inner][tap][row][column][few_panel].
 struct Job {
   int64_t batches, frames, height, width;  // of the output, before `pairs`
   int64_t inner, outer, taps;
+  bool few;
   bool half;      // elements are bfloat16, else float; arithmetic is in float
   bool wide;      // 3x3 over space
   bool doubled;   // the input has half the height and width: nearest neighbours
@@ -17,7 +19,17 @@ struct Job {
   const void *x, *before, *add;  // before: taps - 1 frames, or null for zeros; add: like the output, or null
   const float *weight, *bias;    // bias: as many as the packed columns
   void* out;
-  int64_t group, block, parts;   // frames and tiles of a task; tasks that share a block, each with some of the panels
+  int64_t group, block, parts;   // frames and tiles (few: rows) of a task; tasks that share a block, each with some of the panels
+};
+
+// y = x / |x| * gamma, over the channels of each pixel; then y * sigmoid(y) where silu.
+struct Norm {
+  const void* x;
+  const float* gamma;
+  void* y;
+  int64_t channels;
+  int64_t planes;   // pixels from one channel to the next, a multiple of which are a sample's; 0: channels last
+  bool half, silu;
 };
 
 struct Kernels {
@@ -25,11 +37,12 @@ struct Kernels {
   int64_t (*tasks)(const Job&);
   int64_t (*scratch)(const Job&);  // bytes, 64-aligned, of one task at a time
   void (*run)(const Job&, int64_t task, char* scratch);
-  // y = x / |x| * gamma, over the channels of each pixel; then y * sigmoid(y) where silu.
-  void (*norm)(const void* x, const float* gamma, void* y, int64_t from, int64_t to, int64_t channels, bool half, bool silu);
+  void (*norm)(const Norm& n, int64_t from, int64_t to);  // pixels of all samples
 };
 extern const Kernels plain, avx2, avx512;
 
+constexpr int64_t few_channels = 16;  // at most, in and out: they do not fill vectors, pixels do
+constexpr int64_t few_panel = 4;      // output channels of a product
 constexpr int64_t points = 36;  // of a tile of 6x6 inputs, whose 4x4 outputs a 3x3 kernel makes
 
 }  // namespace conv

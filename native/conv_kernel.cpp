@@ -1,19 +1,11 @@
 // Causal convolution as products of matrices. Over space 3x3 kernels are Winograd's F(4x4, 3x3) (Lavin and Gray, arXiv 1509.09308): 36
 // products for 16 outputs instead of 144. Over time the taps are summed inside the product, each frame being transformed once for all of
-// them. In float throughout: the transforms would cost bfloat16 most of its digits. Compiled once per instruction set.
-#include "conv.h"
-
-#include "attention_tiles.h"
+// them. In float throughout: the transforms would cost bfloat16 most of its digits. Few channels go another way (conv_few.h). Compiled once
+// per instruction set.
+#include "conv_few.h"
 
 namespace conv {
 namespace {
-
-using attention::all;
-using attention::load;
-using attention::store;
-using attention::vf;
-using attention::vi;
-using attention::W;
 
 #if defined(__AVX512F__)
 constexpr int rows_at_once = 8, vectors = 3;
@@ -21,59 +13,6 @@ constexpr int rows_at_once = 8, vectors = 3;
 constexpr int rows_at_once = 6, vectors = 2;
 #endif
 constexpr int64_t skew = 80;  // floats that keep the 36 points out of one another's cache sets
-
-inline int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// ---- elements
-typedef uint16_t vh __attribute__((vector_size(2 * W)));
-typedef uint32_t vu __attribute__((vector_size(4 * W)));
-
-struct Single {
-  typedef float Element;
-  static inline vf get(const float* x) { return load(x); }
-  static inline void put(float* to, vf x) { store(to, x); }
-  static inline float one(float x) { return x; }
-  static inline float of(float x) { return x; }
-};
-struct Half {
-  typedef uint16_t Element;
-  static inline vf get(const uint16_t* x) {
-    vh bits;
-    memcpy(&bits, x, sizeof bits);
-    return (vf)(__builtin_convertvector(bits, vu) << 16);
-  }
-  static inline void put(uint16_t* to, vf x) {
-    const vu bits = (vu)x, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    const vh y = __builtin_convertvector(x == x ? rounded : vu{} + 0x7fc0, vh);
-    memcpy(to, &y, sizeof y);
-  }
-  static inline float one(uint16_t x) {
-    const uint32_t bits = static_cast<uint32_t>(x) << 16;
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-  }
-  static inline uint16_t of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    return x != x ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  }
-};
-
-// n <= W elements, the rest zeros.
-template <class P> inline vf some(const typename P::Element* x, int64_t n) {
-  if (n >= W) return P::get(x);
-  float lanes[W] = {};
-  for (int64_t i = 0; i < n; i++) lanes[i] = P::one(x[i]);
-  return load(lanes);
-}
-template <class P> inline void put_some(typename P::Element* to, vf x, int64_t n) {
-  if (n >= W) return P::put(to, x);
-  float lanes[W];
-  store(lanes, x);
-  for (int64_t i = 0; i < n; i++) to[i] = P::of(lanes[i]);
-}
 
 // ---- sizes
 struct Sizes {
@@ -96,15 +35,6 @@ struct Sizes {
     product = rows * vectors * W + skew;
   }
 };
-
-int64_t tasks(const Job& j) {
-  const Sizes z(j);
-  return j.batches * z.groups * z.blocks * j.parts;
-}
-int64_t scratch(const Job& j) {
-  const Sizes z(j);
-  return z.points * (z.input + z.product) * 4;
-}
 
 // ---- Winograd's matrices on vectors
 inline void to_points(const vf (&d)[6], vf (&t)[6]) {
@@ -220,6 +150,14 @@ template <class P> struct Convolution {
         }
   }
 
+  static int64_t tasks(const Job& j) {
+    const Sizes z(j);
+    return j.batches * z.groups * z.blocks * j.parts;
+  }
+  static int64_t scratch(const Job& j) {
+    const Sizes z(j);
+    return z.points * (z.input + z.product) * 4;
+  }
   static void run(const Job& j, int64_t task, char* scratch) {
     const Sizes z(j);
     const int64_t part = task % j.parts, block = task / j.parts % z.blocks, group = task / j.parts / z.blocks % z.groups;
@@ -247,38 +185,43 @@ template <class P> struct Convolution {
     }
   }
 
-  static void norm(const void* from, const float* gamma, void* to, int64_t first, int64_t last, int64_t channels, bool silu) {
-    for (int64_t i = first; i < last; i++) {
-      const Element* x = static_cast<const Element*>(from) + i * channels;
-      Element* y = static_cast<Element*>(to) + i * channels;
+  static void norm(const Norm& n, int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) {
+      const Element* x = static_cast<const Element*>(n.x) + i * n.channels;
+      Element* y = static_cast<Element*>(n.y) + i * n.channels;
       vf squares = {};
-      for (int64_t c = 0; c < channels; c += W) {
-        const vf v = some<P>(x + c, channels - c);
+      for (int64_t c = 0; c < n.channels; c += W) {
+        const vf v = some<P>(x + c, n.channels - c);
         squares += v * v;
       }
       float sum = 0;
-      for (int n = 0; n < W; n++) sum += squares[n];
+      for (int lane = 0; lane < W; lane++) sum += squares[lane];
       const float factor = 1 / sqrtf(sum > 1e-24f ? sum : 1e-24f);
-      for (int64_t c = 0; c < channels; c += W) {
-        const int64_t n = channels - c;
-        vf v = some<P>(x + c, n) * factor * some<Single>(gamma + c, n);
-        if (silu) {
-          const vf e = attention::exp2<attention::Single>((v > 0 ? -v : v) * 1.44269504f);
-          v = (v > 0 ? v : v * e) / (e + 1.f);
-        }
-        put_some<P>(y + c, v, n);
+      for (int64_t c = 0; c < n.channels; c += W) {
+        const vf v = some<P>(x + c, n.channels - c) * factor * some<Single>(n.gamma + c, n.channels - c);
+        put_some<P>(y + c, n.silu ? silu(v) : v, n.channels - c);
       }
     }
   }
 };
 
-void run(const Job& j, int64_t task, char* scratch) {
-  if (j.half) Convolution<Half>::run(j, task, scratch);
-  else Convolution<Single>::run(j, task, scratch);
+int64_t tasks(const Job& j) { return j.few ? Few<Single>::tasks(j) : Convolution<Single>::tasks(j); }
+int64_t scratch(const Job& j) { return j.few ? Few<Single>::scratch(j) : Convolution<Single>::scratch(j); }
+template <class P> void run(const Job& j, int64_t task, char* scratch) {
+  if (j.few) Few<P>::run(j, task, scratch);
+  else Convolution<P>::run(j, task, scratch);
 }
-void norm(const void* x, const float* gamma, void* y, int64_t from, int64_t to, int64_t channels, bool half, bool silu) {
-  if (half) Convolution<Half>::norm(x, gamma, y, from, to, channels, silu);
-  else Convolution<Single>::norm(x, gamma, y, from, to, channels, silu);
+void run(const Job& j, int64_t task, char* scratch) {
+  if (j.half) run<Half>(j, task, scratch);
+  else run<Single>(j, task, scratch);
+}
+template <class P> void norm(const Norm& n, int64_t from, int64_t to) {
+  if (n.planes) Few<P>::norm(n, from, to);
+  else Convolution<P>::norm(n, from, to);
+}
+void norm(const Norm& n, int64_t from, int64_t to) {
+  if (n.half) norm<Half>(n, from, to);
+  else norm<Single>(n, from, to);
 }
 
 }  // namespace

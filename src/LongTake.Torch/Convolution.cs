@@ -2,7 +2,8 @@ namespace LongTake.Torch;
 
 /// <summary>
 /// The operators of native/conv.cpp for causal video networks: on the CPU, float32 or bfloat16 (float32 inside), without gradients.
-/// Tensors are [B, C, T, H, W] with their memory channels last, [B, T, H, W, C]; others are brought into that order.
+/// Tensors are [B, C, T, H, W] with their memory channels last, [B, T, H, W, C], or where channels in and out are at most 16 channels first;
+/// others are brought into that order.
 /// </summary>
 public static class Convolution
 {

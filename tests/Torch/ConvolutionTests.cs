@@ -39,6 +39,10 @@ public class ConvolutionTests
         { [1, 24, 48, 2, 5, 5, 3, 1], true, false, false, true },
         { [1, 6, 10, 3, 4, 4, 3, 1], false, true, false, true },
         { [2, 20, 33, 2, 3, 3, 1, 1], false, true, false, false },
+        { [2, 4, 8, 40, 32, 32, 3, 3], true, true, false, false },    // few channels: several groups of frames,
+        { [1, 16, 15, 2, 70, 100, 3, 3], true, false, false, false }, // bands of rows,
+        { [1, 8, 4, 5, 8, 17, 1, 3], false, false, true, false },
+        { [2, 4, 16, 1, 1, 1, 3, 3], false, false, false, false },    // one pixel
     };
 
     [Theory]
@@ -63,12 +67,14 @@ public class ConvolutionTests
         }
     }
 
-    [Fact]
-    public void ValuesDependNeitherOnThreadsNorOnHowFramesAreGrouped()
+    [Theory]
+    [InlineData(100)]
+    [InlineData(8)]
+    public void ValuesDependNeitherOnThreadsNorOnHowFramesAreGrouped(int outer)
     {
         using var scope = new Scope();
         using var g = new Generator(2);
-        var (x, weight, bias) = (Draw(g, Dtype.F32, 1, 8, 12, 9, 9), Draw(g, Dtype.F32, 100, 8, 3, 3, 3), Draw(g, Dtype.F32, 100));
+        var (x, weight, bias) = (Draw(g, Dtype.F32, 1, 8, 12, 9, 9), Draw(g, Dtype.F32, outer, 8, 3, 3, 3), Draw(g, Dtype.F32, outer));
         var whole = Convolution.Causal(x, null, weight, bias);
         var parts = new List<Tensor>();
         for (var t = 0; t < 12; t += 2)
@@ -95,15 +101,17 @@ public class ConvolutionTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void NormsArePerPixel(bool silu)
+    [InlineData(true, 21)]
+    [InlineData(false, 21)]
+    [InlineData(true, 7)]
+    [InlineData(false, 16)]
+    public void NormsArePerPixel(bool silu, int channels)
     {
         using var scope = new Scope();
         using var g = new Generator(4);
         foreach (var (dtype, allowed) in ((Dtype, double)[])[(Dtype.F32, 1e-6), (Dtype.BF16, 4e-3)])
         {
-            var (x, gamma) = (Cat([Draw(g, dtype, 2, 21, 3, 4, 5) * 3, Zeros([2, 21, 1, 4, 5], dtype)], 2), Draw(g, dtype, 21, 1, 1, 1));
+            var (x, gamma) = (Cat([Draw(g, dtype, 2, channels, 3, 4, 5) * 3, Zeros([2, channels, 1, 4, 5], dtype)], 2), Draw(g, dtype, channels, 1, 1, 1));
             var exact = x.To(Dtype.F64);
             exact = exact * Rsqrt(ClampMin(Sum(exact * exact, [1], keepdim: true), 1e-24)) * gamma.To(Dtype.F64);
             if (silu) exact = Silu(exact);

@@ -2,8 +2,8 @@ using LongTake.Nn;
 
 namespace LongTake.Models;
 
-// Activations are [batch, channels, frames, height, width] throughout. Without gradients on a CPU they lie channels last in memory and
-// the layers are those of Convolution; else spatial layers run as 3-D convolutions with a kernel of one frame, so that nothing is
+// Activations are [batch, channels, frames, height, width] throughout. Without gradients on a CPU they lie channels last in memory
+// (few channels: first) and the layers are those of Convolution; else spatial layers run as 3-D convolutions with a kernel of one frame, so that nothing is
 // ever permuted. Weights are cast to the dtype of the activations at use.
 
 /// <summary>

@@ -15,7 +15,7 @@ internal readonly record struct VaeBytes(double Packed, double Cache, double Wor
 /// </summary>
 internal sealed class VaeMemory(WanVaeConfig c, double height, double width, double compute, int threads)
 {
-    private const double Float = 4, Points = 36, Skew = 80;   // of native/conv_kernel.cpp
+    private const double Float = 4, Points = 36, Skew = 80, Few = 16, FewPanel = 4;   // of native/conv.h and conv_kernel.cpp
     private static readonly bool wide = Avx512BW.IsSupported;
     private static readonly double lanes = wide ? 16 : 8, panel = wide ? 48 : 16, grain = wide ? 8 : 6;
 
@@ -69,13 +69,15 @@ internal sealed class VaeMemory(WanVaeConfig c, double height, double width, dou
 
     private static double Packed(VaeLayer l)
     {
-        static double Of(double inner, double outer, double taps) => Float * taps * AttentionMemory.Up(inner, lanes) * AttentionMemory.Up(outer, lanes);
+        static double Of(double inner, double outer, double taps, bool space) => Float * taps * (AreFew(inner, outer)
+            ? (space ? 9 : 1) * inner * AttentionMemory.Up(outer, FewPanel)
+            : (space ? Points : 1) * AttentionMemory.Up(inner, lanes) * AttentionMemory.Up(outer, lanes));
         return l.Kind switch
         {
-            VaeKind.Conv => Of(l.Inner, l.Outer, l.Time * (l.Space > 1 ? Points : 1)),
-            VaeKind.Block => Of(l.Inner, l.Outer, 3 * Points) + Of(l.Outer, l.Outer, 3 * Points) + (l.Inner == l.Outer ? 0 : Of(l.Inner, l.Outer, 1)),
-            VaeKind.Attention => Of(l.Inner, 3 * l.Inner, 1) + Of(l.Inner, l.Inner, 1),
-            VaeKind.Up => Of(l.Inner, l.Outer, Points) + (l.Temporal ? Of(l.Inner, 2 * l.Inner, 3) : 0),
+            VaeKind.Conv => Of(l.Inner, l.Outer, l.Time, l.Space > 1),
+            VaeKind.Block => Of(l.Inner, l.Outer, 3, true) + Of(l.Outer, l.Outer, 3, true) + (l.Inner == l.Outer ? 0 : Of(l.Inner, l.Outer, 1, false)),
+            VaeKind.Attention => Of(l.Inner, 3 * l.Inner, 1, false) + Of(l.Inner, l.Inner, 1, false),
+            VaeKind.Up => Of(l.Inner, l.Outer, 1, true) + (l.Temporal ? Of(l.Inner, 2 * l.Inner, 3, false) : 0),
             _ => 0,
         };
     }
@@ -115,6 +117,7 @@ internal sealed class VaeMemory(WanVaeConfig c, double height, double width, dou
 
     private double Scratch(double samples, double frames, double high, double across, double inner, double outer, double taps, bool space)
     {
+        if (AreFew(inner, outer)) return ScratchOfFew(samples, frames, high, across, inner, taps, space) + Float * AttentionMemory.Up(outer, FewPanel);
         double tiles = space ? Math.Ceiling(high / 4) * Math.Ceiling(across / 4) : high * across, group = Math.Min(frames, 8);
         double block = Math.Min(AttentionMemory.Up(Math.Floor(128 / group), 8), AttentionMemory.Up(tiles, 8)), rows = AttentionMemory.Up(group * block, grain);
         double whole = samples * Math.Ceiling(frames / group) * Math.Ceiling(tiles / block), panels = Math.Ceiling(AttentionMemory.Up(outer, lanes) / panel);
@@ -122,6 +125,18 @@ internal sealed class VaeMemory(WanVaeConfig c, double height, double width, dou
         var bytes = Float * (space ? Points : 1) * ((rows + (taps - 1) * block) * AttentionMemory.Up(inner, lanes) + rows * panel + 2 * Skew) + 64;
         return Math.Min(threads, tasks) * bytes + Float * AttentionMemory.Up(outer, lanes);
     }
+
+    // native/conv_few.h, cut by conv.cpp's cut_few.
+    private double ScratchOfFew(double samples, double frames, double high, double across, double inner, double taps, bool space)
+    {
+        double border = space ? 2 : 0, pitch = across + border, numbers = 1 << 16;
+        double rows = Math.Min(high, Math.Max(1, Math.Floor(numbers / (inner * pitch * taps)) - border)), plane = (rows + border) * pitch;
+        double group = Math.Min(frames, Math.Max(1, Math.Floor(numbers / (inner * plane)) - taps + 1)), length = AttentionMemory.Up(group * plane, 4 * lanes);
+        double tasks = samples * Math.Ceiling(high / rows) * Math.Ceiling(frames / group);
+        return Math.Min(threads, tasks) * (Float * (AttentionMemory.Up(inner * (length + (taps - 1) * plane + border * (pitch + 1)), lanes) + FewPanel * length + lanes) + 64);
+    }
+
+    private static bool AreFew(double inner, double outer) => inner <= Few && outer <= Few;
 
     // Of libtorch's own operators: norm and activation make five of their input; the convolution joins it with the two frames before.
     private double Libtorchs(VaeLayer l, double frames)
