@@ -10,6 +10,7 @@ using LongTake.Bench;
     ("vae.decode", VaeDecode.Rows, false),
     ("wan100m", Wan100M.Rows, false),
     ("train.step", TrainStep.Rows, false),
+    ("train.mmm", MmmStep.Rows, false),
     ("film", Film.Rows, false),
     ("world", World.Rows, false),
     ("measure", Measuring.Rows, false),

@@ -1,4 +1,4 @@
-// What the operators of norms.cpp, elementwise.cpp and optimiser.cpp share: what a transformer does between its matrix products, each in
+// What the operators of norms.cpp, elementwise.cpp, linear.cpp and optimiser.cpp share: what a transformer does between its matrix products, each in
 // one pass over memory with its gradient. Float32 inside whatever goes in and out, one rounding at the end. Sums over tokens
 // run in fixed stretches, so the number of threads changes nothing. Plain loops; g++ makes the vectors.
 #pragma once

@@ -11,7 +11,7 @@ namespace LongTake.Cli;
 public sealed record Health(
     string Os, int Cores, long Memory, string Dotnet, string[] CpuFeatures,
     string Libtorch, string LibtorchPath, string LibtorchWhy, string[] Features, int Threads, string ThreadPolicy, string[] CudaDevices,
-    string Blas, bool SlowBlas, double RateF32, double RateBf16, string? Ffmpeg, bool SentencePiece, string[] Advice);
+    string Blas, bool SlowBlas, double RateF32, double RateBf16, bool FloatProducts, string? Ffmpeg, bool SentencePiece, string[] Advice);
 
 [JsonSerializable(typeof(Health))]
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
@@ -39,7 +39,7 @@ public static class Doctor
             Os: $"{OsName()} {RuntimeInformation.ProcessArchitecture}", Environment.ProcessorCount,
             GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, Environment.Version.ToString(), CpuFeatures(),
             Libtorch.Version, path, Why(path), Libtorch.Features, Libtorch.Threads, ThreadPolicy.Text, CudaDevices(),
-            blas, slow, f32, bf16, FfmpegVersion(), Libtorch.Features.Contains("sentencepiece"), []);
+            blas, slow, f32, bf16, Products.InFloat, FfmpegVersion(), Libtorch.Features.Contains("sentencepiece"), []);
         return health with { Advice = [.. Advise(health)] };
     }
 
@@ -57,7 +57,7 @@ public static class Doctor
             ("threads", $"{h.Threads}; {h.ThreadPolicy}"),
             ("CUDA", h.CudaDevices.Length > 0 ? string.Join("; ", h.CudaDevices) : "no device"),
             ("BLAS", h.Blas + (h.SlowBlas ? " (the slow reference one)" : "")),
-            ("matrix rate", $"{h.RateF32:0.#} GFLOP/s in float32, {h.RateBf16:0.#} in bfloat16"),
+            ("matrix rate", $"{h.RateF32:0.#} GFLOP/s in float32, {h.RateBf16:0.#} in bfloat16; what is stored in bfloat16 is multiplied in {(h.FloatProducts ? "float32" : "bfloat16")}"),
             ("ffmpeg", h.Ffmpeg ?? "missing"),
             ("SentencePiece", h.SentencePiece ? "here" : "missing"),
         };
@@ -72,7 +72,8 @@ public static class Doctor
         if (h.Ffmpeg is null) yield return "install ffmpeg: video can be neither read nor written";
         if (!h.SentencePiece) yield return "install libsentencepiece-dev and build again: prompts cannot be read";
         if (!h.Features.Contains("gloo")) yield return "install libgloo-dev and build again to work in several processes";
-        if (h.CudaDevices.Length == 0 && h.RateBf16 < h.RateF32 / 2) yield return "bfloat16 is slow on this processor: work in float32";
+        if (h.CudaDevices.Length == 0 && (h.FloatProducts ? h.RateBf16 > 1.3 * h.RateF32 : h.RateF32 > 1.3 * h.RateBf16))
+            yield return $"the other way to multiply was the faster one just now: if that stays so, set LONGTAKE_PRODUCTS={(h.FloatProducts ? "bfloat16" : "float32")}";
     }
 
     // The native library remembers at build time which libtorch it links to, so the path tells; the variable explains it.

@@ -7,15 +7,15 @@ namespace LongTake.Data;
 public sealed record LatentItem(string Name, string Role, int Latents, string Caption)
 {
     /// <summary>Captions of equal stretches of the video, in order; empty when there are none.</summary>
-    public IReadOnlyList<string> Locals { get; init; } = [];
+    public IReadOnlyList<string> Locals { get => field ?? []; init; }   // what a description of an older version lacks is read as null
     /// <summary>Where it came from.</summary>
     public string? Source { get; init; }
     /// <summary>Not trained on: held out for validation.</summary>
     public bool HeldOut { get; init; }
     /// <summary>File that holds its latents, within the set's folder.</summary>
-    public string Shard { get; init; } = "latents.safetensors";
+    public string Shard { get => field ?? "latents.safetensors"; init; }
     /// <summary>Size of its frames, "832x480"; "" when all of the set have the one that the set names.</summary>
-    public string Size { get; init; } = "";
+    public string Size { get => field ?? ""; init; }
 
     /// <summary>The caption of the stretch around a latent; empty when there is none.</summary>
     public string LocalAt(double latent) =>

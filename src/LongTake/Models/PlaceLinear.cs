@@ -21,15 +21,16 @@ public sealed class PlaceLinear
     {
         var (b, t, s, _) = x;
         if (s != weight.Size(1)) throw new UserException($"{s} tokens a latent frame; this model has maps for {weight.Size(1)} places (one picture size only)");
-        var (w, shift) = (weight.To(compute), bias.To(compute));
+        var type = Products.Type(compute, x.Device);
+        var (w, shift) = (weight.To(type), bias.To(type));
         if (inside) return Map(1, x);
         var first = Map(0, Narrow(x, 1, 0, 1));
         return t == 1 ? first : Cat([first, Map(1, Narrow(x, 1, 1, t - 1))], 1);
 
         Tensor Map(int kind, Tensor part)
         {
-            var rows = part.Permute(2, 0, 1, 3).Reshape(s, -1, part.Size(3)).To(compute);
-            return (MatMul(rows, Select(w, 0, kind)) + Select(shift, 0, kind)).Reshape(s, b, part.Size(1), -1).Permute(1, 2, 0, 3);
+            var rows = part.Permute(2, 0, 1, 3).Reshape(s, -1, part.Size(3)).To(type);
+            return (MatMul(rows, Select(w, 0, kind)) + Select(shift, 0, kind)).To(compute).Reshape(s, b, part.Size(1), -1).Permute(1, 2, 0, 3);
         }
     }
 }

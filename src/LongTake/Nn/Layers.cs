@@ -6,7 +6,7 @@ public sealed class Linear(Weights w, long inputs, long outputs, bool bias = tru
     private readonly Tensor weight = w.Parameter("weight", [outputs, inputs], deviation ?? Math.Sqrt(2.0 / (inputs + outputs)));
     private readonly Tensor? shift = bias ? w.Parameter("bias", [outputs]) : null;
 
-    public Tensor Forward(Tensor x) => Ops.Linear(x, weight.To(x.Dtype), shift?.To(x.Dtype));
+    public Tensor Forward(Tensor x) => Products.Linear(x, weight, shift);
 }
 
 /// <summary>Layer norm with learned scale and shift, computed in float32; out comes the type asked for.</summary>

@@ -115,7 +115,7 @@ public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Te
     private static Tensor Orthogonal(Tensor g)
     {
         var wide = g.Size(0) <= g.Size(1);
-        var x = (wide ? g : g.Transpose(0, 1)).To(Dtype.BF16);
+        var x = (wide ? g : g.Transpose(0, 1)).To(Products.Type(Dtype.BF16, g.Device));
         x = x / (Norm(x.To(Dtype.F32)) + 1e-7);
         for (var i = 0; i < 5; i++)
         {

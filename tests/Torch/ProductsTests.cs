@@ -1,0 +1,56 @@
+namespace LongTake.Tests.Torch;
+
+[Collection(nameof(Alone))]   // sets how the process multiplies
+public class ProductsTests
+{
+    /// <summary>Products of bfloat16 tokens in float32 beside plain ones in float64: values and all gradients, within the rounding of what is stored.</summary>
+    [Theory]
+    [InlineData(Dtype.F32, true, 7)]
+    [InlineData(Dtype.F32, false, 3000)]   // several stretches
+    [InlineData(Dtype.BF16, true, 3000)]
+    public void LinearInFloat(Dtype weights, bool bias, int tokens)
+    {
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var x = g.Normal(2, tokens, 48).To(Dtype.BF16);
+        var (w, b, pull) = ((g.Normal(72, 48) * 0.2).To(weights), g.Normal(72).To(weights), g.Normal(2, tokens, 72).To(Dtype.BF16));
+        var exact = Run(Dtype.F64, Dtype.F64, Ops.Linear);
+        var was = Products.InFloat;
+        try
+        {
+            Products.InFloat = true;
+            var ours = Run(Dtype.BF16, weights, Products.Linear);
+            Assert.Equal([Dtype.BF16, Dtype.BF16, weights, weights], ours.Select(t => t.Dtype));
+            for (var i = 0; i < ours.Length; i++)
+                Near.Equal(exact[i], ours[i], (ours[i].Dtype == Dtype.BF16 ? 4e-3 : 1e-5) * Max(Abs(exact[i])).Scalar());
+        }
+        finally { Products.InFloat = was; }
+
+        Tensor[] Run(Dtype type, Dtype own, Func<Tensor, Tensor, Tensor?, Tensor> linear)
+        {
+            Tensor[] leaves = [.. new[] { x.To(type), w.To(own), b.To(own) }.Select(t => t.Detach().Clone().RequiresGrad_())];
+            var y = linear(leaves[0], leaves[1], bias ? leaves[2] : null);
+            y.Backward(pull.To(type));
+            return [y.Detach(), leaves[0].Grad!, leaves[1].Grad!, bias ? leaves[2].Grad! : leaves[2].Detach()];
+        }
+    }
+
+    [Fact]
+    public void WhatIsFrozenGetsNoGradientAndCostsNone()
+    {
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var was = Products.InFloat;
+        try
+        {
+            Products.InFloat = true;
+            var (x, w) = (g.Normal(5, 8).To(Dtype.BF16).RequiresGrad_(), g.Normal(4, 8));
+            Sum(Products.Linear(x, w, null).To(Dtype.F32)).Backward();
+            Assert.NotNull(x.Grad);
+            Assert.Null(w.Grad);
+            Assert.Equal(Dtype.F32, Products.Type(Dtype.BF16, "cpu"));
+            Assert.Equal((Dtype.BF16, Dtype.F64), (Products.Type(Dtype.BF16, "cuda:0"), Products.Type(Dtype.F64, "cpu")));
+        }
+        finally { Products.InFloat = was; }
+    }
+}
