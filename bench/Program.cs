@@ -16,6 +16,8 @@ using LongTake.Bench;
     ("measure", Measuring.Rows, false),
     ("lifetime", Lifetime.Rows, false),
     ("law", Law.Rows, true),
+    ("reuse", Reuse.Rows, true),
+    ("int8", Int8.Rows, true),
     ("decode.length", DecodeLength.Rows, true),
 ];
 try

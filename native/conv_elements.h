@@ -1,4 +1,4 @@
-// Elements of the two types as vectors of floats, for one instruction set; included by conv_kernel.cpp alone.
+// Elements of the two types as vectors of floats, for one instruction set; included by kernels alone.
 #pragma once
 #include "attention_tiles.h"
 #include "conv.h"

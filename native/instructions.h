@@ -15,7 +15,7 @@ const Kernels& best(const std::string& at_most, const Kernels& plain, const Kern
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                   __builtin_cpu_supports("avx512dq") ? 2 : 1;
+                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") ? 2 : 1;
   }();
   if (level == 2 && at_most == "avx512") return avx512;
   if (level >= 1 && at_most != "plain") return avx2;

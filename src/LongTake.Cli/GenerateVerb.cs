@@ -35,7 +35,7 @@ internal static class GenerateVerb
         Seconds = given.Seconds ?? (given.Frames is null ? film.Seconds : null), Frames = given.Frames ?? (given.Seconds is null ? film.Frames : null),
         Width = given.Width ?? film.Width, Height = given.Height ?? film.Height, Fps = given.Fps ?? film.Fps, Speaker = given.Speaker ?? film.Speaker, Part = given.Part ?? film.Part,
         Sampler = given.Sampler ?? film.Sampler, Steps = given.Steps != 0 ? given.Steps : film.Steps, Shift = given.Shift ?? film.Shift, Guidance = given.Guidance ?? film.Guidance,
-        FmSteps = given.FmSteps != 0 ? given.FmSteps : film.FmSteps, Image = given.Image ?? film.Image, Tile = given.Tile ?? film.Tile, Beyond = given.Beyond || film.Beyond,
+        FmSteps = given.FmSteps != 0 ? given.FmSteps : film.FmSteps, Image = given.Image ?? film.Image, Tile = given.Tile ?? film.Tile, Beyond = given.Beyond || film.Beyond, Int8 = given.Int8 || film.Int8,
     };
 
     /// <summary>832x480 or 832*480, or width and height for themselves.</summary>

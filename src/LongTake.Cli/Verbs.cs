@@ -106,6 +106,7 @@ internal static class Verbs
         var beyond = new Option<bool>("--beyond") { Description = "allow films up to four times as long as the model was trained for" };
         var type = new Option<WeightType>("--dtype") { Description = "element type to compute in", DefaultValueFactory = _ => WeightType.Bf16, HelpName = "bf16|fp32" };
         type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
+        var int8 = new Option<bool>("--int8") { Description = "matrices of the transformer's blocks and their products as bytes, on the CPU: faster and smaller, with a loss (docs/speed.md)" };
         var device = new Option<string>("--device") { Description = "where to compute", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda" };
         device.AcceptOnlyFromAmong("cpu", "cuda");
         var offload = new Option<Offload>("--offload") { Description = "keep the transformer's blocks in their files and bring each to the device for its turn; auto: when they take more than 60 % of its memory", DefaultValueFactory = _ => Offload.Auto, HelpName = "auto|on|off" };
@@ -114,7 +115,7 @@ internal static class Verbs
         var json = Json();
         var verb = new Command("generate", "Make a film from a prompt.")
         {
-            recipe, model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, tile, fm, beyond, type, device, offload, upscale, output, json,
+            recipe, model, prompt, negative, seed, seconds, frames, size, width, height, fps, steps, guidance, shift, sampler, speaker, part, image, tile, fm, beyond, type, int8, device, offload, upscale, output, json,
         };
         verb.Validators.Add(r => { if (r.GetResult(prompt) is null && r.GetResult(recipe) is null) r.AddError("Option '--prompt' is required."); });
         verb.SetAction(p =>
@@ -126,7 +127,7 @@ internal static class Verbs
             {
                 Prompt = p.GetValue(prompt) ?? "", NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
                 Width = w, Height = h, Fps = p.GetValue(fps), Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Shift = p.GetValue(shift),
-                Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), Tile = p.GetValue(tile), FmSteps = p.GetValue(fm), Beyond = p.GetValue(beyond),
+                Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), Tile = p.GetValue(tile), FmSteps = p.GetValue(fm), Beyond = p.GetValue(beyond), Int8 = p.GetValue(int8),
             }), p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(offload), p.GetValue(upscale), p.GetValue(json));
         });
         return verb;

@@ -21,6 +21,8 @@ public sealed class Weights : IDisposable
         public readonly OrderedDictionary<string, Tensor> Tensors = [];
         public bool OnlyShapes { get; init; }
         public Func<string, bool>? Streams { get; init; }
+        public Func<string, bool>? Bytes { get; init; }
+        public readonly Dictionary<string, Int8Matrix> Int8 = [];
         public readonly HashSet<string> There = [];   // of the streamed ones
         public long Now, Peak;
     }
@@ -33,6 +35,9 @@ public sealed class Weights : IDisposable
     /// <summary>Parameters read from a source (a name to a tensor of the current scope, or null); a name it lacks is drawn from <paramref name="random"/>, or an error without one.</summary>
     public static Weights Load(Func<string, Tensor?> source, Dtype dtype = Dtype.F32, string device = "cpu", Rng? random = null) =>
         new(new Store(source, random, dtype, device), "");
+
+    /// <summary>The same, but linear layers keep of the parameters that <paramref name="bytes"/> picks only an <see cref="Int8Matrix"/>, and in the set a name and a shape.</summary>
+    public static Weights LoadInt8(Func<string, Tensor?> source, Func<string, bool> bytes, Dtype dtype = Dtype.F32) => new(new Store(source, null, dtype, "cpu") { Bytes = bytes }, "");
 
     /// <summary>
     /// The same, but of the parameters that <paramref name="streams"/> picks there is only a name and a shape until
@@ -78,6 +83,19 @@ public sealed class Weights : IDisposable
         var own = made.To(store.Dtype).To(store.Device).Clone().Unscoped();
         store.Tensors.Add(full, own);
         return own;
+    }
+
+    /// <summary>The parameter <paramref name="name"/> of this place, a matrix, as bytes where the set wants that; its floats are let go.</summary>
+    public Int8Matrix? Int8(string name)
+    {
+        var full = (this / name).prefix;
+        if (store.OnlyShapes || store.Bytes?.Invoke(full) != true) return null;
+        if (store.Int8.TryGetValue(full, out var made)) return made;
+        using var scope = new Scope();
+        var tensor = store.Tensors[full];
+        store.Int8.Add(full, made = new(tensor));
+        tensor.Become(Empty(tensor.Shape));
+        return made;
     }
 
     // One element, seen everywhere: a shape that takes no memory.
@@ -176,6 +194,8 @@ public sealed class Weights : IDisposable
     /// <summary>Frees every tensor of the set, and what convolutions packed of them.</summary>
     public void Dispose()
     {
+        foreach (var (_, matrix) in store.Int8) matrix.Dispose();
+        store.Int8.Clear();
         foreach (var (_, tensor) in store.Tensors) tensor.Free();
         store.Tensors.Clear();
         Native.Check(Native.lt_release_packed());

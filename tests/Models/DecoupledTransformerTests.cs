@@ -65,6 +65,30 @@ public class DecoupledTransformerTests
         Assert.Contains("fm_head", Assert.Throws<InvalidOperationException>(() => one.Forward(Head.FlowMatching, x, t, text)).Message);
     }
 
+    [Theory]
+    [InlineData(Dtype.F32)]
+    [InlineData(Dtype.BF16)]
+    public void APromptThatWasReadBeforeIsTheText(Dtype compute)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var weights = Drawn(w => new(w, config, 2, compute), out var model);
+        using var g = new Generator(4);
+        var text = g.Normal(2, 5, 8);
+        var prompt = model.Prompt(text);
+        foreach (var head in Enum.GetValues<Head>())
+            foreach (var frames in (int[])[3, 2])
+            {
+                var (x, t) = (g.Normal(2, 4, frames, 4, 4), g.Normal(2) * 100 + 500);
+                Assert.True(Equal(model.Forward(head, x, t, text), model.Forward(head, x, t, prompt)));
+            }
+        using var whole = Weights.Create(new Rng(5));
+        var wan = new WanTransformer(whole, config, compute);
+        foreach (var (_, tensor) in whole.All) Copy_(tensor, g.Normal(tensor.Shape));
+        var (y, time) = (g.Normal(2, 4, 3, 4, 4), Full([2], 300));
+        Assert.True(Equal(wan.Forward(y, time, text), wan.Forward(y, time, wan.Prompt(text))));
+    }
+
     [Fact]
     public void EveryWeightBelongsToTheEncoderOrToOneHead()
     {

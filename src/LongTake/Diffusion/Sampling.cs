@@ -18,8 +18,8 @@ public static class Sampling
         {
             using var scope = new Scope();
             var sigma = timesteps[i] / 1000;
-            var clean = x - velocity(x, timesteps[i]) * sigma;
-            var next = i + 1 == timesteps.Count ? clean : clean * (1 - timesteps[i + 1] / 1000) + noise() * (timesteps[i + 1] / 1000);
+            var clean = Add(x, velocity(x, timesteps[i]), -sigma);
+            var next = i + 1 == timesteps.Count ? clean : Lerp(clean, noise(), timesteps[i + 1] / 1000);
             x.Free();
             x = scope.Keep(next);
             step?.Invoke(i + 1);

@@ -45,6 +45,6 @@ public static class FilmFile
         ["longtake_prompt"] = r.Prompt,
         ["longtake_seed"] = r.Seed.ToString(),
         ["longtake_model"] = $"{model.Config.Name} {model.Part.Name} {model.Hash}",
-        ["longtake_sampler"] = $"{r.Speaker} {r.Sampler} steps {r.Steps} shift {r.Shift} guidance {r.Guidance}{(r.Image is null ? "" : $" from {System.IO.Path.GetFileName(r.Image)}")}",
+        ["longtake_sampler"] = $"{r.Speaker} {r.Sampler} steps {r.Steps} shift {r.Shift} guidance {r.Guidance}{(r.Int8 ? " int8" : "")}{(r.Image is null ? "" : $" from {System.IO.Path.GetFileName(r.Image)}")}",
     };
 }

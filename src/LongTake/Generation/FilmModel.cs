@@ -17,11 +17,12 @@ public sealed class FilmModel : IDisposable
     private readonly string device;
     private readonly TextCache texts;
     private readonly WanVae vae;
-    private readonly Func<Head, Tensor, Tensor, Tensor, WanImage?, Tensor>? velocity;
+    private readonly Func<Head, Tensor, WanImage?, Sampling.Velocity>? velocity;
     private readonly CausalWanTransformer? causal;
     private readonly FirstFrame? firstFrame;
     private readonly Kept pictures = new();   // their tokens, by path
     private readonly Weights transformer;
+    private readonly bool int8;
 
     /// <summary>
     /// Encodes the texts of <paramref name="request"/>, lets the encoder go, then loads what speaks: for the DM head the FM head's weights
@@ -46,17 +47,24 @@ public sealed class FilmModel : IDisposable
             using (new Scope()) Encode(r);
             var vaeWeights = Load(decoder);
             vae = new WanVae(vaeWeights, c.Vae, dtype);
-            var weights = transformer = Load(Part, Offloading.Streams(offload, Part.Count * Tensor.SizeOf(dtype), device));
+            var streams = Offloading.Streams(offload, Part.Count * (r.Int8 ? 1 : Tensor.SizeOf(dtype)), device);
+            if (r.Int8 && (device != "cpu" || streams))
+                throw new UserException($"--int8 with {(streams ? "--offload: its blocks stay in memory, as bytes" : $"--device {device}: products of bytes are for the CPU")}; leave one of them out", usage: true);
+            int8 = r.Int8;
+            var weights = transformer = Load(Part, streams, int8);
             if (Part.Kind == PartKind.Student)
             {
                 Head? only = r.FmSteps > 0 ? null : r.Main;
-                velocity = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, dtype, only).Forward;
+                var student = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, dtype, only);
+                velocity = (head, text, image) => streams ? (x, t) => student.Forward(head, x, Time(t), text, image)
+                    : Read(student.Prompt(text, image), (prompt, x, t) => student.Forward(head, x, t, prompt, image));
             }
             else if (FilmRequest.LooksBack(r.Sampler)) causal = new CausalWanTransformer(weights, c.Wan, dtype);
             else
             {
                 var wan = new WanTransformer(weights, c.Wan, dtype);
-                velocity = (_, x, t, e, image) => wan.Forward(x, t, e, image);
+                velocity = (_, text, image) => streams ? (x, t) => wan.Forward(x, Time(t), text, image)
+                    : Read(wan.Prompt(text, image), (prompt, x, t) => wan.Forward(x, t, prompt, image));
             }
             Hash = Part.Hash();
         }
@@ -66,10 +74,16 @@ public sealed class FilmModel : IDisposable
             throw;
         }
 
-        Weights Load(ModelPart part, bool streams = false)
+        // A prompt is read once for all steps, but streamed blocks are not fetched once more for it.
+        Sampling.Velocity Read(WanPrompt prompt, Func<WanPrompt, Tensor, Tensor, Tensor> forward) => (x, t) => forward(prompt, x, Time(t));
+
+        Tensor Time(double t) => Full([1], t).To(device);
+
+        Weights Load(ModelPart part, bool streams = false, bool bytes = false)
         {
             if (streams && files.Problems(part).FirstOrDefault() is { } problem) throw new UserException($"{files.Path}: {problem}");
-            var weights = streams ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, device) : Weights.Load(part.Source(), dtype, device);
+            var weights = streams ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, device)
+                : bytes ? Weights.LoadInt8(part.Source(), WanBlocks.Holds, dtype) : Weights.Load(part.Source(), dtype, device);
             owned.Add(weights);
             return weights;
         }
@@ -86,7 +100,7 @@ public sealed class FilmModel : IDisposable
     public (long Now, long Peak) Streamed => transformer.StreamedBytes;
 
     /// <summary>The request as this model takes it: nothing left open.</summary>
-    public FilmRequest Resolved(FilmRequest request) => (request with { Speaker = Speaker }).For(Files);
+    public FilmRequest Resolved(FilmRequest request) => (request with { Speaker = Speaker, Int8 = int8 }).For(Files);
 
     /// <summary>
     /// The latents of a film, [1, C, T, h, w], on the CPU. <paramref name="step"/> gets the network calls made and to make, and before
@@ -110,8 +124,11 @@ public sealed class FilmModel : IDisposable
         // Drawn on the CPU: the same noise on every device.
         Tensor Draw(long[] shape) => Randn(shape, g).To(device);
         Tensor Noise() => Draw(c.LatentShape(latents));
-        Sampling.Velocity Guided(Head head, WanImage? image) => Sampling.Guided(
-            (x, t) => velocity!(head, x, Full([1], t).To(device), with, image), (x, t) => velocity!(head, x, Full([1], t).To(device), without, image), r.Guidance!.Value);
+        Sampling.Velocity Guided(Head head, WanImage? image)
+        {
+            var conditional = velocity!(head, with, image);
+            return Sampling.Guided(conditional, r.Guidance == 1 ? conditional : velocity(head, without, image), r.Guidance!.Value);
+        }
         var rolled = causal is null && Speaker == Speaker.Teacher && latents > c.ClipLatents;
         var tile = r.TileSide(Config);
         var first = firstFrame is null ? null : StartingWith(FirstFrame.Pixels(Picture.Read(r.Image!, cancel)), Tokens(r.Image!));
@@ -139,8 +156,8 @@ public sealed class FilmModel : IDisposable
             if (r.Sampler == Sampler.FewStep)
             {
                 var steps = r.FewSteps(Config);
-                var index = 0;
-                return Sampling.FewStep((x, t) => Guided(index++ < r.FmSteps ? Head.FlowMatching : r.Main, first)(x, t), Noise, steps, _ => Step(steps.Length));
+                var (index, main, before) = (0, Guided(r.Main, first), r.FmSteps > 0 ? Guided(Head.FlowMatching, first) : null);
+                return Sampling.FewStep((x, t) => (index++ < r.FmSteps ? before! : main)(x, t), Noise, steps, _ => Step(steps.Length));
             }
             using IFlowSolver solver = r.Sampler switch
             {

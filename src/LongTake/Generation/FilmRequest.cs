@@ -68,6 +68,8 @@ public sealed record FilmRequest
     public double? Guidance { get; init; }
     /// <summary>First steps the FM head makes before the DM head takes over (hybrid sampling); 0 is the paper.</summary>
     public int FmSteps { get; init; }
+    /// <summary>Matrices of the transformer's blocks as bytes, and their products too (<see cref="Int8Matrix"/>): on the CPU, faster and smaller, with a loss.</summary>
+    public bool Int8 { get; init; }
     /// <summary>Allows films up to four times as long as the model was trained for.</summary>
     public bool Beyond { get; init; }
     /// <summary>Picture the film starts from, of image-to-video models; without a width and a height the film has its shape.</summary>

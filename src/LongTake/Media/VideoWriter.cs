@@ -132,7 +132,7 @@ public sealed class VideoWriter : IDisposable
         List<string> arguments =
         [
             "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", $"{width}x{height}", "-r", $"{fps:0.######}", "-i", "-",
-            "-vf", Filters(), "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-crf", $"{options.Crf}", "-g", $"{Math.Ceiling(fps)}",
+            "-vf", Filters(), "-c:v", "libx264", "-preset", "superfast", "-bf", "0", "-crf", $"{options.Crf}", "-g", $"{Math.Ceiling(fps)}",
             "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
         ];
         foreach (var (key, value) in options.Metadata) arguments.AddRange(["-metadata", $"{Key(key)}={Clean(value)}"]);
@@ -141,10 +141,14 @@ public sealed class VideoWriter : IDisposable
         return arguments;
     }
 
-    // 4:2:0 needs even sides: an odd picture gains one black line.
-    string Filters() =>
-        $"scale=iw*{options.Upscale}:ih*{options.Upscale}:flags=neighbor,pad=ceil(iw/2)*2:ceil(ih/2)*2," +
-        "scale=flags=area+accurate_rnd+full_chroma_inp:out_color_matrix=bt709:out_range=tv,format=yuv420p";
+    // 4:2:0 needs even sides: an odd picture gains one black line. Where every pixel becomes an even square it is turned into YUV
+    // before: the same values, of fewer pixels.
+    string Filters()
+    {
+        const string convert = "scale=flags=area+accurate_rnd+full_chroma_inp:out_color_matrix=bt709:out_range=tv,format=";
+        var enlarge = $"scale=iw*{options.Upscale}:ih*{options.Upscale}:flags=neighbor";
+        return options.Upscale % 2 == 0 ? $"{convert}yuv444p,{enlarge},format=yuv420p" : $"{enlarge},pad=ceil(iw/2)*2:ceil(ih/2)*2,{convert}yuv420p";
+    }
 
     static string Key(string key) =>
         key.Length == 0 ? "_" : string.Concat(key.Take(64).Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' ? c : '_'));

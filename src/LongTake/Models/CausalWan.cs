@@ -2,15 +2,6 @@ using LongTake.Nn;
 
 namespace LongTake.Models;
 
-/// <summary>A prompt as a causal transformer reads it at every step: embedded, with the keys and values of every block.</summary>
-public sealed class CausalPrompt
-{
-    internal CausalPrompt(Tensor text, TextKeys[] keys) => (Text, Keys) = (text, keys);
-
-    internal Tensor Text { get; }
-    internal TextKeys[] Keys { get; }
-}
-
 /// <summary>
 /// Wan's transformer with attention that looks back only: weights, names and all else are <see cref="WanTransformer"/>'s. Time steps
 /// are one per latent frame, [B, T]. Either over a whole film at once, block by block masked (training), or some frames at a
@@ -65,22 +56,18 @@ public sealed class CausalWanTransformer
     }
 
     /// <summary>Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.</summary>
-    public CausalPrompt Prompt(Tensor text)
-    {
-        var embedded = embedding.Text(text);
-        return new CausalPrompt(embedded, [.. blocks.InTurn().Select(b => b.Keys(embedded))]);
-    }
+    public WanPrompt Prompt(Tensor text) => new(embedding.Text(text), null, blocks.InTurn());
 
     /// <summary>
     /// Frames <paramref name="start"/> to start + T of a film, seeing each other and what the cache holds, into which they go:
     /// x [B, C, T, H, W], timesteps [B, T] -> velocity [B, C, T, H, W]. About <paramref name="keepSink"/> see <see cref="KvCache.Begin"/>.
     /// </summary>
-    public Tensor Forward(Tensor x, Tensor timesteps, CausalPrompt prompt, KvCache cache, int start, bool keepSink = false)
+    public Tensor Forward(Tensor x, Tensor timesteps, WanPrompt prompt, KvCache cache, int start, bool keepSink = false)
     {
         using var scope = new Scope();
-        var state = embedding.Tokens(x, timesteps, prompt.Text, inside: start > 0);
+        var state = embedding.Tokens(x, timesteps, prompt.Text, inside: start > 0, keys: prompt.Keys);
         var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config, x.Device, keepSink);
-        foreach (var (i, block) in blocks.InTurn().Index()) state = block.Forward(state, (q, k, v) => pass.Attend(i, q, k, v), prompt.Keys[i]);
+        foreach (var (i, block) in blocks.InTurn().Index()) state = block.Forward(state, (q, k, v) => pass.Attend(i, q, k, v));
         pass.Commit();
         return scope.Keep(Velocity(state, x, timesteps));
     }

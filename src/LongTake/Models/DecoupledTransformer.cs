@@ -52,6 +52,14 @@ public sealed class DecoupledTransformer
     public WanState Encode(Tensor x, Tensor timesteps, Tensor text, WanImage? image = null) =>
         WanBlock.Through(encoder.InTurn(), embedding.Forward(x, timesteps, text, image));
 
+    /// <summary>The same of a prompt that was read before.</summary>
+    public WanState Encode(Tensor x, Tensor timesteps, WanPrompt prompt, WanImage? image = null) =>
+        WanBlock.Through(encoder.InTurn(), embedding.Forward(x, timesteps, prompt, image));
+
+    /// <summary>Reads a prompt, text [B, L, textDim], once for many steps, for the encoder and the heads there are. Its tensors live in the current scope.</summary>
+    public WanPrompt Prompt(Tensor text, WanImage? image = null) =>
+        embedding.Prompt(text, image, encoder.InTurn().Concat(heads.OfType<(WanBlocks Blocks, WanHead Out)>().SelectMany(h => h.Blocks.InTurn())));
+
     /// <summary>The velocity a head reads off an encoded state (eq. 7 and 8).</summary>
     public Tensor Decode(Head which, WanState state, Tensor x, Tensor timesteps)
     {
@@ -65,5 +73,12 @@ public sealed class DecoupledTransformer
     {
         using var scope = new Scope();
         return scope.Keep(Decode(which, Encode(x, timesteps, text, image), x, timesteps));
+    }
+
+    /// <summary>The same of a prompt that was read before.</summary>
+    public Tensor Forward(Head which, Tensor x, Tensor timesteps, WanPrompt prompt, WanImage? image = null)
+    {
+        using var scope = new Scope();
+        return scope.Keep(Decode(which, Encode(x, timesteps, prompt, image), x, timesteps));
     }
 }

@@ -10,3 +10,12 @@ public sealed class TextKeys(Tensor k, Tensor v, Tensor? imageK = null, Tensor? 
 {
     public Tensor Attend(Tensor q) => imageK is null ? Attention.Full(q, k, v) : Attention.Full(q, k, v) + Attention.Full(q, imageK, imageV!);
 }
+
+/// <summary>A prompt as a transformer reads it at every step: embedded, with the keys and values of every block, made once.</summary>
+public sealed class WanPrompt
+{
+    internal WanPrompt(Tensor text, Tensor? picture, IEnumerable<WanBlock> blocks) => (Text, Keys) = (text, blocks.ToDictionary(b => b, b => b.Keys(text, picture)));
+
+    internal Tensor Text { get; }
+    internal IReadOnlyDictionary<WanBlock, TextKeys> Keys { get; }
+}

@@ -20,13 +20,29 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     /// </summary>
     public WanState Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? given = null)
     {
+        var picture = Picture(given);
+        return Tokens(With(x, given), timesteps, Text(text), picture);
+    }
+
+    /// <summary>The same of a prompt that was read before, with this image.</summary>
+    public WanState Forward(Tensor x, Tensor timesteps, WanPrompt prompt, WanImage? given = null) =>
+        Tokens(With(x, given), timesteps, prompt.Text, keys: prompt.Keys);
+
+    /// <summary>Reads a text and an image for many steps, for the blocks that will ask.</summary>
+    public WanPrompt Prompt(Tensor text, WanImage? given, IEnumerable<WanBlock> blocks) => new(Text(text), Picture(given), blocks);
+
+    private static Tensor With(Tensor x, WanImage? given) => given is null ? x : Cat([x, given.Latents], 1);
+
+    private Tensor? Picture(WanImage? given)
+    {
         if (image is null != given is null)
             throw new UserException(image is null ? "this is a text-to-video model: it takes no image" : "this is an image-to-video model: give an image");
-        return Tokens(given is null ? x : Cat([x, given.Latents], 1), timesteps, Text(text), given is null ? null : image!.Forward(given.Clip.To(compute)));
+        return given is null ? null : image!.Forward(given.Clip.To(compute));
     }
 
     /// <summary>The same with the text as <see cref="Text"/> gives it, and of frames <paramref name="inside"/> a film, not from its first on.</summary>
-    public WanState Tokens(Tensor x, Tensor timesteps, Tensor text, Tensor? picture = null, bool inside = false)
+    public WanState Tokens(Tensor x, Tensor timesteps, Tensor text, Tensor? picture = null, bool inside = false,
+        IReadOnlyDictionary<WanBlock, TextKeys>? keys = null)
     {
         var tokens = patches.Forward(x, inside);
         var size = ((int)tokens.Size(1), (int)(x.Size(3) / c.PatchSize[1]), (int)(x.Size(4) / c.PatchSize[2]));
@@ -38,7 +54,7 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
         var (cos, sin) = Tables(size, x.Device);
         return new WanState
         {
-            X = tokens, Modulation = modulation, Time = e, Text = text, Image = picture, Cos = cos, Sin = sin, Inside = inside,
+            X = tokens, Modulation = modulation, Time = e, Text = text, Image = picture, Cos = cos, Sin = sin, Inside = inside, Keys = keys,
         };
     }
 

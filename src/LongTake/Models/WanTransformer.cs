@@ -18,8 +18,10 @@ public sealed class WanState
     public required Tensor Sin { get; init; }
     /// <summary>The first frame is inside a film, not its image latent.</summary>
     public bool Inside { get; init; }
+    /// <summary>What each block reads of text and image, where it was read before.</summary>
+    public IReadOnlyDictionary<WanBlock, TextKeys>? Keys { get; init; }
 
-    public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Image = Image, Cos = Cos, Sin = Sin, Inside = Inside };
+    public WanState With(Tensor x) => new() { X = x, Modulation = Modulation, Time = Time, Text = Text, Image = Image, Cos = Cos, Sin = Sin, Inside = Inside, Keys = Keys };
 }
 
 /// <summary>Wan's self- or cross-attention: q/k RMS norm over the whole width, then heads. Reference: wan/modules/model.py.</summary>
@@ -65,25 +67,25 @@ public sealed class WanBlock(Weights w, WanConfig c)
     private readonly Linear up = new(w / "ffn" / 0, c.Dim, c.FfnDim), down = new(w / "ffn" / 2, c.FfnDim, c.Dim);
     private readonly Tensor modulation = w.Parameter("modulation", [1, 6, c.Dim], 1 / Math.Sqrt(c.Dim));
 
-    /// <summary>The text's keys and values in this block, to be given to many forwards.</summary>
-    public TextKeys Keys(Tensor text) => cross.Keys(text);
+    /// <summary>Keys and values of the text (and an image) in this block, to be given to many forwards.</summary>
+    public TextKeys Keys(Tensor text, Tensor? picture = null) => cross.Keys(text, picture);
 
     /// <summary>
-    /// With <paramref name="attend"/>, another self-attention than all to all; with <paramref name="keys"/>, those instead of the state's text.
+    /// With <paramref name="attend"/>, another self-attention than all to all.
     /// A config that asks for it has everything but the block's inputs computed again in backward.
     /// </summary>
-    public WanState Forward(WanState s, SelfAttention? attend = null, TextKeys? keys = null)
+    public WanState Forward(WanState s, SelfAttention? attend = null)
     {
-        if (!c.Recompute || keys is not null) return s.With(Run(s, attend, keys));
+        if (!c.Recompute || s.Keys is not null) return s.With(Run(s, attend));
         Tensor[] inputs = [s.X, s.Modulation, s.Time, s.Text, s.Cos, s.Sin, .. s.Image is null ? Array.Empty<Tensor>() : [s.Image]];
         return s.With(Recompute.Run(t => Run(new WanState
         {
             X = t[0], Modulation = t[1], Time = t[2], Text = t[3], Cos = t[4], Sin = t[5], Image = t.Length > 6 ? t[6] : null,
-        }, attend, null), inputs));
+        }, attend), inputs));
     }
 
     // A scope a part: without a graph no more than one part's tensors are there at a time, and a minute has gigabytes of each.
-    private Tensor Run(WanState s, SelfAttention? attend, TextKeys? keys)
+    private Tensor Run(WanState s, SelfAttention? attend)
     {
         using var scope = new Scope();
         var (b, t, n, d) = s.X;
@@ -107,7 +109,7 @@ public sealed class WanBlock(Weights w, WanConfig c)
         Tensor Crossed(Tensor x)
         {
             using var inner = new Scope();
-            return inner.Keep(Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), keys ?? cross.Keys(s.Text, s.Image)))));
+            return inner.Keep(Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), s.Keys?[this] ?? cross.Keys(s.Text, s.Image)))));
         }
 
         Tensor Fed(Tensor x)
@@ -183,9 +185,20 @@ public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype
     public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? image)
     {
         using var scope = new Scope();
-        var state = WanBlock.Through(blocks.InTurn(), embedding.Forward(x, timesteps, text, image));
-        return scope.Keep(Velocity(c, head.Forward(state), x, timesteps));
+        return scope.Keep(Velocity(embedding.Forward(x, timesteps, text, image), x, timesteps));
     }
+
+    /// <summary>The same of a prompt that was read before.</summary>
+    public Tensor Forward(Tensor x, Tensor timesteps, WanPrompt prompt, WanImage? image = null)
+    {
+        using var scope = new Scope();
+        return scope.Keep(Velocity(embedding.Forward(x, timesteps, prompt, image), x, timesteps));
+    }
+
+    /// <summary>Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.</summary>
+    public WanPrompt Prompt(Tensor text, WanImage? image = null) => embedding.Prompt(text, image, blocks.InTurn());
+
+    private Tensor Velocity(WanState state, Tensor x, Tensor timesteps) => Velocity(c, head.Forward(WanBlock.Through(blocks.InTurn(), state)), x, timesteps);
 
     /// <summary>Patches [B, T, S, p] back to [B, C, T, H, W], the last dimension being (patch t, patch h, patch w, channel).</summary>
     internal static Tensor Velocity(WanConfig c, Tensor patches, Tensor x, Tensor timesteps)

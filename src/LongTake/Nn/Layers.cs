@@ -5,8 +5,9 @@ public sealed class Linear(Weights w, long inputs, long outputs, bool bias = tru
 {
     private readonly Tensor weight = w.Parameter("weight", [outputs, inputs], deviation ?? Math.Sqrt(2.0 / (inputs + outputs)));
     private readonly Tensor? shift = bias ? w.Parameter("bias", [outputs]) : null;
+    private readonly Int8Matrix? bytes = w.Int8("weight");
 
-    public Tensor Forward(Tensor x) => Products.Linear(x, weight, shift);
+    public Tensor Forward(Tensor x) => bytes is null ? Products.Linear(x, weight, shift) : bytes.Linear(x, shift);
 }
 
 /// <summary>Layer norm with learned scale and shift, computed in float32; out comes the type asked for.</summary>

@@ -43,7 +43,8 @@ public static class GeneratePlan
         }
         var decoding = new VaeMemory(c.Vae, height, width, compute, threads).Film(latents);
         var encoder = text < TextCache.Large ? Float : compute;
-        Amount weights = new("weights", compute * (network + vae)), films = new("latents", (r.Guidance == 1 ? 5 : 8) * shape * latents + 2 * guided * c.Wan.TextLength * c.Wan.TextDim * Float);
+        Amount weights = new("weights", compute * (network + vae)), films = new("latents", (r.Guidance == 1 ? 5 : 8) * shape * latents
+            + 2 * guided * c.Wan.TextLength * (c.Wan.TextDim * Float + c.Wan.Layers * c.Wan.Dim * compute));   // texts, and their keys and values in every block
         var frames = c.Frames(latents);
         return new("generate", $"{frames / c.Fps:0.#} s at {c.Width}x{c.Height}: {latents} latents, {sequence.Each:#,0} tokens a call, {r.Sampler} with {r.Steps} steps{(guided > 1 ? " and guidance" : "")}, {r.Speaker}",
             [new(head ? "student (what speaks)" : "transformer", network), new("autoencoder", vae), new("text encoder", text)],
