@@ -222,4 +222,31 @@ public class WanVaeMemoryTests
         Assert.Single(bytes[1..].Distinct());
         Assert.Equal(before, Tensor.Live);
     }
+
+    [Theory]
+    [InlineData(4, 1)]
+    [InlineData(4, 0)]
+    [InlineData(12, 1)]
+    public void FewChannelsAreThoseOfLibtorchsConvolutions(int dim, int chunk)
+    {
+        using var scope = new Scope();
+        using var off = GradMode.Off();
+        using var weights = Weights.Create(new Rng(6));
+        var c = new WanVaeConfig { Dim = dim, ZDim = 4, DimMult = [1, 2, 1], ResBlocks = 1, TemporalDownsample = [true, true], Mean = [], Std = [] };
+        using var g = new Generator(7);
+        var (exact, half) = (new WanVae(weights, c), new WanVae(weights, c, Dtype.BF16));
+        foreach (var (_, tensor) in weights.All) Copy_(tensor, tensor + g.Normal(tensor.Shape) * 0.1);
+        var (video, latents) = (Clamp(g.Normal(2, 3, 17, 16, 24) * 0.5, -1, 1), g.Normal(2, 4, 5, 4, 6));
+        (Tensor, Tensor) Both(WanVae vae) => (vae.Encode(video, chunk), vae.Decode(latents, chunk, clamp: false));
+        static double Error(Tensor a, Tensor b) => (Norm(a - b) / Norm(b)).Scalar();
+        weights.Trainable();   // which these operators are not for
+        var (slow, slowHalf) = (Both(exact), Both(half));
+        weights.Trainable(false);
+        var (fast, fastHalf) = (Both(exact), Both(half));
+        Assert.InRange(Error(fast.Item1, slow.Item1), 0, 1e-5);
+        Assert.InRange(Error(fast.Item2, slow.Item2), 0, 1e-5);
+        // In bfloat16 no further from the truth than libtorch's.
+        Assert.InRange(Error(fastHalf.Item1, slow.Item1), 0, 1.1 * Error(slowHalf.Item1, slow.Item1));
+        Assert.InRange(Error(fastHalf.Item2, slow.Item2), 0, 1.1 * Error(slowHalf.Item2, slow.Item2));
+    }
 }
