@@ -9,8 +9,6 @@ namespace LongTake.Cli;
 /// <summary>longtake data ingest | filter | caption | encode | report</summary>
 internal static class DataVerbs
 {
-    public const string Bundled = "models/traveller";
-
     /// <summary>All stages, one after another.</summary>
     public static int Ingest(string[] sources, string folder, string? recipe, string[] sets, string? model, int jobs, bool json)
     {
@@ -18,7 +16,7 @@ internal static class DataVerbs
         if (sources.Length > 0) given = given with { Sources = sources };
         if (given.Sources.Count == 0) throw new UserException("no sources: name folders, manifests or films on the command line, or as \"sources\" in the recipe", usage: true);
         if (model is not null) given = given with { Model = model };
-        else if (given.Model.Length == 0 && File.Exists(Path.Combine(Bundled, "config.json"))) given = given with { Model = Bundled };
+        else if (given.Model.Length == 0) given = given with { Model = DemoVerb.Bundled };
         return Stages(given, folder, jobs, Stage.Encode, json);
     }
 
@@ -74,6 +72,7 @@ internal static class DataVerbs
     // A model folder as it is; of weights in another layout one with their autoencoder is made beside the set, bit for bit.
     private static ModelFolder Opened(string path, string folder)
     {
+        path = DemoVerb.Located(path);
         using var start = StartModel.Open(path, null);
         if (start.Own) return ModelFolder.Open(path);
         using var files = ModelFiles.Open(path);
@@ -108,12 +107,12 @@ internal static class DataVerbs
 
     private static int Stages(DataRecipe recipe, string folder, int jobs, Stage last, bool json)
     {
-        var model = recipe.Model.Length > 0 ? Opened(recipe.Model, folder) : null;
+        var model = Opened(recipe.Model.Length > 0 ? recipe.Model : DemoVerb.Bundled, folder);
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
         try
         {
-            var foundry = new Foundry(folder, recipe, model?.Config ?? new());
+            using var foundry = new Foundry(folder, recipe, model.Config);
             IReadOnlyList<Refused> refused = [];
             var looked = Progress.Run("look", r => foundry.Look(out refused, jobs, r, cancel));
             var decisions = foundry.Filter(looked, refused);
@@ -128,15 +127,16 @@ internal static class DataVerbs
                 foundry.Report(decisions, null, "", captions);   // why nothing was kept is what the report is for
                 throw;
             }
-            var latents = "";
-            if (last == Stage.Encode && model is not null && model.Has(ModelFolder.Vae))
+            var (latents, missing) = ("", 0);
+            if (last == Stage.Encode && model.Has(ModelFolder.Vae))
                 using (var encoded = Progress.Run("encode", r => VideoSet.Latents(folder, model, null, r, cancel)))
                 {
                     latents = encoded.Folder;
                     Texts(model, encoded, cancel);
                 }
+            else if (model.Has(ModelFolder.Vae)) (latents, missing) = VideoSet.Encoded(folder, model);
             var report = foundry.Report(decisions, set, latents, captions);
-            Cli.Run.Print(json, Json(decisions, set, folder, latents, captions, report), Text(decisions, set, folder, latents, captions, report));
+            Cli.Run.Print(json, Json(decisions, set, folder, latents, captions, report), Text(decisions, set, folder, latents, missing, captions, report));
             return Cli.Run.Done;
         }
         catch (OperationCanceledException e)
@@ -158,7 +158,7 @@ internal static class DataVerbs
         },
     };
 
-    private static IEnumerable<string> Text(IReadOnlyList<Decision> decisions, VideoSetInfo set, string folder, string latents, CaptionReport? captions, string report)
+    private static IEnumerable<string> Text(IReadOnlyList<Decision> decisions, VideoSetInfo set, string folder, string latents, int missing, CaptionReport? captions, string report)
     {
         yield return $"{decisions.Count,6} stretches of {decisions.Select(d => d.Path).Distinct().Count()} films";
         foreach (var (rule, dropped) in Foundry.Funnel(decisions))
@@ -166,14 +166,17 @@ internal static class DataVerbs
             var one = decisions.First(d => d.Rule == rule);
             yield return $"{-dropped,6} {rule,-12} for example {one.Name}{(one.Start > 0 ? $" at {one.Start:0.0} s" : "")}: {one.Reason}";
         }
-        yield return $"{decisions.Count(d => d.Kept),6} kept: {Count(set, "take", false)} takes and {Count(set, "clip", false)} clips to train on, " +
-            $"{Count(set, "take", true)} takes and {Count(set, "clip", true)} clips held out";
+        yield return $"{decisions.Count(d => d.Kept),6} kept: {Many(set, "take", false)} and {Many(set, "clip", false)} to train on, " +
+            $"{Many(set, "take", true)} and {Many(set, "clip", true)} held out";
         yield return $"The set is {folder}, hash {VideoSet.Hash(folder)[..16]}.";
         if (captions is { Asked: > 0 }) yield return $"{captions.Asked} captions were asked for: {captions.TokensIn} + {captions.TokensOut} tokens, cost {captions.Cost:0.00} by the recipe's prices.";
         yield return $"Every stretch, with pictures and reasons: {report}";
-        yield return latents.Length > 0 ? $"Latents are in {latents}." : "Latents are made when training begins.";
-        yield return $"Train on it: longtake train RECIPE --set data={folder}";
+        if (latents.Length > 0 && missing == 0) yield return $"Latents are in {latents}.";
+        else yield return $"Latents of {(latents.Length > 0 ? $"{missing} stretches are missing and" : "all stretches")} are made by 'longtake data encode {folder}', or when training begins.";
+        yield return $"Train on it: longtake train RECIPE --set data={folder}   (for the bundled model RECIPE is recipes/mini/footage.json)";
     }
+
+    private static string Many(VideoSetInfo set, string role, bool heldOut) => Count(set, role, heldOut) is var n && n == 1 ? $"1 {role}" : $"{n} {role}s";
 
     private static int Count(VideoSetInfo set, string role, bool heldOut) => set.Items.Count(i => i.Item.Role == role && i.Item.HeldOut == heldOut);
 }

@@ -62,13 +62,13 @@ internal static class DemoVerb
         return Cli.Run.Done;
     }
 
-    /// <summary>A relative folder is looked for here, then beside the program's checkout, so that the demo runs from anywhere.</summary>
-    public static string Located(string folder)
+    /// <summary>A relative folder or file is looked for here, then in the program's checkout, so that models and recipes of ours are found from anywhere.</summary>
+    public static string Located(string path)
     {
-        if (Directory.Exists(folder) || Path.IsPathRooted(folder)) return folder;
+        if (Path.Exists(path) || Path.IsPathRooted(path)) return path;
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "LongTake.slnx")) && Path.Combine(at.FullName, folder) is var there && Directory.Exists(there)) return there;
-        return folder;
+            if (File.Exists(Path.Combine(at.FullName, "LongTake.slnx")) && Path.Combine(at.FullName, path) is var there && Path.Exists(there)) return there;
+        return path;
     }
 
     private static WorldScore Real(FilmModel film, WorldTruth truth, long seed)

@@ -43,7 +43,8 @@ internal static class PlanVerb
     private static (IReadOnlyList<Work>, IReadOnlyList<string>) Read(string path, string[] sets, double compute)
     {
         var notes = new List<string>();
-        if (Directory.Exists(DemoVerb.Located(path))) return ([Film(new FilmRecipe { From = path, Film = new() { Prompt = "plan" } })], notes);
+        path = DemoVerb.Located(path);
+        if (Directory.Exists(path)) return ([Film(new FilmRecipe { From = path, Film = new() { Prompt = "plan" } })], notes);
         if (!File.Exists(path)) throw new UserException($"{path}: no such file or folder. Give a recipe (recipes/wan-1.3b/mmm-30s.json), a model folder, or a model's config.json.", usage: true);
         var members = Inspect.Json(path);
         if (members.ContainsKey("wan"))

@@ -48,15 +48,17 @@ public sealed class PlainProgress(string title, TextWriter output, TimeProvider 
     }
 }
 
-/// <summary>Rate and time left, counted from the first report on: what a resumed run had done before does not count.</summary>
+/// <summary>Rate and time left, counted from the first report on: what a resumed run had done before does not count. Each stage of work counts anew.</summary>
 internal sealed class Pace(TimeProvider time)
 {
     private (long Done, long At)? first;
+    private ProgressReport? before;
 
     public string Line(string title, ProgressReport report)
     {
-        first ??= (report.Done, time.GetTimestamp());
-        var seconds = time.GetElapsedTime(first.Value.At).TotalSeconds;
+        if (before is null || report.Done < before.Done || report.Unit != before.Unit) first = (report.Done, time.GetTimestamp());
+        before = report;
+        var seconds = time.GetElapsedTime(first!.Value.At).TotalSeconds;
         var rate = seconds > 0 ? (report.Done - first.Value.Done) / seconds : 0;
         var of = report.Total > 0 ? $"{report.Done}/{report.Total}" : $"{report.Done}";
         List<string> parts = [$"{title}: {of} {report.Unit}"];

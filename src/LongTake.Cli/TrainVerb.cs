@@ -14,6 +14,7 @@ internal static class TrainVerb
 {
     public static int Run(string path, IReadOnlyList<string> sets, bool dry, bool json)
     {
+        path = DemoVerb.Located(path);
         var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"{path}: {problems}", usage: true);
         if (dry)

@@ -180,7 +180,7 @@ internal static class Verbs
         var output = new Option<string>("--output", "-o") { Description = "folder of the data set", Required = true };
         var recipe = new Option<string?>("--recipe") { Description = "a data recipe (json): every threshold; the resolved one is written to data.json in the set" };
         var sets = Sets("filter.minSeconds=5 --set geometry.longTakes=Cut");
-        var model = new Option<string?>("--model", "--model-path") { Description = $"model folder whose rate, size and autoencoder count; the recipe's, else {DataVerbs.Bundled}" };
+        var model = new Option<string?>("--model", "--model-path") { Description = $"model folder whose rate, size and autoencoder count; the recipe's, else the bundled one" };
         var jobs = new Option<int>("--jobs") { Description = "films looked at at the same time", DefaultValueFactory = _ => 2 };
         var json = Json();
         var verb = new Command("ingest", "Turn footage into a training set: look at films, cut them into single shots, filter, caption, encode, report.")

@@ -70,6 +70,15 @@ public sealed class FoundryTests : IDisposable
         Assert.Equal(json.GetProperty("hash").GetString(), Ingest().GetProperty("hash").GetString());
         Assert.All(before, f => Assert.Equal(f.Value, File.GetLastWriteTimeUtc(f.Key)));
 
+        // Somebody is at work by the recipe as it is: another one is refused, and the set stays.
+        using (new RecipeHold(program["set"], Recipe.Read(Foundry.RecipeFile(program["set"]), [], DataRecipeJson.Default.DataRecipe)))
+        {
+            var other = program.Run("data", "filter", "set", "--set", "filter.clipSeconds=0");
+            Assert.Equal(2, other.Code);
+            Assert.Contains("by another recipe (filter.clipSeconds 5 there, 0 here)", other.Error);
+        }
+        Assert.Contains("brief.mp4 clip kept", Rows());
+
         // Other rules, the same looks; verify finds what was changed and makes it anew.
         Assert.Equal(0, program.Run("data", "filter", "set", "--set", "filter.clipSeconds=0").Code);
         Assert.Contains("brief.mp4  length", Rows());
@@ -95,12 +104,15 @@ public sealed class FoundryTests : IDisposable
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         Directory.CreateDirectory(program["films"]);
         Films.Write(program["films/long.mp4"], 24, t => t);
-        Assert.Equal(0, program.Run("data", "ingest", "films", "-o", "set", "--set", "geometry.maxSeconds=12", "--jobs", "1").Code);
+        Films.Model(program["model"]);
+        Assert.Equal(0, program.Run("data", "ingest", "films", "-o", "set", "--model", "model", "--set", "geometry.maxSeconds=12", "--jobs", "1").Code);
         var thinned = VideoSet.Read(program["set"]);
         Assert.Equal((4, 93), (thinned.Videos.Single().Fps, thinned.Videos.Single().Frames));
         Assert.Equal([("", 61, false), ("-end", 29, true)], thinned.Items.Where(i => i.Item.Role == "take").Select(i => (i.Item.Name[17..], i.Frames, i.Item.HeldOut)));
         Assert.All(thinned.Items, i => Assert.Equal(1, i.Frames % 4));
-        Assert.Equal(0, program.Run("data", "filter", "set", "--set", "geometry.longTakes=Cut").Code);
+        var judged = program.Run("data", "filter", "set", "--set", "geometry.longTakes=Cut");
+        Assert.Equal(0, judged.Code);
+        Assert.Contains("Latents of 2 stretches are missing and are made by", judged.Out);
         var cut = VideoSet.Read(program["set"]);
         Assert.Equal([8.0, 8.0], cut.Videos.Select(v => v.Fps));
         // The second part begins where the first ends, on the very frame.
@@ -115,9 +127,13 @@ public sealed class FoundryTests : IDisposable
     {
         Films.Folder(program, takes: 0);
         File.Delete(program["films/brief.mp4"]);
-        var ran = program.Run("data", "ingest", "films", "gone.mp4", "-o", "set");
+        var absent = program.Run("data", "ingest", "films", "gone.mp4", "-o", "set");
+        Assert.Equal(2, absent.Code);
+        Assert.Contains("gone.mp4: no such file or folder", absent.Error);
+        Assert.False(Directory.Exists(program["set"]));
+        var ran = program.Run("data", "ingest", "films", "-o", "set");
         Assert.Equal(1, ran.Code);
-        Assert.Matches("none of [23] stretches of film could be kept; the rule that took most is", ran.Error);
+        Assert.Matches("none of [12] stretches of film could be kept; the rule that took most is", ran.Error);
         Assert.False(VideoSet.Exists(program["set"]));
         Assert.True(File.Exists(program["set/report.html"]));
         Assert.Equal(2, program.Run("data", "ingest", "films", "-o", "films/set").Code);

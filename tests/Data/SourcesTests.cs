@@ -65,7 +65,8 @@ public sealed class SourcesTests : IDisposable
         Assert.Equal(2, Find("films/**/*.m*").Files.Count(f => f.Key.EndsWith(".mp4", StringComparison.Ordinal)));
         Assert.Equal("a hen walks", Find("films/b.mp4").Files.Values.Single().Caption);
         Assert.Contains("nothing is downloaded", Find(Path.GetRelativePath(root, Put("u.csv", "video,caption\nhttps://x/y.mp4,z\n"))).Refused.Single().Reason);
-        Assert.Equal("exists", Find("nowhere", "films/*.avi").Refused.Select(r => r.Rule).Distinct().Single());
+        Assert.Equal("exists", Find("films/*.avi").Refused.Single().Rule);
+        Assert.True(Assert.Throws<UserException>(() => Find("nowhere", "films")).Usage);
     }
 
     [Fact]

@@ -63,6 +63,20 @@ public sealed class Claims : IDisposable
         }
     }
 
+    /// <summary>Keys with this beginning that other processes, as far as can be told alive, hold; what the dead left is cleared away.</summary>
+    public IReadOnlyList<string> Living(string beginning)
+    {
+        lock (gate)
+        {
+            List<string> living = [];
+            foreach (var path in Directory.EnumerateFiles(folder, beginning + "*"))
+                if (mine.ContainsValue(path)) continue;
+                else if (Gone(path)) Delete(path);
+                else living.Add(Path.GetFileNameWithoutExtension(path));
+            return living;
+        }
+    }
+
     /// <summary>Gives everything back.</summary>
     public void Dispose()
     {

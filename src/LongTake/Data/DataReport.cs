@@ -11,7 +11,7 @@ public sealed record ReportRule(string Rule, string Asks, int Stretches, double 
 /// <summary>A stretch of film in the report. <paramref name="Sheet"/> is the number of its film's thumbnails, <paramref name="Row"/> its row there.</summary>
 public sealed record ReportRow(string Path, string Name, double Start, double End, string Role, string Rule, double? Value, double? Limit, string Reason,
     string Caption, string CaptionFrom, string Video, int Frames, double Fps, string Size, bool HeldOut, int Clips, int Sheet, int Row,
-    string Picture, double SourceFps, string Codec, double? Motion, double? CameraMotion, double? Brightness, double? Overlay);
+    string Picture, double SourceFps, double FilmSeconds, string Codec, string Crop, double? Motion, double? CameraMotion, double? Brightness, double? Overlay);
 
 /// <summary>What is trained on: items and hours.</summary>
 public sealed record ReportPart(string Role, bool HeldOut, int Items, double Seconds);
@@ -44,7 +44,8 @@ public static class DataReport
             var own = d.Footage is { } f ? items.GetValueOrDefault(f.Id) ?? [] : [];
             rows.Add(new(d.Path, d.Name, Math.Round(d.Start, 3), Math.Round(d.End, 3), d.Role, d.Rule, d.Value, d.Limit, d.Reason, d.Caption, d.CaptionFrom, d.Footage?.Id ?? "",
                 d.Footage?.Frames ?? 0, d.Footage?.Fps ?? 0, d.Footage is { } v ? $"{v.Width}x{v.Height}" : "", own.Count > 0 && own.All(i => i.Item.HeldOut), own.Count(i => i.Item.Role == "clip"),
-                number, d.Shot, d.Info is { } info ? $"{info.Width}x{info.Height}" : "", d.Info is { } r ? Math.Round(r.Fps, 3) : 0, d.Info?.Codec ?? "",
+                number, d.Shot, d.Info is { } info ? $"{info.Width}x{info.Height}" : "", d.Info is { } r ? Math.Round(r.Fps, 3) : 0,
+                Math.Round(d.Info?.Seconds ?? 0, 3), d.Info?.Codec ?? "", d.Footage?.Crop is { } crop ? $"{crop.Width}x{crop.Height}" : "",
                 Rounded(d.Measures?.Motion), Rounded(d.Measures?.CameraMotion), Rounded(d.Measures?.Brightness), Rounded(d.Measures?.Overlay)));
         }
         IReadOnlyList<ReportPart> parts = [.. (set?.Items ?? []).GroupBy(i => (i.Item.Role, i.Item.HeldOut)).OrderByDescending(g => g.Key.Role).ThenBy(g => g.Key.HeldOut)

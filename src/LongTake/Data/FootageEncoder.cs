@@ -22,8 +22,7 @@ public static class FootageEncoder
     public static LatentSet Run(ModelFolder model, VideoSetInfo set, string folder, IProgress<ProgressReport>? progress, CancellationToken cancel)
     {
         var hash = model.Hash(ModelFolder.Vae);
-        var videos = set.Videos.ToDictionary(v => v.Id);
-        var groups = set.Items.GroupBy(i => i.Video).Select(g => new Group(videos[g.Key], [.. g])).ToList();
+        var groups = Groups(set);
         LatentItem[] items = [.. groups.SelectMany(g => g.Items.Select(i => i.Item with { Shard = Shard(g, hash), Size = $"{g.Video.Width}x{g.Video.Height}" }))
             .OrderBy(i => i.Name, StringComparer.Ordinal)];
         var info = new LatentSetInfo(hash, set.Fps, model.Config.Width, model.Config.Height, "videos", items);
@@ -41,6 +40,19 @@ public static class FootageEncoder
         }
         LatentSet.Describe(folder, info);
         return LatentSet.Open(folder);
+    }
+
+    /// <summary>Videos of a set whose shard is not there.</summary>
+    internal static int Missing(ModelFolder model, VideoSetInfo set, string folder)
+    {
+        var hash = model.Hash(ModelFolder.Vae);
+        return Groups(set).Count(g => !File.Exists(Path.Combine(folder, Shard(g, hash))));
+    }
+
+    private static List<Group> Groups(VideoSetInfo set)
+    {
+        var videos = set.Videos.ToDictionary(v => v.Id);
+        return [.. set.Items.GroupBy(i => i.Video).Select(g => new Group(videos[g.Key], [.. g]))];
     }
 
     /// <summary>Hashes every shard again; those that are missing or not what they were when written.</summary>

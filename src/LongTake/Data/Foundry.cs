@@ -6,16 +6,17 @@ namespace LongTake.Data;
 /// Makes a training set of footage, stage by stage: look (probe, shots, measures), filter, caption, encode, report. Each stage works off
 /// what is not done yet, so any of them can be stopped, killed, repeated, and shared among processes that see the same folder.
 /// </summary>
-public sealed class Foundry
+public sealed class Foundry : IDisposable
 {
     private readonly string folder;
     private readonly ModelConfig model;
     private readonly Looker looker;
+    private readonly RecipeHold hold;
 
     /// <param name="folder">The set.</param>
     /// <param name="recipe">How it is made; written to <c>data.json</c> in it.</param>
     /// <param name="model">The model whose geometry counts.</param>
-    /// <exception cref="UserException">Usage: a recipe that contradicts itself or the model, or a set among its own sources.</exception>
+    /// <exception cref="UserException">Usage: a recipe that contradicts itself or the model, a set among its own sources, or one that others make by another recipe.</exception>
     public Foundry(string folder, DataRecipe recipe, ModelConfig model)
     {
         (this.folder, this.model, Recipe) = (Path.GetFullPath(folder), model, recipe);
@@ -23,11 +24,15 @@ public sealed class Foundry
         foreach (var source in recipe.Sources.Where(Directory.Exists).Select(Path.GetFullPath))
             if ((this.folder + Path.DirectorySeparatorChar).StartsWith(Path.TrimEndingDirectorySeparator(source) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
                 throw new UserException($"-o {folder}: lies inside the source {source}; give a folder elsewhere", usage: true);
+        Sources.Require(recipe.Sources);
         foreach (var program in (string[])["ffmpeg", "ffprobe"]) Media.Ffmpeg.Locate(program);   // before anything is written
         looker = new(Path.Combine(this.folder, "looked"), TimeSpan.FromSeconds(recipe.PatienceSeconds));
         Directory.CreateDirectory(this.folder);
-        LongTake.Recipe.Write(RecipeFile(folder), recipe, DataRecipeJson.Default.DataRecipe);
+        hold = new(this.folder, recipe);
     }
+
+    /// <summary>Lets other recipes at the set.</summary>
+    public void Dispose() => hold.Dispose();
 
     public DataRecipe Recipe { get; }
     public Geometry Geometry { get; }

@@ -76,16 +76,22 @@ public sealed class LatentSet : IDisposable
     /// <summary>The latents of an item, [1, C, T, h, w] in float32, in the current scope.</summary>
     public Tensor Latents(LatentItem item)
     {
-        lock (open)
-        {
-            if (!open.TryGetValue(item.Shard, out var file))
-            {
-                if (oldest.Count == MostOpen && open.Remove(oldest.Dequeue(), out var first)) first.Dispose();
-                open[item.Shard] = file = SafetensorsSet.Open(Path.Combine(Folder, item.Shard));
-                oldest.Enqueue(item.Shard);
-            }
-            return file.Tensor(item.Name).To(Dtype.F32).Unsqueeze(0);
-        }
+        lock (open) return Shard(item).Tensor(item.Name).To(Dtype.F32).Unsqueeze(0);
+    }
+
+    /// <summary>Shape of an item's latents, [1, C, T, h, w], in an array of its own.</summary>
+    public long[] Shape(LatentItem item)
+    {
+        lock (open) return [1, .. Shard(item).Entry(item.Name).Shape];
+    }
+
+    private SafetensorsSet Shard(LatentItem item)
+    {
+        if (open.TryGetValue(item.Shard, out var file)) return file;
+        if (oldest.Count == MostOpen && open.Remove(oldest.Dequeue(), out var first)) first.Dispose();
+        open[item.Shard] = file = SafetensorsSet.Open(Path.Combine(Folder, item.Shard));
+        oldest.Enqueue(item.Shard);
+        return file;
     }
 
     /// <summary>Writes a set of one shard; the description last, so that a broken run leaves no set.</summary>

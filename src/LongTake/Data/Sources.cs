@@ -48,7 +48,7 @@ public sealed class Sources
             var path = Path.GetFullPath(given);
             if (Directory.Exists(path)) folders.Add(path);
             else if (!File.Exists(path) && given.AsSpan().ContainsAny('*', '?')) globs.Add(all.Glob(path));
-            else if (!File.Exists(path)) all.refused.Add(new(path, "exists", "no such file or folder"));
+            else if (!File.Exists(path)) throw Absent(given);
             else if (Tar.Is(path)) folders.Add(Tar.Unpack(path, unpacked, all.refused, cancel));
             else if (Manifest.Is(path)) manifests.Add(path);
             else all.files.TryAdd(path, Path.GetFileName(path));
@@ -62,6 +62,16 @@ public sealed class Sources
         return ([.. all.files.OrderBy(f => f.Key, StringComparer.Ordinal).Select(f => all.Described(f.Key, f.Value, captionFromName))],
             [.. all.refused.DistinctBy(r => (r.Path, r.Rule)).OrderBy(r => r.Path, StringComparer.Ordinal)]);
     }
+
+    /// <summary>Says at once when a source is not there; patterns may match nothing.</summary>
+    /// <exception cref="UserException">Usage: which one.</exception>
+    public static void Require(IEnumerable<string> sources)
+    {
+        if (sources.FirstOrDefault(s => !Path.Exists(s) && !s.AsSpan().ContainsAny('*', '?')) is { } absent) throw Absent(absent);
+    }
+
+    private static UserException Absent(string source) =>
+        new($"{source}: no such file or folder. Sources are folders, films, manifests, tars, and patterns in quotes.", usage: true);
 
     private (string, string[]) Glob(string path)
     {

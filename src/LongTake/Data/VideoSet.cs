@@ -83,6 +83,13 @@ public static class VideoSet
         return FootageEncoder.Run(model, info, cache is null || Directory.Exists(beside) ? beside : cache, progress, cancel);
     }
 
+    /// <summary>The folder beside a set with its latents for a model's autoencoder, "" when there is none, and how many videos it lacks.</summary>
+    public static (string Folder, int Missing) Encoded(string folder, ModelFolder model)
+    {
+        var beside = Path.Combine(folder, "latents-" + model.Hash(ModelFolder.Vae));
+        return Directory.Exists(beside) ? (beside, FootageEncoder.Missing(model, Read(folder), beside)) : ("", 0);
+    }
+
     /// <summary>Random stretches of the training videos, [frames, height, width, 3], read from the films.</summary>
     public static Func<Rng, int, byte[]> Stretches(string folder, ModelConfig model)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace LongTake.Media;
 
 /// <summary>Follows blocks and edges at four samples a second: whether the camera moves, and what stands still when all else moves.</summary>
@@ -115,9 +117,11 @@ sealed class MotionMeter
         var sum = 0;
         for (var r = 0; r < BlockHeight && sum < enough; r++)
         {
-            var p = a.AsSpan((y + dy + r) * W + x + dx, BlockWidth);
-            var q = b.AsSpan((y + r) * W + x, BlockWidth);
-            for (var c = 0; c < BlockWidth; c++) sum += Math.Abs(p[c] - q[c]);
+            // A row is one vector.
+            var p = Vector128.Create(a.AsSpan((y + dy + r) * W + x + dx, BlockWidth));
+            var q = Vector128.Create(b.AsSpan((y + r) * W + x, BlockWidth));
+            var (low, high) = Vector128.Widen(Vector128.Max(p, q) - Vector128.Min(p, q));
+            sum += Vector128.Sum(low + high);
         }
         return sum;
     }

@@ -110,6 +110,16 @@ public sealed class SmallFrame
                 blocks[i] = Nearest(a.Luma, b.Luma, x, y) / (float)(BlockWidth * BlockHeight);
     }
 
+    /// <summary>Blocks whose brightness differs, at their very place, by less than this on average.</summary>
+    internal static int AlikeInPlace(SmallFrame a, SmallFrame b, double differs)
+    {
+        var (alike, limit) = (0, differs * BlockWidth * BlockHeight);
+        for (var y = 0; y < Height; y += BlockHeight)
+            for (var x = 0; x < Width; x += BlockWidth)
+                if (Sum(Block(a.Luma, y * Width + x), Block(b.Luma, y * Width + x)) < limit) alike++;
+        return alike;
+    }
+
     /// <summary>Mean absolute difference of brightness, pixel by pixel, in grey levels.</summary>
     public static double Change(SmallFrame a, SmallFrame b)
     {

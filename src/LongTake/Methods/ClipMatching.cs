@@ -31,7 +31,7 @@ public abstract record ClipMatchingConfig
     }
 }
 
-/// <summary>Clips to be made: the items whose captions they have, and the captions' features [B, L, textDim].</summary>
+/// <summary>Clips to be made: the items whose captions and size they have, and the captions' features [B, L, textDim].</summary>
 public sealed record ClipBatch(IReadOnlyList<LatentItem> Items, Tensor Text);
 
 /// <summary>
@@ -45,7 +45,7 @@ internal sealed class ClipMatching
     public delegate Tensor Make(CausalWanTransformer generator, Rng random, ClipBatch batch);
 
     private readonly ClipMatchingConfig c;
-    private readonly LatentSet data;
+    private readonly SizeBuckets sizes;
     private readonly int length;
     private readonly string negative;
     private readonly TextEncoder text;
@@ -58,7 +58,8 @@ internal sealed class ClipMatching
     private ClipMatching(Stage stage, ClipMatchingConfig c, TextEncoder text, Weights generator, WanTransformer teacher, Weights critic, Make make)
     {
         (this.c, this.text, this.teacher, this.make) = (c, text, teacher, make);
-        (data, length, negative) = (stage.Latents, stage.Config.ClipLatents, stage.Config.NegativePrompt);
+        sizes = new(stage.Latents.Clips.Count > 0 ? stage.Latents.Clips : stage.Latents.Takes);
+        (length, negative) = (stage.Config.ClipLatents, stage.Config.NegativePrompt);
         (this.generator, this.critic) = (new CausalWanTransformer(generator, stage.Config.Wan), new WanTransformer(critic, stage.Config.Wan));
     }
 
@@ -109,8 +110,8 @@ internal sealed class ClipMatching
     /// <summary>Clips of drawn captions; the critic's updates of this iteration find them again.</summary>
     private Tensor Clips(Rng random)
     {
-        var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
-        var drawn = Enumerable.Range(0, c.Batch).Select(_ => (Item: items[random.Int(items.Count)], Local: random.Uniform() < c.LocalCaptions)).ToList();
+        var next = sizes.Batch();
+        var drawn = Enumerable.Range(0, c.Batch).Select(_ => (Item: next(random), Local: random.Uniform() < c.LocalCaptions)).ToList();
         captions = [.. drawn.Select(d => FlowMatching.Caption(d.Item, d.Local ? length / 2.0 : null))];
         var x = make(generator, random, new([.. drawn.Select(d => d.Item)], FlowMatching.Frozen(text, captions)));
         using (GradMode.Off()) made["clips"] = x.Detach().Clone();

@@ -94,14 +94,15 @@ internal sealed class MmmSession(
         Share(Roll(random, take, graph: false, out _), take);
     }
 
-    /// <summary>A film of the DM head, as long as the take whose caption it has; only the exit step has a graph (method family 1 or 2).</summary>
+    /// <summary>A film of the DM head, as long and as large as the take whose caption it has; only the exit step has a graph (method family 1 or 2).</summary>
     private Tensor Roll(Rng random, LatentItem take, bool graph, out int exit)
     {
         var steps = model.FewSteps;
         exit = Times.DrawExit(random, c.Exit, steps.Length);
         using var g = new Generator(random.Seed());
         var e = FlowMatching.Frozen(text, take.Caption);
-        Tensor Noise() => Randn(model.LatentShape(take.Latents), g);
+        var shape = data.Shape(take);
+        Tensor Noise() => Randn(shape, g);
         Tensor Clean(Tensor x, double t) => x - student.Forward(Head.DistributionMatching, x, Full([1], t), e) * (t / 1000);
         Tensor At(Tensor clean, double t) => clean * (1 - t / 1000) + Noise() * (t / 1000);
         Tensor x;

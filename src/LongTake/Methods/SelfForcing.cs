@@ -33,14 +33,14 @@ public static class SelfForcing
 
     private static Method Build(Stage stage, SelfForcingConfig c)
     {
-        var model = stage.Config;
+        var (data, model) = (stage.Latents, stage.Config);
         var table = new FlowTable(c.TableShift);
         return ClipMatching.Build("self-forcing", stage, c, (generator, random, batch) =>
         {
             var exit = Times.DrawExit(random, c.Exit, model.FewSteps.Length);
             using var g = new Generator(random.Seed());
-            long[] shape = model.LatentShape(model.ClipLatents);
-            shape[0] = batch.Items.Count;
+            var shape = data.Shape(batch.Items[0]);
+            (shape[0], shape[2]) = (batch.Items.Count, model.ClipLatents);
             return RollOut(generator, batch.Text, Randn(shape, g), s => Randn(s, g), table, model.FewSteps, exit, model.CausalBlock, c.CacheGradients);
         });
     }

@@ -30,13 +30,15 @@ public static class Teacher
         var encoder = new TextEncoder(text, model.Text, new SentencePiece(tokenizer), model.Wan.TextLength);
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
         if (items.Count == 0) throw new UserException($"{data.Folder}: no clips and no takes to train on");
+        var sizes = new SizeBuckets(items);
         var network = new WanTransformer(wan, model.Wan);
         wan.Trainable();
         text.Trainable();
         (Tensor, IReadOnlyList<string>) Draw(Rng random)
         {
+            var next = sizes.Batch();
             var batch = Enumerable.Range(0, c.Batch).Select(_ =>
-                FlowMatching.Stretch(random, data, items[random.Int(items.Count)], model.ClipLatents, c.CaptionDrop, c.LocalCaptions)).ToList();
+                FlowMatching.Stretch(random, data, next(random), model.ClipLatents, c.CaptionDrop, c.LocalCaptions)).ToList();
             return (Cat([.. batch.Select(b => b.Latents)]), [.. batch.Select(b => b.Caption)]);
         }
         return new Method
