@@ -1,33 +1,52 @@
 #!/usr/bin/env bash
-# Looking at footage beside decoding it alone:  bench/ingest.sh FOLDER... [COPIES=50]
-# Every film that ffmpeg opens is copied COPIES times; `ffmpeg -f null` and `longtake data ingest` (one film at a time, no autoencoder) go over
-# the same files in turn. Frames, processor seconds and peak resident memory (of the largest process) of each, with one copy and with all:
-# memory must be the same. Copies are duplicates of each other by content, so each is decoded and all but one are then dropped.
+# Looking at footage beside decoding it alone:  bench/ingest.sh FOLDER... [COPIES=50] [LONGESTs]
+# Every film of the folders that ffmpeg opens (of at most LONGEST seconds, as in 5s) is copied COPIES times; `ffmpeg -f null` and `longtake data
+# ingest` go over the same files in turn, one film at a time, with a model without an autoencoder, so nothing is encoded. Told of each: frames a
+# second of processor (user and system, children included) and the peak resident memory of its largest process, with one copy and with all; then of
+# the longest film, its first 10 seconds and four times over. Copies are duplicates by content: each is looked at all the same (a record belongs to a
+# path), and only the verdict drops all but one. What is kept does not matter here.
 set -euo pipefail
-copies=50 folders=()
-for word in "$@"; do [[ $word =~ ^[0-9]+$ ]] && copies=$word || folders+=("$(readlink -f "$word")"); done
+copies=50 longest=1000000 folders=()
+for word in "$@"; do
+  if [[ $word =~ ^[0-9]+$ ]]; then copies=$word; elif [[ $word =~ ^[0-9]+s$ ]]; then longest=${word%s}; else folders+=("$(readlink -f "$word")"); fi
+done
 [ ${#folders[@]} -gt 0 ] || { sed -n '2p' "$0"; exit 2; }
 here=$(dirname "$(dirname "$(readlink -f "$0")")") work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-measured() { # name, command...: sets seconds and memory
-  local log="$work/time"; shift
-  /usr/bin/time -o "$log" -f '%U %S %M' "$@" >"$work/out" 2>"$work/err" || { tail -5 "$work/err"; exit 1; }
-  read -r user system memory <"$log"; seconds=$(echo "$user + $system" | bc)
+mkdir "$work/once" "$work/model"
+cp "$here/models/traveller/config.json" "$work/model/"
+
+measured() { # command...: sets seconds and memory; exit code 1 with a report is a set of which nothing is kept
+  /usr/bin/time -o "$work/time" -f '%U %S %M' "$@" >"$work/out" 2>"$work/err" || [ -e "$work/set/report.json" ] || { tail -5 "$work/err" >&2; exit 1; }
+  read -r user system memory < <(tail -n 1 "$work/time"); seconds=$(echo "$user + $system" | bc) memory=$((memory / 1024))
 }
-decode() { find "$1" -type f -print0 | xargs -0 -n 1 -I{} sh -c 'ffmpeg -v quiet -nostdin -threads 2 -i "$1" -map 0:V:0 -an -f null - </dev/null || true' _ {}; }
+decode() { find "$1" -type f -print0 | xargs -0 -n 1 sh -c 'ffmpeg -v quiet -nostdin -threads 2 -i "$0" -map 0:V:0 -an -f null - </dev/null || true'; }
 export -f decode
-mkdir "$work/once"
+packets() { find "$1" -type f -exec ffprobe -v quiet -select_streams V:0 -count_packets -show_entries stream=nb_read_packets -of csv=p=0 {} \; | tr -dc '0-9\n' | awk '{ n += $1 } END { print n }'; }
+compare() { # name, folder, frames
+  measured bash -c "decode '$2'"; local alone=$seconds memory_alone=$memory
+  rm -rf "$work/set"
+  measured "$here/bin/longtake" data ingest "$2" -o "$work/set" --model "$work/model" --jobs 1 --json
+  printf '%-22s %7d frames: ffmpeg alone %6.0f frames/s of processor, %4d MiB; looking %6.0f frames/s, %4d MiB; ratio %.2f\n' "$1" "$3" \
+    "$(echo "$3 / $alone" | bc -l)" "$memory_alone" "$(echo "$3 / $seconds" | bc -l)" "$memory" "$(echo "$alone / $seconds" | bc -l)"
+}
+
 while IFS= read -r -d '' f; do
-  ffprobe -v quiet -select_streams V:0 -show_entries stream=codec_name -of csv=p=0 "$f" | grep -q . && cp "$f" "$work/once/"
-done < <(find "${folders[@]}" -maxdepth 1 -type f -size -8M -print0)
-frames=$(for f in "$work/once"/*; do ffprobe -v quiet -select_streams V:0 -count_packets -show_entries stream=nb_read_packets -of csv=p=0 "$f" | tr -dc '0-9\n' | head -1; done | paste -sd+ | bc)
+  length=$(ffprobe -v quiet -select_streams V:0 -show_entries format=duration:stream=codec_name -of csv=p=0 "$f" </dev/null | tail -n 1)
+  [[ $length =~ ^[0-9.]+$ ]] && [ "$(echo "$length <= $longest" | bc)" = 1 ] || continue
+  cp "$f" "$work/once/"; echo "$length $f"
+done < <(find "${folders[@]}" -maxdepth 1 -type f -size -8M -print0) >"$work/lengths"
+[ -s "$work/lengths" ] || { echo "no film of at most $longest s in ${folders[*]}" >&2; exit 2; }
+frames=$(packets "$work/once")
 for n in 1 "$copies"; do
-  mkdir -p "$work/films$n"
-  for c in $(seq "$n"); do mkdir "$work/films$n/$c"; cp --reflink=auto "$work/once"/* "$work/films$n/$c/"; done
-  measured decode bash -c "decode $work/films$n"; alone=$seconds memory_alone=$memory
-  (cd "$work" && measured ingest "$here/bin/longtake" data ingest "films$n" -o "set$n" --jobs 1 --json; echo "$seconds $memory" >"$work/ours")
-  read -r ours memory_ours <"$work/ours"
-  total=$((frames * n))
-  printf '%4d copies, %8d frames: ffmpeg alone %7.1f frames/s of processor, %4d MiB; ingest %7.1f frames/s, %4d MiB; ratio %.2f\n' "$n" "$total" \
-    "$(echo "$total / $alone" | bc -l)" $((memory_alone / 1024)) "$(echo "$total / $ours" | bc -l)" $((memory_ours / 1024)) "$(echo "$alone / $ours" | bc -l)"
+  mkdir -p "$work/films/"
+  for c in $(seq "$n"); do mkdir -p "$work/films/$c"; cp --reflink=auto "$work/once"/* "$work/films/$c/"; done
+  compare "$n x $(wc -l <"$work/lengths") films" "$work/films" $((frames * n))
 done
+
+film=$(find "${folders[@]}" -maxdepth 1 -name '*.mp4' -size -8M -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
+[ -n "$film" ] || exit 0
+mkdir "$work/ten" "$work/long"
+ffmpeg -v error -nostdin -t 10 -i "$film" -map 0:V:0 -c copy "$work/ten/film.mp4"
+ffmpeg -v error -nostdin -stream_loop 3 -i "$film" -map 0:V:0 -c copy "$work/long/film.mp4"
+for part in ten long; do compare "$(basename "$film" | cut -c1-12), $(ffprobe -v quiet -show_entries format=duration -of csv=p=0 "$work/$part/film.mp4" | cut -d. -f1) s" "$work/$part" "$(packets "$work/$part")"; done
