@@ -3,7 +3,7 @@
 # Every film of the folders that ffmpeg opens (of at most LONGEST seconds, as in 5s) is copied COPIES times; `ffmpeg -f null` and `longtake data
 # ingest` go over the same files in turn, one film at a time, with a model without an autoencoder, so nothing is encoded. Told of each: frames a
 # second of processor (user and system, children included) and the peak resident memory of its largest process, with one copy and with all; then of
-# the longest film, its first 10 seconds and four times over. Copies are duplicates by content: each is looked at all the same (a record belongs to a
+# the largest film, its first 10 seconds, once and four times over (the window of 832 thumbnails is full after half a minute). Copies are duplicates by content: each is looked at all the same (a record belongs to a
 # path), and only the verdict drops all but one. What is kept does not matter here.
 set -euo pipefail
 copies=50 longest=1000000 folders=()
@@ -46,7 +46,8 @@ done
 
 film=$(find "${folders[@]}" -maxdepth 1 -name '*.mp4' -size -8M -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
 [ -n "$film" ] || exit 0
-mkdir "$work/ten" "$work/long"
+mkdir "$work/ten" "$work/one" "$work/long"
 ffmpeg -v error -nostdin -t 10 -i "$film" -map 0:V:0 -c copy "$work/ten/film.mp4"
+ffmpeg -v error -nostdin -i "$film" -map 0:V:0 -c copy "$work/one/film.mp4"
 ffmpeg -v error -nostdin -stream_loop 3 -i "$film" -map 0:V:0 -c copy "$work/long/film.mp4"
-for part in ten long; do compare "$(basename "$film" | cut -c1-12), $(ffprobe -v quiet -show_entries format=duration -of csv=p=0 "$work/$part/film.mp4" | cut -d. -f1) s" "$work/$part" "$(packets "$work/$part")"; done
+for part in ten one long; do compare "$(basename "$film" | cut -c1-12), $(ffprobe -v quiet -show_entries format=duration -of csv=p=0 "$work/$part/film.mp4" | cut -d. -f1) s" "$work/$part" "$(packets "$work/$part")"; done
