@@ -186,7 +186,11 @@ public sealed class Plan
         return job;
     }
 
-    private string FromHash => fromHash ??= Hash(string.Concat(((string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher]).Select(ModelFolder.Open(table.From).Hash)));
+    private string FromHash => fromHash ??= HashOf(ModelFolder.Open(table.From));
+
+    // Its settings too: the list of timesteps is one of them.
+    private static string HashOf(ModelFolder model) => Hash(string.Concat(((string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher]).Select(model.Hash))
+        + Sparse(Node(model.Config, ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString());
     private string? fromHash;
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)))[..12];
