@@ -82,10 +82,11 @@ public class PlanTests
     [Theory]
     [InlineData(Speaker.DmHead)]
     [InlineData(Speaker.Teacher)]
-    public void AFilmTakesWhatWasPlanned(Speaker speaker)
+    [InlineData(Speaker.DmHead, true)]
+    public void AFilmTakesWhatWasPlanned(Speaker speaker, bool int8 = false)
     {
         var threads = Libtorch.Threads;
-        var measured = PeakTrial.Film(WanTiny.Config, new() { Prompt = "a red cat", Speaker = speaker, Frames = speaker == Speaker.Teacher ? 5 : 13, Steps = 2 });
+        var measured = PeakTrial.Film(WanTiny.Config, new() { Prompt = "a red cat", Speaker = speaker, Frames = speaker == Speaker.Teacher ? 5 : 13, Steps = 2, Int8 = int8 });
         Libtorch.Threads = threads;
         Assert.All(measured, m => Assert.True(Math.Abs(m.Error) <= 0.1, $"{m.Name}: planned {m.Planned:#,0}, measured {m.Tensors:#,0}"));
     }

@@ -43,7 +43,7 @@ public static class GeneratePlan
         }
         var decoding = new VaeMemory(c.Vae, height, width, compute, threads).Film(latents);
         var encoder = text < TextCache.Large ? Float : compute;
-        Amount weights = new("weights", compute * (network + vae)), films = new("latents", (r.Guidance == 1 ? 5 : 8) * shape * latents
+        Amount weights = new("weights", compute * (network + vae) + (r.Int8 ? AsBytes(c.Wan, compute) : 0)), films = new("latents", (r.Guidance == 1 ? 5 : 8) * shape * latents
             + 2 * guided * c.Wan.TextLength * (c.Wan.TextDim * Float + c.Wan.Layers * c.Wan.Dim * compute));   // texts, and their keys and values in every block
         var frames = c.Frames(latents);
         return new("generate", $"{frames / c.Fps:0.#} s at {c.Width}x{c.Height}: {latents} latents, {sequence.Each:#,0} tokens a call, {r.Sampler} with {r.Steps} steps{(guided > 1 ? " and guidance" : "")}, {r.Speaker}",
@@ -55,6 +55,14 @@ public static class GeneratePlan
                 new("decoding", [weights, new("packed kernels", decoding.Packed), new("latents", shape * latents), new("decoder cache", decoding.Cache), new("activations", decoding.Working)], Flops.Vae(c.Vae, true, latents, height, width)),
             ],
             [new("encoded texts", guided * c.Wan.TextLength * c.Wan.TextDim * encoder), new("latents of the film", shape * latents)]);
+    }
+
+    // What the blocks' matrices take more as bytes (native/int8.h), which is less.
+    private static double AsBytes(WanConfig c, double compute)
+    {
+        const double panel = 48, unit = 4, terms = 8;
+        double Of(double inputs, double outputs) => AttentionMemory.Up(outputs, panel) * (AttentionMemory.Up(inputs, unit) + terms) - inputs * outputs * compute;
+        return c.Layers * ((c.ClipDim > 0 ? 10 : 8) * Of(c.Dim, c.Dim) + Of(c.Dim, c.FfnDim) + Of(c.FfnDim, c.Dim));
     }
 
     internal static IReadOnlyList<Amount> Parts(WanFlops f) =>
