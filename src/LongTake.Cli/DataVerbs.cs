@@ -109,7 +109,6 @@ internal static class DataVerbs
     {
         var model = Opened(recipe.Model.Length > 0 ? recipe.Model : DemoVerb.Bundled, folder);
         var cancel = Cli.Run.OnCtrlC();
-        Cli.Run.UseAllCores();
         try
         {
             using var foundry = new Foundry(folder, recipe, model.Config);
@@ -129,11 +128,12 @@ internal static class DataVerbs
             }
             var (latents, missing) = ("", 0);
             if (last == Stage.Encode && model.Has(ModelFolder.Vae))
-                using (var encoded = Progress.Run("encode", r => VideoSet.Latents(folder, model, null, r, cancel)))
-                {
-                    latents = encoded.Folder;
-                    Texts(model, encoded, cancel);
-                }
+            {
+                Cli.Run.UseAllCores();   // only here, for it loads libtorch, and that alone is 130 MiB
+                using var encoded = Progress.Run("encode", r => VideoSet.Latents(folder, model, null, r, cancel));
+                latents = encoded.Folder;
+                Texts(model, encoded, cancel);
+            }
             else if (model.Has(ModelFolder.Vae)) (latents, missing) = VideoSet.Encoded(folder, model);
             var report = foundry.Report(decisions, set, latents, captions);
             Cli.Run.Print(json, Json(decisions, set, folder, latents, captions, report), Text(decisions, set, folder, latents, missing, captions, report));
