@@ -1,8 +1,11 @@
-// x W^T + b of bfloat16 tokens in float32, a stretch of tokens at a time: only the tokens are bfloat16 in memory, the weights stay the
-// float32 they are trained in. Faster than bfloat16 products wherever the processor multiplies float32 at the higher rate.
+// x W^T + b of float32 or bfloat16 tokens, in float32. Threads share the tokens (in backward also the outputs of the weight), each product is one
+// thread's: what a layer of a miniature multiplies is too little to be cut inside the product. bfloat16 tokens become float32 a stretch at
+// a time, so memory holds bfloat16; faster than bfloat16 products wherever the processor multiplies float32 at the higher rate.
 #include "fused.h"
+#include "longtake_torch.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace {
 
@@ -20,12 +23,35 @@ bool float_products() {
 #endif
 }
 
-// Tokens a stretch: two float32 copies of them take 4 MiB, what a second and third cache hold; at least 256, so that a product is worth its packing.
-int64_t stretch_of(int64_t inputs, int64_t outputs) { return std::max<int64_t>(256, (1 << 20) / (inputs + outputs)); }
+constexpr int64_t block = 512;  // tokens, or so, of a task: enough that a product is worth its packing, few enough that threads end together
 
-// Runs work(from, count) over the tokens.
-template <class F> void stretches(int64_t tokens, int64_t stretch, const F& work) {
-  for (int64_t from = 0; from < tokens; from += stretch) work(from, std::min(stretch, tokens - from));
+int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+// While it lives a product is the work of the thread that asks for it. (MKL and OpenBLAS with OpenMP see to that by themselves.)
+struct OneThreadAProduct {
+  OneThreadAProduct() { lt_openblas_threads(1); }
+  ~OneThreadAProduct() { lt_openblas_threads(at::get_num_threads()); }
+};
+
+// Does work(i) for i from 0 to count, each thread the next that nobody has begun. Which thread does what changes no result.
+template <class F> void tasks(int64_t count, const F& work) {
+  const at::AutoDispatchBelowAutograd nothing;
+  if (count == 1 || at::get_num_threads() == 1) {
+    for (int64_t i = 0; i < count; i++) work(i);
+    return;
+  }
+  const OneThreadAProduct alone;
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
+    const at::AutoDispatchBelowAutograd nothing_either;
+    for (int64_t i; (i = next++) < count;) work(i);
+  });
+}
+
+// Rows [from, from + size) of part i out of count.
+template <class F> void part(int64_t i, int64_t count, int64_t rows, const F& work) {
+  const int64_t from = rows * i / count;
+  work(from, rows * (i + 1) / count - from);
 }
 
 LT_CLONES void widen(const BFloat16* from, float* to, int64_t count) {
@@ -33,57 +59,66 @@ LT_CLONES void widen(const BFloat16* from, float* to, int64_t count) {
   for (int64_t i = 0; i < count; i++) to[i] = get(from[i]);
 }
 
-// The same of rows, added up over them beside it.
-LT_CLONES void widen_and_add(const BFloat16* from, float* to, float* sum, int64_t rows, int64_t width) {
-  for (int64_t n = 0; n < rows; n++)
+LT_CLONES void narrowed(const float* from, BFloat16* to, int64_t count) {
 #pragma omp simd
-    for (int64_t i = 0; i < width; i++) {
-      to[n * width + i] = get(from[n * width + i]);
-      sum[i] += to[n * width + i];
-    }
+  for (int64_t i = 0; i < count; i++) put(to + i, from[i]);
 }
 
-LT_CLONES void round_rows(const float* from, const float* add, BFloat16* to, int64_t rows, int64_t width) {
-  for (int64_t n = 0; n < rows; n++)
+LT_CLONES void add_rows(const float* rows, float* sum, int64_t count, int64_t width) {
+  for (int64_t n = 0; n < count; n++)
 #pragma omp simd
-    for (int64_t i = 0; i < width; i++) put(to + n * width + i, from[n * width + i] + add[i]);
+    for (int64_t i = 0; i < width; i++) sum[i] += rows[n * width + i];
 }
 
-// Both ways of the tensors of a call: rows [tokens, width] in one piece, and room for a stretch of them in float32.
-struct Rows {
-  Tensor half, room;
-  int64_t width;
-  Rows(const Tensor& t, int64_t stretch) : half(t), room(at::empty({stretch, t.size(1)}, at::kFloat)), width(t.size(1)) {}
-  BFloat16* at(int64_t from) const { return half.data_ptr<BFloat16>() + from * width; }
-  Tensor widened(int64_t from, int64_t count, float* sum = nullptr) const {
-    if (sum) widen_and_add(at(from), room.data_ptr<float>(), sum, count, width);
-    else widen(at(from), room.data_ptr<float>(), count * width);
-    return space(count);
+// Rows of a tensor [tokens, width] in float32: the tensor's own, or copies of those that widened() was called for.
+class Rows {
+ public:
+  Rows(const Tensor& t, int64_t room) : t_(t), half_(t.scalar_type() == at::kBFloat16), rows_(half_ ? at::empty({room, t.size(1)}, at::kFloat) : t) {}
+  void widened(int64_t from, int64_t count, int64_t to) const {
+    if (half_) widen(t_.data_ptr<BFloat16>() + from * t_.size(1), rows_.data_ptr<float>() + to * t_.size(1), count * t_.size(1));
   }
-  Tensor space(int64_t count) const { return room.narrow(0, 0, count); }
-  void rounded(int64_t from, int64_t count, const Tensor& add) const { round_rows(room.data_ptr<float>(), add.data_ptr<float>(), at(from), count, width); }
+  // As widened() has put them; where the tensor is float32 itself, those at their own place.
+  Tensor at(int64_t from, int64_t to, int64_t count) const { return rows_.narrow(0, half_ ? to : from, count); }
+
+ private:
+  Tensor t_;
+  bool half_;
+  Tensor rows_;
 };
+
+// Rows [from, from + count) of a tensor from what work(rows in float32) puts there.
+template <class F> void make(const Tensor& t, int64_t from, int64_t count, const F& work) {
+  Tensor rows = t.scalar_type() == at::kFloat ? t.narrow(0, from, count) : at::empty({count, t.size(1)}, at::kFloat);
+  work(rows);
+  if (t.scalar_type() == at::kBFloat16) narrowed(rows.data_ptr<float>(), t.data_ptr<BFloat16>() + from * t.size(1), count * t.size(1));
+}
+
+Tensor flat(const Tensor& t, int64_t width) { return t.reshape({-1, width}).contiguous(); }
 
 struct Linear : Function<Linear> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const c10::optional<Tensor>& bias) {
     on_cpu(x);
-    TORCH_CHECK(x.scalar_type() == at::kBFloat16, "tokens in bfloat16, not ", x.scalar_type());
-    TORCH_CHECK(weight.dim() == 2 && x.size(-1) == weight.size(1), "weight ", weight.sizes(), " does not fit tokens ", x.sizes());
-    const int64_t inputs = weight.size(1), outputs = weight.size(0), tokens = x.numel() / inputs, stretch = std::min(tokens, stretch_of(inputs, outputs));
-    const Tensor w = plain(weight).t(), b = bias ? plain(*bias) : at::zeros({outputs}), rows = x.reshape({tokens, inputs}).contiguous();
-    auto shape = x.sizes().vec();
-    shape.back() = outputs;
-    const Tensor y = at::empty({tokens, outputs}, x.options());
-    const Rows in(rows, stretch), out(y, stretch);
-    stretches(tokens, stretch, [&](int64_t from, int64_t count) {
-      Tensor product = out.space(count);
-      at::mm_out(product, in.widened(from, count), w);
-      out.rounded(from, count, b);
+    TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16, "tokens in float32 or bfloat16, not ", x.scalar_type());
+    TORCH_CHECK(weight.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.size(1), "weight ", weight.sizes(), " does not fit tokens ", x.sizes());
+    const Tensor w = plain(weight).t(), rows = flat(x, weight.size(1)), b = bias ? plain(*bias) : Tensor();
+    const int64_t tokens = rows.size(0), count = parts(tokens, block);
+    const Tensor y = at::empty({tokens, weight.size(0)}, x.options());
+    tasks(count, [&](int64_t task) {
+      part(task, count, tokens, [&](int64_t from, int64_t n) {
+        const Rows in(rows, n);
+        in.widened(from, n, 0);
+        make(y, from, n, [&](Tensor& out) {
+          if (b.defined()) at::addmm_out(out, b, in.at(from, 0, n), w);
+          else at::mm_out(out, in.at(from, 0, n), w);
+        });
+      });
     });
     ctx->save_for_backward({x, weight});
     ctx->saved_data["x"] = x.requires_grad();
     ctx->saved_data["weight"] = weight.requires_grad();
-    ctx->saved_data["bias"] = bias ? static_cast<int64_t>(bias->scalar_type()) : int64_t(-1);
+    ctx->saved_data["bias"] = bias && bias->requires_grad() ? static_cast<int64_t>(bias->scalar_type()) : int64_t(-1);
+    auto shape = x.sizes().vec();
+    shape.back() = weight.size(0);
     return y.view(shape);
   }
 
@@ -92,20 +127,42 @@ struct Linear : Function<Linear> {
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1];
     const bool to_x = ctx->saved_data["x"].toBool(), to_weight = ctx->saved_data["weight"].toBool();
-    const int64_t bias_type = ctx->saved_data["bias"].toInt();
-    const int64_t inputs = weight.size(1), outputs = weight.size(0), tokens = x.numel() / inputs, stretch = std::min(tokens, stretch_of(inputs, outputs));
-    const Tensor w = plain(weight), none = at::zeros({inputs});
-    const Tensor dx = at::empty({to_x ? tokens : 0, inputs}, x.options()), db = at::zeros({outputs});
-    Tensor dw = at::zeros({to_weight ? outputs : 0, inputs});
-    const Rows in(x.reshape({tokens, inputs}).contiguous(), stretch), out(grads[0].reshape({tokens, outputs}).contiguous(), stretch), back(dx, stretch);
-    stretches(tokens, stretch, [&](int64_t from, int64_t count) {
-      const Tensor g = out.widened(from, count, bias_type >= 0 ? db.data_ptr<float>() : nullptr);
-      if (to_weight) dw.addmm_(g.t(), in.widened(from, count));
-      if (!to_x) return;
-      Tensor product = back.space(count);
-      at::mm_out(product, g, w);
-      back.rounded(from, count, none);
-    });
+    const int64_t bias_type = ctx->saved_data["bias"].toInt(), inputs = weight.size(1), outputs = weight.size(0);
+    const Tensor w = plain(weight), in = flat(x, inputs), g = flat(grads[0].to(x.scalar_type()), outputs), dx = to_x ? at::empty_like(in) : Tensor();
+    const int64_t tokens = in.size(0), room = std::min(tokens, std::max<int64_t>(2 * block, (4 << 20) / (inputs + outputs)));
+    const Tensor dw = to_weight ? at::zeros({outputs, inputs}) : Tensor();
+    Tensor db = at::zeros({bias_type >= 0 ? outputs : 0});
+    const Rows wide_in(in, to_weight ? room : 0), wide_g(g, room);
+    const int64_t shares = to_weight ? std::min<int64_t>(at::get_num_threads(), parts(outputs, 32)) : 0;
+    for (int64_t start = 0; start < tokens; start += room) {
+      const int64_t length = std::min(room, tokens - start), blocks = parts(length, block);
+      const Tensor sums = at::zeros({bias_type >= 0 ? blocks : 0, outputs});
+      const auto sum = [&](int64_t task, int64_t from, int64_t n) {
+        if (bias_type >= 0) add_rows(wide_g.at(start + from, from, n).data_ptr<float>(), sums.data_ptr<float>() + task * outputs, n, outputs);
+      };
+      const bool half = in.scalar_type() == at::kBFloat16;
+      if (half)
+        tasks(blocks, [&](int64_t task) {
+          part(task, blocks, length, [&](int64_t from, int64_t n) {
+            if (to_weight) wide_in.widened(start + from, n, from);
+            wide_g.widened(start + from, n, from);
+          });
+        });
+      // The weight's gradient is the greater piece, so it goes first: each thread some of the outputs.
+      tasks(shares + blocks, [&](int64_t task) {
+        if (task < shares)
+          part(task, shares, outputs, [&](int64_t from, int64_t n) {
+            Tensor to = dw.narrow(0, from, n);
+            to.addmm_(wide_g.at(start, 0, length).narrow(1, from, n).t(), wide_in.at(start, 0, length));
+          });
+        else
+          part(task - shares, blocks, length, [&](int64_t from, int64_t n) {
+            sum(task - shares, from, n);
+            if (to_x) make(dx, start + from, n, [&](Tensor& rows) { at::mm_out(rows, wide_g.at(start + from, from, n), w); });
+          });
+      });
+      if (bias_type >= 0) db += sums.sum(0);
+    }
     return {to_x ? dx.view(x.sizes()) : Tensor(), to_weight ? dw.to(weight.scalar_type()) : Tensor(),
             bias_type >= 0 ? db.to(static_cast<at::ScalarType>(bias_type)) : Tensor()};
   }

@@ -5,22 +5,28 @@ namespace LongTake.Torch;
 
 /// <summary>
 /// How the libraries under libtorch use the cores, told to them by the environment before they are loaded. What a person has set stays.
-/// Threads of OpenMP sleep while they wait: spinning, the default, takes the core from the very thread that is waited for as soon as
-/// anything else runs on the machine. An OpenBLAS that is older than the processor falls back to kernels of 2004 (SSE3); with AVX-512 it
+/// Threads of OpenMP spin for half a millisecond while they wait and then sleep: spinning on, the default, takes the core from the very thread that is
+/// waited for as soon as anything else runs on the machine, and being woken for each of a miniature's operators takes as long as the
+/// operator. OpenBLAS has threads of its own, which would spin beside those for longer than a step takes. An OpenBLAS that is older than the processor falls back to kernels of 2004 (SSE3); with AVX-512 it
 /// is told to take those of Skylake-X, which every such processor of Intel runs.
 /// </summary>
 public static partial class ThreadPolicy
 {
-    private const string Wait = "OMP_WAIT_POLICY", Core = "OPENBLAS_CORETYPE";
+    private const string Wait = "OMP_WAIT_POLICY", Spin = "GOMP_SPINCOUNT", Core = "OPENBLAS_CORETYPE", Idle = "OPENBLAS_THREAD_TIMEOUT";
 
     /// <summary>The policy in force, for a person.</summary>
-    public static string Text => $"waiting threads {(Get(Wait)?.ToLowerInvariant() is "active" ? $"spin ({Wait}=active)" : "sleep")}" +
+    public static string Text => $"waiting threads {(Get(Wait)?.ToLowerInvariant() is "active" ? $"spin ({Wait}=active)" : Get(Spin) is "0" ? "sleep" : "spin for a moment, then sleep")}" +
         (Get(Core) is { } core ? $"; OpenBLAS kernels of {core}" : "");
 
     internal static void Apply()
     {
         if (!OperatingSystem.IsLinux()) return;
-        Set(Wait, "passive");
+        if (Get(Wait) is null)
+        {
+            Set(Wait, "passive");
+            Set(Spin, "10000");   // pauses of some 50 ns
+        }
+        Set(Idle, "14");   // 2^14 cycles
         if (Intel() && Avx512F.IsSupported && Avx512DQ.IsSupported && Avx512BW.IsSupported) Set(Core, "SkylakeX");
     }
 
