@@ -59,9 +59,10 @@ LT_CLONES void widen(const BFloat16* from, float* to, int64_t count) {
   for (int64_t i = 0; i < count; i++) to[i] = get(from[i]);
 }
 
-LT_CLONES void narrowed(const float* from, BFloat16* to, int64_t count) {
+LT_CLONES void narrowed(const float* from, const float* add, BFloat16* to, int64_t rows, int64_t width) {
+  for (int64_t n = 0; n < rows; n++)
 #pragma omp simd
-  for (int64_t i = 0; i < count; i++) put(to + i, from[i]);
+    for (int64_t i = 0; i < width; i++) put(to + n * width + i, from[n * width + i] + add[i]);
 }
 
 LT_CLONES void add_rows(const float* rows, float* sum, int64_t count, int64_t width) {
@@ -86,11 +87,16 @@ class Rows {
   Tensor rows_;
 };
 
-// Rows [from, from + count) of a tensor from what work(rows in float32) puts there.
-template <class F> void make(const Tensor& t, int64_t from, int64_t count, const F& work) {
-  Tensor rows = t.scalar_type() == at::kFloat ? t.narrow(0, from, count) : at::empty({count, t.size(1)}, at::kFloat);
-  work(rows);
-  if (t.scalar_type() == at::kBFloat16) narrowed(rows.data_ptr<float>(), t.data_ptr<BFloat16>() + from * t.size(1), count * t.size(1));
+// Rows [from, from + count) of a tensor: a w + b.
+void product(const Tensor& to, int64_t from, int64_t count, const Tensor& a, const Tensor& w, const Tensor& b) {
+  const int64_t width = to.size(1);
+  if (to.scalar_type() == at::kFloat) {
+    Tensor rows = to.narrow(0, from, count);
+    at::addmm_out(rows, b, a, w);
+    return;
+  }
+  const Tensor rows = at::mm(a, w);
+  narrowed(rows.data_ptr<float>(), b.data_ptr<float>(), to.data_ptr<BFloat16>() + from * width, count, width);
 }
 
 Tensor flat(const Tensor& t, int64_t width) { return t.reshape({-1, width}).contiguous(); }
@@ -100,17 +106,14 @@ struct Linear : Function<Linear> {
     on_cpu(x);
     TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16, "tokens in float32 or bfloat16, not ", x.scalar_type());
     TORCH_CHECK(weight.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.size(1), "weight ", weight.sizes(), " does not fit tokens ", x.sizes());
-    const Tensor w = plain(weight).t(), rows = flat(x, weight.size(1)), b = bias ? plain(*bias) : Tensor();
+    const Tensor w = plain(weight).t(), rows = flat(x, weight.size(1)), b = bias ? plain(*bias) : at::zeros({weight.size(0)});
     const int64_t tokens = rows.size(0), count = parts(tokens, block);
     const Tensor y = at::empty({tokens, weight.size(0)}, x.options());
     tasks(count, [&](int64_t task) {
       part(task, count, tokens, [&](int64_t from, int64_t n) {
         const Rows in(rows, n);
         in.widened(from, n, 0);
-        make(y, from, n, [&](Tensor& out) {
-          if (b.defined()) at::addmm_out(out, b, in.at(from, 0, n), w);
-          else at::mm_out(out, in.at(from, 0, n), w);
-        });
+        product(y, from, n, in.at(from, 0, n), w, b);
       });
     });
     ctx->save_for_backward({x, weight});
@@ -128,7 +131,7 @@ struct Linear : Function<Linear> {
     const Tensor &x = saved[0], &weight = saved[1];
     const bool to_x = ctx->saved_data["x"].toBool(), to_weight = ctx->saved_data["weight"].toBool();
     const int64_t bias_type = ctx->saved_data["bias"].toInt(), inputs = weight.size(1), outputs = weight.size(0);
-    const Tensor w = plain(weight), in = flat(x, inputs), g = flat(grads[0].to(x.scalar_type()), outputs), dx = to_x ? at::empty_like(in) : Tensor();
+    const Tensor w = plain(weight), in = flat(x, inputs), g = flat(grads[0].to(x.scalar_type()), outputs), dx = to_x ? at::empty_like(in) : Tensor(), none = at::zeros({inputs});
     const int64_t tokens = in.size(0), room = std::min(tokens, std::max<int64_t>(2 * block, (4 << 20) / (inputs + outputs)));
     const Tensor dw = to_weight ? at::zeros({outputs, inputs}) : Tensor();
     Tensor db = at::zeros({bias_type >= 0 ? outputs : 0});
@@ -158,7 +161,7 @@ struct Linear : Function<Linear> {
         else
           part(task - shares, blocks, length, [&](int64_t from, int64_t n) {
             sum(task - shares, from, n);
-            if (to_x) make(dx, start + from, n, [&](Tensor& rows) { at::mm_out(rows, wide_g.at(start + from, from, n), w); });
+            if (to_x) product(dx, start + from, n, wide_g.at(start + from, from, n), w, none);
           });
       });
       if (bias_type >= 0) db += sums.sum(0);
