@@ -52,17 +52,17 @@ int Main(string[] args)
     var wanted = subjects.Where(s => words.Count == 0 ? !s.Named : words.Any(w => s.Name.Contains(w, StringComparison.OrdinalIgnoreCase) || w.StartsWith(s.Name, StringComparison.OrdinalIgnoreCase))).ToArray();
     if (wanted.Length == 0) throw new UserException($"no subject is named like '{string.Join(' ', words)}'; there are {string.Join(", ", subjects.Select(s => s.Name))}", usage: true);
     if (Python.Interpreter is null) Console.Error.WriteLine($"bench: {Python.Absent}");
-    var rows = new List<Row>();
+    var (rows, others) = (new List<Row>(), new Others());
     foreach (var (name, run, _) in wanted)
     {
         Console.Error.WriteLine($"bench: {name}");
         rows.AddRange(run());
     }
     // A figure from a machine that others keep busy must say so.
-    if (Results.Load() is var load && load > Environment.ProcessorCount + 1)
-        rows = [.. rows.Select(r => r with { Note = $"{r.Note}{(r.Note is null ? "" : "; ")}provisional: load {load:0.0} on {Environment.ProcessorCount} cores" })];
+    if (others.Cores is var busy && busy > 0.15 * Environment.ProcessorCount)
+        rows = [.. rows.Select(r => r with { Note = $"{r.Note}{(r.Note is null ? "" : "; ")}provisional: others kept {busy:0.0} of {Environment.ProcessorCount} cores busy" })];
     Row.Print(rows);
-    new Results(Results.Facts(), rows).Save(output);
+    new Results(Results.Facts(busy), rows).Save(output);
     var missed = rows.Where(r => !r.Kept).Select(r => r.Name).ToArray();
     if (missed.Length > 0) Console.Error.WriteLine($"bench: not as wanted: {string.Join("; ", missed)}");
     return missed.Length == 0 ? 0 : 1;

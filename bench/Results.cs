@@ -11,8 +11,8 @@ internal sealed record Results(IReadOnlyDictionary<string, string> Machine, IRea
 {
     public static string Path([CallerFilePath] string here = "") => System.IO.Path.Combine(System.IO.Path.GetDirectoryName(here)!, "results.json");
 
-    /// <summary>Processor, cores, libtorch, threads, clock and load as they are now.</summary>
-    public static Dictionary<string, string> Facts() => new()
+    /// <summary>Processor, cores, libtorch, threads, clock, and the cores that others kept busy.</summary>
+    public static Dictionary<string, string> Facts(double others) => new()
     {
         ["processor"] = Line("/proc/cpuinfo", "model name") ?? "unknown",
         ["instructions"] = string.Join(' ', new[] { "avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16" }
@@ -22,11 +22,8 @@ internal sealed record Results(IReadOnlyDictionary<string, string> Machine, IRea
         ["libtorch"] = Libtorch.Version,
         ["threads"] = Libtorch.Threads.ToString(CultureInfo.InvariantCulture),
         ["clock"] = Turns.Processor ? "processor seconds" : "wall",
-        ["load"] = Load().ToString("0.0", CultureInfo.InvariantCulture),
+        ["others"] = $"{others:0.0} cores",
     };
-
-    public static double Load() =>
-        File.Exists("/proc/loadavg") ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture) : 0;
 
     private static string? Line(string file, string key) => !File.Exists(file) ? null
         : File.ReadLines(file).FirstOrDefault(l => l.StartsWith(key, StringComparison.Ordinal))?.Split(':', 2)[1].Trim();

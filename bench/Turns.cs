@@ -34,7 +34,10 @@ internal static class Turns
     };
 
     /// <summary>Seconds since some moment.</summary>
-    public static double Now() => Processor ? Environment.CpuUsage.TotalTime.TotalSeconds : Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
+    public static double Now() => Processor ? Environment.CpuUsage.TotalTime.TotalSeconds : Clock();
+
+    /// <summary>Seconds of the clock since some moment.</summary>
+    public static double Clock() => Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
 
     public static double Median(IEnumerable<double> values)
     {
