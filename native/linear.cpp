@@ -2,7 +2,6 @@
 // thread's: what a layer of a miniature multiplies is too little to be cut inside the product. bfloat16 tokens become float32 a stretch at
 // a time, so memory holds bfloat16; faster than bfloat16 products wherever the processor multiplies float32 at the higher rate.
 #include "fused.h"
-#include "longtake_torch.h"
 
 #include <algorithm>
 #include <atomic>
@@ -27,12 +26,6 @@ constexpr int64_t block = 512;  // tokens, or so, of a task: enough that a produ
 
 int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
-// While it lives a product is the work of the thread that asks for it. (MKL and OpenBLAS with OpenMP see to that by themselves.)
-struct OneThreadAProduct {
-  OneThreadAProduct() { lt_openblas_threads(1); }
-  ~OneThreadAProduct() { lt_openblas_threads(at::get_num_threads()); }
-};
-
 // Does work(i) for i from 0 to count, each thread the next that nobody has begun. Which thread does what changes no result.
 template <class F> void tasks(int64_t count, const F& work) {
   const at::AutoDispatchBelowAutograd nothing;
@@ -40,7 +33,6 @@ template <class F> void tasks(int64_t count, const F& work) {
     for (int64_t i = 0; i < count; i++) work(i);
     return;
   }
-  const OneThreadAProduct alone;
   std::atomic<int64_t> next{0};
   at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
     const at::AutoDispatchBelowAutograd nothing_either;
@@ -59,10 +51,10 @@ LT_CLONES void widen(const BFloat16* from, float* to, int64_t count) {
   for (int64_t i = 0; i < count; i++) to[i] = get(from[i]);
 }
 
-LT_CLONES void narrowed(const float* from, const float* add, BFloat16* to, int64_t rows, int64_t width) {
+LT_CLONES void narrowed(const float* from, const float* add, BFloat16* to, int64_t rows, int64_t width, int64_t row) {
   for (int64_t n = 0; n < rows; n++)
 #pragma omp simd
-    for (int64_t i = 0; i < width; i++) put(to + n * width + i, from[n * width + i] + add[i]);
+    for (int64_t i = 0; i < width; i++) put(to + n * row + i, from[n * width + i] + add[i]);
 }
 
 LT_CLONES void add_rows(const float* rows, float* sum, int64_t count, int64_t width) {
@@ -87,16 +79,32 @@ class Rows {
   Tensor rows_;
 };
 
-// Rows [from, from + count) of a tensor: a w + b.
-void product(const Tensor& to, int64_t from, int64_t count, const Tensor& a, const Tensor& w, const Tensor& b) {
-  const int64_t width = to.size(1);
+// A product cut into blocks of its rows and, if these are too few for the threads, panels of its columns.
+struct Cut {
+  int64_t rows, columns, blocks, panels;
+  Cut(int64_t rows, int64_t columns)
+      : rows(rows), columns(columns), blocks(parts(rows, block)), panels(std::max<int64_t>(1, std::min(parts(2 * at::get_num_threads(), blocks), columns / 128))) {
+    if (blocks >= at::get_num_threads()) panels = 1;
+  }
+  int64_t count() const { return blocks * panels; }
+  // work(block, its first row, rows, first column, columns)
+  template <class F> void at_task(int64_t task, const F& work) const {
+    part(task / panels, blocks, rows, [&](int64_t from, int64_t n) {
+      part(task % panels, panels, columns, [&](int64_t column, int64_t width) { work(task / panels, from, n, column, width); });
+    });
+  }
+};
+
+// Rows from.. and columns column.. of a tensor: a w + b, of which w and b have all columns.
+void product(const Tensor& to, int64_t from, int64_t column, int64_t width, const Tensor& a, const Tensor& w, const Tensor& b) {
+  const Tensor of = w.narrow(1, column, width);
   if (to.scalar_type() == at::kFloat) {
-    Tensor rows = to.narrow(0, from, count);
-    at::addmm_out(rows, b, a, w);
+    Tensor rows = to.narrow(0, from, a.size(0)).narrow(1, column, width);
+    at::addmm_out(rows, b.narrow(0, column, width), a, of);
     return;
   }
-  const Tensor rows = at::mm(a, w);
-  narrowed(rows.data_ptr<float>(), b.data_ptr<float>(), to.data_ptr<BFloat16>() + from * width, count, width);
+  const Tensor rows = at::mm(a, of);
+  narrowed(rows.data_ptr<float>(), b.data_ptr<float>() + column, to.data_ptr<BFloat16>() + from * to.size(1) + column, a.size(0), width, to.size(1));
 }
 
 Tensor flat(const Tensor& t, int64_t width) { return t.reshape({-1, width}).contiguous(); }
@@ -107,13 +115,13 @@ struct Linear : Function<Linear> {
     TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16, "tokens in float32 or bfloat16, not ", x.scalar_type());
     TORCH_CHECK(weight.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.size(1), "weight ", weight.sizes(), " does not fit tokens ", x.sizes());
     const Tensor w = plain(weight).t(), rows = flat(x, weight.size(1)), b = bias ? plain(*bias) : at::zeros({weight.size(0)});
-    const int64_t tokens = rows.size(0), count = parts(tokens, block);
-    const Tensor y = at::empty({tokens, weight.size(0)}, x.options());
-    tasks(count, [&](int64_t task) {
-      part(task, count, tokens, [&](int64_t from, int64_t n) {
+    const Cut cut(rows.size(0), weight.size(0));
+    const Tensor y = at::empty({cut.rows, cut.columns}, x.options());
+    tasks(cut.count(), [&](int64_t task) {
+      cut.at_task(task, [&](int64_t, int64_t from, int64_t n, int64_t column, int64_t width) {
         const Rows in(rows, n);
         in.widened(from, n, 0);
-        product(y, from, n, in.at(from, 0, n), w, b);
+        product(y, from, column, width, in.at(from, 0, n), w, b);
       });
     });
     ctx->save_for_backward({x, weight});
@@ -138,30 +146,28 @@ struct Linear : Function<Linear> {
     const Rows wide_in(in, to_weight ? room : 0), wide_g(g, room);
     const int64_t shares = to_weight ? std::min<int64_t>(at::get_num_threads(), parts(outputs, 32)) : 0;
     for (int64_t start = 0; start < tokens; start += room) {
-      const int64_t length = std::min(room, tokens - start), blocks = parts(length, block);
-      const Tensor sums = at::zeros({bias_type >= 0 ? blocks : 0, outputs});
-      const auto sum = [&](int64_t task, int64_t from, int64_t n) {
-        if (bias_type >= 0) add_rows(wide_g.at(start + from, from, n).data_ptr<float>(), sums.data_ptr<float>() + task * outputs, n, outputs);
-      };
-      const bool half = in.scalar_type() == at::kBFloat16;
-      if (half)
-        tasks(blocks, [&](int64_t task) {
-          part(task, blocks, length, [&](int64_t from, int64_t n) {
+      const int64_t length = std::min(room, tokens - start);
+      const Cut cut(length, inputs);
+      const Tensor sums = at::zeros({bias_type >= 0 ? cut.blocks : 0, outputs});
+      if (in.scalar_type() == at::kBFloat16)
+        tasks(cut.blocks, [&](int64_t task) {
+          part(task, cut.blocks, length, [&](int64_t from, int64_t n) {
             if (to_weight) wide_in.widened(start + from, n, from);
             wide_g.widened(start + from, n, from);
           });
         });
       // The weight's gradient is the greater piece, so it goes first: each thread some of the outputs.
-      tasks(shares + blocks, [&](int64_t task) {
+      tasks(shares + cut.count(), [&](int64_t task) {
         if (task < shares)
           part(task, shares, outputs, [&](int64_t from, int64_t n) {
             Tensor to = dw.narrow(0, from, n);
             to.addmm_(wide_g.at(start, 0, length).narrow(1, from, n).t(), wide_in.at(start, 0, length));
           });
         else
-          part(task - shares, blocks, length, [&](int64_t from, int64_t n) {
-            sum(task - shares, from, n);
-            if (to_x) product(dx, start + from, n, wide_g.at(start + from, from, n), w, none);
+          cut.at_task(task - shares, [&](int64_t number, int64_t from, int64_t n, int64_t column, int64_t width) {
+            const Tensor of = wide_g.at(start + from, from, n);
+            if (bias_type >= 0 && column == 0) add_rows(of.data_ptr<float>(), sums.data_ptr<float>() + number * outputs, n, outputs);
+            if (to_x) product(dx, start + from, column, width, of, w, none);
           });
       });
       if (bias_type >= 0) db += sums.sum(0);

@@ -290,27 +290,9 @@ int32_t lt_generator_free(void* generator) {
   return lt_guard([&] { c10::intrusive_ptr<c10::GeneratorImpl>::reclaim(static_cast<c10::GeneratorImpl*>(generator)); });
 }
 
-// OpenBLAS keeps a pool of its own that libtorch does not govern; its idle threads spin.
-void lt_openblas_threads(int32_t count) {
-  static const auto set = [] {
-    Dl_info info{};
-    void* found = nullptr;
-    if (dladdr(reinterpret_cast<void*>(&at::set_num_threads), &info) == 0) return reinterpret_cast<void (*)(int)>(found);
-    if (void* torch = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD)) {
-      found = dlsym(torch, "openblas_set_num_threads");
-      dlclose(torch);
-    }
-    return reinterpret_cast<void (*)(int)>(found);
-  }();
-  if (set) set(count);
-}
-
 int32_t lt_threads(int32_t set, int32_t* now) {
   return lt_guard([&] {
-    if (set > 0) {
-      at::set_num_threads(set);
-      lt_openblas_threads(set);
-    }
+    if (set > 0) at::set_num_threads(set);
     *now = at::get_num_threads();
   });
 }

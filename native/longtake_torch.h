@@ -48,7 +48,6 @@ LT_API int32_t lt_recompute_call(lt_recompute forward, void (*release)(void*), v
                                  int32_t count, void** output);
 LT_API int32_t lt_generator(int64_t seed, void** generator);
 LT_API int32_t lt_generator_free(void* generator);
-void lt_openblas_threads(int32_t count);   // of its products; nothing where libtorch has another BLAS
 LT_API int32_t lt_threads(int32_t set, int32_t* now);       // set <= 0 only asks
 LT_API int32_t lt_memory(int32_t device, int64_t* used, int64_t* peak, int64_t* total);   // CUDA devices only
 LT_API int32_t lt_cpu_memory(int32_t restart, int64_t* now, int64_t* most);   // of tensors made since the first call (memory.cpp)

@@ -24,6 +24,7 @@ public static class Doctor
     public static int Run(bool json, TextWriter? to = null)
     {
         to ??= Console.Out;
+        Cli.Run.UseAllCores();   // as every verb that computes
         var health = Examine();
         to.WriteLine(json ? JsonSerializer.Serialize(health, HealthJson.Default.Health) : Text(health));
         return health.Ffmpeg is null ? 1 : 0;
@@ -67,8 +68,8 @@ public static class Doctor
     private static IEnumerable<string> Advise(Health h)
     {
         if (h.SlowBlas) yield return "install libopenblas0-pthread, or choose it with update-alternatives --config libblas.so.3-x86_64-linux-gnu";
-        if (h.Threads < h.Cores && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null or "")
-            yield return $"libtorch works with {h.Threads} of {h.Cores} cores: try OMP_NUM_THREADS={h.Cores}";
+        if (h.Threads < h.Cores && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is { Length: > 0 } told)
+            yield return $"libtorch works with {h.Threads} of {h.Cores} cores, for OMP_NUM_THREADS={told}: without it, it takes all";
         if (h.Ffmpeg is null) yield return "install ffmpeg: video can be neither read nor written";
         if (!h.SentencePiece) yield return "install libsentencepiece-dev and build again: prompts cannot be read";
         if (!h.Features.Contains("gloo")) yield return "install libgloo-dev and build again to work in several processes";
@@ -138,16 +139,17 @@ public static class Doctor
     // The best of the multiplications that fit into 0.15 s, after one that warms up.
     private static double Rate(Dtype dtype)
     {
-        const int n = 512;
+        const int n = 1024;   // as large as it takes for all threads to have a share
         const double budget = 0.15, work = 2.0 * n * n * n / 1e9;
         using var scope = new Scope();
         var a = Ops.Full([n, n], 1.0 / n).To(dtype);
-        Ops.MatMul(a, a).Free();
+        Tensor Product() => dtype == Dtype.F32 ? Products.Linear(a, a, null) : Ops.MatMul(a, a);
+        Product().Free();
         var (watch, best) = (Stopwatch.StartNew(), double.MaxValue);
         while (watch.Elapsed.TotalSeconds < budget)
         {
             var start = watch.Elapsed;
-            Ops.MatMul(a, a).Free();
+            Product().Free();
             best = Math.Min(best, (watch.Elapsed - start).TotalSeconds);
         }
         return best == double.MaxValue ? 0 : Math.Round(work / best, 1);

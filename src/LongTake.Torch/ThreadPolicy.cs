@@ -7,12 +7,13 @@ namespace LongTake.Torch;
 /// How the libraries under libtorch use the cores, told to them by the environment before they are loaded. What a person has set stays.
 /// Threads of OpenMP spin for half a millisecond while they wait and then sleep: spinning on, the default, takes the core from the very thread that is
 /// waited for as soon as anything else runs on the machine, and being woken for each of a miniature's operators takes as long as the
-/// operator. OpenBLAS has threads of its own, which would spin beside those for longer than a step takes. An OpenBLAS that is older than the processor falls back to kernels of 2004 (SSE3); with AVX-512 it
+/// operator. OpenBLAS has threads of its own, which would take the cores from those; it is told to have one, for layers share their tokens
+/// among OpenMP's threads themselves (native/linear.cpp). An OpenBLAS that is older than the processor falls back to kernels of 2004 (SSE3); with AVX-512 it
 /// is told to take those of Skylake-X, which every such processor of Intel runs.
 /// </summary>
 public static partial class ThreadPolicy
 {
-    private const string Wait = "OMP_WAIT_POLICY", Spin = "GOMP_SPINCOUNT", Core = "OPENBLAS_CORETYPE", Idle = "OPENBLAS_THREAD_TIMEOUT";
+    private const string Wait = "OMP_WAIT_POLICY", Spin = "GOMP_SPINCOUNT", Core = "OPENBLAS_CORETYPE", Pool = "OPENBLAS_NUM_THREADS";
 
     /// <summary>The policy in force, for a person.</summary>
     public static string Text => $"waiting threads {(Get(Wait)?.ToLowerInvariant() is "active" ? $"spin ({Wait}=active)" : Get(Spin) is "0" ? "sleep" : "spin for a moment, then sleep")}" +
@@ -26,7 +27,7 @@ public static partial class ThreadPolicy
             Set(Wait, "passive");
             Set(Spin, "10000");   // pauses of some 50 ns
         }
-        Set(Idle, "14");   // 2^14 cycles
+        Set(Pool, "1");
         if (Intel() && Avx512F.IsSupported && Avx512DQ.IsSupported && Avx512BW.IsSupported) Set(Core, "SkylakeX");
     }
 

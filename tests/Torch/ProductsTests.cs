@@ -5,22 +5,26 @@ public class ProductsTests
 {
     /// <summary>Products of bfloat16 tokens in float32 beside plain ones in float64: values and all gradients, within the rounding of what is stored.</summary>
     [Theory]
-    [InlineData(Dtype.F32, true, 7)]
-    [InlineData(Dtype.F32, false, 3000)]   // several stretches
-    [InlineData(Dtype.BF16, true, 3000)]
-    public void LinearInFloat(Dtype weights, bool bias, int tokens)
+    [InlineData(Dtype.BF16, Dtype.F32, true, 7, 48, 72)]
+    [InlineData(Dtype.BF16, Dtype.F32, false, 3000, 48, 72)]   // several blocks
+    [InlineData(Dtype.BF16, Dtype.BF16, true, 3000, 48, 72)]
+    [InlineData(Dtype.BF16, Dtype.F32, true, 9, 300, 520)]     // too few tokens for all threads: panels
+    [InlineData(Dtype.F32, Dtype.F32, true, 9, 300, 520)]
+    [InlineData(Dtype.F32, Dtype.F32, false, 3000, 48, 72)]
+    [InlineData(Dtype.BF16, Dtype.F32, true, 900, 2000, 2400)] // several rooms
+    public void LinearInFloat(Dtype type, Dtype weights, bool bias, int tokens, int inputs, int outputs)
     {
         using var scope = new Scope();
         using var g = new Generator(1);
-        var x = g.Normal(2, tokens, 48).To(Dtype.BF16);
-        var (w, b, pull) = ((g.Normal(72, 48) * 0.2).To(weights), g.Normal(72).To(weights), g.Normal(2, tokens, 72).To(Dtype.BF16));
+        var x = g.Normal(2, tokens, inputs).To(type);
+        var (w, b, pull) = ((g.Normal(outputs, inputs) * 0.2).To(weights), g.Normal(outputs).To(weights), g.Normal(2, tokens, outputs).To(type));
         var exact = Run(Dtype.F64, Dtype.F64, Ops.Linear);
         var was = Products.InFloat;
         try
         {
             Products.InFloat = true;
-            var ours = Run(Dtype.BF16, weights, Products.Linear);
-            Assert.Equal([Dtype.BF16, Dtype.BF16, weights, weights], ours.Select(t => t.Dtype));
+            var ours = Run(type, weights, Products.Linear);
+            Assert.Equal([type, type, weights, weights], ours.Select(t => t.Dtype));
             for (var i = 0; i < ours.Length; i++)
                 Near.Equal(exact[i], ours[i], (ours[i].Dtype == Dtype.BF16 ? 4e-3 : 1e-5) * Max(Abs(exact[i])).Scalar());
         }
