@@ -16,7 +16,7 @@ internal static class DataVerbs
         if (sources.Length > 0) given = given with { Sources = sources };
         if (given.Sources.Count == 0) throw new UserException("no sources: name folders, manifests or films on the command line, or as \"sources\" in the recipe", usage: true);
         if (model is not null) given = given with { Model = model };
-        else if (given.Model.Length == 0) given = given with { Model = DemoVerb.Bundled };
+        else if (given.Model.Length == 0) given = given with { Model = Shipped.Model };
         return Stages(given, folder, jobs, Stage.Encode, json);
     }
 
@@ -72,7 +72,7 @@ internal static class DataVerbs
     // A model folder as it is; of weights in another layout one with their autoencoder is made beside the set, bit for bit.
     private static ModelFolder Opened(string path, string folder)
     {
-        path = DemoVerb.Located(path);
+        path = Shipped.Located(path);
         using var start = StartModel.Open(path, null);
         if (start.Own) return ModelFolder.Open(path);
         using var files = ModelFiles.Open(path);
@@ -107,7 +107,7 @@ internal static class DataVerbs
 
     private static int Stages(DataRecipe recipe, string folder, int jobs, Stage last, bool json)
     {
-        var model = Opened(recipe.Model.Length > 0 ? recipe.Model : DemoVerb.Bundled, folder);
+        var model = Opened(recipe.Model.Length > 0 ? recipe.Model : Shipped.Model, folder);
         var cancel = Cli.Run.OnCtrlC();
         try
         {

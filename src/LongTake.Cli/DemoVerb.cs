@@ -14,7 +14,6 @@ namespace LongTake.Cli;
 /// <summary>longtake demo: a minute of film from the bundled model, with its exact scores beside those of real takes.</summary>
 internal static class DemoVerb
 {
-    public const string Bundled = "models/traveller";
     public const string Prompt = "a traveller in a red coat and a wizard hat walks past a blue lighthouse";
 
     public static int Run(string folder, string prompt, long seed, string output, bool json)
@@ -22,7 +21,7 @@ internal static class DemoVerb
         void Say(string line) { if (!json) Console.WriteLine(line); }
         var cancel = Cli.Run.OnCtrlC();
         var clock = Stopwatch.StartNew();
-        using var model = ModelFiles.Open(Located(folder));
+        using var model = ModelFiles.Open(Shipped.Located(folder));
         var c = model.Config;
         Cli.Run.UseAllCores();
         Ffmpeg.Locate("ffmpeg");
@@ -60,15 +59,6 @@ internal static class DemoVerb
             Console.WriteLine(result.ToJsonString());
         }
         return Cli.Run.Done;
-    }
-
-    /// <summary>A relative folder or file is looked for here, then in the program's checkout, so that models and recipes of ours are found from anywhere.</summary>
-    public static string Located(string path)
-    {
-        if (Path.Exists(path) || Path.IsPathRooted(path)) return path;
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "LongTake.slnx")) && Path.Combine(at.FullName, path) is var there && Path.Exists(there)) return there;
-        return path;
     }
 
     private static WorldScore Real(FilmModel film, WorldTruth truth, long seed)

@@ -43,7 +43,7 @@ internal static class PlanVerb
     private static (IReadOnlyList<Work>, IReadOnlyList<string>) Read(string path, string[] sets, double compute)
     {
         var notes = new List<string>();
-        path = DemoVerb.Located(path);
+        path = Shipped.Located(path);
         if (Directory.Exists(path)) return ([Film(new FilmRecipe { From = path, Film = new() { Prompt = "plan" } })], notes);
         if (!File.Exists(path)) throw new UserException($"{path}: no such file or folder. Give a recipe (recipes/wan-1.3b/mmm-30s.json), a model folder, or a model's config.json.", usage: true);
         var members = Inspect.Json(path);
@@ -62,9 +62,9 @@ internal static class PlanVerb
 
         Work Film(FilmRecipe film)
         {
-            if (film.From.Length > 0 && Directory.Exists(DemoVerb.Located(film.From)))
+            if (film.From.Length > 0 && Directory.Exists(Shipped.Located(film.From)))
             {
-                using var files = ModelFiles.Open(DemoVerb.Located(film.From));
+                using var files = ModelFiles.Open(Shipped.Located(film.From));
                 if (sets.Length > 0 && !path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
                     film = film with { Film = Recipe.Parse("""{ "film": { "prompt": "plan" } }""", path, sets, FilmJson.Default.FilmRecipe).Film };
                 return Of(files.Config, film.Film.For(files));
@@ -80,7 +80,7 @@ internal static class PlanVerb
 
         ModelConfig Config(string from, ModelConfig? given)
         {
-            var at = from.Length > 0 ? DemoVerb.Located(from) : "";
+            var at = from.Length > 0 ? Shipped.Located(from) : "";
             if (at.Length > 0 && (Directory.Exists(at) || File.Exists(at)))
             {
                 using var start = StartModel.Open(at, given);

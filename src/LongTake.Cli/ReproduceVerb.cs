@@ -21,7 +21,7 @@ internal static class ReproduceVerb
         if (budget is { } minutes && !(minutes > 0)) throw new UserException($"--budget {minutes}: minutes, more than 0", usage: true);
         var side = jobs > 0 ? jobs : Environment.ProcessorCount;
         var table = ComparisonTable.Read(path, sets);
-        if (table.From.Length > 0) table = table with { From = DemoVerb.Located(table.From) };
+        if (table.From.Length > 0) table = table with { From = Shipped.Located(table.From) };
         if (report is not null || budget is not null) table = Elsewhere(table, report ?? Path.Combine(table.Out, "report"));
         if (page)
         {

@@ -14,7 +14,7 @@ internal static class TrainVerb
 {
     public static int Run(string path, IReadOnlyList<string> sets, bool dry, bool json)
     {
-        path = DemoVerb.Located(path);
+        path = Shipped.Located(path);
         var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"{path}: {problems}", usage: true);
         if (dry)
@@ -22,7 +22,7 @@ internal static class TrainVerb
             Console.WriteLine(JsonSerializer.Serialize(recipe, TrainJson.Recipe));
             return Cli.Run.Done;
         }
-        recipe = recipe with { From = recipe.From.Length > 0 ? DemoVerb.Located(recipe.From) : "" };
+        recipe = recipe with { From = recipe.From.Length > 0 ? Shipped.Located(recipe.From) : "" };
         var cancel = Cli.Run.OnCtrlC();
         if (recipe.Threads == 0) Cli.Run.UseAllCores();
         var film = Path.Combine(recipe.Out, "film.mp4");

@@ -71,7 +71,7 @@ internal static class Verbs
 
     private static Command Demo()
     {
-        var model = new Option<string>("--model") { Description = "model folder", DefaultValueFactory = _ => DemoVerb.Bundled };
+        var model = new Option<string>("--model") { Description = "model folder", DefaultValueFactory = _ => Shipped.Model };
         var prompt = new Option<string>("--prompt") { Description = "what the film shows", DefaultValueFactory = _ => DemoVerb.Prompt };
         var seed = new Option<long>("--seed") { Description = "seed of the noise", DefaultValueFactory = _ => 2 };
         var output = new Option<string>("--output", "-o") { Description = "folder for film.mp4, sheet.png, report.html", DefaultValueFactory = _ => Path.Combine("out", "demo") };
@@ -83,7 +83,7 @@ internal static class Verbs
 
     private static Command Generate()
     {
-        var model = new Option<string>("--model", "--model-path") { Description = "weights of a whole model in any layout: Wan's folder, diffusers, ComfyUI, LongTake's", DefaultValueFactory = _ => DemoVerb.Bundled };
+        var model = new Option<string>("--model", "--model-path") { Description = "weights of a whole model in any layout: Wan's folder, diffusers, ComfyUI, LongTake's", DefaultValueFactory = _ => Shipped.Model };
         var prompt = new Option<string>("--prompt", "-p") { Description = "what the film shows; for causal models also scenes, 'a man walks[5s] | he sits[10s#]', # for a cut" };
         var recipe = new Option<string?>("--recipe") { Description = "a film as a file, for example recipes/wan-1.3b/generate.json; options go over it" };
         var negative = new Option<string?>("--negative-prompt", "-n") { Description = "what it must not show (with guidance); the model's own when not given" };
@@ -123,7 +123,7 @@ internal static class Verbs
             var (w, h) = GenerateVerb.Size(p.GetValue(size), p.GetValue(width), p.GetValue(height));
             var film = p.GetValue(recipe) is { } file ? Recipe.Read(file, [], FilmJson.Default.FilmRecipe) : null;
             var from = film is not null && p.GetResult(model) is null or { Implicit: true } ? film.From : p.GetValue(model)!;
-            return GenerateVerb.Run(DemoVerb.Located(from), GenerateVerb.Over(film?.Film, new FilmRequest
+            return GenerateVerb.Run(Shipped.Located(from), GenerateVerb.Over(film?.Film, new FilmRequest
             {
                 Prompt = p.GetValue(prompt) ?? "", NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
                 Width = w, Height = h, Fps = p.GetValue(fps), Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Shift = p.GetValue(shift),
@@ -144,7 +144,7 @@ internal static class Verbs
 
     private static Command Eval()
     {
-        var model = new Option<string>("--model") { Description = "model folder, when no --row is given", DefaultValueFactory = _ => DemoVerb.Bundled };
+        var model = new Option<string>("--model") { Description = "model folder, when no --row is given", DefaultValueFactory = _ => Shipped.Model };
         var rows = new Option<string[]>("--row") { Description = "NAME=FOLDER#SPEAKER:SAMPLER:STEPS:GUIDANCE[:FM STEPS]; may be repeated" };
         var set = new Option<string>("--set-name") { Description = "captions and seeds: tune, or final", DefaultValueFactory = _ => "tune" };
         var films = new Option<int>("--films") { Description = "films a row", DefaultValueFactory = _ => 16 };
@@ -152,7 +152,7 @@ internal static class Verbs
         var output = new Option<string>("--output", "-o") { Description = "folder for table.md, table.json and sheets", DefaultValueFactory = _ => Path.Combine("out", "eval") };
         var json = Json();
         var world = new Command("world", "Measure films of the Traveller world against its laws.") { model, rows, set, films, seconds, output, json };
-        world.SetAction(p => EvalVerb.World(DemoVerb.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(seconds), p.GetValue(output)!, p.GetValue(json)));
+        world.SetAction(p => EvalVerb.World(Shipped.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(seconds), p.GetValue(output)!, p.GetValue(json)));
         return new Command("eval", "Judge films.") { world };
     }
 
