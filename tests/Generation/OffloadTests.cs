@@ -37,7 +37,7 @@ public sealed class OffloadTests : IDisposable
             streamed = model.Sample(asked);
             var block = model.Part.Tensors.Where(t => t.Name.StartsWith("blocks.0.", StringComparison.Ordinal)).Sum(t => t.Count * 2);   // in bfloat16
             Assert.Equal(0, model.Streamed.Now);
-            Assert.InRange(model.Streamed.Peak, block + 1, 2 * block);
+            Assert.InRange(model.Streamed.Peak, block, 2 * block);   // the next may come after this one is done with: they are tiny
         }
         Assert.True(Equal(kept, streamed));
         Assert.Equal(before + 2, Tensor.Live);

@@ -43,6 +43,17 @@ public class WeightStreamTests
     }
 
     [Fact]
+    public void WhileAPlaceIsUsedTheNextIsBrought()
+    {
+        using var scope = new Scope();
+        var (weights, places, _) = Made();
+        using var owned = weights;
+        foreach (var i in WeightStream.InTurn(places))
+            Assert.True(i == places.Length - 1 || SpinWait.SpinUntil(() => weights.StreamedBytes.Now == 80, TimeSpan.FromSeconds(30)), $"in turn {i} there are {weights.StreamedBytes.Now} bytes");
+        Assert.Equal(80, weights.StreamedBytes.Peak);
+    }
+
+    [Fact]
     public void WhoLeavesEarlyLeavesNothingBehind()
     {
         using var scope = new Scope();
