@@ -79,13 +79,12 @@ class Rows {
   Tensor rows_;
 };
 
-// A product cut into blocks of its rows and, if these are too few for the threads, panels of its columns.
+// A product cut into blocks of its rows and, if these are too few for many threads, panels of its columns. As all cuts here it does not ask how many
+// threads there are, so their number changes no result.
 struct Cut {
   int64_t rows, columns, blocks, panels;
   Cut(int64_t rows, int64_t columns)
-      : rows(rows), columns(columns), blocks(parts(rows, block)), panels(std::max<int64_t>(1, std::min(parts(2 * at::get_num_threads(), blocks), columns / 128))) {
-    if (blocks >= at::get_num_threads()) panels = 1;
-  }
+      : rows(rows), columns(columns), blocks(std::max<int64_t>(1, parts(rows, block))), panels(std::max<int64_t>(1, std::min(16 / blocks, columns / 512))) {}
   int64_t count() const { return blocks * panels; }
   // work(block, its first row, rows, first column, columns)
   template <class F> void at_task(int64_t task, const F& work) const {
@@ -144,7 +143,7 @@ struct Linear : Function<Linear> {
     const Tensor dw = to_weight ? at::zeros({outputs, inputs}) : Tensor();
     Tensor db = at::zeros({bias_type >= 0 ? outputs : 0});
     const Rows wide_in(in, to_weight ? room : 0), wide_g(g, room);
-    const int64_t shares = to_weight ? std::min<int64_t>(at::get_num_threads(), parts(outputs, 32)) : 0;
+    const int64_t shares = to_weight ? std::min<int64_t>(32, parts(outputs, 96)) : 0;
     for (int64_t start = 0; start < tokens; start += room) {
       const int64_t length = std::min(room, tokens - start);
       const Cut cut(length, inputs);
@@ -156,7 +155,7 @@ struct Linear : Function<Linear> {
             wide_g.widened(start + from, n, from);
           });
         });
-      // The weight's gradient is the greater piece, so it goes first: each thread some of the outputs.
+      // The weight's gradient comes in greater pieces, some outputs each, so it goes first.
       tasks(shares + cut.count(), [&](int64_t task) {
         if (task < shares)
           part(task, shares, outputs, [&](int64_t from, int64_t n) {

@@ -8,8 +8,8 @@ public class ProductsTests
     [InlineData(Dtype.BF16, Dtype.F32, true, 7, 48, 72)]
     [InlineData(Dtype.BF16, Dtype.F32, false, 3000, 48, 72)]   // several blocks
     [InlineData(Dtype.BF16, Dtype.BF16, true, 3000, 48, 72)]
-    [InlineData(Dtype.BF16, Dtype.F32, true, 9, 300, 520)]     // too few tokens for all threads: panels
-    [InlineData(Dtype.F32, Dtype.F32, true, 9, 300, 520)]
+    [InlineData(Dtype.BF16, Dtype.F32, true, 9, 300, 1100)]    // too few tokens for many threads: panels
+    [InlineData(Dtype.F32, Dtype.F32, true, 9, 300, 1100)]
     [InlineData(Dtype.F32, Dtype.F32, false, 3000, 48, 72)]
     [InlineData(Dtype.BF16, Dtype.F32, true, 900, 2000, 2400)] // several rooms
     public void LinearInFloat(Dtype type, Dtype weights, bool bias, int tokens, int inputs, int outputs)
@@ -36,6 +36,34 @@ public class ProductsTests
             var y = linear(leaves[0], leaves[1], bias ? leaves[2] : null);
             y.Backward(pull.To(type));
             return [y.Detach(), leaves[0].Grad!, leaves[1].Grad!, bias ? leaves[2].Grad! : leaves[2].Detach()];
+        }
+    }
+
+    [Theory]
+    [InlineData(Dtype.BF16, 1960, 192, 384)]
+    [InlineData(Dtype.BF16, 700, 50, 74)]
+    [InlineData(Dtype.F32, 9, 1100, 1300)]
+    [InlineData(Dtype.F32, 0, 8, 4)]
+    public void TheNumberOfThreadsChangesNothing(Dtype type, int tokens, int inputs, int outputs)
+    {
+        using var scope = new Scope();
+        using var g = new Generator(1);
+        var (x, w, b, pull) = (g.Normal(tokens, inputs).To(type), g.Normal(outputs, inputs), g.Normal(outputs), g.Normal(tokens, outputs).To(type));
+        var (was, threads) = (Products.InFloat, Libtorch.Threads);
+        try
+        {
+            Products.InFloat = true;
+            foreach (var (one, two) in Run(1).Zip(Run(2))) Assert.True(Equal(one, two));
+        }
+        finally { (Products.InFloat, Libtorch.Threads) = (was, threads); }
+
+        Tensor[] Run(int count)
+        {
+            Libtorch.Threads = count;
+            Tensor[] leaves = [.. new[] { x, w, b }.Select(t => t.Clone().RequiresGrad_())];
+            var y = Products.Linear(leaves[0], leaves[1], leaves[2]);
+            y.Backward(pull);
+            return [y.Detach(), .. leaves.Select(l => l.Grad!)];
         }
     }
 
