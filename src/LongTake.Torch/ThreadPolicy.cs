@@ -5,7 +5,7 @@ namespace LongTake.Torch;
 
 /// <summary>
 /// How the libraries under libtorch use the cores, told to them by the environment before they are loaded. What a person has set stays.
-/// Threads of OpenMP spin for half a millisecond while they wait and then sleep: spinning on, the default, takes the core from the very thread that is
+/// Threads of OpenMP spin for a moment while they wait and then sleep: spinning on, the default, takes the core from the very thread that is
 /// waited for as soon as anything else runs on the machine, and being woken for each of a miniature's operators takes as long as the
 /// operator. OpenBLAS has threads of its own, which would take the cores from those; it is told to have one, for layers share their tokens
 /// among OpenMP's threads themselves (native/linear.cpp). An OpenBLAS that is older than the processor falls back to kernels of 2004 (SSE3); with AVX-512 it
