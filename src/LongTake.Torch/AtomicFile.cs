@@ -33,6 +33,20 @@ public static class AtomicFile
         }
     }
 
+    /// <summary>
+    /// Deletes what writers that were killed left unfinished in a folder and those below it. Files that were written to within
+    /// <see cref="Unfinished"/> stay: another process may be at work on them.
+    /// </summary>
+    public static void Sweep(string folder)
+    {
+        if (!Directory.Exists(folder)) return;
+        foreach (var left in Directory.EnumerateFiles(folder, ".*.tmp", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }))
+            if (File.GetLastWriteTimeUtc(left) < DateTime.UtcNow - Unfinished) Delete(left);
+    }
+
+    /// <summary>Longest time between two writes to a file that is still being made.</summary>
+    public static readonly TimeSpan Unfinished = TimeSpan.FromMinutes(10);
+
     /// <summary>The error of a file that could not be written, with what to do about it.</summary>
     public static UserException Failed(string path, Exception e) => new(e switch
     {

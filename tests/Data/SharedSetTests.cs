@@ -60,7 +60,13 @@ public sealed class SharedSetTests : IDisposable
             process.WaitForExit();
             Assert.All(before, r => Assert.Equal(r.Value, Records().GetValueOrDefault(r.Key)));
         }
+        // What the killed left unfinished is cleared away once it is old enough not to be a living process's.
+        foreach (var left in Directory.EnumerateFiles(program["killed"], ".*.tmp", SearchOption.AllDirectories))
+            File.SetLastWriteTimeUtc(left, DateTime.UtcNow - AtomicFile.Unfinished - TimeSpan.FromMinutes(1));
+        File.WriteAllText(program["killed/.report.json.living.tmp"], "");
         using (var last = Start("killed")) Output(last);
+        Assert.Equal([program["killed/.report.json.living.tmp"]], Directory.GetFiles(program["killed"], ".*.tmp", SearchOption.AllDirectories));
+        File.Delete(program["killed/.report.json.living.tmp"]);
         Assert.Equal(expected, Hashes("killed"));
     }
 

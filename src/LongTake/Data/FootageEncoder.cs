@@ -26,7 +26,7 @@ public static class FootageEncoder
         LatentItem[] items = [.. groups.SelectMany(g => g.Items.Select(i => i.Item with { Shard = Shard(g, hash), Size = $"{g.Video.Width}x{g.Video.Height}" }))
             .OrderBy(i => i.Name, StringComparer.Ordinal)];
         var info = new LatentSetInfo(hash, set.Fps, model.Config.Width, model.Config.Height, "videos", items);
-        Sweep(folder);
+        AtomicFile.Sweep(folder);
         if (groups.Any(g => !File.Exists(Path.Combine(folder, Shard(g, hash)))))
         {
             var (vae, weights) = model.LoadVae();
@@ -136,14 +136,6 @@ public static class FootageEncoder
     {
         hash.AppendData(Encoding.UTF8.GetBytes($"{name} {bytes.Length}\n"));
         hash.AppendData(bytes);
-    }
-
-    // Unfinished files of processes that were killed; those of living ones are young.
-    private static void Sweep(string folder)
-    {
-        if (!Directory.Exists(folder)) return;
-        foreach (var left in Directory.EnumerateFiles(folder, ".*.tmp", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }))
-            if (File.GetLastWriteTimeUtc(left) < DateTime.UtcNow.AddMinutes(-10)) File.Delete(left);
     }
 
     /// <summary>One item being encoded while the frames of its video pass.</summary>

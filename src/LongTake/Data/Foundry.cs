@@ -29,6 +29,7 @@ public sealed class Foundry : IDisposable
         looker = new(Path.Combine(this.folder, "looked"), TimeSpan.FromSeconds(recipe.PatienceSeconds));
         Directory.CreateDirectory(this.folder);
         hold = new(this.folder, recipe);
+        AtomicFile.Sweep(this.folder);
     }
 
     /// <summary>Lets other recipes at the set.</summary>

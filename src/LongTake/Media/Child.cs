@@ -14,6 +14,7 @@ sealed class Child : IDisposable
 
     const int TailLines = 12;
     readonly Process process;
+    readonly int id;
     readonly Timer watch, scale;
     readonly TimeSpan limit;
     readonly CancellationToken token;
@@ -43,6 +44,7 @@ sealed class Child : IDisposable
         try
         {
             process = Process.Start(start)!;
+            id = process.Id;
         }
         catch (System.ComponentModel.Win32Exception e)
         {
@@ -155,12 +157,13 @@ sealed class Child : IDisposable
     {
         try
         {
-            process.Refresh();
-            if (process.WorkingSet64 <= MemoryLimit) return;
+            // Its own view of the program: to refresh the one others read makes that forget, for a moment, that the program has ended.
+            using var seen = Process.GetProcessById(id);
+            if (seen.WorkingSet64 <= MemoryLimit) return;
             TooLarge = true;
             Kill();
         }
-        catch (InvalidOperationException) { } // it has ended
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException) { } // it has ended
     }
 
     void Arm() => watch.Change(limit, Timeout.InfiniteTimeSpan);
