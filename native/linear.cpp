@@ -1,10 +1,14 @@
-// x W^T + b of float32 or bfloat16 tokens, in float32. Threads share the tokens (in backward also the outputs of the weight), each product is one
-// thread's: what a layer of a miniature multiplies is too little to be cut inside the product. bfloat16 tokens become float32 a stretch at
-// a time, so memory holds bfloat16; faster than bfloat16 products wherever the processor multiplies float32 at the higher rate.
+// x W^T + b of float32 or bfloat16 tokens, in float32 (linear_kernel.cpp). Threads share the tokens, and the outputs of the weight's gradient. bfloat16
+// tokens become float32 a stretch at a time, on their way into the product, so memory holds bfloat16; faster than bfloat16 products
+// wherever the processor multiplies float32 at the higher rate.
+#include "linear.h"
+
 #include "fused.h"
+#include "instructions.h"
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 namespace {
 
@@ -22,7 +26,9 @@ bool float_products() {
 #endif
 }
 
-constexpr int64_t block = 512;  // tokens, or so, of a task: enough that a product is worth its packing, few enough that threads end together
+constexpr int64_t block = 128;  // tokens of a task: their copies stay in a core's second cache
+constexpr int64_t share = 48;   // outputs of a task of the weight's gradient
+constexpr int64_t chunk = 192;  // tokens that its products sum at a time: a panel of them stays in the first cache
 
 int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
@@ -40,21 +46,11 @@ template <class F> void tasks(int64_t count, const F& work) {
   });
 }
 
-// Rows [from, from + size) of part i out of count.
-template <class F> void part(int64_t i, int64_t count, int64_t rows, const F& work) {
-  const int64_t from = rows * i / count;
-  work(from, rows * (i + 1) / count - from);
-}
-
-LT_CLONES void widen(const BFloat16* from, float* to, int64_t count) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; i++) to[i] = get(from[i]);
-}
-
-LT_CLONES void narrowed(const float* from, const float* add, BFloat16* to, int64_t rows, int64_t width, int64_t row) {
+// Rows of `width` elements, those of `from` `stride` apart.
+LT_CLONES void widen(const BFloat16* from, int64_t stride, float* to, int64_t rows, int64_t width) {
   for (int64_t n = 0; n < rows; n++)
 #pragma omp simd
-    for (int64_t i = 0; i < width; i++) put(to + n * row + i, from[n * width + i] + add[i]);
+    for (int64_t i = 0; i < width; i++) to[n * width + i] = get(from[n * stride + i]);
 }
 
 LT_CLONES void add_rows(const float* rows, float* sum, int64_t count, int64_t width) {
@@ -63,72 +59,96 @@ LT_CLONES void add_rows(const float* rows, float* sum, int64_t count, int64_t wi
     for (int64_t i = 0; i < width; i++) sum[i] += rows[n * width + i];
 }
 
-// Rows of a tensor [tokens, width] in float32: the tensor's own, or copies of those that widened() was called for.
-class Rows {
+Tensor flat(const Tensor& t, int64_t width) { return t.reshape({-1, width}).contiguous(); }
+
+const linear::Kernels& kernels(const std::string& instructions) { return LT_BEST(linear, instructions); }
+
+// A tensor [tokens, width] as float32 that a product can read: where it lies, or (bfloat16) copied to memory of the task's own.
+class Tokens {
  public:
-  Rows(const Tensor& t, int64_t room) : t_(t), half_(t.scalar_type() == at::kBFloat16), rows_(half_ ? at::empty({room, t.size(1)}, at::kFloat) : t) {}
-  void widened(int64_t from, int64_t count, int64_t to) const {
-    if (half_) widen(t_.data_ptr<BFloat16>() + from * t_.size(1), rows_.data_ptr<float>() + to * t_.size(1), count * t_.size(1));
+  explicit Tokens(const Tensor& t) : t_(t), half_(t.scalar_type() == at::kBFloat16), width_(t.size(1)) {}
+  // `count` columns from `column` on of `n` rows from `from` on; `stride` becomes the distance of the rows.
+  const float* at(int64_t from, int64_t n, int64_t column, int64_t count, std::vector<float>& memory, int64_t& stride) const {
+    stride = half_ ? count : width_;
+    if (!half_) return t_.data_ptr<float>() + from * width_ + column;
+    if (memory.size() < static_cast<size_t>(n * count)) memory.resize(n * count);
+    widen(t_.data_ptr<BFloat16>() + from * width_ + column, width_, memory.data(), n, count);
+    return memory.data();
   }
-  // As widened() has put them; where the tensor is float32 itself, those at their own place.
-  Tensor at(int64_t from, int64_t to, int64_t count) const { return rows_.narrow(0, half_ ? to : from, count); }
+  bool half() const { return half_; }
+  char* row(int64_t n) const { return static_cast<char*>(t_.data_ptr()) + n * width_ * t_.element_size(); }
 
  private:
   Tensor t_;
   bool half_;
-  Tensor rows_;
+  int64_t width_;
 };
 
-// A product cut into blocks of its rows and, if these are too few for many threads, panels of its columns. As all cuts here it does not ask how many
-// threads there are, so their number changes no result.
-struct Cut {
-  int64_t rows, columns, blocks, panels;
-  Cut(int64_t rows, int64_t columns)
-      : rows(rows), columns(columns), blocks(std::max<int64_t>(1, parts(rows, block))), panels(std::max<int64_t>(1, std::min(16 / blocks, columns / 512))) {}
-  int64_t count() const { return blocks * panels; }
-  // work(block, its first row, rows, first column, columns)
-  template <class F> void at_task(int64_t task, const F& work) const {
-    part(task / panels, blocks, rows, [&](int64_t from, int64_t n) {
-      part(task % panels, panels, columns, [&](int64_t column, int64_t width) { work(task / panels, from, n, column, width); });
+std::vector<float>& own_memory() {
+  static thread_local std::vector<float> memory;
+  return memory;
+}
+
+// The right side of products, packed in panels of its columns.
+struct Right {
+  int64_t panel, units, columns, panels;
+  Tensor packed;
+  // work(first panel, columns before it, columns, where to) packs some panels.
+  template <class F> Right(int64_t panel, int64_t units, int64_t columns, const F& work)
+      : panel(panel), units(units), columns(columns), panels(parts(columns, panel)), packed(at::empty({panels * panel * units})) {
+    const int64_t together = std::max<int64_t>(1, (1 << 16) / (panel * units));  // panels of a task
+    tasks(parts(panels, together), [&](int64_t i) {
+      const int64_t from = i * together * panel;
+      work(from, std::min(columns - from, together * panel), packed.data_ptr<float>() + from * units);
     });
   }
 };
 
-// Rows from.. and columns column.. of a tensor: a w + b, of which w and b have all columns.
-void product(const Tensor& to, int64_t from, int64_t column, int64_t width, const Tensor& a, const Tensor& w, const Tensor& b) {
-  const Tensor of = w.narrow(1, column, width);
-  if (to.scalar_type() == at::kFloat) {
-    Tensor rows = to.narrow(0, from, a.size(0)).narrow(1, column, width);
-    at::addmm_out(rows, b.narrow(0, column, width), a, of);
-    return;
-  }
-  const Tensor rows = at::mm(a, of);
-  narrowed(rows.data_ptr<float>(), b.data_ptr<float>() + column, to.data_ptr<BFloat16>() + from * to.size(1) + column, a.size(0), width, to.size(1));
-}
+// to = tokens times right, plus bias, as tasks that are `block` tokens each and, if these are too few for many threads, some panels. No cut here asks how
+// many threads there are, so their number changes no result.
+struct Layer {
+  const linear::Kernels& kernel;
+  const Tokens& from;
+  const Right& right;
+  const float* bias;
+  const Tokens& to;
+  int64_t tokens, blocks = parts(tokens, block), groups = std::max<int64_t>(1, std::min(16 / std::max<int64_t>(1, blocks), right.panels / 4));
 
-Tensor flat(const Tensor& t, int64_t width) { return t.reshape({-1, width}).contiguous(); }
+  int64_t count() const { return blocks * groups; }
+  // wide(from, n, rows) sees the tokens in float32, once each.
+  template <class F> void run(int64_t task, const F& wide) const {
+    const int64_t group = task % groups, first = task / groups * block, n = std::min(block, tokens - first);
+    const int64_t panel = right.panels * group / groups, column = panel * right.panel, end = std::min(right.columns, right.panels * (group + 1) / groups * right.panel);
+    int64_t stride;
+    const float* rows = from.at(first, n, 0, right.units, own_memory(), stride);
+    if (group == 0) wide(task / groups, n, rows);
+    if (column >= end) return;
+    const bool half = to.half();
+    kernel.product({n, right.units, end - column, rows, stride, 1, right.packed.data_ptr<float>() + column * right.units, bias ? bias + column : nullptr,
+                    to.row(first) + column * (half ? 2 : 4), right.columns, half, false});
+  }
+};
 
 struct Linear : Function<Linear> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const c10::optional<Tensor>& bias) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const c10::optional<Tensor>& bias, const std::string& instructions) {
     on_cpu(x);
     TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16, "tokens in float32 or bfloat16, not ", x.scalar_type());
     TORCH_CHECK(weight.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.size(1), "weight ", weight.sizes(), " does not fit tokens ", x.sizes());
-    const Tensor w = plain(weight).t(), rows = flat(x, weight.size(1)), b = bias ? plain(*bias) : at::zeros({weight.size(0)});
-    const Cut cut(rows.size(0), weight.size(0));
-    const Tensor y = at::empty({cut.rows, cut.columns}, x.options());
-    tasks(cut.count(), [&](int64_t task) {
-      cut.at_task(task, [&](int64_t, int64_t from, int64_t n, int64_t column, int64_t width) {
-        const Rows in(rows, n);
-        in.widened(from, n, 0);
-        product(y, from, column, width, in.at(from, 0, n), w, b);
-      });
-    });
+    TORCH_CHECK(!bias || bias->numel() == weight.size(0), "a bias ", bias->sizes(), " does not fit the weight ", weight.sizes());
+    const auto& kernel = kernels(instructions);
+    const int64_t inputs = weight.size(1), outputs = weight.size(0);
+    const Tensor w = plain(weight), rows = flat(x, inputs), b = bias ? plain(*bias) : Tensor(), y = at::empty({rows.size(0), outputs}, x.options());
+    const Right right(kernel.panel, inputs, outputs, [&](int64_t from, int64_t n, float* to) { kernel.pack_columns(w.data_ptr<float>() + from * inputs, inputs, inputs, n, to); });
+    const Tokens in(rows), out(y);
+    const Layer layer{kernel, in, right, bias ? b.data_ptr<float>() : nullptr, out, rows.size(0)};
+    tasks(layer.count(), [&](int64_t task) { layer.run(task, [](int64_t, int64_t, const float*) {}); });
     ctx->save_for_backward({x, weight});
     ctx->saved_data["x"] = x.requires_grad();
     ctx->saved_data["weight"] = weight.requires_grad();
     ctx->saved_data["bias"] = bias && bias->requires_grad() ? static_cast<int64_t>(bias->scalar_type()) : int64_t(-1);
+    ctx->saved_data["instructions"] = instructions;
     auto shape = x.sizes().vec();
-    shape.back() = weight.size(0);
+    shape.back() = outputs;
     return y.view(shape);
   }
 
@@ -136,43 +156,48 @@ struct Linear : Function<Linear> {
     TORCH_CHECK(!at::GradMode::is_enabled(), "longtake::linear has no second derivative");
     const auto saved = ctx->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1];
+    const auto& kernel = kernels(ctx->saved_data["instructions"].toStringRef());
     const bool to_x = ctx->saved_data["x"].toBool(), to_weight = ctx->saved_data["weight"].toBool();
     const int64_t bias_type = ctx->saved_data["bias"].toInt(), inputs = weight.size(1), outputs = weight.size(0);
-    const Tensor w = plain(weight), in = flat(x, inputs), g = flat(grads[0].to(x.scalar_type()), outputs), dx = to_x ? at::empty_like(in) : Tensor(), none = at::zeros({inputs});
-    const int64_t tokens = in.size(0), room = std::min(tokens, std::max<int64_t>(2 * block, (4 << 20) / (inputs + outputs)));
-    const Tensor dw = to_weight ? at::zeros({outputs, inputs}) : Tensor();
-    Tensor db = at::zeros({bias_type >= 0 ? outputs : 0});
-    const Rows wide_in(in, to_weight ? room : 0), wide_g(g, room);
-    const int64_t shares = to_weight ? std::min<int64_t>(32, parts(outputs, 96)) : 0;
-    for (int64_t start = 0; start < tokens; start += room) {
-      const int64_t length = std::min(room, tokens - start);
-      const Cut cut(length, inputs);
-      const Tensor sums = at::zeros({bias_type >= 0 ? cut.blocks : 0, outputs});
-      if (in.scalar_type() == at::kBFloat16)
-        tasks(cut.blocks, [&](int64_t task) {
-          part(task, cut.blocks, length, [&](int64_t from, int64_t n) {
-            if (to_weight) wide_in.widened(start + from, n, from);
-            wide_g.widened(start + from, n, from);
-          });
+    const Tensor w = plain(weight), left = flat(x, inputs), pull = flat(grads[0].to(x.scalar_type()), outputs);
+    const int64_t tokens = left.size(0), room = std::max<int64_t>(chunk, std::min<int64_t>(1 << 13, (4 << 20) / inputs) / chunk * chunk);
+    const Tensor dx = to_x ? at::empty_like(left) : Tensor(), dw = to_weight ? at::empty({outputs, inputs}) : Tensor();
+    const Tensor sums = at::zeros({bias_type >= 0 ? parts(tokens, block) : 0, outputs});
+    if (to_weight && tokens == 0) dw.zero_();
+    const Tokens in(left), g(pull);
+
+    // The gradient of the tokens, and sums of the bias's.
+    if (to_x || bias_type >= 0) {
+      const Right right(kernel.panel, outputs, to_x ? inputs : 0,
+                        [&](int64_t from, int64_t n, float* to) { kernel.pack_rows(w.data_ptr<float>() + from, false, inputs, outputs, n, to); });
+      const Tokens out(to_x ? dx : left);
+      const Layer layer{kernel, g, right, nullptr, out, tokens};
+      tasks(layer.count(), [&](int64_t task) {
+        layer.run(task, [&](int64_t number, int64_t n, const float* rows) {
+          if (bias_type >= 0) add_rows(rows, sums.data_ptr<float>() + number * outputs, n, outputs);
         });
-      // The weight's gradient comes in greater pieces, some outputs each, so it goes first.
-      tasks(shares + cut.count(), [&](int64_t task) {
-        if (task < shares)
-          part(task, shares, outputs, [&](int64_t from, int64_t n) {
-            Tensor to = dw.narrow(0, from, n);
-            to.addmm_(wide_g.at(start, 0, length).narrow(1, from, n).t(), wide_in.at(start, 0, length));
-          });
-        else
-          cut.at_task(task - shares, [&](int64_t number, int64_t from, int64_t n, int64_t column, int64_t width) {
-            const Tensor of = wide_g.at(start + from, from, n);
-            if (bias_type >= 0 && column == 0) add_rows(of.data_ptr<float>(), sums.data_ptr<float>() + number * outputs, n, outputs);
-            if (to_x) product(dx, start + from, column, width, of, w, none);
-          });
       });
-      if (bias_type >= 0) db += sums.sum(0);
     }
-    return {to_x ? dx.view(x.sizes()) : Tensor(), to_weight ? dw.to(weight.scalar_type()) : Tensor(),
-            bias_type >= 0 ? db.to(static_cast<at::ScalarType>(bias_type)) : Tensor()};
+
+    // That of the weight, from panels of as many tokens as there is room for.
+    for (int64_t start = 0; to_weight && start < tokens; start += room) {
+      const int64_t length = std::min(room, tokens - start), chunks = parts(length, chunk), width = parts(inputs, kernel.panel) * kernel.panel;
+      const auto size = [&](int64_t i) { return std::min(chunk, length - i * chunk); };
+      const Tensor panels = at::empty({length * width});
+      tasks(chunks, [&](int64_t i) {
+        kernel.pack_rows(in.row(start + i * chunk), in.half(), inputs, size(i), inputs, panels.data_ptr<float>() + i * chunk * width);
+      });
+      tasks(parts(outputs, share), [&](int64_t task) {
+        const int64_t from = task * share, n = std::min(share, outputs - from);
+        for (int64_t i = 0; i < chunks; i++) {
+          int64_t stride;
+          const float* a = g.at(start + i * chunk, size(i), from, n, own_memory(), stride);
+          kernel.product({n, size(i), inputs, a, 1, stride, panels.data_ptr<float>() + i * chunk * width, nullptr, dw.data_ptr<float>() + from * inputs, inputs, false, start + i > 0});
+        }
+      });
+    }
+    return {dx.defined() ? dx.view(x.sizes()) : Tensor(), to_weight ? dw.to(weight.scalar_type()) : Tensor(),
+            bias_type >= 0 ? sums.sum(0).to(static_cast<at::ScalarType>(bias_type)) : Tensor(), Tensor()};
   }
 };
 
@@ -180,6 +205,6 @@ struct Linear : Function<Linear> {
 
 TORCH_LIBRARY_FRAGMENT(longtake, m) {
   m.def("float_products() -> bool", float_products);
-  m.def("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor",
-        [](const Tensor& x, const Tensor& weight, const c10::optional<Tensor>& bias) { return Linear::apply(x, weight, bias); });
+  m.def("linear(Tensor x, Tensor weight, Tensor? bias, str instructions=\"avx512\") -> Tensor",
+        [](const Tensor& x, const Tensor& weight, const c10::optional<Tensor>& bias, const std::string& instructions) { return Linear::apply(x, weight, bias, instructions); });
 }
