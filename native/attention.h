@@ -32,11 +32,11 @@ struct Plan {
   int count;
 };
 
-// forward(job, half): elements are bfloat16 (half) or float. Sizes depend on the shape alone, never on the number of threads.
+// Elements are bfloat16 (half) or float; those of bfloat16 are multiplied as pairs of them, where there are such instructions and `pairs` asks for them, or as
+// floats. Sizes depend on the shape alone, never on the number of threads.
 struct Kernels {
-  Plan (*forward)(const Job&, bool half);
-  Plan (*backward)(const Job&, bool half);
-  bool half;  // has products of bfloat16; without them every element is a float
+  Plan (*forward)(const Job&, bool half, bool pairs);
+  Plan (*backward)(const Job&, bool half, bool pairs);
 };
 extern const Kernels plain, avx2, avx512;
 

@@ -25,6 +25,7 @@ struct Arena {  // cuts a piece of memory into aligned arrays
 
 // How tensors are cut, padded and laid out for tile(), and what of a block a mask leaves.
 template <class P> struct Blocks {
+  typedef typename P::Stored Stored;
   typedef typename P::Element Element;
   typedef typename P::Unit Unit;
   static constexpr float log2e = 1.44269504088896f;
@@ -38,17 +39,17 @@ template <class P> struct Blocks {
           groups(most(1, least(key_blocks, (want_tasks + j.batches * j.heads - 1) / (j.batches * j.heads)))) {}
   };
 
-  static const Element* at(const View& x, const Job& j, int64_t bh, int64_t token) {
+  static Stored* at(const View& x, const Job& j, int64_t bh, int64_t token) {
     const int64_t b = bh / j.heads;
-    return static_cast<const Element*>(x.data) + b / j.inner * x.batch + b % j.inner * x.place + bh % j.heads * x.head + token * x.token;
+    return static_cast<Stored*>(x.data) + b / j.inner * x.batch + b % j.inner * x.place + bh % j.heads * x.head + token * x.token;
   }
 
   // Rows first..first+n-1 of a tensor, contiguous and padded with zeros to [padded, d].
   static void rows(const View& x, const Job& j, int64_t bh, int64_t first, int64_t n, int64_t padded, int64_t d, Element* to) {
-    const Element* from = at(x, j, bh, first);
+    const Stored* from = at(x, j, bh, first);
     for (int64_t i = 0; i < padded; i++, to += d, from += x.token) {
       const int64_t used = i < n ? j.d : 0;
-      if (used) memcpy(to, from, used * sizeof(Element));
+      for (int64_t c = 0; c < used; c++) to[c] = P::read(from[c]);
       memset(to + used, 0, (d - used) * sizeof(Element));
     }
   }
@@ -59,8 +60,7 @@ template <class P> struct Blocks {
   }
   // [n, d] -> units of consecutive features, one lane a token: [d / per, query_block].
   static void by_feature(const Element* x, int64_t n, int64_t d, Unit* to) {
-    for (int64_t c = 0; c < d; c += P::per, to += query_block)
-      for (int64_t i = 0; i < n; i++) to[i] = P::unit(x + i * d + c, 1);
+    turn(reinterpret_cast<const float*>(x), d / P::per, n, d / P::per, reinterpret_cast<float*>(to), query_block);  // of units, whatever they are
   }
 
   // Which queries see a key, and how a block of both stands to the mask.

@@ -9,7 +9,7 @@ namespace {
 
 template <class P> struct Few : Blocks<P> {
   typedef Blocks<P> Base;
-  typedef typename Base::Element Element;
+  typedef typename Base::Stored Stored;
   using Base::at, Base::log2e;
 
   static constexpr int64_t most_keys = 32, most_d = 256;
@@ -48,27 +48,18 @@ template <class P> struct Few : Blocks<P> {
 
   // n rows as floats, padded with zeros to [padded, d].
   static void widen(const View& x, const Job& j, int64_t bh, int64_t first, int64_t n, int64_t padded, int64_t d, float* to) {
-    const Element* from = at(x, j, bh, first);
+    const Stored* from = at(x, j, bh, first);
     for (int64_t i = 0; i < n; i++, from += x.token, to += d) {
-      for (int64_t c = 0; c < j.d; c++) to[c] = P::value(from[c]);
+      for (int64_t c = 0; c < j.d; c++) to[c] = P::value(P::read(from[c]));
       for (int64_t c = j.d; c < d; c++) to[c] = 0;
     }
     memset(to, 0, (padded - n) * d * sizeof(float));
   }
   static void narrow(const View& x, const Job& j, int64_t bh, int64_t first, int64_t n, int64_t d, const float* from, float factor) {
-    Element* to = const_cast<Element*>(at(x, j, bh, first));
+    Stored* to = at(x, j, bh, first);
     for (int64_t i = 0; i < n; i++, from += d, to += x.token)
-      for (int64_t c = 0; c < j.d; c++) to[c] = P::element(from[c] * factor);
+      for (int64_t c = 0; c < j.d; c++) to[c] = P::write(from[c] * factor);
   }
-  // [n, d] -> [d, ld], lanes beyond n zero up to whole vectors.
-  static void turn(const float* x, int64_t n, int64_t d, float* to) {
-    const int64_t lanes = up(n, W);
-    for (int64_t c = 0; c < d; c++, to += ld) {
-      for (int64_t i = 0; i < n; i++) to[i] = x[i * d + c];
-      for (int64_t i = n; i < lanes; i++) to[i] = 0;
-    }
-  }
-
   // C (+)= A B over rows in tiles of M and columns of whole vectors.
   template <int N>
   static void part(float* c, int64_t ldc, int64_t rows, int64_t units, const float* a, int64_t row_a, int64_t unit_a, const float* b,
@@ -107,7 +98,7 @@ template <class P> struct Few : Blocks<P> {
       const int64_t n = least(ld, end - first), lanes = up(n, W);
       float share[ld], lse[ld];
       widen(j.q, j, bh, first, n, n, z.d, rows);
-      turn(rows, n, z.d, q);
+      turn(rows, z.d, n, z.d, q, ld);
       product(p, ld, z.m, lanes, z.d, k, z.d, 1, q, ld);
       for (int64_t c = 0; c < lanes; c += W) {
         vf top = load(p + c), sum = {};
@@ -150,8 +141,8 @@ template <class P> struct Few : Blocks<P> {
       for (int64_t i = 0; i < n; i++) lse[i] = j.lse[bh * j.queries + first + i];
       widen(j.q, j, bh, first, n, n, z.d, q);
       widen(j.grad, j, bh, first, n, n, z.d, g);
-      turn(q, n, z.d, qt);
-      turn(g, n, z.d, gt);
+      turn(q, z.d, n, z.d, qt, ld);
+      turn(g, z.d, n, z.d, gt, ld);
       product(p, ld, z.m, lanes, z.d, k, z.d, 1, qt, ld);
       product(ds, ld, z.m, lanes, z.d, v, z.d, 1, gt, ld);
       for (int64_t c = 0; c < lanes; c += W) {

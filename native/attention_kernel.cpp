@@ -8,6 +8,7 @@ namespace {
 
 template <class P> struct Flash : Blocks<P> {
   typedef Blocks<P> Base;
+  typedef typename Base::Stored Stored;
   typedef typename Base::Element Element;
   typedef typename Base::Unit Unit;
   typedef typename Base::Sizes Sizes;
@@ -97,8 +98,8 @@ template <class P> struct Flash : Blocks<P> {
     }
     for (int64_t i = 0; i < n; i++) {
       const float factor = sum[i] == 0 ? 0 : 1 / sum[i];
-      Element* to = const_cast<Element*>(at(j.out, j, bh, first + i));
-      for (int64_t c = 0; c < j.d; c++) to[c] = P::element(out[i * z.d + c] * factor);
+      Stored* to = at(j.out, j, bh, first + i);
+      for (int64_t c = 0; c < j.d; c++) to[c] = P::write(out[i * z.d + c] * factor);
       j.lse[bh * j.queries + first + i] = sum[i] == 0 ? INFINITY : top[i] + log2f(sum[i]);
     }
   }
@@ -149,9 +150,9 @@ template <class P> struct Flash : Blocks<P> {
     for (int64_t i = 0; i < padded; i++) {
       float delta = 0;
       if (i < n) {
-        const Element* out = at(j.out, j, bh, first + i);
+        const Stored* out = at(j.out, j, bh, first + i);
         float part[16] = {};
-        for (int64_t c = 0; c < j.d; c++) part[c % 16] += P::value(out[c]) * P::value(staged[i * z.d + c]);
+        for (int64_t c = 0; c < j.d; c++) part[c % 16] += P::value(P::read(out[c])) * P::value(staged[i * z.d + c]);
         for (const float x : part) delta += x;
       }
       w.delta[bh * z.n + first + i] = delta;
@@ -224,10 +225,10 @@ template <class P> struct Flash : Blocks<P> {
         accumulate<P>(dq + first * z.d, z.d, nullptr, queries, keys / P::per, ds_key, 1, query_block, k_token);
       }
       for (int64_t i = 0; i < n; i++) {
-        Element *to_k = const_cast<Element*>(at(j.dk, j, bh, key + i)), *to_v = const_cast<Element*>(at(j.dv, j, bh, key + i));
+        Stored *to_k = at(j.dk, j, bh, key + i), *to_v = at(j.dv, j, bh, key + i);
         for (int64_t c = 0; c < j.d; c++) {
-          to_k[c] = P::element(dk[i * z.d + c] * j.scale);
-          to_v[c] = P::element(dv[i * z.d + c]);
+          to_k[c] = P::write(dk[i * z.d + c] * j.scale);
+          to_v[c] = P::write(dv[i * z.d + c]);
         }
       }
     }
@@ -237,11 +238,11 @@ template <class P> struct Flash : Blocks<P> {
     const Packed w(j, z);
     const int64_t bh = task / z.query_blocks, first = task % z.query_blocks * query_block;
     for (int64_t i = first; i < least(first + query_block, j.queries); i++) {
-      Element* to = const_cast<Element*>(at(j.dq, j, bh, i));
+      Stored* to = at(j.dq, j, bh, i);
       float* sum = w.dq + (bh * z.groups * z.n + i) * z.d;
       for (int64_t group = 1; group < z.groups; group++)
         for (int64_t c = 0; c < j.d; c++) sum[c] += sum[group * z.n * z.d + c];
-      for (int64_t c = 0; c < j.d; c++) to[c] = P::element(sum[c] * j.scale);
+      for (int64_t c = 0; c < j.d; c++) to[c] = P::write(sum[c] * j.scale);
     }
   }
 };
@@ -251,14 +252,20 @@ template <class P> Plan backward(const Job& j) { return Few<P>::takes(j) ? Few<P
 
 }  // namespace
 
+static Plan forward(const Job& j, bool half, bool pairs) {
 #ifdef __AVX512BF16__
-static Plan forward(const Job& j, bool half) { return half ? forward<Half>(j) : forward<Single>(j); }
-static Plan backward(const Job& j, bool half) { return half ? backward<Half>(j) : backward<Single>(j); }
-extern const Kernels LT_LEVEL{forward, backward, true};
-#else
-static Plan forward(const Job& j, bool) { return forward<Single>(j); }
-static Plan backward(const Job& j, bool) { return backward<Single>(j); }
-extern const Kernels LT_LEVEL{forward, backward, false};
+  if (half && pairs) return forward<Half>(j);
 #endif
+  (void)pairs;
+  return half ? forward<Wide>(j) : forward<Single>(j);
+}
+static Plan backward(const Job& j, bool half, bool pairs) {
+#ifdef __AVX512BF16__
+  if (half && pairs) return backward<Half>(j);
+#endif
+  (void)pairs;
+  return half ? backward<Wide>(j) : backward<Single>(j);
+}
+extern const Kernels LT_LEVEL{forward, backward};
 
 }  // namespace attention

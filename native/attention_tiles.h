@@ -1,4 +1,4 @@
-// Vectors, the exponential and the products of small tiles, for one instruction set; included by attention_kernel.cpp alone.
+// Vectors, the exponential, transposing and the products of small tiles, for one instruction set; included by kernels alone.
 // Every product is tile(): C[m, n] += sum over u of A[m, u] B[u, n], where a unit u is one float or a pair of bfloat16.
 #pragma once
 #include <cmath>
@@ -41,7 +41,7 @@ template <class P> inline vf exp2(vf x) {
   const vf shifted = x + 12582912.f;  // 1.5 * 2^23: the low bits now hold n
   const vf f = x - (shifted - 12582912.f);
   vf p;
-  if (P::per == 2) {  // relative error 3e-6
+  if (P::coarse) {  // relative error 3e-6
     p = f * 0.009582852464f + 0.055906425505f;
     p = p * f + 0.240240986288f;
     p = p * f + 0.693124193254f;
@@ -56,17 +56,79 @@ template <class P> inline vf exp2(vf x) {
   return (vf)((vi)p + ((vi)shifted << 23));
 }
 
-// Arithmetic on floats: a unit is one element.
+// Swaps the off-diagonal blocks of S x S within blocks twice as large; all powers of two below W one after another transpose W x W.
+template <int S> inline void swap_blocks(vf (&rows)[W]) {
+  vi low, high;
+  for (int i = 0; i < W; i++) {
+    low[i] = i & S ? W + i - S : i;
+    high[i] = i & S ? W + i : i + S;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < W; i++) {
+    if (i & S) continue;
+    const vf a = rows[i], b = rows[i + S];
+    rows[i] = __builtin_shuffle(a, b, low);
+    rows[i + S] = __builtin_shuffle(a, b, high);
+  }
+}
+
+// n rows of d floats, `stride` apart, to d rows `ld` apart; lanes beyond n are zero up to whole vectors.
+inline void turn(const float* x, int64_t stride, int64_t n, int64_t d, float* to, int64_t ld) {
+  for (int64_t i = 0; i < n; i += W)
+    for (int64_t c = 0; c < d; c += W) {
+      const int64_t count = d - c < W ? d - c : W;
+      vf rows[W];
+#pragma GCC unroll 16
+      for (int j = 0; j < W; j++) {
+        rows[j] = vf{};
+        if (i + j < n) memcpy(&rows[j], x + (i + j) * stride + c, count * sizeof(float));
+      }
+      swap_blocks<1>(rows);
+      swap_blocks<2>(rows);
+#if defined(__AVX2__)
+      swap_blocks<4>(rows);
+#endif
+#if defined(__AVX512F__)
+      swap_blocks<8>(rows);
+#endif
+      for (int64_t k = 0; k < count; k++) store(to + (c + k) * ld + i, rows[k]);
+    }
+}
+
+inline float widened(uint16_t x) {
+  const uint32_t bits = static_cast<uint32_t>(x) << 16;
+  float f;
+  memcpy(&f, &bits, 4);
+  return f;
+}
+inline uint16_t rounded(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return x != x ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+// Arithmetic on floats: a unit is one element. What is stored may be of another type than what is calculated with.
 struct Single {
+  typedef float Stored;
   typedef float Element;
   typedef float Unit;
   static constexpr int per = 1;
+  static constexpr bool coarse = false;  // a less exact exponential will do
+  static inline Element read(Stored x) { return x; }
+  static inline Stored write(float x) { return x; }
   static inline vf dot(vf sum, Unit a, vf b) { return sum + a * b; }
-  static inline Element element(float x) { return x; }
   static inline float value(Element x) { return x; }
   static inline Unit unit(const Element* x, int64_t) { return *x; }
   static inline void row(Element* to, vf x) { store(to, x); }
   static inline void pair(Unit* to, int64_t stride, vf first, vf second) { store(to, first); store(to + stride, second); }
+};
+
+// The same on stored bfloat16.
+struct Wide : Single {
+  static constexpr bool coarse = true;
+  typedef uint16_t Stored;
+  static inline Element read(Stored x) { return widened(x); }
+  static inline Stored write(float x) { return rounded(x); }
 };
 
 #ifdef __AVX512BF16__
@@ -74,23 +136,17 @@ typedef int16_t vs __attribute__((vector_size(64)));
 
 // Products of bfloat16 pairs, summed in float.
 struct Half {
+  typedef uint16_t Stored;
   typedef uint16_t Element;
   typedef uint32_t Unit;
   static constexpr int per = 2;
+  static constexpr bool coarse = true;
+  static inline Element read(Stored x) { return x; }
+  static inline Stored write(float x) { return rounded(x); }
   static inline vf dot(vf sum, Unit a, vf b) {
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(static_cast<int>(a)), (__m512bh)b);
   }
-  static inline Element element(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    return x != x ? 0x7fc0 : static_cast<Element>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  }
-  static inline float value(Element x) {
-    const uint32_t bits = static_cast<uint32_t>(x) << 16;
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-  }
+  static inline float value(Element x) { return widened(x); }
   static inline Unit unit(const Element* x, int64_t stride) { return x[0] | static_cast<Unit>(x[stride]) << 16; }
   static inline void row(Element* to, vf x) {
     const __m256bh y = _mm512_cvtneps_pbh((__m512)x);

@@ -12,7 +12,6 @@ using attention::score_rows;
 using attention::score_vectors;
 using attention::store;
 using attention::vf;
-using attention::vi;
 using attention::W;
 using conv::least;
 
@@ -32,39 +31,14 @@ void pack_rows(const void* from, bool half, int64_t stride, int64_t units, int64
   else pack_rows<conv::Single>(static_cast<const float*>(from), stride, units, columns, to);
 }
 
-// Swaps the off-diagonal blocks of S x S within blocks twice as large; all powers of two below W one after another transpose W x W.
-template <int S> inline void swap_blocks(vf (&rows)[W]) {
-  vi low, high;
-  for (int i = 0; i < W; i++) {
-    low[i] = i & S ? W + i - S : i;
-    high[i] = i & S ? W + i : i + S;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < W; i++) {
-    if (i & S) continue;
-    const vf a = rows[i], b = rows[i + S];
-    rows[i] = __builtin_shuffle(a, b, low);
-    rows[i + S] = __builtin_shuffle(a, b, high);
-  }
-}
-
 void pack_columns(const float* from, int64_t stride, int64_t units, int64_t columns, float* to) {
   for (int64_t first = 0; first < columns; first += panel, to += units * panel)
-    for (int64_t i = 0; i < panel; i += W)
-      for (int64_t u = 0; u < units; u += W) {
-        vf rows[W];
-#pragma GCC unroll 16
-        for (int64_t j = 0; j < W; j++) {
-          const int64_t column = first + i + j;
-          rows[j] = column < columns ? conv::some<conv::Single>(from + column * stride + u, units - u) : vf{};
-        }
-        swap_blocks<1>(rows);
-        swap_blocks<2>(rows);
-        if (W > 4) swap_blocks<W / 2 < 4 ? 1 : 4>(rows);
-        if (W > 8) swap_blocks<W / 2 < 8 ? 1 : 8>(rows);
-        const int64_t count = least(W, units - u);
-        for (int64_t k = 0; k < count; k++) store(to + (u + k) * panel + i, rows[k]);
-      }
+    for (int64_t i = 0; i < panel; i += W) {
+      const int64_t left = columns - first - i;
+      if (left > 0) attention::turn(from + (first + i) * stride, stride, least(W, left), units, to + i, panel);
+      else
+        for (int64_t u = 0; u < units; u++) store(to + u * panel + i, vf{});
+    }
 }
 
 // N vectors of columns from `first` on, M rows from `row` on.

@@ -26,15 +26,15 @@ public class AttentionKernelTests
         return [value.Detach(), .. leaves.Select(x => x.Grad!)];
     }
 
-    private static void Near(Tensor[] inputs, AttentionMask? mask = null, string instructions = "avx512")
+    private static void Near(Tensor[] inputs, AttentionMask? mask = null, string instructions = "avx512", bool? pairs = null)
     {
         var exact = Run((q, k, v) => Attention.InBlocks(q, k, v, 1 << 22, mask), [.. inputs.Select(x => x.To(Dtype.F64))]);
-        var ours = Run((q, k, v) => Attention.Kernel(q, k, v, mask, instructions), inputs);
+        var ours = Run((q, k, v) => Attention.Kernel(q, k, v, mask, instructions, pairs), inputs);
         foreach (var (e, o, name) in exact.Zip(ours, (string[])["value", "dq", "dk", "dv"]))
         {
             Assert.Equal(inputs[0].Dtype, o.Dtype);
             var error = (Norm(e - o.To(Dtype.F64)) / Norm(e)).Scalar();
-            Assert.True(error <= Allowed(inputs[0].Dtype), $"{name} of {instructions}, {inputs[0].Dtype}: relative error {error:g3}");
+            Assert.True(error <= Allowed(inputs[0].Dtype), $"{name} of {instructions}, {inputs[0].Dtype}, pairs {pairs}: relative error {error:g3}");
         }
     }
 
@@ -51,7 +51,8 @@ public class AttentionKernelTests
         using var scope = new Scope();
         foreach (var dtype in (Dtype[])[Dtype.F32, Dtype.BF16])
             foreach (var instructions in (string[])["plain", "avx2", "avx512"])
-                Near(Inputs(1, b, n, m, heads, d, dtype), null, instructions);
+                foreach (var pairs in (bool[])[false, true])
+                    Near(Inputs(1, b, n, m, heads, d, dtype), null, instructions, pairs);
     }
 
     [Theory]
@@ -63,7 +64,8 @@ public class AttentionKernelTests
     {
         using var scope = new Scope();
         foreach (var dtype in (Dtype[])[Dtype.F32, Dtype.BF16])
-            Near(Inputs(2, 1, n, m, 2, 64, dtype), AttentionMask.BlockCausal(n, m, tokens, window, sinks));
+            foreach (var pairs in (bool[])[false, true])
+                Near(Inputs(2, 1, n, m, 2, 64, dtype), AttentionMask.BlockCausal(n, m, tokens, window, sinks), pairs: pairs);
     }
 
     [Theory]

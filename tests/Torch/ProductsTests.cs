@@ -40,6 +40,33 @@ public class ProductsTests
     }
 
     [Theory]
+    [InlineData("plain")]
+    [InlineData("avx2")]
+    [InlineData("avx512")]
+    public void EveryInstructionSetMultiplies(string instructions)
+    {
+        using var scope = new Scope();
+        using var g = new Generator(2);
+        var op = new Op("longtake::linear(x, weight, bias, instructions)");
+        foreach (var type in (Dtype[])[Dtype.F32, Dtype.BF16])
+            foreach (var (tokens, inputs, outputs) in ((int, int, int)[])[(1, 1, 1), (13, 17, 97), (200, 50, 33), (700, 144, 48)])
+            {
+                var (x, w, b, pull) = (g.Normal(tokens, inputs).To(type), g.Normal(outputs, inputs), g.Normal(outputs), g.Normal(tokens, outputs).To(type));
+                var exact = Run(Dtype.F64, (x, w, b) => Ops.Linear(x, w, b));
+                var ours = Run(null, (x, w, b) => op.One(x, w, b, Value.Text(instructions)));
+                foreach (var (e, o) in exact.Zip(ours)) Near.Equal(e, o, (o.Dtype == Dtype.BF16 ? 4e-3 : 1e-5) * Max(Abs(e)).Scalar());
+
+                Tensor[] Run(Dtype? type, Func<Tensor, Tensor, Tensor, Tensor> linear)
+                {
+                    Tensor[] leaves = [.. new[] { x, w, b }.Select(t => t.To(type ?? t.Dtype).Detach().Clone().RequiresGrad_())];
+                    var y = linear(leaves[0], leaves[1], leaves[2]);
+                    y.Backward(pull.To(type ?? pull.Dtype));
+                    return [y.Detach(), .. leaves.Select(l => l.Grad!)];
+                }
+            }
+    }
+
+    [Theory]
     [InlineData(Dtype.BF16, 1960, 192, 384)]
     [InlineData(Dtype.BF16, 700, 50, 74)]
     [InlineData(Dtype.F32, 9, 1100, 1300)]

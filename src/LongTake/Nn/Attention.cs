@@ -5,8 +5,8 @@ public static class Attention
 {
     private static readonly Lazy<Op?> fused = new(() => Op.Exists("aten::scaled_dot_product_attention")
         ? new("aten::scaled_dot_product_attention(query, key, value)") : null);
-    private static readonly Op own = new("longtake::attention(query, key, value, scale, from, until, instructions)");
-    private static readonly Op ownAxial = new("longtake::axial_attention(query, key, value, scale, frames, instructions)");
+    private static readonly Op own = new("longtake::attention(query, key, value, scale, from, until, instructions, pairs)");
+    private static readonly Op ownAxial = new("longtake::axial_attention(query, key, value, scale, frames, instructions, pairs)");
 
     /// <summary>
     /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]; a query without any visible key gives 0. Without a
@@ -46,15 +46,18 @@ public static class Attention
     }
 
     /// <summary>Both axes where the tokens lie, without a copy; what is said of <see cref="Kernel"/> holds.</summary>
-    internal static Tensor AxialKernel(Tensor q, Tensor k, Tensor v, int frames, string instructions = "avx512") =>
-        ownAxial.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)), frames, Value.Text(instructions));
+    internal static Tensor AxialKernel(Tensor q, Tensor k, Tensor v, int frames, string instructions = "avx512", bool? pairs = null) =>
+        ownAxial.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)), frames, Value.Text(instructions), Optional(pairs));
 
     /// <summary>
     /// Our kernel; float32 or bfloat16 on a CPU, no second derivative. <paramref name="instructions"/>: at most plain, avx2 or
-    /// avx512, as far as the processor has them.
+    /// avx512, as far as the processor has them. <paramref name="pairs"/>: numbers of bfloat16 are multiplied as pairs of them, where there are such
+    /// instructions, or as floats; null leaves it to the processor's rates.
     /// </summary>
-    internal static Tensor Kernel(Tensor q, Tensor k, Tensor v, AttentionMask? mask = null, string instructions = "avx512") =>
-        own.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)), mask?.From, mask?.Until, Value.Text(instructions));
+    internal static Tensor Kernel(Tensor q, Tensor k, Tensor v, AttentionMask? mask = null, string instructions = "avx512", bool? pairs = null) =>
+        own.One(q, k, v, 1 / Math.Sqrt(q.Size(-1)), mask?.From, mask?.Until, Value.Text(instructions), Optional(pairs));
+
+    private static Value Optional(bool? flag) => flag is { } given ? given : Value.None;
 
     /// <summary>The same, with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>
     internal static Tensor InBlocks(Tensor q, Tensor k, Tensor v, long maxScores, AttentionMask? mask = null)
