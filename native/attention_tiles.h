@@ -72,25 +72,40 @@ template <int S> inline void swap_blocks(vf (&rows)[W]) {
   }
 }
 
+// W x W floats.
+inline void turn_block(vf (&rows)[W]) {
+  swap_blocks<1>(rows);
+  swap_blocks<2>(rows);
+#if defined(__AVX2__)
+  swap_blocks<4>(rows);
+#endif
+#if defined(__AVX512F__)
+  swap_blocks<8>(rows);
+#endif
+}
+
 // n rows of d floats, `stride` apart, to d rows `ld` apart; lanes beyond n are zero up to whole vectors.
 inline void turn(const float* x, int64_t stride, int64_t n, int64_t d, float* to, int64_t ld) {
   for (int64_t i = 0; i < n; i += W)
     for (int64_t c = 0; c < d; c += W) {
-      const int64_t count = d - c < W ? d - c : W;
       vf rows[W];
+      if (n - i >= W && d - c >= W) {
 #pragma GCC unroll 16
-      for (int j = 0; j < W; j++) {
-        rows[j] = vf{};
-        if (i + j < n) memcpy(&rows[j], x + (i + j) * stride + c, count * sizeof(float));
+        for (int j = 0; j < W; j++) rows[j] = load(x + (i + j) * stride + c);
+        turn_block(rows);
+#pragma GCC unroll 16
+        for (int j = 0; j < W; j++) store(to + (c + j) * ld + i, rows[j]);
+        continue;
       }
-      swap_blocks<1>(rows);
-      swap_blocks<2>(rows);
-#if defined(__AVX2__)
-      swap_blocks<4>(rows);
-#endif
-#if defined(__AVX512F__)
-      swap_blocks<8>(rows);
-#endif
+      const int64_t tokens = n - i < W ? n - i : W, count = d - c < W ? d - c : W;
+      for (int64_t j = 0; j < W; j++) {
+        rows[j] = vf{};
+        if (j >= tokens) continue;
+        if (count == W) rows[j] = load(x + (i + j) * stride + c);
+        else
+          for (int64_t k = 0; k < count; k++) rows[j][k] = x[(i + j) * stride + c + k];
+      }
+      turn_block(rows);
       for (int64_t k = 0; k < count; k++) store(to + (c + k) * ld + i, rows[k]);
     }
 }
