@@ -26,7 +26,7 @@ bool float_products() {
 #endif
 }
 
-constexpr int64_t block = 128;  // tokens of a task: their copies stay in a core's second cache
+constexpr int64_t block = 64;   // tokens of a task: their copies stay in a core's nearest caches
 constexpr int64_t share = 48;   // outputs of a task of the weight's gradient
 constexpr int64_t chunk = 192;  // tokens that its products sum at a time: a panel of them stays in the first cache
 
@@ -34,14 +34,8 @@ int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
 // Does work(i) for i from 0 to count, each thread the next that nobody has begun. Which thread does what changes no result.
 template <class F> void tasks(int64_t count, const F& work) {
-  const at::AutoDispatchBelowAutograd nothing;
-  if (count == 1 || at::get_num_threads() == 1) {
-    for (int64_t i = 0; i < count; i++) work(i);
-    return;
-  }
   std::atomic<int64_t> next{0};
   at::parallel_for(0, std::min<int64_t>(count, at::get_num_threads()), 1, [&](int64_t, int64_t) {
-    const at::AutoDispatchBelowAutograd nothing_either;
     for (int64_t i; (i = next++) < count;) work(i);
   });
 }
@@ -91,23 +85,21 @@ std::vector<float>& own_memory() {
 
 // The right side of products, packed in panels of its columns.
 struct Right {
-  int64_t panel, units, columns, panels;
-  Tensor packed;
-  // work(first panel, columns before it, columns, where to) packs some panels.
-  template <class F> Right(int64_t panel, int64_t units, int64_t columns, const F& work)
-      : panel(panel), units(units), columns(columns), panels(parts(columns, panel)), packed(at::empty({panels * panel * units})) {
-    const int64_t together = std::max<int64_t>(1, (1 << 16) / (panel * units));  // panels of a task
-    tasks(parts(panels, together), [&](int64_t i) {
-      const int64_t from = i * together * panel;
-      work(from, std::min(columns - from, together * panel), packed.data_ptr<float>() + from * units);
-    });
+  const linear::Kernels& kernel;
+  int64_t units, columns, panels = parts(columns, kernel.panel), together = std::max<int64_t>(1, (1 << 15) / (kernel.panel * units));
+  Tensor packed = at::empty({panels * kernel.panel * units});
+
+  // Packs some panels; work(first column, columns, where to).
+  int64_t count() const { return parts(panels, together); }
+  template <class F> void pack(int64_t task, const F& work) const {
+    const int64_t from = task * together * kernel.panel;
+    work(from, std::min(columns - from, together * kernel.panel), packed.data_ptr<float>() + from * units);
   }
 };
 
 // to = tokens times right, plus bias, as tasks that are `block` tokens each and, if these are too few for many threads, some panels. No cut here asks how
 // many threads there are, so their number changes no result.
 struct Layer {
-  const linear::Kernels& kernel;
   const Tokens& from;
   const Right& right;
   const float* bias;
@@ -118,13 +110,13 @@ struct Layer {
   // wide(from, n, rows) sees the tokens in float32, once each.
   template <class F> void run(int64_t task, const F& wide) const {
     const int64_t group = task % groups, first = task / groups * block, n = std::min(block, tokens - first);
-    const int64_t panel = right.panels * group / groups, column = panel * right.panel, end = std::min(right.columns, right.panels * (group + 1) / groups * right.panel);
+    const int64_t column = right.panels * group / groups * right.kernel.panel, end = std::min(right.columns, right.panels * (group + 1) / groups * right.kernel.panel);
     int64_t stride;
     const float* rows = from.at(first, n, 0, right.units, own_memory(), stride);
     if (group == 0) wide(task / groups, n, rows);
     if (column >= end) return;
     const bool half = to.half();
-    kernel.product({n, right.units, end - column, rows, stride, 1, right.packed.data_ptr<float>() + column * right.units, bias ? bias + column : nullptr,
+    right.kernel.product({n, right.units, end - column, rows, stride, 1, right.packed.data_ptr<float>() + column * right.units, bias ? bias + column : nullptr,
                     to.row(first) + column * (half ? 2 : 4), right.columns, half, false});
   }
 };
@@ -138,9 +130,12 @@ struct Linear : Function<Linear> {
     const auto& kernel = kernels(instructions);
     const int64_t inputs = weight.size(1), outputs = weight.size(0);
     const Tensor w = plain(weight), rows = flat(x, inputs), b = bias ? plain(*bias) : Tensor(), y = at::empty({rows.size(0), outputs}, x.options());
-    const Right right(kernel.panel, inputs, outputs, [&](int64_t from, int64_t n, float* to) { kernel.pack_columns(w.data_ptr<float>() + from * inputs, inputs, inputs, n, to); });
+    const Right right{kernel, inputs, outputs};
+    tasks(right.count(), [&](int64_t task) {
+      right.pack(task, [&](int64_t from, int64_t n, float* to) { kernel.pack_columns(w.data_ptr<float>() + from * inputs, inputs, inputs, n, to); });
+    });
     const Tokens in(rows), out(y);
-    const Layer layer{kernel, in, right, bias ? b.data_ptr<float>() : nullptr, out, rows.size(0)};
+    const Layer layer{in, right, bias ? b.data_ptr<float>() : nullptr, out, rows.size(0)};
     tasks(layer.count(), [&](int64_t task) { layer.run(task, [](int64_t, int64_t, const float*) {}); });
     ctx->save_for_backward({x, weight});
     ctx->saved_data["x"] = x.requires_grad();
@@ -166,28 +161,25 @@ struct Linear : Function<Linear> {
     if (to_weight && tokens == 0) dw.zero_();
     const Tokens in(left), g(pull);
 
-    // The gradient of the tokens, and sums of the bias's.
-    if (to_x || bias_type >= 0) {
-      const Right right(kernel.panel, outputs, to_x ? inputs : 0,
-                        [&](int64_t from, int64_t n, float* to) { kernel.pack_rows(w.data_ptr<float>() + from, false, inputs, outputs, n, to); });
-      const Tokens out(to_x ? dx : left);
-      const Layer layer{kernel, g, right, nullptr, out, tokens};
-      tasks(layer.count(), [&](int64_t task) {
-        layer.run(task, [&](int64_t number, int64_t n, const float* rows) {
-          if (bias_type >= 0) add_rows(rows, sums.data_ptr<float>() + number * outputs, n, outputs);
-        });
-      });
-    }
-
-    // That of the weight, from panels of as many tokens as there is room for.
-    for (int64_t start = 0; to_weight && start < tokens; start += room) {
-      const int64_t length = std::min(room, tokens - start), chunks = parts(length, chunk), width = parts(inputs, kernel.panel) * kernel.panel;
+    // The gradient of the tokens, with sums of the bias's, is made along with the first part of the weight's, which comes from panels of as many tokens as
+    // there is room for.
+    const Right right{kernel, outputs, to_x ? inputs : 0};
+    const Tokens out(to_x ? dx : left);
+    const Layer layer{g, right, nullptr, out, tokens};
+    for (int64_t start = 0; start == 0 || (to_weight && start < tokens); start += room) {
+      const int64_t length = to_weight ? std::min(room, tokens - start) : 0, chunks = parts(length, chunk), width = parts(inputs, kernel.panel) * kernel.panel;
       const auto size = [&](int64_t i) { return std::min(chunk, length - i * chunk); };
       const Tensor panels = at::empty({length * width});
-      tasks(chunks, [&](int64_t i) {
-        kernel.pack_rows(in.row(start + i * chunk), in.half(), inputs, size(i), inputs, panels.data_ptr<float>() + i * chunk * width);
+      tasks(chunks + (start == 0 ? right.count() : 0), [&](int64_t i) {
+        if (i < chunks) kernel.pack_rows(in.row(start + i * chunk), in.half(), inputs, size(i), inputs, panels.data_ptr<float>() + i * chunk * width);
+        else right.pack(i - chunks, [&](int64_t from, int64_t n, float* to) { kernel.pack_rows(w.data_ptr<float>() + from, false, inputs, outputs, n, to); });
       });
-      tasks(parts(outputs, share), [&](int64_t task) {
+      const int64_t shares = length > 0 ? parts(outputs, share) : 0;
+      tasks(shares + (start == 0 && (to_x || bias_type >= 0) ? layer.count() : 0), [&](int64_t task) {
+        if (task >= shares)
+          return layer.run(task - shares, [&](int64_t number, int64_t n, const float* rows) {
+            if (bias_type >= 0) add_rows(rows, sums.data_ptr<float>() + number * outputs, n, outputs);
+          });
         const int64_t from = task * share, n = std::min(share, outputs - from);
         for (int64_t i = 0; i < chunks; i++) {
           int64_t stride;
