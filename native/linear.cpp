@@ -26,7 +26,8 @@ bool float_products() {
 #endif
 }
 
-constexpr int64_t block = 64;   // tokens of a task: their copies stay in a core's nearest caches
+constexpr int64_t block = 64;   // tokens of a task at most: their copies stay in a core's nearest caches
+constexpr int64_t rows_at_once = 8;
 constexpr int64_t share = 48;   // outputs of a task of the weight's gradient
 constexpr int64_t chunk = 192;  // tokens that its products sum at a time: a panel of them stays in the first cache
 
@@ -97,24 +98,26 @@ struct Right {
   }
 };
 
-// to = tokens times right, plus bias, as tasks that are `block` tokens each and, if these are too few for many threads, some panels. No cut here asks how
-// many threads there are, so their number changes no result.
+// to = tokens times right, plus bias, as tasks of some tokens, equal and of a number that few threads share without rest, and, if these are too few for many
+// threads, of some panels. No cut here asks how many threads there are, so their number changes no result.
 struct Layer {
   const Tokens& from;
   const Right& right;
   const float* bias;
   const Tokens& to;
-  int64_t tokens, blocks = parts(tokens, block), groups = std::max<int64_t>(1, std::min(16 / std::max<int64_t>(1, blocks), right.panels / 4));
+  int64_t tokens, blocks = blocks_of(tokens), groups = std::max<int64_t>(1, std::min(16 / std::max<int64_t>(1, blocks), right.panels / 4));
 
+  static int64_t blocks_of(int64_t tokens) { return tokens <= block ? parts(tokens, block) : parts(parts(tokens, block), 4) * 4; }
+  int64_t first_of(int64_t i) const { return std::min(tokens, parts(tokens, rows_at_once) * i / blocks * rows_at_once); }
   int64_t count() const { return blocks * groups; }
   // wide(from, n, rows) sees the tokens in float32, once each.
   template <class F> void run(int64_t task, const F& wide) const {
-    const int64_t group = task % groups, first = task / groups * block, n = std::min(block, tokens - first);
+    const int64_t group = task % groups, first = first_of(task / groups), n = first_of(task / groups + 1) - first;
     const int64_t column = right.panels * group / groups * right.kernel.panel, end = std::min(right.columns, right.panels * (group + 1) / groups * right.kernel.panel);
     int64_t stride;
     const float* rows = from.at(first, n, 0, right.units, own_memory(), stride);
     if (group == 0) wide(task / groups, n, rows);
-    if (column >= end) return;
+    if (column >= end || n == 0) return;
     const bool half = to.half();
     right.kernel.product({n, right.units, end - column, rows, stride, 1, right.packed.data_ptr<float>() + column * right.units, bias ? bias + column : nullptr,
                     to.row(first) + column * (half ? 2 : 4), right.columns, half, false});
@@ -157,7 +160,7 @@ struct Linear : Function<Linear> {
     const Tensor w = plain(weight), left = flat(x, inputs), pull = flat(grads[0].to(x.scalar_type()), outputs);
     const int64_t tokens = left.size(0), room = std::max<int64_t>(chunk, std::min<int64_t>(1 << 13, (4 << 20) / inputs) / chunk * chunk);
     const Tensor dx = to_x ? at::empty_like(left) : Tensor(), dw = to_weight ? at::empty({outputs, inputs}) : Tensor();
-    const Tensor sums = at::zeros({bias_type >= 0 ? parts(tokens, block) : 0, outputs});
+    const Tensor sums = at::zeros({bias_type >= 0 ? Layer::blocks_of(tokens) : 0, outputs});
     if (to_weight && tokens == 0) dw.zero_();
     const Tokens in(left), g(pull);
 
