@@ -28,6 +28,8 @@ bool float_products() {
 
 constexpr int64_t block = 64;   // tokens of a task at most: their copies stay in a core's nearest caches
 constexpr int64_t rows_at_once = 8;
+constexpr int64_t depth = 2048;    // units that a product sums at a time
+constexpr int64_t near = 1 << 18;  // floats of the right side that stay in a core's second cache
 constexpr int64_t share = 48;   // outputs of a task of the weight's gradient
 constexpr int64_t chunk = 192;  // tokens that its products sum at a time: a panel of them stays in the first cache
 
@@ -48,10 +50,16 @@ LT_CLONES void widen(const BFloat16* from, int64_t stride, float* to, int64_t ro
     for (int64_t i = 0; i < width; i++) to[n * width + i] = get(from[n * stride + i]);
 }
 
-LT_CLONES void add_rows(const float* rows, float* sum, int64_t count, int64_t width) {
+LT_CLONES void narrow(const float* from, BFloat16* to, int64_t stride, int64_t rows, int64_t width) {
+  for (int64_t n = 0; n < rows; n++)
+#pragma omp simd
+    for (int64_t i = 0; i < width; i++) put(to + n * stride + i, from[n * width + i]);
+}
+
+LT_CLONES void add_rows(const float* rows, int64_t stride, float* sum, int64_t count, int64_t width) {
   for (int64_t n = 0; n < count; n++)
 #pragma omp simd
-    for (int64_t i = 0; i < width; i++) sum[i] += rows[n * width + i];
+    for (int64_t i = 0; i < width; i++) sum[i] += rows[n * stride + i];
 }
 
 Tensor flat(const Tensor& t, int64_t width) { return t.reshape({-1, width}).contiguous(); }
@@ -99,28 +107,36 @@ struct Right {
 };
 
 // to = tokens times right, plus bias, as tasks of some tokens, equal and of a number that few threads share without rest, and, if these are too few for many
-// threads, of some panels. No cut here asks how many threads there are, so their number changes no result.
+// threads or the panels too large to stay near, of some panels, one group of them after the other. No cut here asks how many threads there are, so their number
+// changes no result.
 struct Layer {
   const Tokens& from;
   const Right& right;
   const float* bias;
   const Tokens& to;
-  int64_t tokens, blocks = blocks_of(tokens), groups = std::max<int64_t>(1, std::min(16 / std::max<int64_t>(1, blocks), right.panels / 4));
+  int64_t tokens, blocks = blocks_of(tokens), groups = std::max<int64_t>({1, std::min(16 / std::max<int64_t>(1, blocks), right.panels / 4), right.panels * right.kernel.panel * std::min(right.units, depth) / near});
 
   static int64_t blocks_of(int64_t tokens) { return tokens <= block ? parts(tokens, block) : parts(parts(tokens, block), 4) * 4; }
   int64_t first_of(int64_t i) const { return std::min(tokens, parts(tokens, rows_at_once) * i / blocks * rows_at_once); }
   int64_t count() const { return blocks * groups; }
-  // wide(from, n, rows) sees the tokens in float32, once each.
+  // wide(number, n, unit, units, rows, stride) sees the tokens in float32, once each.
   template <class F> void run(int64_t task, const F& wide) const {
-    const int64_t group = task % groups, first = first_of(task / groups), n = first_of(task / groups + 1) - first;
+    const int64_t group = task / blocks, number = task % blocks, first = first_of(number), n = first_of(number + 1) - first;
     const int64_t column = right.panels * group / groups * right.kernel.panel, end = std::min(right.columns, right.panels * (group + 1) / groups * right.kernel.panel);
-    int64_t stride;
-    const float* rows = from.at(first, n, 0, right.units, own_memory(), stride);
-    if (group == 0) wide(task / groups, n, rows);
-    if (column >= end || n == 0) return;
-    const bool half = to.half();
-    right.kernel.product({n, right.units, end - column, rows, stride, 1, right.packed.data_ptr<float>() + column * right.units, bias ? bias + column : nullptr,
-                    to.row(first) + column * (half ? 2 : 4), right.columns, half, false});
+    const bool half = to.half(), several = right.units > depth;
+    std::vector<float> sum(several && half ? n * std::max<int64_t>(0, end - column) : 0);
+    for (int64_t unit = 0; unit < right.units; unit += depth) {
+      const int64_t units = std::min(depth, right.units - unit);
+      int64_t stride;
+      const float* rows = from.at(first, n, unit, units, own_memory(), stride);
+      if (group == 0) wide(number, n, unit, units, rows, stride);
+      if (column >= end) continue;
+      char* const out = to.row(first) + column * (half ? 2 : 4);
+      right.kernel.product({n, units, end - column, rows, stride, 1, right.packed.data_ptr<float>() + column * right.units + unit * right.kernel.panel,
+                            right.units * right.kernel.panel, bias && unit == 0 ? bias + column : nullptr, sum.empty() ? out : static_cast<void*>(sum.data()),
+                            sum.empty() ? right.columns : end - column, half && !several, unit > 0});
+    }
+    if (!sum.empty()) narrow(sum.data(), reinterpret_cast<BFloat16*>(to.row(first)) + column, right.columns, n, end - column);
   }
 };
 
@@ -139,7 +155,7 @@ struct Linear : Function<Linear> {
     });
     const Tokens in(rows), out(y);
     const Layer layer{in, right, bias ? b.data_ptr<float>() : nullptr, out, rows.size(0)};
-    tasks(layer.count(), [&](int64_t task) { layer.run(task, [](int64_t, int64_t, const float*) {}); });
+    tasks(layer.count(), [&](int64_t task) { layer.run(task, [](int64_t, int64_t, int64_t, int64_t, const float*, int64_t) {}); });
     ctx->save_for_backward({x, weight});
     ctx->saved_data["x"] = x.requires_grad();
     ctx->saved_data["weight"] = weight.requires_grad();
@@ -180,14 +196,14 @@ struct Linear : Function<Linear> {
       const int64_t shares = length > 0 ? parts(outputs, share) : 0;
       tasks(shares + (start == 0 && (to_x || bias_type >= 0) ? layer.count() : 0), [&](int64_t task) {
         if (task >= shares)
-          return layer.run(task - shares, [&](int64_t number, int64_t n, const float* rows) {
-            if (bias_type >= 0) add_rows(rows, sums.data_ptr<float>() + number * outputs, n, outputs);
+          return layer.run(task - shares, [&](int64_t number, int64_t n, int64_t output, int64_t count, const float* rows, int64_t stride) {
+            if (bias_type >= 0) add_rows(rows, stride, sums.data_ptr<float>() + number * outputs + output, n, count);
           });
         const int64_t from = task * share, n = std::min(share, outputs - from);
         for (int64_t i = 0; i < chunks; i++) {
           int64_t stride;
           const float* a = g.at(start + i * chunk, size(i), from, n, own_memory(), stride);
-          kernel.product({n, size(i), inputs, a, 1, stride, panels.data_ptr<float>() + i * chunk * width, nullptr, dw.data_ptr<float>() + from * inputs, inputs, false, start + i > 0});
+          kernel.product({n, size(i), inputs, a, 1, stride, panels.data_ptr<float>() + i * chunk * width, size(i) * kernel.panel, nullptr, dw.data_ptr<float>() + from * inputs, inputs, false, start + i > 0});
         }
       });
     }

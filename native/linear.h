@@ -10,7 +10,8 @@ struct Product {
   int64_t rows, units, columns;
   const float* a;
   int64_t row_a, unit_a;
-  const float* b;     // panels of `panel` columns: [units][panel]
+  const float* b;     // panels of `panel` columns, [units][panel] each
+  int64_t panel_b;    // floats from one panel to the next
   const float* bias;  // of each column, or null
   void* c;            // rows lie `row_c` elements apart
   int64_t row_c;

@@ -70,7 +70,7 @@ template <int N> void columns(const Product& p, int64_t first, const float* b) {
 
 void product(const Product& p) {
   const float* b = p.b;
-  for (int64_t first = 0; first < p.columns; first += panel, b += p.units * panel) {
+  for (int64_t first = 0; first < p.columns; first += panel, b += p.panel_b) {
     const int64_t left = p.columns - first;
     if (score_vectors == 3 && left > 2 * W) columns<score_vectors>(p, first, b);
     else if (left > W) columns<2>(p, first, b);

@@ -11,7 +11,8 @@ public class ProductsTests
     [InlineData(Dtype.BF16, Dtype.F32, true, 9, 300, 1100)]    // too few tokens for many threads: panels
     [InlineData(Dtype.F32, Dtype.F32, true, 9, 300, 1100)]
     [InlineData(Dtype.F32, Dtype.F32, false, 3000, 48, 72)]
-    [InlineData(Dtype.BF16, Dtype.F32, true, 900, 2000, 2400)] // several rooms
+    [InlineData(Dtype.BF16, Dtype.F32, true, 900, 2100, 2400)] // several rooms and depths
+    [InlineData(Dtype.F32, Dtype.F32, true, 70, 2100, 4200)]
     public void LinearInFloat(Dtype type, Dtype weights, bool bias, int tokens, int inputs, int outputs)
     {
         using var scope = new Scope();
