@@ -26,11 +26,11 @@ bool float_products() {
 #endif
 }
 
-constexpr int64_t block = 64;   // tokens of a task at most: their copies stay in a core's nearest caches
+constexpr int64_t block = 64;  // tokens of a task at most: their copies stay in a core's nearest caches
 constexpr int64_t rows_at_once = 8;
-constexpr int64_t depth = 2048;    // units that a product sums at a time
+constexpr int64_t depth = 2048;  // units that a product sums at a time
 constexpr int64_t near = 1 << 18;  // floats of the right side that stay in a core's second cache
-constexpr int64_t share = 48;   // outputs of a task of the weight's gradient
+constexpr int64_t share = 48;  // outputs of a task of the weight's gradient
 constexpr int64_t chunk = 192;  // tokens that its products sum at a time: a panel of them stays in the first cache
 
 int64_t parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
@@ -114,7 +114,9 @@ struct Layer {
   const Right& right;
   const float* bias;
   const Tokens& to;
-  int64_t tokens, blocks = blocks_of(tokens), groups = std::max<int64_t>({1, std::min(16 / std::max<int64_t>(1, blocks), right.panels / 4), right.panels * right.kernel.panel * std::min(right.units, depth) / near});
+  int64_t tokens, blocks = blocks_of(tokens);
+  int64_t groups = std::max<int64_t>({1, std::min(16 / std::max<int64_t>(1, blocks), right.panels / 4),
+                                      right.panels * right.kernel.panel * std::min(right.units, depth) / near});
 
   static int64_t blocks_of(int64_t tokens) { return tokens <= block ? parts(tokens, block) : parts(parts(tokens, block), 4) * 4; }
   int64_t first_of(int64_t i) const { return std::min(tokens, parts(tokens, rows_at_once) * i / blocks * rows_at_once); }
@@ -144,7 +146,7 @@ struct Linear : Function<Linear> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const c10::optional<Tensor>& bias, const std::string& instructions) {
     on_cpu(x);
     TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16, "tokens in float32 or bfloat16, not ", x.scalar_type());
-    TORCH_CHECK(weight.dim() == 2 && x.dim() > 0 && x.size(-1) == weight.size(1), "weight ", weight.sizes(), " does not fit tokens ", x.sizes());
+    TORCH_CHECK(weight.dim() == 2 && weight.numel() > 0 && x.dim() > 0 && x.size(-1) == weight.size(1), "weight ", weight.sizes(), " does not fit tokens ", x.sizes());
     TORCH_CHECK(!bias || bias->numel() == weight.size(0), "a bias ", bias->sizes(), " does not fit the weight ", weight.sizes());
     const auto& kernel = kernels(instructions);
     const int64_t inputs = weight.size(1), outputs = weight.size(0);

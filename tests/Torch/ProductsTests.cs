@@ -96,6 +96,15 @@ public class ProductsTests
     }
 
     [Fact]
+    public void ALayerWithoutWeightsIsRefused()
+    {
+        using var scope = new Scope();
+        var op = new Op("longtake::linear(x, weight, bias)");
+        Assert.Contains("does not fit", Assert.Throws<TorchException>(() => op.One(Zeros([3, 0]), Zeros([4, 0]), Value.None)).Message);
+        Assert.Contains("does not fit", Assert.Throws<TorchException>(() => op.One(Zeros([3, 5]), Zeros([4, 5]), Zeros([3]))).Message);
+    }
+
+    [Fact]
     public void WhatIsFrozenGetsNoGradientAndCostsNone()
     {
         using var scope = new Scope();
