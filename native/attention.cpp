@@ -104,7 +104,7 @@ struct Attention : torch::autograd::Function<Attention> {
       const at::Tensor lse = at::empty({j.batches * j.heads * j.queries}, q.options().dtype(at::kFloat));
       j.out = part.view(out);
       j.lse = lse.data_ptr<float>();
-      run(j, read.kernel.forward(j, read.half, pairs));
+      run(j, read.kernel.plan(j, false, read.half, read.pairs));
       saved.push_back(lse);
     }
     saved[3] = out;
@@ -131,7 +131,7 @@ struct Attention : torch::autograd::Function<Attention> {
       Job j = part.job(q, k, v, context->saved_data["scale"].toDouble(), mask);
       j.out = part.view(out), j.grad = part.view(grad), j.dq = part.view(dq), j.dk = part.view(dk), j.dv = part.view(dv);
       j.lse = saved[lse++].data_ptr<float>();
-      run(j, read.kernel.backward(j, read.half, read.pairs));
+      run(j, read.kernel.plan(j, true, read.half, read.pairs));
     }
     return {dq, dk, dv, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }

@@ -35,8 +35,7 @@ struct Plan {
 // Elements are bfloat16 (half) or float; those of bfloat16 are multiplied as pairs of them, where there are such instructions and `pairs` asks for them, or as
 // floats. Sizes depend on the shape alone, never on the number of threads.
 struct Kernels {
-  Plan (*forward)(const Job&, bool half, bool pairs);
-  Plan (*backward)(const Job&, bool half, bool pairs);
+  Plan (*plan)(const Job&, bool backward, bool half, bool pairs);
 };
 extern const Kernels plain, avx2, avx512;
 

@@ -247,25 +247,20 @@ template <class P> struct Flash : Blocks<P> {
   }
 };
 
-template <class P> Plan forward(const Job& j) { return Few<P>::takes(j) ? Few<P>::forward(j) : Flash<P>::forward(j); }
-template <class P> Plan backward(const Job& j) { return Few<P>::takes(j) ? Few<P>::backward(j) : Flash<P>::backward(j); }
+template <class P> Plan plan(const Job& j, bool backward) {
+  if (Few<P>::takes(j)) return backward ? Few<P>::backward(j) : Few<P>::forward(j);
+  return backward ? Flash<P>::backward(j) : Flash<P>::forward(j);
+}
+
+Plan plan(const Job& j, bool backward, bool half, [[maybe_unused]] bool pairs) {
+#ifdef __AVX512BF16__
+  if (half && pairs) return plan<Half>(j, backward);
+#endif
+  return half ? plan<Wide>(j, backward) : plan<Single>(j, backward);
+}
 
 }  // namespace
 
-static Plan forward(const Job& j, bool half, bool pairs) {
-#ifdef __AVX512BF16__
-  if (half && pairs) return forward<Half>(j);
-#endif
-  (void)pairs;
-  return half ? forward<Wide>(j) : forward<Single>(j);
-}
-static Plan backward(const Job& j, bool half, bool pairs) {
-#ifdef __AVX512BF16__
-  if (half && pairs) return backward<Half>(j);
-#endif
-  (void)pairs;
-  return half ? backward<Wide>(j) : backward<Single>(j);
-}
-extern const Kernels LT_LEVEL{forward, backward};
+extern const Kernels LT_LEVEL{plan};
 
 }  // namespace attention

@@ -39,17 +39,8 @@ struct Half {
     const vh y = __builtin_convertvector(x == x ? rounded : vu{} + 0x7fc0, vh);
     memcpy(to, &y, sizeof y);
   }
-  static inline float one(uint16_t x) {
-    const uint32_t bits = static_cast<uint32_t>(x) << 16;
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-  }
-  static inline uint16_t of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    return x != x ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  }
+  static inline float one(uint16_t x) { return attention::widened(x); }
+  static inline uint16_t of(float x) { return attention::rounded(x); }
 };
 
 // n <= W elements, the rest zeros.

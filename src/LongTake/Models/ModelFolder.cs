@@ -79,7 +79,7 @@ public sealed class ModelFolder
         {
             using var opened = OpenPart(Text);
             var weights = Weights.Load(opened.Source(), dtype);
-            return (new TextEncoder(weights, Config.Text, new SentencePiece(TokenizerFile), Config.Wan.TextLength, frozen: dtype == Dtype.F32), weights);
+            return (new TextEncoder(weights, Config.Text, new SentencePiece(TokenizerFile), Config.Wan.TextLength), weights);
         }
     }
 

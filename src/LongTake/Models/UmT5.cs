@@ -19,9 +19,6 @@ public sealed class UmT5Encoder(Weights w, UmT5Config c)
     private readonly UmT5Block[] blocks = [.. Enumerable.Range(0, c.Layers).Select(i => new UmT5Block(w / "blocks" / i, c))];
     private readonly RmsNorm norm = new(w / "norm", c.Dim);
 
-    /// <summary>Features of a token.</summary>
-    public int Width => c.Dim;
-
     /// <summary>
     /// ids [B, L] and mask [B, L] (int64, 1 on real tokens; none means all are real) to features [B, L, Dim].
     /// Rows of padding hold values too: see <see cref="WithoutPadding"/>.
