@@ -177,13 +177,13 @@ struct Half {
 #endif
 
 // sum[m][n] += A[m, u] B[u, n]; A by its two strides, rows of B stride_b apart.
-template <class P, int M, int N>
-inline void tile(vf (&sum)[M][N], int64_t units, const typename P::Unit* a, int64_t row_a, int64_t unit_a,
+template <class P, int M, int N, class V>
+inline void tile(V (&sum)[M][N], int64_t units, const typename P::Unit* a, int64_t row_a, int64_t unit_a,
                  const typename P::Unit* b, int64_t stride_b) {
   for (int64_t u = 0; u < units; u++, a += unit_a, b += stride_b) {
-    vf right[N];
+    V right[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++) memcpy(&right[n], b + n * W, sizeof(vf));
+    for (int n = 0; n < N; n++) memcpy(&right[n], b + n * W, sizeof(V));
 #pragma GCC unroll 8
     for (int m = 0; m < M; m++)
 #pragma GCC unroll 4

@@ -35,8 +35,12 @@ struct Half {
     return (vf)(__builtin_convertvector(bits, vu) << 16);
   }
   static inline void put(uint16_t* to, vf x) {
+#if defined(__AVX512BF16__)
+    const __m256bh y = _mm512_cvtneps_pbh((__m512)x);
+#else
     const vu bits = (vu)x, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
     const vh y = __builtin_convertvector(x == x ? rounded : vu{} + 0x7fc0, vh);
+#endif
     memcpy(to, &y, sizeof y);
   }
   static inline float one(uint16_t x) { return attention::widened(x); }

@@ -6,21 +6,27 @@
 
 namespace instructions {
 
-// The best one this processor has, or a lesser one where that is asked for (by tests).
-template <class Kernels>
-const Kernels& best(const std::string& at_most, const Kernels& plain, const Kernels& avx2, const Kernels& avx512) {
-  TORCH_CHECK(at_most == "plain" || at_most == "avx2" || at_most == "avx512", "instructions: ", at_most, "; there are plain, avx2 and avx512");
+// 2 with everything that `avx512` is compiled for, 1 with AVX2, 0.
+inline int level() {
 #ifdef LT_X86
-  static const int level = [] {
+  static const int best = [] {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") ? 2 : 1;
   }();
-  if (level == 2 && at_most == "avx512") return avx512;
-  if (level >= 1 && at_most != "plain") return avx2;
+  return best;
+#else
+  return 0;
 #endif
-  (void)avx2, (void)avx512;
+}
+
+// The best one this processor has, or a lesser one where that is asked for (by tests).
+template <class Kernels>
+const Kernels& best(const std::string& at_most, const Kernels& plain, const Kernels& avx2, const Kernels& avx512) {
+  TORCH_CHECK(at_most == "plain" || at_most == "avx2" || at_most == "avx512", "instructions: ", at_most, "; there are plain, avx2 and avx512");
+  if (level() == 2 && at_most == "avx512") return avx512;
+  if (level() >= 1 && at_most != "plain") return avx2;
   return plain;
 }
 

@@ -11,7 +11,7 @@ namespace LongTake.Cli;
 public sealed record Health(
     string Os, int Cores, long Memory, string Dotnet, string[] CpuFeatures,
     string Libtorch, string LibtorchPath, string LibtorchWhy, string[] Features, int Threads, string ThreadPolicy, string[] CudaDevices,
-    string Blas, bool SlowBlas, double RateF32, double RateBf16, bool FloatProducts, string? Ffmpeg, bool SentencePiece, string[] Advice);
+    string Blas, bool SlowBlas, IReadOnlyDictionary<string, double> Rates, string Products, string? Ffmpeg, bool SentencePiece, string[] Advice);
 
 [JsonSerializable(typeof(Health))]
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
@@ -35,12 +35,11 @@ public static class Doctor
     {
         var path = Libtorch.Path;
         var (blas, slow) = Blas();
-        var (f32, bf16) = (Rate(Dtype.F32), Rate(Dtype.BF16));
         var health = new Health(
             Os: $"{OsName()} {RuntimeInformation.ProcessArchitecture}", Environment.ProcessorCount,
             GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, Environment.Version.ToString(), CpuFeatures(),
             Libtorch.Version, path, Why(path), Libtorch.Features, Libtorch.Threads, ThreadPolicy.Text, CudaDevices(),
-            blas, slow, f32, bf16, Products.InFloat, FfmpegVersion(), Libtorch.Features.Contains("sentencepiece"), []);
+            blas, slow, Enum.GetValues<ProductKind>().ToDictionary(Products.Name, Rate), Products.Name(Products.Kind), FfmpegVersion(), Libtorch.Features.Contains("sentencepiece"), []);
         return health with { Advice = [.. Advise(health)] };
     }
 
@@ -58,7 +57,7 @@ public static class Doctor
             ("threads", $"{h.Threads}; {h.ThreadPolicy}"),
             ("CUDA", h.CudaDevices.Length > 0 ? string.Join("; ", h.CudaDevices) : "no device"),
             ("BLAS", h.Blas + (h.SlowBlas ? " (the slow reference one)" : "")),
-            ("matrix rate", $"{h.RateF32:0.#} GFLOP/s in float32, {h.RateBf16:0.#} in bfloat16; what is stored in bfloat16 is multiplied in {(h.FloatProducts ? "float32" : "bfloat16")}"),
+            ("matrix rate", $"{string.Join(", ", h.Rates.Select(r => $"{r.Value:0.#} as {r.Key}"))} GFLOP/s; what is stored in bfloat16 is multiplied as {h.Products}"),
             ("ffmpeg", h.Ffmpeg ?? "missing"),
             ("SentencePiece", h.SentencePiece ? "here" : "missing"),
         };
@@ -73,8 +72,8 @@ public static class Doctor
         if (h.Ffmpeg is null) yield return "install ffmpeg: video can be neither read nor written";
         if (!h.SentencePiece) yield return "install libsentencepiece-dev and build again: prompts cannot be read";
         if (!h.Features.Contains("gloo")) yield return "install libgloo-dev and build again to work in several processes";
-        if (h.CudaDevices.Length == 0 && (h.FloatProducts ? h.RateBf16 > 1.3 * h.RateF32 : h.RateF32 > 1.3 * h.RateBf16))
-            yield return $"the other way to multiply was the faster one just now: if that stays so, set LONGTAKE_PRODUCTS={(h.FloatProducts ? "bfloat16" : "float32")}";
+        var best = h.Rates.MaxBy(r => r.Value);
+        if (h.CudaDevices.Length == 0 && best.Value > 1.3 * h.Rates[h.Products]) yield return $"another way to multiply was the fastest just now: if that stays so, set LONGTAKE_PRODUCTS={best.Key}";
     }
 
     // The native library remembers at build time which libtorch it links to, so the path tells; the variable explains it.
@@ -137,13 +136,13 @@ public static class Doctor
     }
 
     // The best of the multiplications that fit into 0.15 s, after one that warms up.
-    private static double Rate(Dtype dtype)
+    private static double Rate(ProductKind kind)
     {
         const int n = 1024;   // as large as it takes for all threads to have a share
-        const double budget = 0.15, work = 2.0 * n * n * n / 1e9;
+        const double budget = 0.1, work = 2.0 * n * n * n / 1e9;
         using var scope = new Scope();
-        var a = Ops.Full([n, n], 1.0 / n).To(dtype);
-        Tensor Product() => dtype == Dtype.F32 ? Products.Linear(a, a, null) : Ops.MatMul(a, a);
+        var a = Ops.Full([n, n], 1.0 / n).To(Dtype.BF16);
+        Tensor Product() => Products.Linear(a, a, null, kind);
         Product().Free();
         var (watch, best) = (Stopwatch.StartNew(), double.MaxValue);
         while (watch.Elapsed.TotalSeconds < budget)

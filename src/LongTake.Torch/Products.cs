@@ -1,28 +1,49 @@
 namespace LongTake.Torch;
 
+/// <summary>How linear layers of bfloat16 tokens are multiplied on a CPU.</summary>
+public enum ProductKind
+{
+    /// <summary>As libtorch does: bfloat16, summed in float32.</summary>
+    BFloat16,
+    /// <summary>In float32 copies of a stretch at a time.</summary>
+    Float32,
+    /// <summary>
+    /// As whole numbers of 16 bits with a scale for each row (block floating point, arXiv 1804.01526): of 192 products in a sum, each within 1/6,700 of the largest
+    /// number of its row, summed exactly.
+    /// </summary>
+    Int16,
+}
+
 /// <summary>
-/// Matrix products of a linear layer. Where the processor multiplies float32 at the higher rate (no AMX, and no AMD with AVX512-BF16) those of bfloat16
-/// are computed in float32: of tokens in float32 copies of a stretch at a time (native/linear.cpp), so that memory holds bfloat16 all the same.
-/// LONGTAKE_PRODUCTS=float32 or bfloat16 in the environment decides otherwise.
+/// Matrix products of a linear layer. What is stored in bfloat16 is multiplied in what the processor multiplies fastest (native/linear.cpp): with AMX, and on an AMD
+/// with AVX512-BF16, as it is; else as whole numbers where there is AVX512-VNNI, or in float32. Memory holds bfloat16 all the same.
+/// LONGTAKE_PRODUCTS=int16, float32 or bfloat16 in the environment decides otherwise.
 /// </summary>
 public static class Products
 {
-    private static readonly Op linear = new("longtake::linear(x, weight, bias)");
-    private static readonly Op floatProducts = new("longtake::float_products()");
+    private static readonly Op linear = new("longtake::linear(x, weight, bias, int16)");
+    private static readonly Op fastest = new("longtake::products()");
 
-    /// <summary>Whether products of bfloat16 on the CPU are computed in float32.</summary>
-    public static bool InFloat { get; set; } = Environment.GetEnvironmentVariable("LONGTAKE_PRODUCTS") switch
+    /// <summary>How products of bfloat16 on the CPU are computed unless a caller says it.</summary>
+    public static ProductKind Kind { get; set; } = Chosen(Environment.GetEnvironmentVariable("LONGTAKE_PRODUCTS"));
+
+    /// <summary>x W^T + b of tokens x [.., inputs], in the type of x; weight [outputs, inputs] and bias are of any type. No second derivative but of products by libtorch.</summary>
+    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias, ProductKind? kind = null) =>
+        x.Device == "cpu" && (x.Dtype == Dtype.F32 || (x.Dtype == Dtype.BF16 && (kind ?? Kind) != ProductKind.BFloat16))
+            ? linear.One(x, weight, bias, (kind ?? Kind) == ProductKind.Int16)
+            : Ops.Linear(x, weight.To(x.Dtype), bias?.To(x.Dtype));
+
+    /// <summary>The type in which other products of that type are computed on a device.</summary>
+    public static Dtype Type(Dtype dtype, string device) => dtype == Dtype.BF16 && Kind != ProductKind.BFloat16 && device == "cpu" ? Dtype.F32 : dtype;
+
+    /// <summary>A kind as LONGTAKE_PRODUCTS names it.</summary>
+    public static string Name(ProductKind kind) => kind.ToString().ToLowerInvariant();
+
+    private static ProductKind Chosen(string? told)
     {
-        "float32" => true,
-        "bfloat16" => false,
-        null or "" => floatProducts.Number() != 0,
-        var other => throw new UserException($"LONGTAKE_PRODUCTS={other}: float32, bfloat16 or nothing", usage: true),
-    };
-
-    /// <summary>x W^T + b of tokens x [.., inputs], in the type of x; weight [outputs, inputs] and bias are of any type. No second derivative of products in float32 on a CPU.</summary>
-    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias) =>
-        Type(x.Dtype, x.Device) == Dtype.F32 && x.Device == "cpu" ? linear.One(x, weight, bias) : Ops.Linear(x, weight.To(x.Dtype), bias?.To(x.Dtype));
-
-    /// <summary>The type in which products of that type are computed on a device.</summary>
-    public static Dtype Type(Dtype dtype, string device) => dtype == Dtype.BF16 && InFloat && device == "cpu" ? Dtype.F32 : dtype;
+        if (string.IsNullOrEmpty(told)) return (ProductKind)fastest.Number();
+        foreach (var kind in Enum.GetValues<ProductKind>())
+            if (Name(kind) == told) return kind;
+        throw new UserException($"LONGTAKE_PRODUCTS={told}: {string.Join(", ", Enum.GetValues<ProductKind>().Select(Name))} or nothing", usage: true);
+    }
 }

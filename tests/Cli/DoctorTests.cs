@@ -12,8 +12,8 @@ public class DoctorTests
         Doctor.Run(json: true, text);
         var health = JsonDocument.Parse(text.ToString()).RootElement;
         Assert.Equal(Libtorch.Version, health.GetProperty("libtorch").GetString());
-        Assert.True(health.GetProperty("rateF32").GetDouble() > 0);
-        Assert.True(health.GetProperty("rateBf16").GetDouble() > 0);
+        foreach (var kind in Enum.GetValues<ProductKind>()) Assert.True(health.GetProperty("rates").GetProperty(Products.Name(kind)).GetDouble() > 0);
+        Assert.Equal(Products.Name(Products.Kind), health.GetProperty("products").GetString());
         Assert.Contains(Libtorch.Path, Doctor.Text(health.Deserialize<Health>(JsonSerializerOptions.Web)!));
     }
 }

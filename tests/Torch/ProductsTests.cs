@@ -1,9 +1,12 @@
 namespace LongTake.Tests.Torch;
 
-[Collection(nameof(Alone))]   // sets how the process multiplies
+[Collection(nameof(Alone))]   // sets how many threads the process has
 public class ProductsTests
 {
-    /// <summary>Products of bfloat16 tokens in float32 beside plain ones in float64: values and all gradients, within the rounding of what is stored.</summary>
+    // Of the largest entry: what is stored as bfloat16; gradients of weights from float32, and from whole numbers.
+    private const double Stored = 4e-3, Floats = 1e-5, Wholes = 1e-3;
+
+    /// <summary>Products of bfloat16 tokens beside plain ones in float64: values and all gradients, within the rounding of what is stored.</summary>
     [Theory]
     [InlineData(Dtype.BF16, Dtype.F32, true, 7, 48, 72)]
     [InlineData(Dtype.BF16, Dtype.F32, false, 3000, 48, 72)]   // several blocks
@@ -13,30 +16,15 @@ public class ProductsTests
     [InlineData(Dtype.F32, Dtype.F32, false, 3000, 48, 72)]
     [InlineData(Dtype.BF16, Dtype.F32, true, 900, 2100, 2400)] // several rooms and depths
     [InlineData(Dtype.F32, Dtype.F32, true, 70, 2100, 4200)]
-    public void LinearInFloat(Dtype type, Dtype weights, bool bias, int tokens, int inputs, int outputs)
+    public void LinearBesideExactProducts(Dtype type, Dtype weights, bool bias, int tokens, int inputs, int outputs)
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        var x = g.Normal(2, tokens, inputs).To(type);
-        var (w, b, pull) = ((g.Normal(outputs, inputs) * 0.2).To(weights), g.Normal(outputs).To(weights), g.Normal(2, tokens, outputs).To(type));
-        var exact = Run(Dtype.F64, Dtype.F64, Ops.Linear);
-        var was = Products.InFloat;
-        try
+        foreach (var kind in (ProductKind[])[ProductKind.Float32, ProductKind.Int16])
         {
-            Products.InFloat = true;
-            var ours = Run(type, weights, Products.Linear);
-            Assert.Equal([type, type, weights, weights], ours.Select(t => t.Dtype));
-            for (var i = 0; i < ours.Length; i++)
-                Near.Equal(exact[i], ours[i], (ours[i].Dtype == Dtype.BF16 ? 4e-3 : 1e-5) * Max(Abs(exact[i])).Scalar());
-        }
-        finally { Products.InFloat = was; }
-
-        Tensor[] Run(Dtype type, Dtype own, Func<Tensor, Tensor, Tensor?, Tensor> linear)
-        {
-            Tensor[] leaves = [.. new[] { x.To(type), w.To(own), b.To(own) }.Select(t => t.Detach().Clone().RequiresGrad_())];
-            var y = linear(leaves[0], leaves[1], bias ? leaves[2] : null);
-            y.Backward(pull.To(type));
-            return [y.Detach(), leaves[0].Grad!, leaves[1].Grad!, bias ? leaves[2].Grad! : leaves[2].Detach()];
+            using var scope = new Scope();
+            var t = new Layer(type, weights, tokens, inputs, outputs, bias);
+            var (exact, ours) = (t.Exact(), t.Run((x, w, b) => Products.Linear(x, w, b, kind)));
+            Assert.Equal([type, type, weights, weights], ours.Select(o => o.Dtype));
+            foreach (var (e, o) in exact.Zip(ours)) Near.Equal(e, o, Bound(o, type, kind) * Max(Abs(e)).Scalar());
         }
     }
 
@@ -46,25 +34,48 @@ public class ProductsTests
     [InlineData("avx512")]
     public void EveryInstructionSetMultiplies(string instructions)
     {
-        using var scope = new Scope();
-        using var g = new Generator(2);
-        var op = new Op("longtake::linear(x, weight, bias, instructions)");
-        foreach (var type in (Dtype[])[Dtype.F32, Dtype.BF16])
-            foreach (var (tokens, inputs, outputs) in ((int, int, int)[])[(1, 1, 1), (13, 17, 97), (200, 50, 33), (700, 144, 48)])
-            {
-                var (x, w, b, pull) = (g.Normal(tokens, inputs).To(type), g.Normal(outputs, inputs), g.Normal(outputs), g.Normal(tokens, outputs).To(type));
-                var exact = Run(Dtype.F64, (x, w, b) => Ops.Linear(x, w, b));
-                var ours = Run(null, (x, w, b) => op.One(x, w, b, Value.Text(instructions)));
-                foreach (var (e, o) in exact.Zip(ours)) Near.Equal(e, o, (o.Dtype == Dtype.BF16 ? 4e-3 : 1e-5) * Max(Abs(e)).Scalar());
-
-                Tensor[] Run(Dtype? type, Func<Tensor, Tensor, Tensor, Tensor> linear)
+        var op = new Op("longtake::linear(x, weight, bias, int16, instructions)");
+        foreach (var kind in (ProductKind[])[ProductKind.Float32, ProductKind.Int16])
+            foreach (var type in (Dtype[])[Dtype.F32, Dtype.BF16])
+                foreach (var (tokens, inputs, outputs) in ((int, int, int)[])[(1, 1, 1), (13, 17, 97), (200, 50, 33), (700, 144, 48)])
                 {
-                    Tensor[] leaves = [.. new[] { x, w, b }.Select(t => t.To(type ?? t.Dtype).Detach().Clone().RequiresGrad_())];
-                    var y = linear(leaves[0], leaves[1], leaves[2]);
-                    y.Backward(pull.To(type ?? pull.Dtype));
-                    return [y.Detach(), .. leaves.Select(l => l.Grad!)];
+                    using var scope = new Scope();
+                    var t = new Layer(type, Dtype.F32, tokens, inputs, outputs);
+                    var (exact, ours) = (t.Exact(), t.Run((x, w, b) => op.One(x, w, b, kind == ProductKind.Int16, Value.Text(instructions))));
+                    foreach (var (e, o) in exact.Zip(ours)) Near.Equal(e, o, Bound(o, type, kind) * Max(Abs(e)).Scalar());
                 }
-            }
+    }
+
+    /// <summary>Rows have scales of their own, so that one's size is nothing to another, and sums of the largest numbers there can be are exact.</summary>
+    [Theory]
+    [InlineData(192)]
+    [InlineData(512)]
+    [InlineData(2000)]
+    public void WholeNumbersOfAnySize(int inputs)
+    {
+        using var scope = new Scope();
+        var ones = Ones([4, inputs]);
+        var sizes = Tensor.From<float>([1e-30f, 1, 1e6f, 0]).Reshape(4, 1);
+        var y = Products.Linear((ones * sizes).To(Dtype.BF16), ones * -3, null, ProductKind.Int16);
+        var expected = (ones * sizes).To(Dtype.BF16).To(Dtype.F64);
+        for (var i = 0; i < 4; i++)
+        {
+            var (x, row) = (Select(Select(expected, 0, i), 0, 0).Scalar() * -3 * inputs, Select(y, 0, i).To(Dtype.F64));
+            Assert.InRange(Max(Abs(row - x)).Scalar(), 0, 4e-3 * Math.Abs(x));
+        }
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void WhatIsNoNumberStaysNone(float bad)
+    {
+        using var scope = new Scope();
+        float[] tokens = [.. Enumerable.Repeat(1f, 3 * 64)];
+        tokens[64 + 40] = bad;
+        var y = Products.Linear(Tensor.From<float>(tokens).Reshape(3, 64).To(Dtype.BF16), Ones([5, 64]), null, ProductKind.Int16).To(Dtype.F32).ToArray<float>();
+        Assert.All(y[5..10], v => Assert.False(float.IsFinite(v)));
+        Assert.All(y[..5].Concat(y[10..]), v => Assert.Equal(64, v, 0.3));
     }
 
     [Theory]
@@ -74,25 +85,22 @@ public class ProductsTests
     [InlineData(Dtype.F32, 0, 8, 4)]
     public void TheNumberOfThreadsChangesNothing(Dtype type, int tokens, int inputs, int outputs)
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        var (x, w, b, pull) = (g.Normal(tokens, inputs).To(type), g.Normal(outputs, inputs), g.Normal(outputs), g.Normal(tokens, outputs).To(type));
-        var (was, threads) = (Products.InFloat, Libtorch.Threads);
+        var threads = Libtorch.Threads;
         try
         {
-            Products.InFloat = true;
-            foreach (var (one, two) in Run(1).Zip(Run(2))) Assert.True(Equal(one, two));
+            foreach (var kind in (ProductKind[])[ProductKind.Float32, ProductKind.Int16])
+            {
+                using var scope = new Scope();
+                var t = new Layer(type, Dtype.F32, tokens, inputs, outputs);
+                Tensor[] Run(int count)
+                {
+                    Libtorch.Threads = count;
+                    return t.Run((x, w, b) => Products.Linear(x, w, b, kind));
+                }
+                foreach (var (one, two) in Run(1).Zip(Run(2))) Assert.True(Equal(one, two));
+            }
         }
-        finally { (Products.InFloat, Libtorch.Threads) = (was, threads); }
-
-        Tensor[] Run(int count)
-        {
-            Libtorch.Threads = count;
-            Tensor[] leaves = [.. new[] { x, w, b }.Select(t => t.Clone().RequiresGrad_())];
-            var y = Products.Linear(leaves[0], leaves[1], leaves[2]);
-            y.Backward(pull);
-            return [y.Detach(), .. leaves.Select(l => l.Grad!)];
-        }
+        finally { Libtorch.Threads = threads; }
     }
 
     [Fact]
@@ -104,22 +112,57 @@ public class ProductsTests
         Assert.Contains("does not fit", Assert.Throws<TorchException>(() => op.One(Zeros([3, 5]), Zeros([4, 5]), Zeros([3]))).Message);
     }
 
-    [Fact]
-    public void WhatIsFrozenGetsNoGradientAndCostsNone()
+    [Theory]
+    [InlineData(ProductKind.Float32)]
+    [InlineData(ProductKind.Int16)]
+    public void WhatIsFrozenGetsNoGradientAndCostsNone(ProductKind kind)
     {
         using var scope = new Scope();
         using var g = new Generator(1);
-        var was = Products.InFloat;
+        var (x, w) = (g.Normal(5, 8).To(Dtype.BF16).RequiresGrad_(), g.Normal(4, 8));
+        Sum(Products.Linear(x, w, null, kind).To(Dtype.F32)).Backward();
+        Assert.NotNull(x.Grad);
+        Assert.Null(w.Grad);
+    }
+
+    [Fact]
+    public void OtherProductsHaveTheTypeOfTheirDevice()
+    {
+        var was = Products.Kind;
         try
         {
-            Products.InFloat = true;
-            var (x, w) = (g.Normal(5, 8).To(Dtype.BF16).RequiresGrad_(), g.Normal(4, 8));
-            Sum(Products.Linear(x, w, null).To(Dtype.F32)).Backward();
-            Assert.NotNull(x.Grad);
-            Assert.Null(w.Grad);
-            Assert.Equal(Dtype.F32, Products.Type(Dtype.BF16, "cpu"));
-            Assert.Equal((Dtype.BF16, Dtype.F64), (Products.Type(Dtype.BF16, "cuda:0"), Products.Type(Dtype.F64, "cpu")));
+            Products.Kind = ProductKind.Int16;
+            Assert.Equal((Dtype.F32, Dtype.BF16, Dtype.F64), (Products.Type(Dtype.BF16, "cpu"), Products.Type(Dtype.BF16, "cuda:0"), Products.Type(Dtype.F64, "cpu")));
+            Products.Kind = ProductKind.BFloat16;
+            Assert.Equal(Dtype.BF16, Products.Type(Dtype.BF16, "cpu"));
         }
-        finally { Products.InFloat = was; }
+        finally { Products.Kind = was; }
+    }
+
+    private static double Bound(Tensor ours, Dtype tokens, ProductKind kind) =>
+        ours.Dtype == Dtype.BF16 ? Stored : tokens == Dtype.BF16 && kind == ProductKind.Int16 ? Wholes : Floats;
+
+    /// <summary>A layer, and what comes out of it: values, and the gradients of tokens, weight and bias.</summary>
+    private sealed class Layer
+    {
+        private readonly Tensor x, w, b, pull;
+        private readonly bool bias;
+
+        public Layer(Dtype type, Dtype weights, int tokens, int inputs, int outputs, bool bias = true)
+        {
+            using var g = new Generator(1);
+            this.bias = bias;
+            (x, w, b, pull) = (g.Normal(tokens, inputs).To(type), (g.Normal(outputs, inputs) * 0.2).To(weights), g.Normal(outputs).To(weights), g.Normal(tokens, outputs).To(type));
+        }
+
+        public Tensor[] Exact() => Run(Ops.Linear, Dtype.F64);
+
+        public Tensor[] Run(Func<Tensor, Tensor, Tensor?, Tensor> linear, Dtype? type = null)
+        {
+            Tensor[] leaves = [.. new[] { x, w, b }.Select(t => t.To(type ?? t.Dtype).Detach().Clone().RequiresGrad_())];
+            var y = linear(leaves[0], leaves[1], bias ? leaves[2] : null);
+            y.Backward(pull.To(type ?? pull.Dtype));
+            return [y.Detach(), leaves[0].Grad!, leaves[1].Grad!, bias ? leaves[2].Grad! : leaves[2].Detach()];
+        }
     }
 }

@@ -23,11 +23,10 @@ public class ThreadsTests
         var (weight, row) = (g.Normal(256, 256), g.Normal(256));
         var (pixels, kernel) = (g.Normal(1, 16, 4, 64, 64), g.Normal(16, 16, 3, 3, 3));
         using var bytes = new Int8Matrix(weight);
-        var was = Products.InFloat;
         var threads = Libtorch.Threads;
         try
         {
-            (Products.InFloat, Libtorch.Threads) = (true, 2);
+            Libtorch.Threads = 2;
             Action work = name switch
             {
                 "attention" => () => Attention.Full(q, q, q),
@@ -36,8 +35,8 @@ public class ThreadsTests
                 "convolution" => () => Convolution.Causal(pixels, null, kernel, Zeros([16])),
                 "pixel norm" => () => Convolution.PixelNorm(pixels, Zeros([16]), silu: true),
                 "bytes" => () => bytes.Linear(tokens, row),
-                "linear" => () => Products.Linear(tokens, weight, row),
-                "linear, backward" => () => Sum(Products.Linear(tokens.Clone().RequiresGrad_(), weight, row).To(Dtype.F32)).Backward(),
+                "linear" => () => Products.Linear(tokens, weight, row, ProductKind.Int16),
+                "linear, backward" => () => Sum(Products.Linear(tokens.Clone().RequiresGrad_(), weight, row, ProductKind.Int16).To(Dtype.F32)).Backward(),
                 "layer norm" => () => Elementwise.LayerNorm(tokens, row, row, 0, 1e-6, Dtype.BF16),
                 "gelu" => () => Gelu(tokens, tanh: true),
                 _ => throw new ArgumentOutOfRangeException(nameof(name)),
@@ -52,7 +51,7 @@ public class ThreadsTests
             var (own, others) = (Here() - here, Elsewhere() - elsewhere);
             Assert.True(others > 0.6 * own, $"this thread took {own / 1e6:0} ms, the others {others / 1e6:0}");
         }
-        finally { (Products.InFloat, Libtorch.Threads) = (was, threads); }
+        finally { Libtorch.Threads = threads; }
     }
 
     // Nanoseconds of processor of this thread, and of the others of the process.

@@ -79,7 +79,7 @@ public sealed class TrainerTests : IDisposable
 
     private static string Machine { get; } = string.Join(", ",
         $"libtorch {Libtorch.Version}", Processor(), Vector512.IsHardwareAccelerated ? "512 bits" : Vector256.IsHardwareAccelerated ? "256 bits" : "128 bits",
-        Environment.GetEnvironmentVariable("ATEN_CPU_CAPABILITY") ?? "own choice", Products.InFloat ? "products in float32" : "products in bfloat16");
+        Environment.GetEnvironmentVariable("ATEN_CPU_CAPABILITY") ?? "own choice", $"products in {Products.Name(Products.Kind)}");
 
     private static string Processor() => !File.Exists("/proc/cpuinfo") ? "unknown" :
         File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(": ")[^1] ?? "unknown";
