@@ -32,7 +32,7 @@ Tensor linear_of_bytes(const Tensor& x, const Tensor& weight, const Tensor& scal
               "tokens ", x.sizes(), " and ", outputs, " outputs do not go with ", weight.numel(), " packed bytes");
   const Tensor rows = flat(x, x.size(-1)), b = bias ? plain(*bias) : Tensor(), y = at::empty({rows.size(0), outputs}, x.options());
   const Tokens in(rows, kernel, bytes), out(y, kernel, bytes);
-  const Layer layer{kernel, in, right, bias ? b.data_ptr<float>() : nullptr, out, rows.size(0)};
+  const Layer layer{kernel, in, 0, right, bias ? b.data_ptr<float>() : nullptr, out, 0, rows.size(0)};
   tasks(layer.count(), [&](int64_t task) { layer.run(task); });
   auto shape = x.sizes().vec();
   shape.back() = outputs;

@@ -69,6 +69,7 @@ class Tokens {
   }
   linear::Source source(int64_t from, int64_t column) const { return {row(from) + column * t_.element_size(), half_, width_}; }
   bool half() const { return half_; }
+  int64_t width() const { return width_; }
   char* row(int64_t n) const { return static_cast<char*>(t_.data_ptr()) + n * width_ * t_.element_size(); }
 
  private:
@@ -104,10 +105,11 @@ struct Right {
 struct Layer {
   const linear::Kernels& kernel;
   const Tokens& from;
+  int64_t from_column;
   const Right& right;
   const float* bias;
   const Tokens& to;
-  int64_t tokens, blocks = blocks_of(tokens);
+  int64_t to_column, tokens, blocks = blocks_of(tokens);
   int64_t groups = std::max<int64_t>({1, std::min(16 / std::max<int64_t>(1, blocks), right.panels() / 4), right.panels() * panel * parts(std::min(right.length, right.depth), right.kind) / near});
 
   static int64_t blocks_of(int64_t tokens) { return tokens <= block ? parts(tokens, block) : parts(parts(tokens, block), 4) * 4; }
@@ -121,15 +123,15 @@ struct Layer {
     if (column >= end) return;
     const bool half = to.half(), several = right.length > right.depth;
     std::vector<float> sum(several && half ? n * (end - column) : 0);
-    char* const out = to.row(first) + column * (half ? 2 : 4);
+    char* const out = to.row(first) + (to_column + column) * (half ? 2 : 4);
     for (int64_t at = 0; at < right.length; at += right.depth) {
       const int64_t length = std::min(right.depth, right.length - at);
-      const Left left = from.rows(first, n, at, length);
+      const Left left = from.rows(first, n, from_column + at, length);
       kernel.product({right.kind, n, parts(length, right.kind), end - column, left.data, left.row, left.unit, right.unit(column, at), right.units() * panel,
                       left.scales, right.scale(column, at), right.zero.defined() ? right.zero.data_ptr<int32_t>() + column : nullptr, bias && at == 0 ? bias + column : nullptr,
-                      sum.empty() ? out : static_cast<void*>(sum.data()), sum.empty() ? right.columns : end - column, half && !several, at > 0});
+                      sum.empty() ? out : static_cast<void*>(sum.data()), sum.empty() ? to.width() : end - column, half && !several, at > 0});
     }
-    if (!sum.empty()) narrow(sum.data(), reinterpret_cast<BFloat16*>(to.row(first)) + column, right.columns, n, end - column);
+    if (!sum.empty()) narrow(sum.data(), reinterpret_cast<BFloat16*>(out), to.width(), n, end - column);
   }
   void run(int64_t task) const {
     run(task, [](int64_t, int64_t, int64_t) {});

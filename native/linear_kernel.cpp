@@ -110,27 +110,56 @@ void pack_tokens(Kind kind, const Source& source, int64_t rows, int64_t length, 
   (source.half ? pack_tokens<conv::Half> : pack_tokens<conv::Single>)(kind, source, rows, length, to, scales);
 }
 
+// The largest magnitudes of the columns of a panel, a vector of them each; of whole panels of bfloat16 two numbers a lane.
+template <class P> inline void column_tops(const typename P::Element* from, int64_t stride, int64_t length, int64_t columns, vi* tops) {
+  typedef uint16_t vp __attribute__((vector_size(4 * W)));
+  typedef uint16_t vh __attribute__((vector_size(2 * W)));
+  if (sizeof(typename P::Element) == 2 && columns >= panel) {
+    for (int64_t i = 0; i < panel; i += 2 * W) {
+      const int64_t first = least(i, panel - 2 * W);
+      vp top = {};
+      for (int64_t u = 0; u < length; u++) {
+        vp bits;
+        memcpy(&bits, from + u * stride + first, sizeof bits);
+        bits &= 0x7fff;
+        top = bits > top ? bits : top;
+      }
+      vh halves[2];
+      memcpy(halves, &top, sizeof top);
+      for (int64_t n = 0; n < 2; n++) tops[first / W + n] = __builtin_convertvector(halves[n], vi) << 16;
+    }
+    return;
+  }
+  for (int64_t i = 0; i < panel; i += W) {
+    vi top = {};
+    for (int64_t u = 0; u < length && i < columns; u++) top = larger(top, magnitude(conv::some<P>(from + u * stride + i, columns - i)));
+    tops[i / W] = top;
+  }
+}
+
 template <class P> void pack_rows(Kind kind, const Source& source, int64_t length, int64_t columns, void* to, int64_t next, float* scales) {
   const float limit = most(kind, length);
+  const int64_t stride = source.stride;
   int32_t* out = static_cast<int32_t*>(to);
-  for (int64_t first = 0; first < columns; first += panel, out += next)
-    for (int64_t i = 0; i < panel; i += W, scales += W) {
+  for (int64_t first = 0; first < columns; first += panel, out += next) {
+    const typename P::Element* from = static_cast<const typename P::Element*>(source.data) + first;
+    vi tops[panel / W];
+    if (kind != floats) column_tops<P>(from, stride, length, columns - first, tops);
+    for (int64_t i = 0; i < panel; i += W) {
       const int64_t left = columns - first - i;
-      const typename P::Element* from = static_cast<const typename P::Element*>(source.data) + first + i;
-      const auto number = [&](int64_t u) { return left > 0 && u < length ? conv::some<P>(from + u * source.stride, left) : vf{}; };
+      const auto number = [&](int64_t u) { return left > 0 && u < length ? conv::some<P>(from + u * stride + i, left) : vf{}; };
       if (kind == floats) {
         for (int64_t u = 0; u < length; u++) store(reinterpret_cast<float*>(out) + u * panel + i, number(u));
         continue;
       }
-      vi top = {};
-      for (int64_t u = 0; u < length; u++) top = larger(top, magnitude(number(u)));
       vf per_unit;
-      store(scales, scale(top, limit, per_unit));
+      store(scales + first + i, scale(tops[i / W], limit, per_unit));
       for (int64_t u = 0; u < length; u += 2) {
         const vi pair = (nearest(number(u), per_unit) & 0xffff) | (nearest(number(u + 1), per_unit) << 16);
         memcpy(out + u / 2 * panel + i, &pair, sizeof pair);
       }
     }
+  }
 }
 
 void pack_rows(Kind kind, const Source& source, int64_t length, int64_t columns, void* to, int64_t next, float* scales) {

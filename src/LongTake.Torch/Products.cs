@@ -27,11 +27,20 @@ public static class Products
     /// <summary>How products of bfloat16 on the CPU are computed unless a caller says it.</summary>
     public static ProductKind Kind { get; set; } = Chosen(Environment.GetEnvironmentVariable("LONGTAKE_PRODUCTS"));
 
-    /// <summary>x W^T + b of tokens x [.., inputs], in the type of x; weight [outputs, inputs] and bias are of any type. No second derivative but of products by libtorch.</summary>
-    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias, ProductKind? kind = null) =>
-        x.Device == "cpu" && (x.Dtype == Dtype.F32 || (x.Dtype == Dtype.BF16 && (kind ?? Kind) != ProductKind.BFloat16))
-            ? linear.One(x, weight, bias, (kind ?? Kind) == ProductKind.Int16)
-            : Ops.Linear(x, weight.To(x.Dtype), bias?.To(x.Dtype));
+    /// <summary>
+    /// x W^T + b of tokens x [.., inputs], in the type of x; weight [outputs, inputs] and bias are of any type. With a weight [places, outputs, inputs] and as many biases each
+    /// place of tokens [.., places, inputs] has a layer of its own. No second derivative but of products by libtorch.
+    /// </summary>
+    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias, ProductKind? kind = null)
+    {
+        if (x.Device == "cpu" && (x.Dtype == Dtype.F32 || (x.Dtype == Dtype.BF16 && (kind ?? Kind) != ProductKind.BFloat16)))
+            return linear.One(x, weight, bias, (kind ?? Kind) == ProductKind.Int16);
+        var (w, b) = (weight.To(x.Dtype), bias?.To(x.Dtype));
+        if (weight.Rank == 2) return Ops.Linear(x, w, b);
+        var rows = x.Reshape(-1, x.Size(-2), x.Size(-1)).Transpose(0, 1);
+        var y = Ops.MatMul(rows, w.Transpose(1, 2)).Transpose(0, 1);
+        return (b is null ? y : y + b.Reshape(w.Size(0), w.Size(1))).Reshape([.. x.Shape[..^1], w.Size(1)]);
+    }
 
     /// <summary>The type in which other products of that type are computed on a device.</summary>
     public static Dtype Type(Dtype dtype, string device) => dtype == Dtype.BF16 && Kind != ProductKind.BFloat16 && device == "cpu" ? Dtype.F32 : dtype;

@@ -103,6 +103,32 @@ public class ProductsTests
         finally { Libtorch.Threads = threads; }
     }
 
+    /// <summary>Layers side by side beside one after the other.</summary>
+    [Theory]
+    [InlineData(Dtype.F32)]
+    [InlineData(Dtype.BF16)]
+    public void EveryPlaceHasItsLayer(Dtype type)
+    {
+        foreach (var kind in Enum.GetValues<ProductKind>())
+        {
+            using var scope = new Scope();
+            using var g = new Generator(3);
+            const int Places = 3;
+            var (x, w, b, pull) = (g.Normal(2, 90, Places, 40).To(type), g.Normal(Places, 40, 56), g.Normal(Places, 1, 56), g.Normal(2, 90, Places, 56).To(type));
+            Tensor[] Run(Func<Tensor, Tensor, Tensor, Tensor> layers)
+            {
+                Tensor[] leaves = [.. new[] { x, w, b }.Select(t => t.Clone().RequiresGrad_())];
+                var y = layers(leaves[0], leaves[1], leaves[2]);
+                y.Backward(pull);
+                return [y.Detach(), .. leaves.Select(l => l.Grad!)];
+            }
+            var together = Run((x, w, b) => Products.Linear(x, w.Transpose(1, 2), b.Squeeze(1), kind));
+            var single = Run((x, w, b) => Stack([.. Enumerable.Range(0, Places).Select(p =>
+                Products.Linear(Select(x, 2, p), Select(w, 0, p).Transpose(0, 1), Select(b, 0, p).Reshape(56), kind))], 2));
+            foreach (var (s, t) in single.Zip(together)) Near.Equal(s, t, (kind == ProductKind.BFloat16 && type == Dtype.BF16 ? 1e-2 : 1e-6) * Max(Abs(s)).Scalar());
+        }
+    }
+
     [Fact]
     public void ALayerWithoutWeightsIsRefused()
     {
@@ -110,6 +136,7 @@ public class ProductsTests
         var op = new Op("longtake::linear(x, weight, bias)");
         Assert.Contains("does not fit", Assert.Throws<TorchException>(() => op.One(Zeros([3, 0]), Zeros([4, 0]), Value.None)).Message);
         Assert.Contains("does not fit", Assert.Throws<TorchException>(() => op.One(Zeros([3, 5]), Zeros([4, 5]), Zeros([3]))).Message);
+        Assert.Contains("does not fit", Assert.Throws<TorchException>(() => op.One(Zeros([3, 5]), Zeros([2, 4, 5]), Value.None)).Message);
     }
 
     [Theory]

@@ -19,18 +19,15 @@ public sealed class PlaceLinear
     /// <summary>[B, T, S, inputs] -> [B, T, S, outputs] in the type of <paramref name="compute"/>; the first latent frame is the image latent, unless it is <paramref name="inside"/> a film.</summary>
     public Tensor Forward(Tensor x, Dtype compute, bool inside = false)
     {
-        var (b, t, s, _) = x;
+        var (_, t, s, _) = x;
         if (s != weight.Size(1)) throw new UserException($"{s} tokens a latent frame; this model has maps for {weight.Size(1)} places (one picture size only)");
         var type = Products.Type(compute, x.Device);
-        var (w, shift) = (weight.To(type), bias.To(type));
-        if (inside) return Map(1, x);
-        var first = Map(0, Narrow(x, 1, 0, 1));
-        return t == 1 ? first : Cat([first, Map(1, Narrow(x, 1, 1, t - 1))], 1);
+        var first = inside ? null : Map(0, Narrow(x, 1, 0, 1));
+        if (t == 1 && first is not null) return first;
+        var rest = Map(1, first is null ? x : Narrow(x, 1, 1, t - 1));
+        return first is null ? rest : Cat([first, rest], 1);
 
-        Tensor Map(int kind, Tensor part)
-        {
-            var rows = part.Permute(2, 0, 1, 3).Reshape(s, -1, part.Size(3)).To(type);
-            return (MatMul(rows, Select(w, 0, kind)) + Select(shift, 0, kind)).To(compute).Reshape(s, b, part.Size(1), -1).Permute(1, 2, 0, 3);
-        }
+        Tensor Map(int kind, Tensor part) =>
+            Products.Linear(part.To(type), Select(weight, 0, kind).Transpose(1, 2), Select(bias, 0, kind).Squeeze(1)).To(compute);
     }
 }
