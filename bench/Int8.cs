@@ -11,7 +11,7 @@ namespace LongTake.Bench;
 /// </summary>
 internal static class Int8
 {
-    private const int Films = 12;
+    public const int Films = 12;
 
     public static IEnumerable<Row> Rows()
     {
@@ -35,11 +35,14 @@ internal static class Int8
         yield return Row.Seconds("int8.film", t[0], t[1], "without") with { Note = $"sampling of one minute; latents differ by {(Norm(a - b) / Norm(b)).Scalar():0.000} of their norm" };
         var reference = new WorldEvaluation.Reference(plain, "tune", Films);
         EvaluationResult Of(FilmModel model) => WorldEvaluation.Run(model, new("", "", request with { Frames = null }), "tune", Films, 61, reference, null, null, default);
-        var (with, without) = (Of(bytes), Of(plain));
-        foreach (var name in (string[])["arc", "biome", "gaitL", "scroll", "sharp", "FDr"])
-            yield return new($"int8.{name}", with.Metrics[name].Mean, "measure", without.Metrics[name].Mean, "without")
-            {
-                Note = $"{Films} films of the tune set; {Row.Number(with.Metrics[name].Low)}..{Row.Number(with.Metrics[name].High)} and {Row.Number(without.Metrics[name].Low)}..{Row.Number(without.Metrics[name].High)}",
-            };
+        foreach (var row in Quality("int8", Of(bytes), "without", Of(plain))) yield return row;
     }
+
+    /// <summary>The films of the tune set, made in two ways, by the exact measures of their world.</summary>
+    public static IEnumerable<Row> Quality(string name, EvaluationResult ours, string peer, EvaluationResult theirs) =>
+        ((string[])["arc", "biome", "gaitL", "scroll", "sharp", "FDr"]).Select(m => (m, ours.Metrics[m], theirs.Metrics[m])).Select(x =>
+            new Row($"{name}.{x.m}", x.Item2.Mean, "measure", x.Item3.Mean, peer)
+            {
+                Note = $"{Films} films of the tune set; {Row.Number(x.Item2.Low)}..{Row.Number(x.Item2.High)} and {Row.Number(x.Item3.Low)}..{Row.Number(x.Item3.High)}",
+            });
 }

@@ -18,6 +18,7 @@ using LongTake.Bench;
     ("law", Law.Rows, true),
     ("reuse", Reuse.Rows, true),
     ("int8", Int8.Rows, true),
+    ("layer", Layers.Rows, true),
     ("decode.length", DecodeLength.Rows, true),
 ];
 try
