@@ -8,8 +8,8 @@ public enum ProductKind
     /// <summary>In float32 copies of a stretch at a time.</summary>
     Float32,
     /// <summary>
-    /// As whole numbers of 16 bits with a scale for each row (block floating point, arXiv 1804.01526): of 192 products in a sum, each within 1/6,700 of the largest
-    /// number of its row, summed exactly.
+    /// As whole numbers of 16 bits with a scale for each row of tokens and each column of the weight (block floating point, arXiv 1804.01526), summed exactly: of sums of 192,
+    /// numbers keep to 1/6,688 of the largest of their row.
     /// </summary>
     Int16,
 }

@@ -57,7 +57,7 @@ public static class GeneratePlan
             [new("encoded texts", guided * c.Wan.TextLength * c.Wan.TextDim * encoder), new("latents of the film", shape * latents)]);
     }
 
-    // What the blocks' matrices take more as bytes (native/int8.h), which is less.
+    // What the blocks' matrices take more as bytes (native/int8.cpp), which is less.
     private static double AsBytes(WanConfig c, double compute)
     {
         const double panel = 48, unit = 4, terms = 8;
