@@ -19,7 +19,7 @@ internal static class Film
         var flops = Flops(c, c.FilmLatents);
         yield return Row.Seconds("film.vs-cfg50", s[0], s[1], "50 Euler steps with guidance") with
         {
-            Least = 24, Floor = flops / 1e9 / Limits.Work * Turns.Median(s[3]),
+            Floor = flops / 1e9 / Limits.Work * Turns.Median(s[3]),
             Note = $"sampling of one minute, without decoding; {flops / 1e9:0} GFLOP in the blocks; 4 calls beside 100, so 25 less what a step has beside its call",
         };
         yield return Row.Seconds("film.vs-cfg50, --int8", s[2], s[1], "50 Euler steps with guidance") with { Least = 25, Note = "the same with bytes; what they cost in quality: int8.*" };
