@@ -45,7 +45,7 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure,
     /// <summary>What the curves show.</summary>
     public static IReadOnlyList<(string Name, string What, Aim Aim)> Curves { get; } =
     [
-        ("far", "distance from the middle of real windows", Aim.One), ("arc", "error of the hour", Aim.Low), ("biome", "right ground", Aim.High),
+        ("far", "distance from real windows", Aim.One), ("arc", "error of the hour", Aim.Low), ("biome", "right ground", Aim.High),
         ("identity", "coat against its first 5 s", Aim.Low), ("hat", "right hat", Aim.High), ("gait", "gait explained by 1 Hz", Aim.High),
         ("scroll", "error of the scroll, px", Aim.Low), ("pattern", "ground pattern / real", Aim.One), ("gradient", "edge energy / real", Aim.One),
         ("motion", "motion / real", Aim.One), ("lens", "FM and DM head disagree", Aim.Low),
