@@ -6,7 +6,7 @@
 namespace {
 
 // How bfloat16 is multiplied fastest: by libtorch as it is with AMX, and on AMD with AVX512-BF16 (Intel's AVX512-BF16 alone runs at half the rate of float32); else
-// as whole numbers with AVX512-VNNI; else in float32.
+// as whole numbers with AVX512-VNNI, where all is there that `avx512` is compiled for; else in float32.
 int64_t products() {
   enum { bfloat16, float32, int16 };  // ProductKind
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)

@@ -204,12 +204,10 @@ struct Wholes {
     return sum + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
 #endif
   }
-  static inline vf value(vi sum, vi, vf unit, float scale) { return __builtin_convertvector(sum, vf) * (unit * scale); }
+  static inline vf value(vi sum, vi zero, vf unit, float scale) { return __builtin_convertvector(sum - zero, vf) * (unit * scale); }
 };
 // Four.
-struct Bytes {
-  typedef int32_t Unit;
-  typedef vi Sum;
+struct Bytes : Wholes {
   static inline vi dot(vi sum, Unit a, vi b) {
 #if defined(__AVX512VNNI__)
     return (vi)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(a), (__m512i)b);
@@ -219,7 +217,6 @@ struct Bytes {
     return sum;
 #endif
   }
-  static inline vf value(vi sum, vi zero, vf unit, float scale) { return __builtin_convertvector(sum - zero, vf) * (unit * scale); }
 };
 
 // N vectors of columns from `column` on, M rows from `row` on.

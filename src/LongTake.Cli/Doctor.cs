@@ -135,7 +135,7 @@ public static class Doctor
         return (found + forced, found.Contains("/blas/libblas.so", StringComparison.Ordinal));
     }
 
-    // The best of the multiplications that fit into 0.15 s, after one that warms up.
+    // The best of the multiplications that fit into 0.1 s, after one that warms up.
     private static double Rate(ProductKind kind)
     {
         const int n = 1024;   // as large as it takes for all threads to have a share

@@ -16,7 +16,7 @@ public enum ProductKind
 
 /// <summary>
 /// Matrix products of a linear layer. What is stored in bfloat16 is multiplied in what the processor multiplies fastest (native/linear.cpp): with AMX, and on an AMD
-/// with AVX512-BF16, as it is; else as whole numbers where there is AVX512-VNNI, or in float32. Memory holds bfloat16 all the same.
+/// with AVX512-BF16, as it is; else as whole numbers where there are AVX512-VNNI and AVX512-BF16, or in float32. Memory holds bfloat16 all the same.
 /// LONGTAKE_PRODUCTS=int16, float32 or bfloat16 in the environment decides otherwise.
 /// </summary>
 public static class Products
@@ -33,8 +33,8 @@ public static class Products
     /// </summary>
     public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias, ProductKind? kind = null)
     {
-        if (x.Device == "cpu" && (x.Dtype == Dtype.F32 || (x.Dtype == Dtype.BF16 && (kind ?? Kind) != ProductKind.BFloat16)))
-            return linear.One(x, weight, bias, (kind ?? Kind) == ProductKind.Int16);
+        var how = kind ?? Kind;
+        if (x.Device == "cpu" && (x.Dtype == Dtype.F32 || (x.Dtype == Dtype.BF16 && how != ProductKind.BFloat16))) return linear.One(x, weight, bias, how == ProductKind.Int16);
         var (w, b) = (weight.To(x.Dtype), bias?.To(x.Dtype));
         if (weight.Rank == 2) return Ops.Linear(x, w, b);
         var rows = x.Reshape(-1, x.Size(-2), x.Size(-1)).Transpose(0, 1);

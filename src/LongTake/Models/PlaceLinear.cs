@@ -22,10 +22,9 @@ public sealed class PlaceLinear
         var (_, t, s, _) = x;
         if (s != weight.Size(1)) throw new UserException($"{s} tokens a latent frame; this model has maps for {weight.Size(1)} places (one picture size only)");
         var type = Products.Type(compute, x.Device);
-        var first = inside ? null : Map(0, Narrow(x, 1, 0, 1));
-        if (t == 1 && first is not null) return first;
-        var rest = Map(1, first is null ? x : Narrow(x, 1, 1, t - 1));
-        return first is null ? rest : Cat([first, rest], 1);
+        if (inside) return Map(1, x);
+        var first = Map(0, Narrow(x, 1, 0, 1));
+        return t == 1 ? first : Cat([first, Map(1, Narrow(x, 1, 1, t - 1))], 1);
 
         Tensor Map(int kind, Tensor part) =>
             Products.Linear(part.To(type), Select(weight, 0, kind).Transpose(1, 2), Select(bias, 0, kind).Squeeze(1)).To(compute);
