@@ -6,21 +6,22 @@ namespace LongTake.Tests;
 /// <summary>Who may name whom: a room names only those to the right of it.</summary>
 public partial class ArchitectureTests
 {
-    // Room, and what it may name besides itself and LongTake.Torch.
+    // Room, and what it may name besides itself and LongTake.Tensors.
     private static readonly Dictionary<string, string[]> mayName = new()
     {
-        ["LongTake.Torch"] = [],
-        ["LongTake.Nn"] = [],
+        ["LongTake.Tensors"] = [],
+        ["LongTake.Kernels"] = [],
+        ["LongTake.Nn"] = ["Kernels"],
         ["LongTake.Media"] = [],
         ["LongTake.Diffusion"] = [],
         ["LongTake.Worlds"] = ["Media"],
-        ["LongTake.Models"] = ["Nn"],
+        ["LongTake.Models"] = ["Nn", "Kernels"],
         ["LongTake.Checkpoints"] = ["Models"],
         ["LongTake.Data"] = ["Media", "Worlds", "Models", "Nn"],
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Checkpoints", "Data", "Models", "Diffusion", "Nn"],
         ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Media"],
-        ["LongTake.Planning"] = ["Training", "Generation", "Methods", "Checkpoints", "Data", "Media", "Models"],
+        ["LongTake.Planning"] = ["Training", "Generation", "Methods", "Checkpoints", "Data", "Media", "Models", "Nn", "Kernels"],
         ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Diffusion", "Nn", "Data", "Media", "Worlds"],
         ["LongTake.Comparison"] = ["Evaluation", "Training", "Methods", "Generation", "Checkpoints", "Models", "Data", "Media", "Worlds"],
         ["LongTake.Studio"] = ["*"],
@@ -35,16 +36,28 @@ public partial class ArchitectureTests
         {
             if (!mayName.TryGetValue(room, out var allowed)) broken.Add($"{file}: the room {room} is not in the table");
             else
-                broken.AddRange(Named(file).Where(name => name != room && name != "LongTake.Torch" && !Allows(allowed, name[9..]))
+                broken.AddRange(Named(file).Where(name => name != room && name != "LongTake.Tensors" && !Allows(allowed, name[9..]))
                     .Select(name => $"{file}: {room} must not name {name}"));
         }
         Assert.Empty(broken);
     }
 
     [Fact]
-    public void OnlyTheBindingIsUnsafe() => Assert.Equal(["LongTake.Torch.csproj"],
-        Directory.EnumerateFiles(Root, "*.csproj", SearchOption.AllDirectories)
-            .Where(f => File.ReadAllText(f).Contains("AllowUnsafeBlocks")).Select(f => Path.GetFileName(f)!));
+    public void OnlyTensorsAndKernelsAreUnsafe() =>
+        Assert.Empty(Sources().Where(s => s.Room is not ("LongTake.Tensors" or "LongTake.Kernels")
+            && Unsafe().IsMatch(File.ReadAllText(Path.Combine(Root, s.File)))).Select(s => s.File));
+
+    /// <summary>What is imported from the C library exists on some systems only, and says on which; the compiler then warns of unguarded calls, as errors.</summary>
+    [Fact]
+    public void EveryImportFromTheCLibraryNamesItsSystems()
+    {
+        var bare = from s in Sources()
+                   let lines = File.ReadAllLines(Path.Combine(Root, s.File))
+                   from i in Enumerable.Range(0, lines.Length)
+                   where lines[i].Contains("Import(\"libc\"") && !lines[Math.Max(0, i - 1)].Contains("SupportedOSPlatform")
+                   select $"{s.File}:{i + 1}";
+        Assert.Empty(bare);
+    }
 
     private static string Root => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, ".."));
 
@@ -64,6 +77,9 @@ public partial class ArchitectureTests
     private static IEnumerable<string> Named(string file) =>
         File.ReadLines(Path.Combine(Root, file)).Select(line => Using().Match(line)).Where(m => m.Success)
             .Select(m => m.Groups[1].Value).Where(mayName.ContainsKey).Distinct();
+
+    [GeneratedRegex(@"\bunsafe\b")]
+    private static partial Regex Unsafe();
 
     [GeneratedRegex(@"^\s*(?:global )?using (?:static |\w+ = )?(LongTake\.\w+)")]
     private static partial Regex Using();

@@ -9,13 +9,13 @@ internal sealed class Deviation(Xunit.Abstractions.ITestOutputHelper output, str
     /// <summary>|actual - expected| at most atol + rtol |expected|.</summary>
     public void Hold(Tensor expected, Tensor actual, double atol, double rtol)
     {
-        using (new Scope())
+        using (torch.NewDisposeScope())
         {
             Near.Equal(expected, actual, atol, rtol);
-            var (a, b) = (expected.To(Dtype.F64), actual.To(Dtype.F64));
-            var error = Abs(a - b);
-            worst = Math.Max(worst, Max(error).Scalar());
-            share = Math.Max(share, Max(error / (Abs(a) * rtol + atol)).Scalar());
+            var (a, b) = (expected.to(ScalarType.Float64), actual.to(ScalarType.Float64));
+            var error = (a - b).abs();
+            worst = Math.Max(worst, error.max().ToDouble());
+            share = Math.Max(share, (error / (a.abs() * rtol + atol)).max().ToDouble());
             tensors++;
         }
     }

@@ -5,9 +5,9 @@ internal static class Near
 {
     public static void Equal(Tensor expected, Tensor actual, double atol, double rtol = 0)
     {
-        Assert.Equal(expected.Shape, actual.Shape);
-        var (a, b) = (expected.To(Dtype.F64), actual.To(Dtype.F64));
-        var excess = Max(Abs(a - b) - Abs(a) * rtol).Scalar();
-        Assert.True(excess <= atol, $"largest error {Max(Abs(a - b)).Scalar():g4} (beyond rtol: {excess:g4}, allowed {atol:g4})");
+        Assert.Equal(expected.shape, actual.shape);
+        var (a, b) = (expected.to(ScalarType.Float64), actual.to(ScalarType.Float64));
+        var excess = ((a - b).abs() - a.abs() * rtol).max().ToDouble();
+        Assert.True(excess <= atol, $"largest error {(a - b).abs().max().ToDouble():g4} (beyond rtol: {excess:g4}, allowed {atol:g4})");
     }
 }

@@ -8,17 +8,19 @@ public sealed class TinyModel : IDisposable
 {
     private readonly string root = Directory.CreateTempSubdirectory("longtake-").FullName;
 
-    public TinyModel()
+    public TinyModel() : this(c => c) { }
+
+    private TinyModel(Func<ModelConfig, ModelConfig> change)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         LatentItem[] items = [.. Enumerable.Range(0, 3).Select(i => new LatentItem($"take-{i}", "take", 7, $"a traveller number {i}")
         {
             Locals = [.. Enumerable.Range(0, 7).Select(k => $"place {k % 3}")], HeldOut = i == 2,
         })];
         File.WriteAllLines(Path.Combine(root, "captions.txt"), items.SelectMany(i => i.Locals.Append(i.Caption)).Distinct());
-        SentencePiece.Train(Path.Combine(root, "captions.txt"), 64, Path.Combine(root, "tokens"));
-        using var pieces = new SentencePiece(Path.Combine(root, "tokens.model"));
+        var pieces = LongTake.Models.WordVocabulary.Train(File.ReadLines(Path.Combine(root, "captions.txt")), 64);
+        pieces.Save(Path.Combine(root, "tokens.model"));
         var config = new ModelConfig
         {
             Width = 16, Height = 16, ClipLatents = 3, FilmLatents = 7, FewSteps = [1000, 500], HeadBlocks = 1, CausalBlock = 1,
@@ -26,6 +28,7 @@ public sealed class TinyModel : IDisposable
             Text = new(pieces.Count, 8, 8, 16, 2, 1),
             Wan = new() { TextLength = 32, InChannels = 4, OutChannels = 4, Dim = 24, FfnDim = 32, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 3 },
         };
+        config = change(config);
         Folder = ModelFolder.Create(Path.Combine(root, "model"), config);
         File.Copy(Path.Combine(root, "tokens.model"), Folder.TokenizerFile);
         Part(ModelFolder.Vae, 1, w => _ = new WanVae(w, config.Vae));
@@ -36,34 +39,43 @@ public sealed class TinyModel : IDisposable
         Data = LatentSet.Open(Path.Combine(root, "set"));
     }
 
+    /// <summary>The same with another configuration.</summary>
+    public static TinyModel Of(Func<ModelConfig, ModelConfig> change) => new(change);
+
     public ModelFolder Folder { get; }
 
     /// <summary>Two takes of 7 latents (and one held out), all around 3.</summary>
     public LatentSet Data { get; }
 
     /// <summary>What a recipe's stage would give a method to be built from.</summary>
-    public LongTake.Methods.Stage Stage() => new()
+    public LongTake.Methods.Stage Stage(torch.Device? device = null, bool recompute = false) => new()
     {
-        From = Folder, Config = Folder.Config, Optimiser = new(), Data = Data, Init = new Rng(1), Run = root, Tokenizer = () => Folder.TokenizerFile,
-        Video = (_, _) => throw new InvalidOperationException("no video here"),
+        Device = device ?? torch.CPU,
+        From = recompute ? Folder.Recomputing() : Folder, Config = Folder.Config, Optimiser = new(), Data = Data, Init = new Rng(1), Run = root, Tokenizer = () => Folder.TokenizerFile,
+        Video = (random, frames) =>
+        {
+            var bytes = new byte[frames * 16 * 16 * 3];
+            for (var i = 0; i < bytes.Length; i++) bytes[i] = (byte)random.Int(256);
+            return bytes;
+        },
     };
 
     /// <summary>The teacher's weights with noise on them, the output head included (it starts at zero).</summary>
-    public Weights Teacher(int seed, double deviation) => Noisy(Weights.Load, w => _ = new WanTransformer(w, Folder.Config.Wan), seed, deviation);
+    public Weights Teacher(int seed, double deviation) => Noisy((source, type, device, random) => Weights.Load(source, type, device, random), w => _ = new WanTransformer(w, Folder.Config.Wan), seed, deviation);
 
     /// <summary>A student made of the teacher, with noise of its own in every weight, so that the heads differ.</summary>
     public Weights Student(int seed, double deviation = 0.05) => Noisy(
         (source, dtype, device, random) => Weights.Load(DecoupledTransformer.FromWan(source, Folder.Config.Wan.Layers, 1), dtype, device, random),
         w => _ = new DecoupledTransformer(w, Folder.Config.Wan, 1), seed, deviation);
 
-    private Weights Noisy(Func<Func<string, Tensor?>, Dtype, string, Rng?, Weights> load, Action<Weights> make, int seed, double deviation)
+    private Weights Noisy(Func<Func<string, Tensor?>, ScalarType, torch.Device?, Rng?, Weights> load, Action<Weights> make, int seed, double deviation)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var file = Folder.OpenPart(ModelFolder.Teacher);
-        var weights = load(file.Source(), Dtype.F32, "cpu", null);
+        var weights = load(file.Source(), ScalarType.Float32, "cpu", null);
         make(weights);
-        foreach (var (_, t) in weights.All) Add_(t, Random(seed++, t.Shape), deviation);
+        foreach (var (_, t) in weights.All) t.add_(Random(seed++, t.shape), deviation);
         return weights;
     }
 
@@ -72,14 +84,14 @@ public sealed class TinyModel : IDisposable
         using var weights = Weights.Create(new Rng(seed));
         make(weights);
         foreach (var (name, t) in weights.All)
-            if (name.StartsWith("head.head", StringComparison.Ordinal)) Copy_(t, Random(seed, t.Shape) * 0.1);   // zero at the start
+            if (name.StartsWith("head.head", StringComparison.Ordinal)) t.copy_(Random(seed, t.shape) * 0.1);   // zero at the start
         Folder.Save(part, weights);
     }
 
     private static Tensor Random(int seed, long[] shape)
     {
-        using var g = new Generator(seed);
-        return g.Normal(shape);
+        using var g = new torch.Generator((ulong)seed);
+        return torch.randn(shape, generator: g);
     }
 
     public void Dispose()

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
-using LongTake.Torch;
+using LongTake.Tensors;
 
 namespace LongTake.Cli;
 
@@ -30,7 +30,7 @@ internal static class ConvertVerb
     }
 
     /// <summary>The element type of an option; null for Keep.</summary>
-    public static Dtype? Type(WeightType type) => type switch { WeightType.Bf16 => Dtype.BF16, WeightType.Fp16 => Dtype.F16, WeightType.Fp32 => Dtype.F32, _ => null };
+    public static ScalarType? Type(WeightType type) => type switch { WeightType.Bf16 => ScalarType.BFloat16, WeightType.Fp16 => ScalarType.Float16, WeightType.Fp32 => ScalarType.Float32, _ => null };
 
     // FILE or FILE=STRENGTH
     private static (string, double) Lora(string text)

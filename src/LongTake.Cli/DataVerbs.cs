@@ -85,10 +85,9 @@ internal static class DataVerbs
     private static void Texts(ModelFolder model, LatentSet latents, CancellationToken cancel)
     {
         if (!model.Has(ModelFolder.Text) || !model.HasTokenizer) return;
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (text, weights) = model.LoadText();
         using (weights)
-        using (text)
             Progress.Run("captions", r =>
             {
                 text.Prepare([.. FlowMatching.Captions(latents), "", model.Config.NegativePrompt], (done, all) => r.Report(new(done, all, "captions", "encoding")), cancel);

@@ -16,7 +16,7 @@ internal static class DemoVerb
 {
     public const string Prompt = "a traveller in a red coat and a wizard hat walks past a blue lighthouse";
 
-    public static int Run(string folder, string prompt, long seed, string output, bool json)
+    public static int Run(string folder, string prompt, long seed, torch.Device device, string output, bool json)
     {
         void Say(string line) { if (!json) Console.WriteLine(line); }
         var cancel = Cli.Run.OnCtrlC();
@@ -30,7 +30,7 @@ internal static class DemoVerb
         Say($"LongTake demo: {c.Frames(c.FilmLatents) / c.Fps:0} s of film in {c.FewSteps.Length} steps of the distribution-matching head");
         Say($"  model   {model.Path} ({c.Width}x{c.Height} at {c.Fps} fps, {c.FilmLatents} latents)");
         Say($"  prompt  {prompt}");
-        using var film = new FilmModel(model, request);
+        using var film = new FilmModel(model, request, device: device);
         var frames = new List<byte[]>();
         var upscale = (int)Math.Ceiling(384.0 / Math.Min(c.Width, c.Height));
         var made = Progress.Run("demo", report => FilmFile.Make(film, request, Path.Combine(output, "film.mp4"),

@@ -31,7 +31,7 @@ internal static class EvalVerb
         });
     }
 
-    public static int World(string model, IReadOnlyList<string> rows, string set, int films, double seconds, string output, bool json)
+    public static int World(string model, IReadOnlyList<string> rows, string set, int films, double seconds, torch.Device device, string output, bool json)
     {
         if (set is not ("tune" or "final")) throw new UserException($"--set-name {set}: tune or final", usage: true);
         if (films < 2) throw new UserException($"--films {films}: at least 2, for the intervals", usage: true);
@@ -47,7 +47,7 @@ internal static class EvalVerb
             foreach (var row in wanted)
             {
                 using var files = ModelFiles.Open(row.Model);
-                using var film = new FilmModel(files, row.Request);
+                using var film = new FilmModel(files, row.Request, device: device);
                 if (reference is null) list.Add((reference = new WorldEvaluation.Reference(film, set, films)).Row);
                 var shown = new List<byte[]>();
                 list.Add(WorldEvaluation.Run(film, row, set, films, seconds, reference, report, (n, rgb) => { if (n % 7 == 0 && shown.Count < 6) shown.Add(rgb); }, cancel));

@@ -2,14 +2,14 @@ using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Media;
-using LongTake.Torch;
+using LongTake.Tensors;
 
 namespace LongTake.Cli;
 
 /// <summary>longtake generate</summary>
 internal static class GenerateVerb
 {
-    public static int Run(string path, FilmRequest request, string output, Dtype dtype, string device, Offload offload, int? upscale, bool json)
+    public static int Run(string path, FilmRequest request, string output, ScalarType dtype, torch.Device device, Offload offload, int? upscale, bool json)
     {
         if (upscale is < 1 or > 64) throw new UserException($"--upscale {upscale}: a whole number from 1 to 64", usage: true);
         using var files = ModelFiles.Open(path);

@@ -6,7 +6,7 @@ using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
 using LongTake.Planning;
-using LongTake.Torch;
+using LongTake.Tensors;
 using LongTake.Training;
 
 namespace LongTake.Cli;
@@ -17,30 +17,42 @@ internal static class PlanVerb
     private const double Gib = 1L << 30, Tera = 1e12;
 
     // A plan, what would take less, and the work itself for a trial.
-    private sealed record Work(Plan Plan, Func<IEnumerable<Alternative>> Less, Func<IReadOnlyList<Measured>> Try);
+    private sealed record Work(Plan Plan, Func<IEnumerable<Alternative>> Less, Action Check, Func<IReadOnlyList<Measured>> Try);
 
-    public static int Run(string path, string[] sets, double? rate, bool measure, double? deviceMemory, Dtype dtype, bool trial, bool json)
+    public static int Run(string path, string[] sets, double? rate, bool measure, double? deviceMemory, ScalarType dtype, bool trial, int? only, bool json)
     {
         if (rate is <= 0 || deviceMemory is <= 0) throw new UserException("--rate and --device-memory: more than 0", usage: true);
         if (rate is not null && measure) throw new UserException("--rate together with --measure: give one of them", usage: true);
-        var (works, notes) = Read(path, sets, dtype == Dtype.F32 ? 4 : 2);
+        var (works, notes) = Read(path, sets, dtype);
+        if (only is { } one)
+        {
+            Console.WriteLine(PeakChild.Text(works[one].Try()));
+            return Cli.Run.Done;
+        }
         if (measure)
         {
             Cli.Run.UseAllCores();
             rate = MatrixRate(dtype);
         }
-        var measured = trial ? works.Select(w => w.Try()).ToList() : null;
+        if (trial && PeakTrial.Unmeasurable is { } why)
+        {
+            notes.Add(why);
+            trial = false;
+        }
+        if (trial) foreach (var work in works) work.Check();
+        var measured = trial ? works.SelectMany((_, i) => PeakChild.Run(path, sets, dtype, i)).ToList() : null;
         var all = works.Select(w => (w.Plan, Remedies: deviceMemory is { } room && w.Plan.Fullest.Bytes > room * Gib ? Fitting.Remedies(w.Less(), room * Gib) : null)).ToList();
         Cli.Run.Print(json, new JsonObject
         {
             ["path"] = path, ["rateTflops"] = rate, ["deviceMemoryGib"] = deviceMemory, ["notes"] = new JsonArray([.. notes.Select(n => JsonValue.Create(n))]),
             ["plans"] = new JsonArray([.. all.Select(a => Describe(a.Plan, rate, deviceMemory, a.Remedies))]),
-            ["measured"] = measured is null ? null : new JsonArray([.. measured.SelectMany(m => m).Select(Describe)]),
-        }, [.. notes.Select(n => $"note: {n}"), .. all.SelectMany(a => Lines(a.Plan, rate, measure, deviceMemory, a.Remedies)), .. measured is null ? [] : Lines(measured.SelectMany(m => m))]);
+            ["measured"] = measured is null ? null : new JsonArray([.. measured.Select(PeakChild.Describe)]),
+            ["tolerance"] = measured is null ? null : new JsonObject { ["share"] = Measured.Share, ["bytes"] = Measured.Fixed },
+        }, [.. notes.Select(n => $"note: {n}"), .. all.SelectMany(a => Lines(a.Plan, rate, measure, deviceMemory, a.Remedies)), .. measured is null ? [] : Lines(measured)]);
         return Cli.Run.Done;
     }
 
-    private static (IReadOnlyList<Work>, IReadOnlyList<string>) Read(string path, string[] sets, double compute)
+    private static (IReadOnlyList<Work>, List<string>) Read(string path, string[] sets, ScalarType dtype)
     {
         var notes = new List<string>();
         path = Shipped.Located(path);
@@ -56,7 +68,7 @@ internal static class PlanVerb
         var c = Config(recipe.From, recipe.Model);
         var works = new List<Work>();
         foreach (var stage in recipe.Stages)
-            if (TrainPlan.Of(c, stage) is { } plan) works.Add(new(plan, () => TrainPlan.Alternatives(c, stage), () => [PeakTrial.Stage(Small(c), stage)]));
+            if (TrainPlan.Of(c, stage) is { } plan) works.Add(new(plan, () => TrainPlan.Alternatives(c, stage), () => Small(c), () => [PeakTrial.Stage(c, stage)]));
             else notes.Add($"stage '{stage.Folder}' ({stage.Method}) is not planned; LongSft, MixSft, Teacher and Mmm are");
         return (works, notes);
 
@@ -75,8 +87,12 @@ internal static class PlanVerb
             return Of(model, request.Filled(model));
         }
 
-        Work Of(ModelConfig model, FilmRequest request) => new(GeneratePlan.Of(model, request, compute),
-            () => GeneratePlan.Alternatives(model, request, compute), () => PeakTrial.Film(Small(request.Config(model)), request));
+        Work Of(ModelConfig model, FilmRequest request)
+        {
+            double compute = Tensor.SizeOf(dtype);
+            return new(GeneratePlan.Of(model, request, compute), () => GeneratePlan.Alternatives(model, request, compute),
+                () => Small(request.Config(model)), () => PeakTrial.Film(request.Config(model), request, dtype));
+        }
 
         ModelConfig Config(string from, ModelConfig? given)
         {
@@ -93,22 +109,26 @@ internal static class PlanVerb
     }
 
     // A trial is made with random weights and holds the model twice on its way.
-    private static ModelConfig Small(ModelConfig c) => c.Wan.Layers * (8.0 * c.Wan.Dim * c.Wan.Dim + 2.0 * c.Wan.Dim * c.Wan.FfnDim) is var size && size < 5e8 ? c
-        : throw new UserException($"--measure-peak: a trial is run on this machine's CPU, and this model has {Number(size)} parameters in its blocks; at most 500 M", usage: true);
+    private static void Small(ModelConfig c)
+    {
+        var size = c.Wan.Layers * (8.0 * c.Wan.Dim * c.Wan.Dim + 2.0 * c.Wan.Dim * c.Wan.FfnDim);
+        if (size >= 5e8)
+            throw new UserException($"--measure-peak: a trial is run on this machine's CPU, and this model has {Number(size)} parameters in its blocks; at most 500 M", usage: true);
+    }
 
     // Best of a few products; one thing that every step spends most of its time with.
-    private static double MatrixRate(Dtype dtype)
+    private static double MatrixRate(ScalarType dtype)
     {
         const int n = 2048;
-        using var scope = new Scope();
-        var device = Libtorch.CudaDevices > 0 ? "cuda" : "cpu";
-        var a = Ops.Full([n, n], 1.0 / n).To(dtype).To(device);
+        using var scope = torch.NewDisposeScope();
+        var device = ComputeDevice.Choose("auto");
+        var a = torch.full([n, n], 1.0 / n).to(dtype).to(device);
         var best = double.MaxValue;
         for (var i = 0; i < 6; i++)
         {
             var start = Stopwatch.GetTimestamp();
-            Ops.MatMul(a, a).Free();
-            if (device == "cuda") Libtorch.Synchronize();
+            a.matmul(a).Dispose();
+            Libtorch.Synchronize(device);
             if (i > 0) best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
         return 2.0 * n * n * n / best / Tera;
@@ -122,9 +142,6 @@ internal static class PlanVerb
         ["fits"] = memory is { } room ? p.Fullest.Bytes <= room * Gib : null,
         ["wouldFit"] = remedies is null ? null : new JsonArray([.. remedies.Select(a => new JsonObject { ["setting"] = a.Setting, ["peakBytes"] = a.Plan.Fullest.Bytes })]),
     };
-
-    private static JsonObject Describe(Measured m) => new()
-    { ["name"] = m.Name, ["plannedBytes"] = m.Planned, ["tensorBytes"] = m.Tensors, ["residentBytes"] = double.IsNaN(m.Resident) ? null : m.Resident, ["error"] = m.Error };
 
     private static JsonObject Members(IEnumerable<Amount> amounts) => new(amounts.Select(a => KeyValuePair.Create(a.Name, (JsonNode?)JsonValue.Create(a.Value))));
 
@@ -147,11 +164,12 @@ internal static class PlanVerb
                 + (remedies is { Count: > 0 } ? $"It would with {string.Join("; or ", remedies.Select(a => $"{a.Setting} ({Bytes(a.Plan.Fullest.Bytes)})"))}" : "No setting tried here makes it fit; take a larger device or a smaller model.");
     }
 
-    private static IEnumerable<string> Lines(IEnumerable<Measured> measured)
+    private static IEnumerable<string> Lines(IReadOnlyList<Measured> measured)
     {
-        yield return "measured with random weights on one thread of this CPU: planned, tensors at most, error, resident memory beyond the start";
+        yield return "measured with random weights on one thread of this CPU, each in a process of its own: planned, memory the process took at its most, error of the plan";
         foreach (var m in measured)
-            yield return $"  {m.Name,-14} {Bytes(m.Planned),10} {Bytes(m.Tensors),10} {m.Error.ToString("+0.0 %;-0.0 %", CultureInfo.InvariantCulture),8} {Bytes(m.Resident),10}";
+            yield return $"  {m.Name,-14} {Bytes(m.Planned),10} {Bytes(m.Resident),10} {m.Error.ToString("+0.0 %;-0.0 %", CultureInfo.InvariantCulture),8}{(m.Agrees ? "" : "  beyond the tolerance")}";
+        yield return $"  plan and measurement agree within {Measured.Tolerance}, which are the allocator's and the runtime's";
     }
 
     private static string Scaled(double x, double step, params ReadOnlySpan<string> units)

@@ -11,16 +11,18 @@ internal static class ReproduceVerb
     /// <param name="sets">Changes of it.</param>
     /// <param name="budget">Minutes everything may take; scales the steps of all stages down.</param>
     /// <param name="jobs">Processes side by side; 0: one a core.</param>
+    /// <param name="device">Where everything is computed, instead of where the table says.</param>
     /// <param name="report">Where the report goes instead; with a budget not into the documents unless said.</param>
     /// <param name="page">Only renew charts and page.</param>
     /// <param name="dry">Only say what there is to do.</param>
     /// <param name="job">Do this one job: what the processes side by side are called with.</param>
-    public static int Run(string path, IReadOnlyList<string> sets, double? budget, int jobs, string? report, bool page, bool dry, string? job, bool json)
+    public static int Run(string path, IReadOnlyList<string> sets, double? budget, int jobs, string? device, string? report, bool page, bool dry, string? job, bool json)
     {
         if (jobs < 0) throw new UserException($"--jobs {jobs}: at least 1, or 0 for one a core", usage: true);
         if (budget is { } minutes && !(minutes > 0)) throw new UserException($"--budget {minutes}: minutes, more than 0", usage: true);
-        var side = jobs > 0 ? jobs : Environment.ProcessorCount;
         var table = ComparisonTable.Read(path, sets);
+        if (device is not null) table = table with { Device = device };
+        var side = jobs > 0 ? jobs : ComputeDevice.Choose(table.Device).type == DeviceType.CPU ? Environment.ProcessorCount : 1;
         if (table.From.Length > 0) table = table with { From = Shipped.Located(table.From) };
         if (report is not null || budget is not null) table = Elsewhere(table, report ?? Path.Combine(table.Out, "report"));
         if (page)
@@ -39,10 +41,11 @@ internal static class ReproduceVerb
             return Cli.Run.Done;
         }
 
+        ComputeDevice.Choose(table.Device);   // before anything is written
         Directory.CreateDirectory(table.Out);
         using var alone = Alone(table.Out);
         var cancel = Cli.Run.OnCtrlC();
-        var failed = Progress.Run("reproduce", progress => new Jobs(plan, side, j => Arguments(path, sets, budget, jobs, j)).Run(progress, cancel));
+        var failed = Progress.Run("reproduce", progress => new Jobs(plan, side, j => Arguments(path, sets, budget, side, device, j)).Run(progress, cancel));
         cancel.ThrowIfCancellationRequested();
         var made = Scoring.Report(table, plan, scale, budget, j => Why(j, failed));
         Page.Write(made, table, plan, path);
@@ -80,10 +83,10 @@ internal static class ReproduceVerb
         }
     }
 
-    private static string[] Arguments(string path, IReadOnlyList<string> sets, double? budget, int jobs, Job job) =>
+    private static string[] Arguments(string path, IReadOnlyList<string> sets, double? budget, int side, string? device, Job job) =>
     [
         "reproduce", path, .. sets.SelectMany(s => new[] { "--set", s }), .. budget is { } b ? new[] { "--budget", b.ToString("R", System.Globalization.CultureInfo.InvariantCulture) } : [],
-        "--jobs", $"{jobs}", "--job", job.Id,
+        .. device is null ? [] : new[] { "--device", device }, "--jobs", $"{side}", "--job", job.Id,
     ];
 
     /// <summary>One job in this process. It ends when its parent does: the parent's end of the standard input closes, however the parent ends.</summary>
@@ -101,7 +104,7 @@ internal static class ReproduceVerb
         { IsBackground = true }.Start();
         // What an earlier parent left behind may still be saving the same job.
         using var turn = Turn.Take(Path.Combine(table.Out, "jobs", id + ".lock"), orphaned.Token);
-        Torch.Libtorch.Threads = 1;
+        Libtorch.Threads = 1;
         Work.Do(job, table, new Lines(), orphaned.Token);
         return Cli.Run.Done;
     }

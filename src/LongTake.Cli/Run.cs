@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -22,6 +23,7 @@ public static class Run
         }
         try
         {
+            Engine.Start();
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
         catch (UserException e)
@@ -34,11 +36,20 @@ public static class Run
             Console.Error.WriteLine($"longtake: {e.Message}");
             return Interrupted;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or TorchException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or TorchException or ExternalException or OutOfMemoryException)
         {
-            Console.Error.WriteLine($"longtake: {e.Message}");
+            Console.Error.WriteLine($"longtake: {Reason(e)}");
             return Failed;
         }
+    }
+
+    // libtorch's own errors go on with a list of its frames.
+    private static string Reason(Exception e)
+    {
+        var text = e is ExternalException ? e.Message.Split("\nException raised from")[0].ReplaceLineEndings(" ").Trim() : e.Message;
+        const string less = "give a smaller size, fewer frames or a smaller batch";
+        if (e is OutOfMemoryException || text.Contains("DefaultCPUAllocator", StringComparison.Ordinal)) return $"memory is full ({text}): {less}";
+        return text.Contains("out of memory", StringComparison.OrdinalIgnoreCase) ? $"the device's memory is full ({text}): {less}, or --device cpu" : text;
     }
 
     // The parser takes a misspelt option for a file's name; what was meant comes first.

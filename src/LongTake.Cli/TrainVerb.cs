@@ -12,10 +12,11 @@ namespace LongTake.Cli;
 /// <summary>longtake train RECIPE</summary>
 internal static class TrainVerb
 {
-    public static int Run(string path, IReadOnlyList<string> sets, bool dry, bool json)
+    public static int Run(string path, IReadOnlyList<string> sets, string? device, bool dry, bool json)
     {
         path = Shipped.Located(path);
         var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
+        if (device is not null) recipe = recipe with { Device = device };
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"{path}: {problems}", usage: true);
         if (dry)
         {
@@ -23,6 +24,7 @@ internal static class TrainVerb
             return Cli.Run.Done;
         }
         recipe = recipe with { From = recipe.From.Length > 0 ? Shipped.Located(recipe.From) : "" };
+        var on = ComputeDevice.Choose(recipe.Device);
         var cancel = Cli.Run.OnCtrlC();
         if (recipe.Threads == 0) Cli.Run.UseAllCores();
         var film = Path.Combine(recipe.Out, "film.mp4");
@@ -30,10 +32,10 @@ internal static class TrainVerb
         {
             var trainer = new Trainer(recipe, stage => new Named(stage.Folder, report), cancel)
             {
-                Sample = (stage, step, model) => Film(recipe, model, Path.Combine(recipe.Out, stage.Folder, "samples", $"step-{step:D8}.mp4"), report, cancel),
+                Sample = (stage, step, model) => Film(recipe, model, Path.Combine(recipe.Out, stage.Folder, "samples", $"step-{step:D8}.mp4"), on, report, cancel),
             };
             var model = trainer.Run();
-            Film(recipe, model, film, report, cancel);
+            Film(recipe, model, film, on, report, cancel);
             return model;
         });
         Cli.Run.Print(json, new JsonObject { ["model"] = trained.Path, ["run"] = recipe.Out, ["film"] = File.Exists(film) ? film : null },
@@ -45,7 +47,7 @@ internal static class TrainVerb
     }
 
     /// <summary>A film at a fixed seed, of the longest-trained network the model has; the prompt is the first caption of the data.</summary>
-    private static void Film(TrainRecipe recipe, ModelFolder model, string path, IProgress<ProgressReport> report, CancellationToken cancel)
+    private static void Film(TrainRecipe recipe, ModelFolder model, string path, torch.Device device, IProgress<ProgressReport> report, CancellationToken cancel)
     {
         if (!model.Has(ModelFolder.Text)) return;
         var prompt = recipe.Data.Length > 0 ? VideoSet.Read(recipe.Data).Items[0].Item.Caption : DemoVerb.Prompt;
@@ -54,7 +56,7 @@ internal static class TrainVerb
         using var files = ModelFiles.Open(model.Path);
         var request = new FilmRequest { Prompt = prompt, Seed = 1 }.For(files);
         if (request.Speaker is Speaker.Teacher or Speaker.Transformer) request = request with { Sampler = Sampler.Euler, Steps = 25 };
-        using var film = new FilmModel(files, request);
+        using var film = new FilmModel(files, request, device: device);
         FilmFile.Make(film, request, path, new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) }, report, cancel: cancel);
     }
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using LongTake.Generation;
-using LongTake.Torch;
+using LongTake.Tensors;
 
 namespace LongTake.Cli;
 
@@ -38,9 +38,10 @@ internal static class Verbs
         var recipe = new Argument<string>("recipe") { Description = "a recipe, for example recipes/mini/mmm-smoke.json" };
         var sets = new Option<string[]>("--set") { Description = "change a member: --set out=runs/a --set world.clips=500", AllowMultipleArgumentsPerToken = false };
         var dry = new Option<bool>("--dry-run") { Description = "print the resolved recipe and stop" };
+        var device = DeviceOver("recipe");
         var json = Json();
-        var verb = new Command("train", "Train the stages of a recipe; the same command goes on where it stopped.") { recipe, sets, dry, json };
-        verb.SetAction(p => TrainVerb.Run(p.GetValue(recipe)!, p.GetValue(sets) ?? [], p.GetValue(dry), p.GetValue(json)));
+        var verb = new Command("train", "Train the stages of a recipe; the same command goes on where it stopped.") { recipe, sets, device, dry, json };
+        verb.SetAction(p => TrainVerb.Run(p.GetValue(recipe)!, p.GetValue(sets) ?? [], p.GetValue(device), p.GetValue(dry), p.GetValue(json)));
         return verb;
     }
 
@@ -54,12 +55,19 @@ internal static class Verbs
         var type = new Option<WeightType>("--dtype") { Description = "element type films are computed in", DefaultValueFactory = _ => WeightType.Bf16, HelpName = "bf16|fp32" };
         type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
         var trial = new Option<bool>("--measure-peak") { Description = "run it with random weights (small models) and compare the memory with the plan" };
+        var only = new Option<int?>("--trial") { Hidden = true };
         var json = Json();
-        var verb = new Command("plan", "Say what a film or a training will take: parameters, operations, memory, time, disk.") { path, sets, rate, measure, memory, type, trial, json };
+        var verb = new Command("plan", "Say what a film or a training will take: parameters, operations, memory, time, disk.") { path, sets, rate, measure, memory, type, trial, only, json };
         verb.SetAction(p => PlanVerb.Run(p.GetValue(path)!, p.GetValue(sets) ?? [], p.GetValue(rate), p.GetValue(measure), p.GetValue(memory),
-            ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(trial), p.GetValue(json)));
+            ConvertVerb.Type(p.GetValue(type)) ?? ScalarType.BFloat16, p.GetValue(trial), p.GetValue(only), p.GetValue(json)));
         return verb;
     }
+
+    private static Option<string> Device() =>
+        new("--device") { Description = "where to compute; auto: on a GPU where there is one", DefaultValueFactory = _ => "auto", HelpName = ComputeDevice.Names };
+
+    private static Option<string?> DeviceOver(string file) =>
+        new("--device") { Description = $"where to compute; the {file}'s own when not given", HelpName = ComputeDevice.Names };
 
     private static Command DoctorVerb()
     {
@@ -75,9 +83,11 @@ internal static class Verbs
         var prompt = new Option<string>("--prompt") { Description = "what the film shows", DefaultValueFactory = _ => DemoVerb.Prompt };
         var seed = new Option<long>("--seed") { Description = "seed of the noise", DefaultValueFactory = _ => 2 };
         var output = new Option<string>("--output", "-o") { Description = "folder for film.mp4, sheet.png, report.html", DefaultValueFactory = _ => Path.Combine("out", "demo") };
+        var device = Device();
         var json = Json();
-        var verb = new Command("demo", "Make a minute of film from the bundled model and show its exact scores.") { model, prompt, seed, output, json };
-        verb.SetAction(p => DemoVerb.Run(p.GetValue(model)!, p.GetValue(prompt)!, p.GetValue(seed), p.GetValue(output)!, p.GetValue(json)));
+        var verb = new Command("demo", "Make a minute of film from the bundled model and show its exact scores.") { model, prompt, seed, device, output, json };
+        verb.SetAction(p => DemoVerb.Run(p.GetValue(model)!, p.GetValue(prompt)!, p.GetValue(seed), ComputeDevice.Choose(p.GetValue(device)!),
+            p.GetValue(output)!, p.GetValue(json)));
         return verb;
     }
 
@@ -106,9 +116,8 @@ internal static class Verbs
         var beyond = new Option<bool>("--beyond") { Description = "allow films up to four times as long as the model was trained for" };
         var type = new Option<WeightType>("--dtype") { Description = "element type to compute in", DefaultValueFactory = _ => WeightType.Bf16, HelpName = "bf16|fp32" };
         type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
-        var int8 = new Option<bool>("--int8") { Description = "matrices of the transformer's blocks and their products as bytes, on the CPU: faster and smaller, with a loss (docs/speed.md)" };
-        var device = new Option<string>("--device") { Description = "where to compute", DefaultValueFactory = _ => "cpu", HelpName = "cpu|cuda" };
-        device.AcceptOnlyFromAmong("cpu", "cuda");
+        var int8 = new Option<bool>("--int8") { Description = "keep the matrices of the transformer's blocks as int8 and widen each for its product: a quarter of the memory, with a loss" };
+        var device = Device();
         var offload = new Option<Offload>("--offload") { Description = "keep the transformer's blocks in their files and bring each to the device for its turn; auto: when they take more than 60 % of its memory", DefaultValueFactory = _ => Offload.Auto, HelpName = "auto|on|off" };
         var upscale = new Option<int?>("--upscale") { Description = "whole factor, nearest neighbour; when not given, small pictures come to about 384 pixels" };
         var output = new Option<string>("--output", "-o") { Description = "the film", DefaultValueFactory = _ => "film.mp4" };
@@ -128,7 +137,7 @@ internal static class Verbs
                 Prompt = p.GetValue(prompt) ?? "", NegativePrompt = p.GetValue(negative), Seed = p.GetValue(seed), Seconds = p.GetValue(seconds), Frames = p.GetValue(frames),
                 Width = w, Height = h, Fps = p.GetValue(fps), Steps = p.GetValue(steps), Guidance = p.GetValue(guidance), Shift = p.GetValue(shift),
                 Sampler = p.GetValue(sampler), Speaker = p.GetValue(speaker), Part = p.GetValue(part), Image = p.GetValue(image), Tile = p.GetValue(tile), FmSteps = p.GetValue(fm), Beyond = p.GetValue(beyond), Int8 = p.GetValue(int8),
-            }), p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? Dtype.BF16, p.GetValue(device)!, p.GetValue(offload), p.GetValue(upscale), p.GetValue(json));
+            }), p.GetValue(output)!, ConvertVerb.Type(p.GetValue(type)) ?? ScalarType.BFloat16, ComputeDevice.Choose(p.GetValue(device)!), p.GetValue(offload), p.GetValue(upscale), p.GetValue(json));
         });
         return verb;
     }
@@ -150,9 +159,11 @@ internal static class Verbs
         var films = new Option<int>("--films") { Description = "films a row", DefaultValueFactory = _ => 16 };
         var seconds = new Option<double>("--seconds") { Description = "length of the films; the measures of the whole minute mean little below 61", DefaultValueFactory = _ => 61 };
         var output = new Option<string>("--output", "-o") { Description = "folder for table.md, table.json and sheets", DefaultValueFactory = _ => Path.Combine("out", "eval") };
+        var device = Device();
         var json = Json();
-        var world = new Command("world", "Measure films of the Traveller world against its laws.") { model, rows, set, films, seconds, output, json };
-        world.SetAction(p => EvalVerb.World(Shipped.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(seconds), p.GetValue(output)!, p.GetValue(json)));
+        var world = new Command("world", "Measure films of the Traveller world against its laws.") { model, rows, set, films, seconds, device, output, json };
+        world.SetAction(p => EvalVerb.World(Shipped.Located(p.GetValue(model)!), p.GetValue(rows) ?? [], p.GetValue(set)!, p.GetValue(films), p.GetValue(seconds),
+            ComputeDevice.Choose(p.GetValue(device)!), p.GetValue(output)!, p.GetValue(json)));
         return new Command("eval", "Judge films.") { world };
     }
 
@@ -161,14 +172,16 @@ internal static class Verbs
         var path = new Argument<string>("table") { Description = "a comparison, for example recipes/mini/table.json" };
         var sets = new Option<string[]>("--set") { Description = "change a member: --set films=12 --set out=runs/b", AllowMultipleArgumentsPerToken = false };
         var budget = new Option<double?>("--budget") { Description = "minutes everything may take: the steps of every stage are scaled down, which the report says" };
-        var jobs = new Option<int>("--jobs") { Description = "processes side by side, one thread each; 0: one a core" };
+        var jobs = new Option<int>("--jobs") { Description = "processes side by side, one thread each; 0: one a core, or a single one on a GPU" };
+        var device = DeviceOver("table");
         var output = new Option<string?>("--output", "-o") { Description = "folder of the report; the table's own place when not given, with --budget the folder 'report' of its runs" };
         var page = new Option<bool>("--page") { Description = "only draw the charts and renew the page, from the numbers that are there" };
         var dry = new Option<bool>("--dry-run") { Description = "print what there is to do and stop" };
         var job = new Option<string?>("--job") { Hidden = true };
         var json = Json();
-        var verb = new Command("reproduce", "Train, film, measure and report a comparison of methods; the same command goes on where it stopped.") { path, sets, budget, jobs, output, page, dry, job, json };
-        verb.SetAction(p => ReproduceVerb.Run(p.GetValue(path)!, p.GetValue(sets) ?? [], p.GetValue(budget), p.GetValue(jobs), p.GetValue(output), p.GetValue(page), p.GetValue(dry), p.GetValue(job), p.GetValue(json)));
+        var verb = new Command("reproduce", "Train, film, measure and report a comparison of methods; the same command goes on where it stopped.") { path, sets, budget, jobs, device, output, page, dry, job, json };
+        verb.SetAction(p => ReproduceVerb.Run(p.GetValue(path)!, p.GetValue(sets) ?? [], p.GetValue(budget), p.GetValue(jobs), p.GetValue(device),
+            p.GetValue(output), p.GetValue(page), p.GetValue(dry), p.GetValue(job), p.GetValue(json)));
         return verb;
     }
 

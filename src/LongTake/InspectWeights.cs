@@ -83,8 +83,8 @@ internal static class InspectWeights
             PartKind.ImageEncoder => (Size("visual.cls_embedding", ^1), ModelPart.Blocks(part.Shapes.Keys, "visual.transformer.")) is var (across, deep) && (across, deep) == (1280, 32)
                 ? "CLIP ViT-H/14 image encoder" : $"CLIP image encoder, {deep} blocks, width {across}",
             PartKind.Lora => "LoRA",
-            _ when part.Tensors.All(t => t.Dtype == Dtype.U8 && t.Shape is [_, _, _, 3]) => "frames of a data set",
-            _ when part.Tensors.All(t => t.Dtype == Dtype.BF16 && t.Shape.Length == 4) => "latents of a data set",
+            _ when part.Tensors.All(t => t.Dtype == ScalarType.Byte && t.Shape is [_, _, _, 3]) => "frames of a data set",
+            _ when part.Tensors.All(t => t.Dtype == ScalarType.BFloat16 && t.Shape.Length == 4) => "latents of a data set",
             _ => "unknown",
         };
     }

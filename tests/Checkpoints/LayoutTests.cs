@@ -7,7 +7,7 @@ namespace LongTake.Tests.Checkpoints;
 public sealed class LayoutTests : IDisposable
 {
     private readonly WanTiny tiny = new();
-    private readonly Scope scope = new();
+    private readonly DisposeScope scope = torch.NewDisposeScope();
 
     public void Dispose()
     {
@@ -33,7 +33,7 @@ public sealed class LayoutTests : IDisposable
         {
             var (x, y) = (first.Require(kind), second.Require(kind));
             Assert.Equal(x.Tensors.Select(t => (t.Name, t.Dtype, string.Join(' ', t.Shape))), y.Tensors.Select(t => (t.Name, t.Dtype, string.Join(' ', t.Shape))));
-            foreach (var (s, t) in x.Tensors.Zip(y.Tensors)) Assert.True(Equal(s.Read(), t.Read()), $"{kind} {s.Name}");
+            foreach (var (s, t) in x.Tensors.Zip(y.Tensors)) Assert.True(s.Read().SameAs(t.Read()), $"{kind} {s.Name}");
             Assert.Empty(second.Problems(y));
         }
         Assert.Equal(first.Tokenizer, second.Tokenizer);
@@ -83,7 +83,7 @@ public sealed class LayoutTests : IDisposable
         using var pictures = new WanTiny(pictures: true);
         using var own = ModelFiles.Open(pictures["own"]);
         var clip = own.Require(PartKind.ImageEncoder).Tensors;
-        LazyTensor Extra(string name, Dtype type = Dtype.F32) => new(name, type, [1, 2], () => Ones([1, 2], type));
+        LazyTensor Extra(string name, ScalarType type = ScalarType.Float32) => new(name, type, [1, 2], () => torch.ones([1, 2], type));
         var wan = pictures.Convert(pictures["own"], Layout.Wan, "w");
         TorchFileWriter.Write(Directory.GetFiles(wan, "models_clip*").Single(), null, ("", [.. clip, Extra("textual.head.weight"), Extra("log_scale")]));
         using (var files = ModelFiles.Open(wan))
@@ -95,7 +95,7 @@ public sealed class LayoutTests : IDisposable
             Assert.Contains("textual.head.weight", kept.Require(PartKind.ImageEncoder).Shapes.Keys);
         }
         Same(pictures["own"], pictures["d"]);
-        TensorFiles.Write(pictures["d", "image_encoder", "model.safetensors"], [Extra("vision_model.embeddings.position_ids", Dtype.I64), .. Transformers().Where(t => t.Name != "visual_projection.weight")], null);
+        TensorFiles.Write(pictures["d", "image_encoder", "model.safetensors"], [Extra("vision_model.embeddings.position_ids", ScalarType.Int64), .. Transformers().Where(t => t.Name != "visual_projection.weight")], null);
         using (var files = ModelFiles.Open(pictures["d"])) Assert.Empty(files.Parts.SelectMany(files.Problems));
         TensorFiles.Write(pictures["bare.safetensors"], [.. clip.Select(t => t with { Name = t.Name["visual.".Length..] })], null);
         using (var files = ModelFiles.Open(pictures["bare.safetensors"])) Assert.Equal((PartKind.ImageEncoder, clip.Count), (files.Parts.Single().Kind, files.Parts.Single().Tensors.Count(t => clip.Any(c => c.Name == t.Name))));
@@ -112,11 +112,11 @@ public sealed class LayoutTests : IDisposable
     {
         var expected = WanTiny.Outputs(tiny["own"]);
         foreach (var layout in written)
-            Assert.All(expected.Zip(WanTiny.Outputs(tiny.Convert(tiny["own"], layout, $"{layout}"))), p => Assert.True(Equal(p.First, p.Second), $"{layout}"));
-        Assert.True(Equal(expected[0], WanTiny.Outputs(tiny.Research())[0]));
-        Assert.False(Equal(expected[0], WanTiny.Outputs(tiny.Research(), "generator")[0]));
+            Assert.All(expected.Zip(WanTiny.Outputs(tiny.Convert(tiny["own"], layout, $"{layout}"))), p => Assert.True(p.First.SameAs(p.Second), $"{layout}"));
+        Assert.True(expected[0].SameAs(WanTiny.Outputs(tiny.Research())[0]));
+        Assert.False(expected[0].SameAs(WanTiny.Outputs(tiny.Research(), "generator")[0]));
         var single = tiny.Convert(tiny.Research(), Layout.Comfy, "research/wan.safetensors");
-        Assert.True(Equal(expected[0], WanTiny.Outputs(single)[0]));
+        Assert.True(expected[0].SameAs(WanTiny.Outputs(single)[0]));
     }
 
     [Fact]
@@ -141,11 +141,11 @@ public sealed class LayoutTests : IDisposable
     [Fact]
     public void ACastIsTheCastOfEachTensor()
     {
-        var half = tiny.Convert(tiny["own"], Layout.Wan, "half", r => r with { Dtype = Dtype.BF16 });
+        var half = tiny.Convert(tiny["own"], Layout.Wan, "half", r => r with { Dtype = ScalarType.BFloat16 });
         using var own = ModelFiles.Open(tiny["own"]);
         using var cast = ModelFiles.Open(half);
         foreach (var kind in (PartKind[])[PartKind.Transformer, PartKind.Vae])
-            foreach (var (a, b) in own.Require(kind).Tensors.Zip(cast.Require(kind).Tensors)) Assert.True(Equal(a.Read().To(Dtype.BF16), b.Read()));
+            foreach (var (a, b) in own.Require(kind).Tensors.Zip(cast.Require(kind).Tensors)) Assert.True(a.Read().to(ScalarType.BFloat16).SameAs(b.Read()));
     }
 
     [Fact]
@@ -160,15 +160,15 @@ public sealed class LayoutTests : IDisposable
         {
             var network = new DecoupledTransformer(weights, files.Config.Wan, files.Config.HeadBlocks);
             using var wan = Weights.Load(files.Require(PartKind.Transformer).Source());
-            using var g = new Generator(5);
-            var (x, t, text) = (g.Normal(1, 4, 2, 4, 4), Full([1], 700), g.Normal(1, 5, 8));
+            using var g = new torch.Generator((ulong)(5));
+            var (x, t, text) = (torch.randn([1, 4, 2, 4, 4], generator: g), torch.full([1], 700), torch.randn([1, 5, 8], generator: g));
             var v = new WanTransformer(wan, files.Config.Wan).Forward(x, t, text);
             foreach (var head in Enum.GetValues<Head>())
             {
-                Assert.True(Equal(v, network.Forward(head, x, t, text)));
+                Assert.True(v.SameAs(network.Forward(head, x, t, text)));
                 var plain = student.OfHead(head);
                 Assert.Equal(expected.Keys.Order(StringComparer.Ordinal), plain.Shapes.Keys.Order(StringComparer.Ordinal));
-                foreach (var tensor in plain.Tensors) Assert.True(Equal(expected[tensor.Name].Read(), tensor.Read()), tensor.Name);
+                foreach (var tensor in plain.Tensors) Assert.True(expected[tensor.Name].Read().SameAs(tensor.Read()), tensor.Name);
             }
         }
         var kept = tiny.Convert(own, Layout.LongTake, "kept");

@@ -5,7 +5,7 @@ namespace LongTake.Tests.Checkpoints;
 public sealed class LoraTests : IDisposable
 {
     private readonly WanTiny tiny = new();
-    private readonly Scope scope = new();
+    private readonly DisposeScope scope = torch.NewDisposeScope();
     private readonly Dictionary<string, Tensor> tensors = [];
 
     public void Dispose()
@@ -16,8 +16,8 @@ public sealed class LoraTests : IDisposable
 
     private static Tensor Noise(int seed, params long[] shape)
     {
-        using var g = new Generator(seed);
-        return g.Normal(shape);
+        using var g = new torch.Generator((ulong)seed);
+        return torch.randn(shape, generator: g);
     }
 
     // What the file may call (down, up, alpha) of blocks.1.self_attn.q and blocks.0.ffn.2.
@@ -36,7 +36,7 @@ public sealed class LoraTests : IDisposable
         tensors[q + up] = b;
         tensors[ffn + down] = c;
         tensors[ffn + up] = d;
-        if (alpha) (tensors[q + "alpha"], tensors[ffn + "alpha"]) = (Full([], 1), Full([], 8));
+        if (alpha) (tensors[q + "alpha"], tensors[ffn + "alpha"]) = (torch.full([], 1), torch.full([], 8));
         TensorFiles.Write(tiny["lora.safetensors"], tensors);
         using var own = ModelFiles.Open(tiny["own"]);
         using var lora = ModelFiles.Open(tiny["lora.safetensors"]);
@@ -46,14 +46,14 @@ public sealed class LoraTests : IDisposable
         {
             var expected = before.Name switch
             {
-                "blocks.1.self_attn.q.weight" => before.Read() + MatMul(b, a) * (alpha ? 0.7 / 2 : 0.7),
-                "blocks.0.ffn.2.weight" => before.Read() + MatMul(d, c) * (alpha ? 0.7 * 2 : 0.7),
+                "blocks.1.self_attn.q.weight" => before.Read() + b.matmul(a) * (alpha ? 0.7 / 2 : 0.7),
+                "blocks.0.ffn.2.weight" => before.Read() + d.matmul(c) * (alpha ? 0.7 * 2 : 0.7),
                 _ => before.Read(),
             };
             Near.Equal(expected, after.Read(), before.Name is "blocks.1.self_attn.q.weight" or "blocks.0.ffn.2.weight" ? 1e-5 : 0);
         }
-        Assert.False(Equal(WanTiny.Outputs(tiny["own"])[0], WanTiny.Outputs(tiny.Convert(tiny["own"], Layout.Wan, "m", r => r with { Loras = [(tiny["lora.safetensors"], 1)] }))[0]));
-        Assert.True(Equal(WanTiny.Outputs(tiny["own"])[0], WanTiny.Outputs(tiny.Convert(tiny["own"], Layout.Wan, "n", r => r with { Loras = [(tiny["lora.safetensors"], 0)] }))[0]));
+        Assert.False(WanTiny.Outputs(tiny["own"])[0].SameAs(WanTiny.Outputs(tiny.Convert(tiny["own"], Layout.Wan, "m", r => r with { Loras = [(tiny["lora.safetensors"], 1)] }))[0]));
+        Assert.True(WanTiny.Outputs(tiny["own"])[0].SameAs(WanTiny.Outputs(tiny.Convert(tiny["own"], Layout.Wan, "n", r => r with { Loras = [(tiny["lora.safetensors"], 0)] }))[0]));
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public sealed class LoraTests : IDisposable
         using var lora = ModelFiles.Open(tiny["lora.safetensors"]);
         var before = own.Require(PartKind.Transformer).Tensors.ToDictionary(t => t.Name);
         var after = Lora.Merge(own.Require(PartKind.Transformer), tiny["lora.safetensors"], 1, lora).Tensors.ToDictionary(t => t.Name);
-        Near.Equal(before["blocks.0.ffn.2.weight"].Read() + MatMul(Noise(2, 24, 2), Noise(1, 2, 32)) * 3, after["blocks.0.ffn.2.weight"].Read(), 1e-5);
+        Near.Equal(before["blocks.0.ffn.2.weight"].Read() + Noise(2, 24, 2).matmul(Noise(1, 2, 32)) * 3, after["blocks.0.ffn.2.weight"].Read(), 1e-5);
         Near.Equal(before["blocks.0.ffn.2.bias"].Read() + Noise(3, 24), after["blocks.0.ffn.2.bias"].Read(), 1e-6);
         Near.Equal(before["blocks.0.norm3.weight"].Read() + Noise(4, 24), after["blocks.0.norm3.weight"].Read(), 1e-6);
     }
@@ -82,7 +82,7 @@ public sealed class LoraTests : IDisposable
     public void WhatCannotBeMergedIsAnError(string name, long[] shape, string because)
     {
         using var own = ModelFiles.Open(tiny["own"]);
-        var e = Assert.Throws<UserException>(() => Lora.Merge(own.Require(PartKind.Transformer), [new(name, Dtype.F32, shape, () => Zeros(shape))], 1, "a.safetensors"));
+        var e = Assert.Throws<UserException>(() => Lora.Merge(own.Require(PartKind.Transformer), [new(name, ScalarType.Float32, shape, () => torch.zeros(shape))], 1, "a.safetensors"));
         Assert.Contains(because, e.Message);
     }
 
@@ -91,7 +91,7 @@ public sealed class LoraTests : IDisposable
     {
         using var own = ModelFiles.Open(tiny["own"]);
         var e = Assert.Throws<UserException>(() => Lora.Merge(own.Require(PartKind.Transformer),
-            [new("blocks.1.self_attn.q.lora_A.weight", Dtype.F32, [2, 30], () => Zeros([2, 30])), new("blocks.1.self_attn.q.lora_B.weight", Dtype.F32, [24, 2], () => Zeros([24, 2]))], 1, "a.safetensors"));
+            [new("blocks.1.self_attn.q.lora_A.weight", ScalarType.Float32, [2, 30], () => torch.zeros([2, 30])), new("blocks.1.self_attn.q.lora_B.weight", ScalarType.Float32, [24, 2], () => torch.zeros([24, 2]))], 1, "a.safetensors"));
         Assert.Contains("do not make blocks.1.self_attn.q.weight", e.Message);
     }
 }

@@ -12,7 +12,7 @@ public class NamesTests
     private sealed record CheckpointLike((string Name, long[] Shape)[] Tensors)
     {
         public ModelPart Part(Func<string, string?>? rename = null) =>
-            ModelPart.Recognise("", [.. Tensors.Select(t => new LazyTensor(rename?.Invoke(t.Name) ?? t.Name, Dtype.BF16, t.Shape, () => throw new InvalidOperationException()))]);
+            ModelPart.Recognise("", [.. Tensors.Select(t => new LazyTensor(rename?.Invoke(t.Name) ?? t.Name, ScalarType.BFloat16, t.Shape, () => throw new InvalidOperationException()))]);
     }
 
     private static readonly WanConfig Large = new() { Dim = 5120, FfnDim = 13824, Heads = 40, Layers = 40 };

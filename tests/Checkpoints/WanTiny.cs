@@ -26,8 +26,7 @@ public sealed class WanTiny : IDisposable
         var folder = Directory.CreateTempSubdirectory("longtake-").FullName;
         try
         {
-            File.WriteAllLines(Path.Combine(folder, "corpus.txt"), ["a cat in a hat", "a red cat", "the hat is red", "the cat at the door"]);
-            SentencePiece.Train(Path.Combine(folder, "corpus.txt"), Config.Text.Vocab, Path.Combine(folder, "tokens"));
+            WordVocabulary.Train(["a cat in a hat", "a red cat", "the hat is red", "the cat at the door"], (int)Config.Text.Vocab).Save(Path.Combine(folder, "tokens.model"));
             return File.ReadAllBytes(Path.Combine(folder, "tokens.model"));
         }
         finally { Directory.Delete(folder, recursive: true); }
@@ -38,11 +37,11 @@ public sealed class WanTiny : IDisposable
         Root = root ?? Directory.CreateTempSubdirectory("longtake-").FullName;
         var config = pictures ? ImageConfig : Config;
         var folder = ModelFolder.Create(this[name], config);
-        Part(folder, ModelFolder.Vae, 1, Dtype.F32, w => _ = new WanVae(w, Config.Vae));
-        Part(folder, ModelFolder.Text, 2, Dtype.BF16, w => _ = new UmT5Encoder(w, Config.Text));
-        Part(folder, ModelFolder.Teacher, 3, Dtype.F32, w => _ = new WanTransformer(w, config.Wan));
+        Part(folder, ModelFolder.Vae, 1, ScalarType.Float32, w => _ = new WanVae(w, Config.Vae));
+        Part(folder, ModelFolder.Text, 2, ScalarType.BFloat16, w => _ = new UmT5Encoder(w, Config.Text));
+        Part(folder, ModelFolder.Teacher, 3, ScalarType.Float32, w => _ = new WanTransformer(w, config.Wan));
         if (config.Clip is { } clip)
-            Part(folder, ModelFolder.Image, 4, Dtype.F32, w =>
+            Part(folder, ModelFolder.Image, 4, ScalarType.Float32, w =>
             {
                 _ = new ClipVision(w, clip);
                 (w / "visual").Parameter("head", [clip.Dim, 6]);
@@ -54,14 +53,14 @@ public sealed class WanTiny : IDisposable
 
     public string this[params ReadOnlySpan<string> names] => Path.Combine([Root, .. names]);
 
-    private static void Part(ModelFolder folder, string part, int seed, Dtype dtype, Action<Weights> make)
+    private static void Part(ModelFolder folder, string part, int seed, ScalarType dtype, Action<Weights> make)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var weights = Weights.Create(new Rng(seed));
         make(weights);
-        using var g = new Generator(seed);
-        foreach (var (_, t) in weights.All) Copy_(t, t + g.Normal(t.Shape) * 0.1);   // nothing stays at zero
+        using var g = new torch.Generator((ulong)seed);
+        foreach (var (_, t) in weights.All) t.copy_(t + torch.randn(t.shape, generator: g) * 0.1);   // nothing stays at zero
         folder.Save(part, weights, dtype);
     }
 
@@ -92,20 +91,20 @@ public sealed class WanTiny : IDisposable
     /// <summary>What the three models give for fixed inputs, loaded from a path.</summary>
     public static Tensor[] Outputs(string path, string? part = null)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var files = ModelFiles.Open(path);
-        using var g = new Generator(9);
-        var (x, text, video) = (g.Normal(1, 4, 2, 4, 4), g.Normal(1, 5, 8), g.Normal(1, 3, 3, 8, 8));
+        using var g = new torch.Generator((ulong)(9));
+        var (x, text, video) = (torch.randn([1, 4, 2, 4, 4], generator: g), torch.randn([1, 5, 8], generator: g), torch.randn([1, 3, 3, 8, 8], generator: g));
         var c = files.Config;
         var made = new List<Tensor>();
         using (var w = Weights.Load(files.Require(PartKind.Transformer, part).Source()))
-            made.Add(new WanTransformer(w, c.Wan, Dtype.F32).Forward(x, Full([1], 700), text));
+            made.Add(new WanTransformer(w, c.Wan, ScalarType.Float32).Forward(x, torch.full([1], 700), text));
         if (files.Part(PartKind.Vae) is { } vae)
             using (var w = Weights.Load(vae.Source())) made.Add(new WanVae(w, c.Vae).Encode(video));
         if (files.Part(PartKind.TextEncoder) is { } t5)
             using (var w = Weights.Load(t5.Source())) made.Add(new UmT5Encoder(w, c.Text).Forward(Tensor.From<long>([3, 4, 5, 1], 1, 4)));
-        return scope.Keep([.. made]);
+        return [.. made.Select(t => t.MoveToOuterDisposeScope())];
     }
 
     public void Dispose() => Directory.Delete(Root, recursive: true);

@@ -89,7 +89,7 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void DamagedWeightsNeverShowAStackTrace()
     {
-        using (var scope = new Scope())
+        using (var scope = torch.NewDisposeScope())
         {
             using var weights = Weights.Create(new Rng(1));
             var config = new WanConfig { Dim = 12, FfnDim = 16, FreqDim = 8, TextDim = 8, Heads = 1, Layers = 3 };

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using LongTake.Tests.Checkpoints;
-using LongTake.Tests.Torch;
+using LongTake.Tests.Tensors;
 
 namespace LongTake.Tests.Cli;
 
@@ -42,8 +42,8 @@ public sealed class ConvertTests : IDisposable
     [InlineData("inspect-malicious", "inspect", "evil.pt")]
     public void Mistakes(string name, params string[] arguments)
     {
-        TorchFileWriter.Write(program["model.pth"], null, ("", [new("patch_embedding.weight", Dtype.F32, [24, 4, 1, 2, 2], () => Zeros([24, 4, 1, 2, 2])),
-            new("blocks.0.self_attn.q.weight", Dtype.F32, [24, 24], () => Zeros([24, 24]))]));
+        TorchFileWriter.Write(program["model.pth"], null, ("", [new("patch_embedding.weight", ScalarType.Float32, [24, 4, 1, 2, 2], () => torch.zeros([24, 4, 1, 2, 2])),
+            new("blocks.0.self_attn.q.weight", ScalarType.Float32, [24, 24], () => torch.zeros([24, 24]))]));
         File.WriteAllBytes(program["evil.pt"], HandMade.File("\u0080\u0002cposix\nsystem\n(U\u0009touch pwntR."));
         Directory.CreateDirectory(program["taken/full"]);
         Expectation.Same($"cli/{name}.txt", program.Transcript(arguments));

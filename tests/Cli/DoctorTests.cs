@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LongTake.Cli;
+using LongTake.Nn;
 
 namespace LongTake.Tests.Cli;
 
@@ -11,9 +12,9 @@ public class DoctorTests
         var text = new StringWriter();
         Doctor.Run(json: true, text);
         var health = JsonDocument.Parse(text.ToString()).RootElement;
-        Assert.Equal(Libtorch.Version, health.GetProperty("libtorch").GetString());
+        Assert.Equal(Libtorch.Version, health.GetProperty("engine").GetProperty("version").GetString());
         foreach (var kind in Enum.GetValues<ProductKind>()) Assert.True(health.GetProperty("rates").GetProperty(Products.Name(kind)).GetDouble() > 0);
         Assert.Equal(Products.Name(Products.Kind), health.GetProperty("products").GetString());
-        Assert.Contains(Libtorch.Path, Doctor.Text(health.Deserialize<Health>(JsonSerializerOptions.Web)!));
+        Assert.Contains(Engine.Describe().Folder, Doctor.Text(health.Deserialize<Health>(JsonSerializerOptions.Web)!));
     }
 }

@@ -31,7 +31,7 @@ internal static class Films
     /// <summary>A model with a tiny autoencoder, 8 frames a second, 32x32.</summary>
     public static ModelFolder Model(string path)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var config = new ModelConfig { ClipLatents = 5, FilmLatents = 25, Vae = new() { Dim = 4, ZDim = 4, DimMult = [1, 1, 1], ResBlocks = 1, TemporalDownsample = [true, true], Mean = [], Std = [] } };
         using var weights = Weights.Create(new Rng(1));
         _ = new WanVae(weights, config.Vae);

@@ -39,8 +39,8 @@ public sealed class FoundryTests : IDisposable
             Assert.Equal(json.GetProperty("latents").GetString(), Path.GetRelativePath(program.Folder, latents.Folder));
             Assert.Equal(2, latents.Takes.Count);
             Assert.All(latents.Clips, c => Assert.Equal(5, c.Latents));
-            using var scope = new Scope();
-            Assert.Equal([1, 4, 24, 8, 8], latents.Latents(latents.Takes[0]).Shape);   // 12 s: 93 frames
+            using var scope = torch.NewDisposeScope();
+            Assert.Equal([1, 4, 24, 8, 8], latents.Latents(latents.Takes[0]).shape);   // 12 s: 93 frames
             // What is held out is so as a whole and in pieces.
             var held = latents.Info.Items.Single(i => i.HeldOut && i.Role == "take");
             Assert.All(latents.Info.Items.Where(i => i.Name.StartsWith(held.Name, StringComparison.Ordinal)), i => Assert.True(i.HeldOut));
@@ -48,7 +48,7 @@ public sealed class FoundryTests : IDisposable
             // The plain way: all frames at once, one pass without a cache.
             var (vae, weights) = model.LoadVae();
             using var owned = weights;
-            using var off = GradMode.Off();
+            using var off = torch.no_grad();
             var video = set.Videos.Single(v => v.Id == set.Items.Single(i => i.Item.Name == latents.Takes[0].Name).Video);
             using var reader = VideoSet.Open(video, video.Frames, default);
             var all = reader.Frames().SelectMany(f => f).ToArray();

@@ -18,7 +18,7 @@ public class LatentSetTests
         File.WriteAllText(path, old);
         using var set = LatentSet.Open(tiny.Data.Folder);
         Assert.All(set.Info.Items, i => Assert.Equal(("latents.safetensors", "", 0), (i.Shard, i.Size, i.Locals.Count)));
-        using var scope = new Scope();
-        Assert.Equal(set.Takes[0].Latents, set.Latents(set.Takes[0]).Size(2));
+        using var scope = torch.NewDisposeScope();
+        Assert.Equal(set.Takes[0].Latents, set.Latents(set.Takes[0]).size(2));
     }
 }

@@ -37,11 +37,11 @@ public sealed class SizeBucketsTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void ATeacherTrainsOnASetOfTwoSizes()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var set = Directory.CreateTempSubdirectory("longtake-").FullName;
         try
         {
-            LatentSet.Write(set, new LatentSetInfo("", 8, 16, 16, "test", items), items.ToDictionary(i => i.Name, i => Full([4, 3, 4, i.Size == "16x16" ? 4 : 6], 1)));
+            LatentSet.Write(set, new LatentSetInfo("", 8, 16, 16, "test", items), items.ToDictionary(i => i.Name, i => torch.full([4, 3, 4, i.Size == "16x16" ? 4 : 6], 1)));
             using var data = LatentSet.Open(set);
             Assert.Equal([1, 4, 3, 4, 6], data.Shape(items[6]));
             Weights wan = Weights.Create(new Rng(1)), text = Weights.Create(new Rng(2));

@@ -11,11 +11,11 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void TablesWeightsAndConversionsAreTheReferences()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var f = Fixtures.Read("schedulers");
         using var error = new Deviation(output);
         // rows [N, C, H, W] as latents [N, C, 1, H, W]
-        Tensor In(string name) => f["inputs/flow_match/" + name].Unsqueeze(2);
+        Tensor In(string name) => f["inputs/flow_match/" + name].unsqueeze(2);
         var (clean, noise, flow, t) = (In("clean"), In("noise"), In("flow_pred"), f["inputs/flow_match/timestep"]);
         foreach (var shift in f.Keys.Select(k => Shift().Match(k)).Where(m => m.Success).Select(m => m.Groups[1].Value).Distinct())
         {
@@ -32,13 +32,13 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
             error.Hold(Out("warped_denoising_step_list_with_zero"), Values(table.Warp([1000, 750, 500, 250, 0])), 1e-6, 1e-6);
 
             var noisy = table.Noisy(clean, noise, t);
-            error.Hold(Out("add_noise"), noisy.Squeeze(2), 2e-5, 1e-5);
-            error.Hold(Out("flow_to_x0"), table.Clean(noisy, flow, t).Squeeze(2), 2e-5, 1e-5);
+            error.Hold(Out("add_noise"), noisy.squeeze(2), 2e-5, 1e-5);
+            error.Hold(Out("flow_to_x0"), table.Clean(noisy, flow, t).squeeze(2), 2e-5, 1e-5);
             var first = Out("x0_to_flow_first");
-            var n = first.Size(0);
-            error.Hold(first, table.Velocity(noisy, clean, t).Squeeze(2).Slice(0, ..(int)n), 2e-5, 1e-5);
+            var n = first.size(0);
+            error.Hold(first, table.Velocity(noisy, clean, t).squeeze(2).Slice(0, ..(int)n), 2e-5, 1e-5);
         }
-        error.Hold(f["outputs/flow_match/training_target"], Flow.Target(clean, noise).Squeeze(2), 2e-5, 1e-5);
+        error.Hold(f["outputs/flow_match/training_target"], Flow.Target(clean, noise).squeeze(2), 2e-5, 1e-5);
         error.Hold(f["outputs/flow_match/strength0.6_N10/sigmas"], Values(new FlowTable(5, 10, strength: 0.6).Sigmas), 1e-6, 1e-6);
         var defaults = new FlowTable(3, 100, sigmaMin: 0.003 / 1.002, beforeLast: false);
         error.Hold(f["outputs/flow_match/defaults/sigmas"], Values(defaults.Sigmas), 1e-6, 1e-6);
@@ -48,10 +48,10 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
     [Fact]
     public void ConversionsUndoOneAnother()
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
         var table = new FlowTable(5);
-        var (x0, noise, t) = (g.Normal(2, 3, 2, 4, 4), g.Normal(2, 3, 2, 4, 4), Tensor.From([0f, 300, 700, 1000], 2, 2));
+        var (x0, noise, t) = (torch.randn([2, 3, 2, 4, 4], generator: g), torch.randn([2, 3, 2, 4, 4], generator: g), Tensor.From([0f, 300, 700, 1000], 2, 2));
         var xt = table.Noisy(x0, noise, t);
         Near.Equal(noise - x0, table.Velocity(xt, x0, t), 1e-4);   // the lowest level is .005
         Near.Equal(x0, table.Clean(xt, noise - x0, t), 1e-6);

@@ -16,14 +16,14 @@ public class SamplingTests
         return (x - clean) / sigma;
     };
 
-    private static Tensor Noise(Generator g, long n = 6) => g.Normal(1, 1, 1, 1, n).To(Dtype.F64);
+    private static Tensor Noise(torch.Generator g, long n = 6) => torch.randn([1, 1, 1, 1, n], generator: g).to(ScalarType.Float64);
 
     [Fact]
     public void OfOnePointEverySamplerFindsThePointExactly()
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        var point = Full([1, 1, 1, 1, 6], M, Dtype.F64);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
+        var point = torch.full([1, 1, 1, 1, 6], M, ScalarType.Float64);
         foreach (var n in (int[])[1, 2, 4])
         {
             Near.Equal(point, Sampling.FewStep(Gaussian(0), () => Noise(g), Times.FewSteps(n, 5)), 1e-12);
@@ -34,13 +34,13 @@ public class SamplingTests
     [Fact]
     public void FewStepsAreTheAffineRecursion()
     {
-        using var scope = new Scope();
-        using var g = new Generator(2);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(2));
         const double s = 0.7;
         double[] steps = [1000, 900, 750, 500];
         var noises = steps.Select(_ => Noise(g)).ToArray();
         var (given, counted) = (0, 0);
-        var film = Sampling.FewStep(Gaussian(s), () => noises[given++].Clone(), steps, i => counted = i);
+        var film = Sampling.FewStep(Gaussian(s), () => noises[given++].clone(), steps, i => counted = i);
         var expected = new double[6];
         var z = noises.Select(n => n.ToArray<double>()).ToArray();
         for (var p = 0; p < 6; p++)
@@ -62,12 +62,12 @@ public class SamplingTests
     [Fact]
     public void EulerComesToTheExactFlowInFirstOrder()
     {
-        using var scope = new Scope();
-        using var g = new Generator(3);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(3));
         const double s = 0.7;
         var noise = Noise(g);
         var exact = noise * s + M;                     // x_sigma = (1 - sigma) m + sqrt((1 - sigma)^2 s^2 + sigma^2) z
-        double Error(int n) => Max(Abs(Sampling.Euler(Gaussian(s), noise, Times.Sigmas(n, 3)) - exact)).Scalar();
+        double Error(int n) => (Sampling.Euler(Gaussian(s), noise, Times.Sigmas(n, 3)) - exact).abs().max().ToDouble();
         var (coarse, fine) = (Error(200), Error(400));
         Assert.True(fine < 0.01, $"{fine}");
         Assert.InRange(coarse / fine, 1.9, 2.1);
@@ -76,8 +76,8 @@ public class SamplingTests
     [Fact]
     public void EulerLeavesItsInputWhole()
     {
-        using var scope = new Scope();
-        using var g = new Generator(4);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(4));
         var noise = Noise(g);
         var before = noise.ToArray<double>();
         Sampling.Euler(Gaussian(1), noise, Times.Sigmas(3, 1));
@@ -87,13 +87,13 @@ public class SamplingTests
     [Fact]
     public void AGuidedVelocityAsksTheUnconditionalOneOnlyWhenItMust()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var asked = 0;
         Tensor Uncond(Tensor x, double t) { asked++; return x; }
-        var x = Ones([1, 1, 1, 1, 1]);
-        Assert.Equal(2, Sampling.Guided((x, _) => x * 2, Uncond, 1)(x, 500).Scalar());
+        var x = torch.ones([1, 1, 1, 1, 1]);
+        Assert.Equal(2, Sampling.Guided((x, _) => x * 2, Uncond, 1)(x, 500).ToDouble());
         Assert.Equal(0, asked);
-        Assert.Equal(4, Sampling.Guided((x, _) => x * 2, Uncond, 3)(x, 500).Scalar());
+        Assert.Equal(4, Sampling.Guided((x, _) => x * 2, Uncond, 3)(x, 500).ToDouble());
         Assert.Equal(1, asked);
     }
 }

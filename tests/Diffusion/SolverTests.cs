@@ -26,7 +26,7 @@ public partial class SolverTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void TrajectoriesAreTheReferences()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var f = Fixtures.Read("schedulers");
         var firstShift = Fixtures.Json("schedulers").GetProperty("config").GetProperty("multistep_shifts")[0].GetDouble();
         foreach (var m in f.Keys.Select(k => Trajectory().Match(k)).Where(m => m.Success))
@@ -38,19 +38,19 @@ public partial class SolverTests(Xunit.Abstractions.ITestOutputHelper output)
             var expected = f[at + "/trajectory"];
             var drawn = 0;
             using var solver = Solver(kind, shift, steps, () => f["inputs/multistep/variance_noise"][drawn++]);
-            error.Hold(f[at + "/timesteps"].To(Dtype.F64), Tensor.From<double>([.. solver.Timesteps]), 1e-6, 1e-6);
+            error.Hold(f[at + "/timesteps"].to(ScalarType.Float64), Tensor.From<double>([.. solver.Timesteps]), 1e-6, 1e-6);
             var sigmas = solver switch { UniPcSolver u => u.Sigmas, DpmSolver d => d.Sigmas, _ => null };
             if (sigmas is not null) error.Hold(f[at + "/sigmas"], Tensor.From<double>([.. sigmas]), 1e-6, 1e-6);
             var seen = new List<Tensor>();
             var last = Sampling.Solve(solver, (x, t) =>
             {
-                seen.Add(x.Clone().Unscoped());
+                seen.Add(x.clone().DetachFromDisposeScope());
                 return Toy(x, t);
             }, expected[0]);
             for (var i = 0; i < steps; i++)
             {
                 error.Hold(expected[i], seen[i], 2e-5, 1e-5);
-                seen[i].Free();
+                seen[i].Dispose();
             }
             error.Hold(expected[steps], last, 2e-5, 1e-5);
         }
@@ -66,9 +66,9 @@ public partial class SolverTests(Xunit.Abstractions.ITestOutputHelper output)
     public void MultistepComesNearerToTheExactFlowThanEulerWithTwiceTheSteps(string kind)
     {
         const double m = 1.5, s = 0.7;
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        var z = g.Normal(1, 1, 1, 1, 6).To(Dtype.F64);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
+        var z = torch.randn([1, 1, 1, 1, 6], generator: g).to(ScalarType.Float64);
         Tensor Velocity(Tensor x, double sigma)
         {
             var clean = (x - (1 - sigma) * m) * ((1 - sigma) * s * s / ((1 - sigma) * (1 - sigma) * s * s + sigma * sigma)) + m;
@@ -82,11 +82,11 @@ public partial class SolverTests(Xunit.Abstractions.ITestOutputHelper output)
             var (a, b) = (1 - levels[0], levels[0]);
             var start = z * Math.Sqrt(a * a * s * s + b * b) + m * a;
             var end = Sampling.Solve(solver, (x, _) => Velocity(x, levels[at++]), start);
-            return Max(Abs(end - (z * s + m))).Scalar();
+            return (end - (z * s + m)).abs().max().ToDouble();
         }
         var (coarse, fine) = (Error(40), Error(80));
         var sigmas = Times.Sigmas(80, 3);
-        var euler = Max(Abs(Sampling.Euler((x, t) => Velocity(x, t / 1000), z, sigmas) - (z * s + m))).Scalar();
+        var euler = (Sampling.Euler((x, t) => Velocity(x, t / 1000), z, sigmas) - (z * s + m)).abs().max().ToDouble();
         output.WriteLine($"{kind}: 40 steps {coarse:g3}, 80 steps {fine:g3}, Euler with 80 {euler:g3}");
         Assert.True(fine < coarse / 1.9 && coarse < euler, $"{coarse} -> {fine}, Euler {euler}");
     }
@@ -106,12 +106,12 @@ public class SolverMemoryTests
     [Fact]
     public void ASolverFreesWhatItKept()
     {
-        using var scope = new Scope();
-        var noise = Ones([1, 1, 1, 1, 2]);
-        var before = Tensor.Live;
-        using (new Scope())
+        using var scope = torch.NewDisposeScope();
+        var noise = torch.ones([1, 1, 1, 1, 2]);
+        var before = LiveTensors.Settled();
+        using (torch.NewDisposeScope())
             foreach (var solver in (IFlowSolver[])[new UniPcSolver(5, 5, 3), new DpmSolver(5, 5)])
                 using (solver) Sampling.Solve(solver, (x, t) => x * 0.3 + t / 1000, noise);
-        Assert.Equal(before, Tensor.Live);
+        Assert.Equal(before, Tensor.TotalCount);
     }
 }

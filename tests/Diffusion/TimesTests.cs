@@ -21,11 +21,11 @@ public class TimesTests
     [InlineData(8)]
     public void TheTableAndTheWarpedListAreTheReferences(int k)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var fixture = Fixtures.Read("schedulers");
         var table = Enumerable.Range(0, 1000).Select(i => Times.Shift(1 - i / 1000.0, k)).ToArray();
-        Near.Equal(fixture[$"outputs/flow_match/shift{k}/sigmas"].To(Dtype.F64), Tensor.From<double>(table), 2e-7);
-        Near.Equal(fixture[$"outputs/flow_match/shift{k}/warped_denoising_step_list"].To(Dtype.F64), Tensor.From<double>(Times.FewSteps(4, k)), 1e-4);
+        Near.Equal(fixture[$"outputs/flow_match/shift{k}/sigmas"].to(ScalarType.Float64), Tensor.From<double>(table), 2e-7);
+        Near.Equal(fixture[$"outputs/flow_match/shift{k}/warped_denoising_step_list"].to(ScalarType.Float64), Tensor.From<double>(Times.FewSteps(4, k)), 1e-4);
     }
 
     [Fact]

@@ -9,27 +9,27 @@ public class WindowsTests
     [Fact]
     public void TheFirstWindowIsAPlainCropAndOthersBeginWithTheImageLatent()
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        var (film, image) = (g.Normal(1, 2, Total, 2, 2), g.Normal(1, 2, 1, 2, 2));
-        Assert.True(Equal(Narrow(film, 2, 0, Length), Windows.Crop(film, 0, Length, null)));
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
+        var (film, image) = (torch.randn([1, 2, Total, 2, 2], generator: g), torch.randn([1, 2, 1, 2, 2], generator: g));
+        Assert.True(film.narrow(2, 0, Length).SameAs(Windows.Crop(film, 0, Length, null)));
         var inner = Windows.Crop(film, 3, Length, image);
-        Assert.True(Equal(image, Narrow(inner, 2, 0, 1)));
-        Assert.True(Equal(Narrow(film, 2, 4, Length - 1), Narrow(inner, 2, 1, Length - 1)));
+        Assert.True(image.SameAs(inner.narrow(2, 0, 1)));
+        Assert.True(film.narrow(2, 4, Length - 1).SameAs(inner.narrow(2, 1, Length - 1)));
         Assert.Throws<ArgumentNullException>(() => Windows.Crop(film, 3, Length, null));
     }
 
     [Fact]
     public void TheFirstLatentOfAnInnerWindowHasNoGradient()
     {
-        using var scope = new Scope();
-        using var g = new Generator(2);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(2));
         foreach (var start in (int[])[0, 1, 4])
         {
-            var film = g.Normal(1, 2, Total, 2, 2).RequiresGrad_();
-            var image = Narrow(film, 2, start, 1) * 2;                       // even when made of the film itself
-            Sum(Windows.Crop(film, start, Length, image)).Backward();
-            var per = Sum(film.Grad!, [0, 1, 3, 4]).ToArray<float>();
+            var film = torch.randn([1, 2, Total, 2, 2], generator: g).requires_grad_();
+            var image = film.narrow(2, start, 1) * 2;                       // even when made of the film itself
+            Windows.Crop(film, start, Length, image).sum().Backward();
+            var per = film.grad!.sum([0, 1, 3, 4]).ToArray<float>();
             for (var t = 0; t < Total; t++)
                 Assert.Equal(t >= (start == 0 ? 0 : start + 1) && t < start + Length ? 8 : 0, per[t]);
         }
@@ -43,12 +43,12 @@ public class WindowsTests
     [InlineData(30, 4)]
     public void HitCountsAreWhatAutogradSaysAndAnInvertedTrapezoid(int total, int length)
     {
-        using var scope = new Scope();
-        var film = Ones([1, 1, total, 1, 1]).RequiresGrad_();
+        using var scope = torch.NewDisposeScope();
+        var film = torch.ones([1, 1, total, 1, 1]).requires_grad_();
         int[] starts = [.. Enumerable.Range(0, total - length + 1)];
-        var windows = Cat([.. starts.Select(s => Windows.Crop(film, s, length, Zeros([1, 1, 1, 1, 1])))]);
-        Sum(windows * Windows.Mask(starts, length)).Backward();
-        var counted = film.Grad!.ToArray<float>().Select(v => (int)v).ToArray();
+        var windows = torch.cat([.. starts.Select(s => Windows.Crop(film, s, length, torch.zeros([1, 1, 1, 1, 1])))]);
+        (windows * Windows.Mask(starts, length)).sum().Backward();
+        var counted = film.grad!.ToArray<float>().Select(v => (int)v).ToArray();
         Assert.Equal(counted, Windows.HitCounts(total, length));
         Assert.All(counted, c => Assert.True(c > 0));                        // the union covers everything
         Assert.Equal(1, counted[0]);                                         // latents 0 and 1: by window 0 alone
@@ -64,9 +64,9 @@ public class WindowsTests
     [Fact]
     public void TheMaskLeavesOutExactlyTheImageLatents()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var mask = Windows.Mask([0, 3, 0, 1], 3);
-        Assert.Equal([4, 1, 3, 1, 1], mask.Shape);
+        Assert.Equal([4, 1, 3, 1, 1], mask.shape);
         Assert.Equal([1f, 1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1], mask.ToArray<float>());
     }
 

@@ -32,7 +32,7 @@ public static class PrefixSft
                 var take = data.Takes[random.Int(data.Takes.Count)];
                 var length = Math.Min(take.Latents, c.Least + random.Int(take.Latents - c.Least + 1));
                 log["latents"] = length;
-                return (Narrow(data.Latents(take), 2, 0, length), take.Caption);
+                return (data.Latents(take).narrow(2, 0, length), take.Caption);
             }, c.Shift);
     }
 }

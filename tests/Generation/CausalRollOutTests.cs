@@ -24,7 +24,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             Rows.AddRange([call.Start * tokens, call.Frames, cache.End * tokens, cache.Held * tokens]);
             if (recache) Rows.Add(call.Recache ? 1 : 0);
             Timesteps.Add((float)call.Timestep);
-            Tensor Copy(Tensor x) => x.Clone().Unscoped();
+            Tensor Copy(Tensor x) => x.clone().DetachFromDisposeScope();
             if (call.X0 is { } x0) Denoised.Add((call.Start, Copy(x0), Copy(call.Velocity)));
             if (call.Recache) Recached.Add((Copy(call.Velocity), Copy(cache.Buffers(0).K!), Copy(cache.Buffers(0).V!)));
         }
@@ -48,21 +48,21 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
     private static Func<long[], Tensor> InOrder(Tensor renoise)
     {
         var at = 0;
-        return shape => WanFixture.Turn(renoise[at++].Reshape(shape[0], shape[2], shape[1], shape[3], shape[4]));
+        return shape => WanFixture.Turn(renoise[at++].reshape(shape[0], shape[2], shape[1], shape[3], shape[4]));
     }
 
-    private static Tensor Steps4(IEnumerable<Tensor> films) => Stack([.. films.Select(WanFixture.Turn)]);
+    private static Tensor Steps4(IEnumerable<Tensor> films) => torch.stack([.. films.Select(WanFixture.Turn)]);
 
     [SkippableFact]
     public void SelfForcingFilmsAreTheReferences()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("self_forcing_causal");
-        var wan = new CausalWanTransformer(f.Weights, f.Config, Dtype.F32);
+        var wan = new CausalWanTransformer(f.Weights, f.Config, ScalarType.Float32);
         foreach (var item in f.Json.GetProperty("cases").EnumerateObject())
         {
-            using var inner = new Scope();
+            using var inner = torch.NewDisposeScope();
             using var error = new Deviation(output, "self_forcing_causal " + item.Name);
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
             Tensor Out(string name) => f[$"outputs/{item.Name}/{name}"];
@@ -78,9 +78,9 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             var (block, step) = (0, 0);
             using var cache = how.Cache();
             var calls = new Calls(f, cache);
-            var film = CausalRollOut.Generate(wan, how, cache, [new(0, f["inputs/prompt_embeds"].Slice(0, ..(int)noise.Size(0)))], noise, shape =>
+            var film = CausalRollOut.Generate(wan, how, cache, [new(0, f["inputs/prompt_embeds"].Slice(0, ..(int)noise.size(0)))], noise, shape =>
             {
-                var drawn = In($"renoise_block{block}_step{step}").Reshape(shape[0], shape[2], shape[1], shape[3], shape[4]);
+                var drawn = In($"renoise_block{block}_step{step}").reshape(shape[0], shape[2], shape[1], shape[3], shape[4]);
                 if (++step == how.Timesteps.Length - 1) (block, step) = (block + 1, 0);
                 return WanFixture.Turn(drawn);
             }, initial, calls.Add);
@@ -100,7 +100,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 {
                     var expected = Out("final_cache_" + name);
                     var (k, v) = cache.Buffers(layer);
-                    error.Hold(expected, Narrow((key ? k : v)!, 1, 0, expected.Size(1)), f.Atol, f.Rtol);
+                    error.Hold(expected, (key ? k : v)!.narrow(1, 0, expected.size(1)), f.Atol, f.Rtol);
                 }
         }
     }
@@ -108,13 +108,13 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void CausVidFilmsAreTheReferences()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("causvid");
-        var wan = new CausalWanTransformer(f.Weights, f.Config, Dtype.F32);
+        var wan = new CausalWanTransformer(f.Weights, f.Config, ScalarType.Float32);
         foreach (var item in f.Json.GetProperty("cases").EnumerateObject())
         {
-            using var inner = new Scope();
+            using var inner = torch.NewDisposeScope();
             using var error = new Deviation(output, "causvid " + item.Name);
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
             var shift = f.Json.GetProperty("config").GetProperty("timestep_shift").GetDouble();
@@ -124,7 +124,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             var how = new CausalSampling
             {
                 Shift = shift, Timesteps = item.Value.GetProperty("warp").GetBoolean() ? new FlowTable(shift).Warp(list) : list,
-                BlockFrames = f.Int("num_frame_per_block"), Capacity = (int)noise.Size(2),
+                BlockFrames = f.Int("num_frame_per_block"), Capacity = (int)noise.size(2),
             };
             error.Hold(f[$"outputs/{item.Name}/denoising_step_list"], Tensor.From<double>(how.Timesteps), 1e-6, 1e-6);
             using var cache = how.Cache();
@@ -137,13 +137,13 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void LongLiveFilmsAreTheReferences()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("longlive");
-        var wan = new CausalWanTransformer(f.Weights, f.Config, Dtype.F32);
+        var wan = new CausalWanTransformer(f.Weights, f.Config, ScalarType.Float32);
         foreach (var item in f.Json.GetProperty("cases").EnumerateObject())
         {
-            using var inner = new Scope();
+            using var inner = torch.NewDisposeScope();
             using var error = new Deviation(output, "longlive " + item.Name);
             var c = item.Value;
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
@@ -173,13 +173,13 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void InfinityRopeFilmsAreTheReferences()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("infinity_rope");
-        var wan = new CausalWanTransformer(f.Weights, f.Config, Dtype.F32);
+        var wan = new CausalWanTransformer(f.Weights, f.Config, ScalarType.Float32);
         foreach (var item in f.Json.GetProperty("cases").EnumerateObject())
         {
-            using var inner = new Scope();
+            using var inner = torch.NewDisposeScope();
             using var error = new Deviation(output, "infinity_rope " + item.Name);
             var c = item.Value;
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
@@ -205,10 +205,10 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             var tokens = f.Int("frame_seq_length");
             error.Hold(Out("final_cache_layer0_v"), v!, f.Atol, f.Rtol);
             var expected = Out("final_cache_layer0_k");
-            error.Hold(Narrow(expected, 1, tokens, expected.Size(1) - tokens), Narrow(k!, 1, tokens, expected.Size(1) - tokens), f.Atol, f.Rtol);
-            var (cos, sin) = LongTake.Nn.Rotary.Table(f.Config.HeadDim, 1, (int)In("noise").Size(3) / 2, (int)In("noise").Size(4) / 2);
+            error.Hold(expected.narrow(1, tokens, expected.size(1) - tokens), k!.narrow(1, tokens, expected.size(1) - tokens), f.Atol, f.Rtol);
+            var (cos, sin) = LongTake.Nn.Rotary.Table(f.Config.HeadDim, 1, (int)In("noise").size(3) / 2, (int)In("noise").size(4) / 2);
             long[] shape = [1, tokens, 1, f.Config.HeadDim / 2];
-            error.Hold(Narrow(expected, 1, 0, tokens), LongTake.Nn.Rotary.Apply(Narrow(k!, 1, 0, tokens), Tensor.From<float>(cos, shape), Tensor.From<float>(sin, shape)), f.Atol, f.Rtol);
+            error.Hold(expected.narrow(1, 0, tokens), LongTake.Nn.Rotary.Apply(k!.narrow(1, 0, tokens), Tensor.From<float>(cos, shape), Tensor.From<float>(sin, shape)), f.Atol, f.Rtol);
         }
     }
 
@@ -238,23 +238,23 @@ public class CausalMemoryTests
     [Fact]
     public void AFilmOfAnyLengthNeedsTheSameTensors()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        using var g = new Generator(1);
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var g = new torch.Generator((ulong)(1));
         var config = new WanConfig { TextLength = 5, Dim = 48, FfnDim = 64, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 2 };
         using var weights = Weights.Create(new Rng(1));
-        var wan = new CausalWanTransformer(weights, config, Dtype.F32);
+        var wan = new CausalWanTransformer(weights, config, ScalarType.Float32);
         var how = new CausalSampling { BlockFrames = 2, Window = 4, Sink = 1, Positions = CachePositions.Window };
-        var text = g.Normal(1, 5, 8);
-        var before = Tensor.Live;
+        var text = torch.randn([1, 5, 8], generator: g);
+        var before = LiveTensors.Settled();
         var live = new List<(long Tensors, long Bytes)>();
-        using (new Scope())
+        using (torch.NewDisposeScope())
         {
             using var cache = how.Cache();
-            CausalRollOut.Generate(wan, how, cache, [new(0, text)], g.Normal(1, 16, 16, 4, 4), shape => Randn(shape, g),
-                called: call => { if (call.X0 is null) live.Add((Tensor.Live, cache.Bytes)); });
+            CausalRollOut.Generate(wan, how, cache, [new(0, text)], torch.randn([1, 16, 16, 4, 4], generator: g), shape => torch.randn(shape, generator: g),
+                called: call => { if (call.X0 is null) live.Add((Tensor.TotalCount, cache.Bytes)); });
         }
-        Assert.Equal(before, Tensor.Live);
+        Assert.Equal(before, Tensor.TotalCount);
         Assert.Equal(8, live.Count);
         Assert.Single(live.Skip(2).Distinct());   // the window is full after two blocks
     }

@@ -17,7 +17,7 @@ public sealed class FilmLayoutTests : IDisposable
 
     private static readonly FilmRequest request = new() { Prompt = "a red cat", Seed = 3, Steps = 3, Guidance = 3, Speaker = Speaker.Teacher };
 
-    private static (Tensor Latents, byte[] Frames) Film(string path, FilmRequest request, Dtype dtype = Dtype.BF16)
+    private static (Tensor Latents, byte[] Frames) Film(string path, FilmRequest request, ScalarType dtype = ScalarType.BFloat16)
     {
         using var files = ModelFiles.Open(path);
         using var model = new FilmModel(files, request, dtype);
@@ -28,53 +28,53 @@ public sealed class FilmLayoutTests : IDisposable
     [Fact]
     public void TheFilmIsTheSameInEveryLayout()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (latents, frames) = Film(tiny["own"], request);
-        Assert.Equal([1, 4, 3, 4, 4], latents.Shape);
+        Assert.Equal([1, 4, 3, 4, 4], latents.shape);
         Assert.Equal(5 * 16 * 16 * 3, frames.Length);
         foreach (var layout in (Layout[])[Layout.Wan, Layout.Diffusers, Layout.Comfy, Layout.LongTake])
         {
             var (same, seen) = Film(tiny.Convert(tiny["own"], layout, $"as-{layout}"), request);
-            Assert.True(Equal(latents, same), $"{layout}: other latents");
+            Assert.True(latents.SameAs(same), $"{layout}: other latents");
             Assert.True(frames.AsSpan().SequenceEqual(seen), $"{layout}: other frames");
         }
         File.Copy(tiny.Research(), tiny["as-Wan", "self_forcing.pt"]);   // its average equals the transformer, the generator is another
-        Assert.True(Equal(latents, Film(tiny["as-Wan"], request with { Part = "generator_ema", Sampler = Sampler.UniPc }).Latents));
-        Assert.False(Equal(latents, Film(tiny["as-Wan"], request with { Part = "generator", Sampler = Sampler.UniPc }).Latents));
+        Assert.True(latents.SameAs(Film(tiny["as-Wan"], request with { Part = "generator_ema", Sampler = Sampler.UniPc }).Latents));
+        Assert.False(latents.SameAs(Film(tiny["as-Wan"], request with { Part = "generator", Sampler = Sampler.UniPc }).Latents));
     }
 
     [Fact]
     public void AFilmIsWhatTheSolverMakesOfTheTransformer()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var files = ModelFiles.Open(tiny["own"]);
         var c = files.Config;
         using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
-        using var text = new TextEncoder(textWeights, c.Text, SentencePiece.Read(files.Tokenizer), c.Wan.TextLength);
+        var text = new TextEncoder(textWeights, c.Text, Vocabulary.Read(files.Tokenizer), c.Wan.TextLength);
         using var weights = Weights.Load(files.Require(PartKind.Transformer).Source());
-        var wan = new WanTransformer(weights, c.Wan, Dtype.F32);
+        var wan = new WanTransformer(weights, c.Wan, ScalarType.Float32);
         var (with, without) = (text.Encode(["a red cat"]), text.Encode(["a hat"]));
-        using var g = new Generator(new Rng(3).Seed());
-        var x = Randn([1, 4, 3, 4, 6], g);
+        using var g = new torch.Generator((ulong)new Rng(3).Seed());
+        var x = torch.randn([1, 4, 3, 4, 6], generator: g);
         using var solver = new UniPcSolver(4, 2);
         foreach (var t in solver.Timesteps)
         {
-            var (v, u) = (wan.Forward(x, Full([1], t), with), wan.Forward(x, Full([1], t), without));
+            var (v, u) = (wan.Forward(x, torch.full([1], t), with), wan.Forward(x, torch.full([1], t), without));
             x = solver.Step(x, u + (v - u) * 3);
         }
-        var made = Film(tiny["own"], request with { NegativePrompt = "a hat", Steps = 4, Shift = 2, Width = 24 }, Dtype.F32).Latents;
+        var made = Film(tiny["own"], request with { NegativePrompt = "a hat", Steps = 4, Shift = 2, Width = 24 }, ScalarType.Float32).Latents;
         Near.Equal(x, made, 1e-5);
     }
 
     [Fact]
     public void EverySamplerMakesAFilmOfItsOwn()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var films = Enum.GetValues<Sampler>().Where(s => s is not (Sampler.Segments or Sampler.InfinityRope))   // of one clip these are Causal
             .Select(s => Film(tiny["own"], request with { Sampler = s, Guidance = FilmRequest.LooksBack(s) ? null : request.Guidance }).Latents).ToList();
-        Assert.All(films, f => Assert.True(AllFinite(f)));
-        for (var i = 0; i < films.Count; i++) Assert.DoesNotContain(films.Skip(i + 1), f => Equal(films[i], f));
+        Assert.All(films, f => Assert.True(f.AllFinite()));
+        for (var i = 0; i < films.Count; i++) Assert.DoesNotContain(films.Skip(i + 1), f => films[i].SameAs(f));
     }
 
     [Fact]
@@ -104,14 +104,14 @@ public sealed class FilmLayoutTests : IDisposable
     [Fact]
     public void ATextIsEncodedOnceWhateverTheLayout()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var once = request with { Prompt = $"the cat at the door {Guid.NewGuid()}", Guidance = 1 };
         var comfy = tiny.Convert(tiny["own"], Layout.Comfy, "comfy");
         var folder = Path.Combine(Environment.GetEnvironmentVariable("LONGTAKE_CACHE")!, "text");
         var before = Count();
         var first = Film(tiny["own"], once).Latents;
         Assert.Equal(before + 1, Count());
-        Assert.True(Equal(first, Film(comfy, once).Latents));
+        Assert.True(first.SameAs(Film(comfy, once).Latents));
         Assert.Equal(before + 1, Count());
 
         int Count() => Directory.Exists(folder) ? Directory.GetFiles(folder, "*.safetensors").Length : 0;
@@ -135,7 +135,7 @@ public sealed class FilmLayoutTests : IDisposable
     [InlineData("tokenizer/spiece.model", "no tokenizer")]
     public void APartThatIsMissingIsNamed(string file, string said)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var path = tiny.Convert(tiny["own"], Layout.Diffusers, "there");
         File.Delete(Path.Combine(path, file));
         Assert.Contains(said, Assert.Throws<UserException>(() => Film(path, request)).Message);

@@ -24,33 +24,33 @@ public class FilmModelTests
     public void TheSameSeedGivesTheSameFilmAndAnotherSeedAnother()
     {
         using var tiny = Made();
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         using var model = new FilmModel(files, request);
         var r = request with { Seconds = Seconds };
         var first = model.Sample(r);
-        Assert.True(Equal(first, model.Sample(r)));
-        Assert.False(Equal(first, model.Sample(r with { Seed = 4 })));
+        Assert.True(first.SameAs(model.Sample(r)));
+        Assert.False(first.SameAs(model.Sample(r with { Seed = 4 })));
     }
 
     [Fact]
     public void StreamedFramesEqualTheWholeDecodeAndMemoryStaysFlat()
     {
         using var tiny = Made();
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         using var model = new FilmModel(files, request);
         var latents = model.Sample(request with { Seconds = Seconds });
         var (vae, weights) = tiny.Folder.LoadVae();
         using var owned = weights;
         byte[] whole;
-        using (GradMode.Off()) whole = LongTake.Data.Pixels.ToBytes(vae.Decode(latents, chunk: 1));
+        using (torch.no_grad()) whole = LongTake.Data.Pixels.ToBytes(vae.Decode(latents, chunk: 1));
         var live = new List<long>();
         var streamed = new List<byte>();
         foreach (var frame in model.Decode(latents))
         {
             streamed.AddRange(frame);
-            live.Add(Tensor.Live);
+            live.Add(Tensor.TotalCount);
         }
         Assert.Equal(whole.Length, streamed.Count);
         Assert.True(whole.AsSpan().SequenceEqual(streamed.ToArray()), "the frames are those of a decode, latent by latent");
@@ -61,7 +61,7 @@ public class FilmModelTests
     public void TheDmHeadNeedsNoWeightOfTheOtherHead()
     {
         using var tiny = Made();
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var path = Path.Combine(tiny.Folder.Path, "student.safetensors");
         var kept = new List<KeyValuePair<string, Tensor>>();
         using (var file = SafetensorsSet.Open(path))
@@ -73,7 +73,7 @@ public class FilmModelTests
         TensorFiles.Write(path, kept);
         using var files = ModelFiles.Open(tiny.Folder.Path);
         using var alone = new FilmModel(files, request);
-        Assert.True(Equal(expected, alone.Sample(request with { Seconds = Seconds })));
+        Assert.True(expected.SameAs(alone.Sample(request with { Seconds = Seconds })));
         var e = Assert.Throws<UserException>(() => new FilmModel(files, request with { Speaker = Speaker.FmHead }));
         Assert.Contains("fm_head", e.Message);
     }
@@ -93,11 +93,11 @@ public class FilmModelTests
     public void TheTeacherIsRolledOutBeyondItsClip()
     {
         using var tiny = Made();
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         using var model = new FilmModel(files, request with { Speaker = Speaker.Teacher });
         var latents = model.Sample(request with { Seconds = Seconds, Speaker = Speaker.Teacher, Steps = 2 });
-        Assert.Equal(tiny.Folder.Config.LatentShape(tiny.Folder.Config.FilmLatents), latents.Shape);
-        Assert.True(AllFinite(latents));
+        Assert.Equal(tiny.Folder.Config.LatentShape(tiny.Folder.Config.FilmLatents), latents.shape);
+        Assert.True(latents.AllFinite());
     }
 }

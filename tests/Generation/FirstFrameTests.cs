@@ -25,7 +25,7 @@ public sealed class FirstFrameTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    private static (Tensor Latents, byte[] Frames) Film(string path, FilmRequest request, Dtype dtype = Dtype.F32, Offload offload = Offload.Auto)
+    private static (Tensor Latents, byte[] Frames) Film(string path, FilmRequest request, ScalarType dtype = ScalarType.Float32, Offload offload = Offload.Auto)
     {
         using var files = ModelFiles.Open(path);
         using var model = new FilmModel(files, request, dtype, offload: offload);
@@ -49,17 +49,17 @@ public sealed class FirstFrameTests : IDisposable
     public void TheFilmIsTheSameInEveryLayout()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (latents, frames) = Film(tiny["own"], request);
-        Assert.Equal([1, 4, 3, 2, 4], latents.Shape);   // 16 x 8 pixels: sides of 22.6 and 11.3 cut down to eights
+        Assert.Equal([1, 4, 3, 2, 4], latents.shape);   // 16 x 8 pixels: sides of 22.6 and 11.3 cut down to eights
         foreach (var layout in (Layout[])[Layout.Wan, Layout.Diffusers, Layout.Comfy, Layout.LongTake])
         {
             var (same, seen) = Film(tiny.Convert(tiny["own"], layout, $"as-{layout}"), request);
-            Assert.True(Equal(latents, same), $"{layout}: other latents");
+            Assert.True(latents.SameAs(same), $"{layout}: other latents");
             Assert.True(frames.AsSpan().SequenceEqual(seen), $"{layout}: other frames");
         }
-        Assert.True(Equal(latents, Film(tiny["own"], request, offload: Offload.On).Latents));
-        Assert.False(Equal(latents, Film(tiny["own"], request with { Width = 16, Height = 16 }).Latents));
+        Assert.True(latents.SameAs(Film(tiny["own"], request, offload: Offload.On).Latents));
+        Assert.False(latents.SameAs(Film(tiny["own"], request with { Width = 16, Height = 16 }).Latents));
         // The student that convert makes is Wan in both heads, so it makes Wan's film.
         Near.Equal(latents, Film(tiny["as-LongTake"], request with { Speaker = Speaker.DmHead, Sampler = Sampler.UniPc, Frames = 5 }).Latents, 1e-5);
     }
@@ -68,31 +68,31 @@ public sealed class FirstFrameTests : IDisposable
     public void AFilmIsWhatTheSolverMakesOfPictureAndPrompt()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var files = ModelFiles.Open(tiny["own"]);
         var c = files.Config;
         Weights Load(PartKind kind) => Weights.Load(files.Require(kind).Source());
         using var textWeights = Load(PartKind.TextEncoder);
-        using var text = new TextEncoder(textWeights, c.Text, SentencePiece.Read(files.Tokenizer!), c.Wan.TextLength);
+        var text = new TextEncoder(textWeights, c.Text, Vocabulary.Read(files.Tokenizer!), c.Wan.TextLength);
         using Weights transformer = Load(PartKind.Transformer), autoencoder = Load(PartKind.Vae), clip = Load(PartKind.ImageEncoder);
-        var (wan, vae) = (new WanTransformer(transformer, c.Wan, Dtype.F32), new WanVae(autoencoder, c.Vae));
+        var (wan, vae) = (new WanTransformer(transformer, c.Wan, ScalarType.Float32), new WanVae(autoencoder, c.Vae));
         var bytes = File.ReadAllBytes(tiny["first.ppm"])[^(30 * 15 * 3)..];
-        var picture = (Tensor.From<byte>(bytes, 15, 30, 3).To(Dtype.F32) / 255 * 2 - 1).Permute(2, 0, 1).Unsqueeze(0).Contiguous();
+        var picture = (Tensor.From<byte>(bytes, 15, 30, 3).to(ScalarType.Float32) / 255 * 2 - 1).permute(2, 0, 1).unsqueeze(0).contiguous();
 
         // The clip: the picture at the film's size, then four frames of nothing, encoded at once; beside each latent two channels of mask.
-        var encoded = vae.Encode(Cat([UpsampleBicubic(picture, 16, 24).Unsqueeze(2), Zeros([1, 3, 4, 16, 24])], 2), chunk: 0);
+        var encoded = vae.Encode(torch.cat([torch.nn.functional.interpolate(picture, [16, 24], mode: torch.InterpolationMode.Bicubic, align_corners: false).unsqueeze(2), torch.zeros([1, 3, 4, 16, 24])], 2), chunk: 0);
         var mask = new float[2 * 3 * 4 * 6];
         for (var channel = 0; channel < 2; channel++) Array.Fill(mask, 1, channel * 3 * 24, 24);
-        var image = new WanImage(new ClipVision(clip, c.Clip!).Forward(picture), Cat([Tensor.From<float>(mask, 1, 2, 3, 4, 6), encoded], 1));
+        var image = new WanImage(new ClipVision(clip, c.Clip!).Forward(picture), torch.cat([Tensor.From<float>(mask, 1, 2, 3, 4, 6), encoded], 1));
 
         var (with, without) = (text.Encode(["a red cat"]), text.Encode(["a hat"]));
-        using var g = new Generator(new Rng(3).Seed());
-        var x = Randn([1, 4, 3, 4, 6], g);
+        using var g = new torch.Generator((ulong)new Rng(3).Seed());
+        var x = torch.randn([1, 4, 3, 4, 6], generator: g);
         using var solver = new UniPcSolver(4, 2);
         foreach (var t in solver.Timesteps)
         {
-            var (v, u) = (wan.Forward(x, Full([1], t), with, image), wan.Forward(x, Full([1], t), without, image));
+            var (v, u) = (wan.Forward(x, torch.full([1], t), with, image), wan.Forward(x, torch.full([1], t), without, image));
             x = solver.Step(x, u + (v - u) * 3);
         }
         var asked = request with { NegativePrompt = "a hat", Steps = 4, Shift = 2, Width = 24, Height = 16 };
@@ -104,14 +104,14 @@ public sealed class FirstFrameTests : IDisposable
     public void ALongFilmGoesOnFromTheLastFrameOfItsWindow()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var asked = request with { Frames = 9, Width = 16, Height = 16 };   // five latents of a model whose clips have three
         var (latents, _) = Film(tiny["own"], asked);
-        Assert.Equal([1, 4, 5, 4, 4], latents.Shape);
-        Assert.True(AllFinite(latents));
+        Assert.Equal([1, 4, 5, 4, 4], latents.shape);
+        Assert.True(latents.AllFinite());
         var whole = Film(tiny.Convert(tiny["own"], Layout.Wan, "wan"), asked with { Speaker = Speaker.Transformer }).Latents;   // all at once
-        Assert.Equal(latents.Shape, whole.Shape);
-        Assert.False(Equal(latents, whole));
+        Assert.Equal(latents.shape, whole.shape);
+        Assert.False(latents.SameAs(whole));
     }
 
     [SkippableFact]
@@ -145,7 +145,7 @@ public sealed class FirstFrameTests : IDisposable
     public void AModelWithoutItsImageEncoderSaysWhereItIs()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var path = tiny.Convert(tiny["own"], Layout.Diffusers, "there");
         Directory.Delete(Path.Combine(path, "image_encoder"), recursive: true);
         Assert.Contains("image_encoder in a diffusers folder", Assert.Throws<UserException>(() => Film(path, request)).Message);

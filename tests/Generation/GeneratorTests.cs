@@ -30,15 +30,15 @@ public sealed class GeneratorTests : IDisposable
     [Fact]
     public void AGeneratorSpeaksIfItIsThereInThreeWays()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         var r = request.For(files);
         Assert.Equal((Speaker.Generator, Sampler.Causal, 7, 2), (r.Speaker!.Value, r.Sampler!.Value, r.Latents(files.Config), r.Steps));
         Assert.Equal(tiny.Folder.Config.FewSteps, r.Causal(files.Config).Timesteps);
         var films = ((Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope]).Select(s => Film(request with { Sampler = s })).ToList();
-        Assert.All(films, f => Assert.Equal(tiny.Folder.Config.LatentShape(7), f.Shape));
-        Assert.False(Equal(films[0], films[1]) || Equal(films[0], films[2]) || Equal(films[1], films[2]));
-        Assert.True(Equal(films[1], Film(request with { Sampler = Sampler.Segments })));
+        Assert.All(films, f => Assert.Equal(tiny.Folder.Config.LatentShape(7), f.shape));
+        Assert.False(films[0].SameAs(films[1]) || films[0].SameAs(films[2]) || films[1].SameAs(films[2]));
+        Assert.True(films[1].SameAs(Film(request with { Sampler = Sampler.Segments })));
         Assert.Contains("looks back only", Assert.Throws<UserException>(() => Film(request with { Sampler = Sampler.FewStep })).Message);
     }
 
@@ -46,36 +46,35 @@ public sealed class GeneratorTests : IDisposable
     [Fact]
     public void SegmentsBeginWithTheLastBlockMadeAnew()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var made = Film(request with { Sampler = Sampler.Segments });
         var (vae, vaeWeights) = tiny.Folder.LoadVae();
         using var owned = vaeWeights;
         using var file = tiny.Folder.OpenPart(ModelFolder.Generator);
-        using var weights = Weights.Load(file.Source(), Dtype.BF16);
+        using var weights = Weights.Load(file.Source(), ScalarType.BFloat16);
         var generator = new CausalWanTransformer(weights, tiny.Folder.Config.Wan);
         using var files = ModelFiles.Open(tiny.Folder.Path);
         var how = (request with { Sampler = Sampler.Segments }).For(files).Causal(files.Config);
         Assert.Equal((0, 3, 1), (how.Window, how.Capacity, how.BlockFrames));
         var (text, textWeights) = tiny.Folder.LoadText();
-        using var ownedText = text;
         using var ownedTextWeights = textWeights;
-        using var g = new Generator(new Rng(3).Seed());
+        using var g = new torch.Generator((ulong)new Rng(3).Seed());
         Tensor Segment(Tensor? known)
         {
             using var cache = how.Cache();
             return CausalRollOut.Generate(generator, how, cache, [new(0, text.Encode([request.Prompt]))],
-                Randn(tiny.Folder.Config.LatentShape(known is null ? 3 : 2), g), s => Randn(s, g), known);
+                torch.randn(tiny.Folder.Config.LatentShape(known is null ? 3 : 2), generator: g), s => torch.randn(s, generator: g), known);
         }
         var film = Segment(null);
-        while (film.Size(2) < 7) film = Cat([film, Segment(vae.ImageLatent(film, film.Size(2) - 1)).Slice(2, 1..)], 2);
-        Assert.True(Equal(film, made));
+        while (film.size(2) < 7) film = torch.cat([film, Segment(vae.ImageLatent(film, film.size(2) - 1)).Slice(2, 1..)], 2);
+        Assert.True(film.SameAs(made));
     }
 
     [Fact]
     public void ScriptsAreFilmedSceneByScene()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         // 8 frames a second and 4 to a latent: two latents a second.
         var script = request with { Prompt = "a traveller[1s] | a hat[1.5s#]" };
@@ -83,9 +82,9 @@ public sealed class GeneratorTests : IDisposable
         Assert.Equal((Sampler.InfinityRope, 5), (r.Sampler!.Value, r.Latents(files.Config)));
         Assert.Equal([("a traveller", 2), ("a hat", 3)], r.Scenes(files.Config).Select(s => (s.Prompt, s.Blocks)));
         var (two, one) = (Film(script), Film(script with { Prompt = "a traveller[2.5s]" }));
-        Assert.True(Equal(two.Slice(2, ..2), one.Slice(2, ..2)));
-        Assert.False(Equal(two.Slice(2, 2..3), one.Slice(2, 2..3)));
-        Assert.False(Equal(two, Film(script with { Prompt = "a traveller[1s#] | a hat[1.5s]" })));   // a cut
+        Assert.True(two.Slice(2, ..2).SameAs(one.Slice(2, ..2)));
+        Assert.False(two.Slice(2, 2..3).SameAs(one.Slice(2, 2..3)));
+        Assert.False(two.SameAs(Film(script with { Prompt = "a traveller[1s#] | a hat[1.5s]" })));   // a cut
         Assert.Contains("scene 2", Assert.Throws<UserException>(() => Film(request with { Prompt = "a[1s] | [2s]" })).Message);
         Assert.Equal(script.Prompt, Assert.Single((script with { Sampler = Sampler.Segments }).Scenes(files.Config)).Prompt);   // no script elsewhere
     }
@@ -93,10 +92,10 @@ public sealed class GeneratorTests : IDisposable
     [Fact]
     public void FilmsBeyondWhatWasTrainedMustBeAskedFor()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var longer = request with { Frames = 33, Sampler = Sampler.Causal };   // 9 latents
         Assert.Contains("films of 1 to 25 frames", Assert.Throws<UserException>(() => Film(longer)).Message);
-        Assert.Equal(9, Film(longer with { Beyond = true }).Size(2));
+        Assert.Equal(9, Film(longer with { Beyond = true }).size(2));
         Assert.Throws<UserException>(() => Film(longer with { Beyond = true, Frames = 4 * 28 + 1 }));
     }
 }

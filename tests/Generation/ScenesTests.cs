@@ -40,26 +40,26 @@ public sealed class ScenesTests : IDisposable
     [Fact]
     public void TheFilmIsTheRollOutOfTheScenes()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var c = files.Config;
-        using var model = new FilmModel(files, request, Dtype.F32);
+        using var model = new FilmModel(files, request, ScalarType.Float32);
         var calls = new List<(int, int)>();
         var film = model.Sample(request, (done, total) => calls.Add((done, total)));
         Assert.Equal((20, 20), calls[^1]);
 
         using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
-        using var text = new TextEncoder(textWeights, c.Text, SentencePiece.Read(files.Tokenizer!), c.Wan.TextLength);
+        var text = new TextEncoder(textWeights, c.Text, Vocabulary.Read(files.Tokenizer!), c.Wan.TextLength);
         using var weights = Weights.Load(files.Require(PartKind.Transformer).Source());
         using var cache = new KvCache(6, sink: 1, CachePositions.Pinned);
-        using var g = new Generator(new Rng(3).Seed());
+        using var g = new torch.Generator((ulong)new Rng(3).Seed());
         Tensor Say(string words) => text.Encode([words]);
         var how = new CausalSampling { BlockFrames = 3, Timesteps = new FlowTable(5).Warp([1000, 750, 500, 250]) };
         CausalScene[] scenes = [new(0, Say("a red cat")), new(3, Say("the hat"), PromptSwitch.Flush), new(9, Say("the door"), PromptSwitch.FlushAndCut)];
-        Near.Equal(CausalRollOut.Generate(new CausalWanTransformer(weights, c.Wan, Dtype.F32), how, cache, scenes, Randn([1, 4, 12, 4, 4], g), shape => Randn(shape, g)), film, 1e-5);
+        Near.Equal(CausalRollOut.Generate(new CausalWanTransformer(weights, c.Wan, ScalarType.Float32), how, cache, scenes, torch.randn([1, 4, 12, 4, 4], generator: g), shape => torch.randn(shape, generator: g)), film, 1e-5);
 
-        Assert.False(Equal(film, model.Sample(request with { Prompt = request.Prompt.Replace("#", "") })));   // a cut changes what follows
-        Assert.False(Equal(film, model.Sample(request with { Prompt = request.Prompt.Replace("hat", "cat") })));
+        Assert.False(film.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("#", "") })));   // a cut changes what follows
+        Assert.False(film.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("hat", "cat") })));
     }
 
     [Theory]

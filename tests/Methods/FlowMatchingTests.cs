@@ -7,10 +7,10 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
 {
     private static void Learns(Method method)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var update = method.Updates.Single();
         Assert.True(update.Descend(new Rng(3), 1)["loss"] > 0);
-        Assert.All(update.Parameters, p => Assert.True(p.Value.RequiresGrad && p.Value.Grad is not null, p.Key));
+        Assert.All(update.Parameters, p => Assert.True(p.Value.requires_grad && p.Value.grad is not null, p.Key));
         Assert.Equal(method.Networks.Values.Sum(w => w.Tensors.Count), update.Parameters.Count);
         Assert.Equal(method.Networks.Keys, method.Averaged);
     }
@@ -36,8 +36,8 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void TheLossOfSilenceIsTheMeanSquareOfTheTarget()
     {
-        using var scope = new Scope();
-        var loss = FlowMatching.Loss((x, t, _) => x * 0, Full([4, 4, 7, 16, 16], 2), Zeros([1]), new Rng(1), 3);
-        Assert.Equal(1 + 2 * 2, loss.Scalar(), 0.1);
+        using var scope = torch.NewDisposeScope();
+        var loss = FlowMatching.Loss((x, t, _) => x * 0, torch.full([4, 4, 7, 16, 16], 2), torch.zeros([1]), new Rng(1), 3);
+        Assert.Equal(1 + 2 * 2, loss.ToDouble(), 0.1);
     }
 }

@@ -24,17 +24,17 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     private (List<Call> Teacher, List<Call> Critic, IReadOnlyDictionary<string, double> Log) Run(MmmConfig c, bool student, bool critic, double[]? fewSteps = null, int seed = 3)
     {
         var model = tiny.Folder.Config with { FewSteps = fewSteps ?? [500] };
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (text, textWeights) = tiny.Folder.LoadText();
         var (vae, vaeWeights) = tiny.Folder.LoadVae();
         using var weights = Weights.Create(new Rng(1));   // a new head gives zero
         var network = new DecoupledTransformer(weights, model.Wan, model.HeadBlocks);
         weights.Trainable();
-        var slope = Ones([1]).RequiresGrad_();
+        var slope = torch.ones([1]).requires_grad_();
         var (asTeacher, asCritic) = (new List<Call>(), new List<Call>());
         Tensor Spy(List<Call> calls, Tensor x, Tensor t, Tensor e)
         {
-            calls.Add(new(x.Detach().ToArray<float>(), t.ToArray<float>(), e.Detach().ToArray<float>()));
+            calls.Add(new(x.detach().ToArray<float>(), t.ToArray<float>(), e.detach().ToArray<float>()));
             return x * slope;
         }
         var session = new MmmSession(model, c, tiny.Data, text, vae, network,
@@ -43,7 +43,6 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
         if (student) log = session.Student(new Rng(seed), 1, [.. weights.All]);
         if (critic) log = session.Critic(new Rng(seed, 2), 1);
         session.Dispose();
-        text.Dispose();
         foreach (var w in (Weights[])[textWeights, vaeWeights]) w.Dispose();
         return (asTeacher, asCritic, log);
     }
@@ -183,9 +182,8 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void LocalCaptionsTellEachWindowItsPlace()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (text, weights) = tiny.Folder.LoadText();
-        using var ownedText = text;
         using var ownedWeights = weights;
         var plain = Critic(main);
         var local = Critic(main with { LocalCaptions = true });

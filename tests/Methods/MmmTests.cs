@@ -21,11 +21,11 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
         using var method = Build(c);
         method.Begin();
         log = method.Updates[0].Descend(new Rng(7, 1), 1);
-        return method.Networks["student"].All.ToDictionary(p => p.Key, p => p.Value.Grad?.Clone());
+        return method.Networks["student"].All.ToDictionary(p => p.Key, p => p.Value.grad?.clone());
     }
 
     private static double Length(Dictionary<string, Tensor?> gradients, Func<string, bool> which) =>
-        Math.Sqrt(gradients.Where(p => which(p.Key) && p.Value is not null).Sum(p => Math.Pow(Norm(p.Value!).Scalar(), 2)));
+        Math.Sqrt(gradients.Where(p => which(p.Key) && p.Value is not null).Sum(p => Math.Pow(p.Value!.norm().ToDouble(), 2)));
 
     private static bool Fm(string name) => name.StartsWith("fm_head.", StringComparison.Ordinal);
     private static bool Dm(string name) => name.StartsWith("dm_head.", StringComparison.Ordinal);
@@ -33,7 +33,7 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void MeanSeekingMovesEncoderAndFmHeadAndLeavesTheDmHeadExactlyStill()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var g = Gradients(main with { DmWeight = 0 }, out var log);
         Assert.Equal(0, Length(g, Dm));
         Assert.True(Length(g, Fm) > 0 && Length(g, DecoupledTransformer.IsEncoder) > 0);
@@ -43,7 +43,7 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void ModeSeekingMovesEncoderAndDmHeadAndLeavesTheFmHeadExactlyStill()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var g = Gradients(main with { SftWeight = 0 }, out var log);
         Assert.Equal(0, Length(g, Fm));
         Assert.True(Length(g, Dm) > 0 && Length(g, DecoupledTransformer.IsEncoder) > 0);
@@ -53,7 +53,7 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void AnAnchorGivesTheDmHeadFlowMatchingToo()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var g = Gradients(main with { DmWeight = 0, Anchor = 0.5 }, out var log);
         Assert.True(Length(g, Dm) > 0 && log["anchor"] > 0);
         var twice = Gradients(main with { DmWeight = 0, Anchor = 1 }, out _);
@@ -67,7 +67,7 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void WeightsScaleTheirOwnLoss()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var one = Gradients(main, out _);
         var more = Gradients(main with { SftWeight = 2, DmWeight = 4 }, out _);
         Assert.Equal(2, Length(more, Fm) / Length(one, Fm), 1e-5);
@@ -77,17 +77,17 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void SftShiftChangesTheFlowMatchingAlone()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (one, five) = (Gradients(main with { SftShift = 1 }, out var log1), Gradients(main with { SftShift = 5 }, out var log5));
         Assert.NotEqual(log1["fm"], log5["fm"]);
         Assert.Equal(log1["dm"], log5["dm"]);
-        Assert.All(one.Where(p => Dm(p.Key)), p => Assert.True(Equal(p.Value!, five[p.Key]!)));
+        Assert.All(one.Where(p => Dm(p.Key)), p => Assert.True(p.Value!.SameAs(five[p.Key]!)));
     }
 
     [Fact]
     public void TheEncoderGetsTheSumAndTheLogTellsTheParts()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var hardly = Math.Pow(2, -40);   // a power of two keeps bfloat16's roundings the same
         var (fm, dm) = (Gradients(main with { DmWeight = hardly }, out _), Gradients(main with { SftWeight = hardly }, out _));
         var both = Gradients(main, out var log);
@@ -95,7 +95,7 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
             if (DecoupledTransformer.IsEncoder(name)) Near.Equal(fm[name]! + dm[name]!, g!, 1e-6, 1e-4);
         Assert.Equal(Length(fm, DecoupledTransformer.IsEncoder), log["encoder |fm|"], 1e-4 * log["encoder |fm|"]);
         Assert.Equal(Length(dm, DecoupledTransformer.IsEncoder), log["encoder |dm|"], 1e-3 * log["encoder |dm|"]);
-        var dot = both.Keys.Where(DecoupledTransformer.IsEncoder).Sum(n => Sum(fm[n]! * dm[n]!).Scalar());
+        var dot = both.Keys.Where(DecoupledTransformer.IsEncoder).Sum(n => (fm[n]! * dm[n]!).sum().ToDouble());
         Assert.Equal(dot / (log["encoder |fm|"] * log["encoder |dm|"]), log["encoder cosine"], 1e-3);
         Assert.Equal(log["fm"] + log["dm"], log["loss"], 1e-9);
     }
@@ -103,7 +103,7 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void WithASingleHeadBothLossesMeetInTheDmHead()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var single = main with { SingleHead = true };
         var (fm, dm) = (Gradients(single with { DmWeight = 0 }, out _), Gradients(single with { SftWeight = 0 }, out _));
         Assert.Equal((0, 0), (Length(fm, Fm), Length(dm, Fm)));
@@ -116,12 +116,12 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void TheCriticsUpdateMovesTheCriticAlone()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var method = Build(main);
         method.Begin();
         method.Updates[1].Descend(new Rng(7, 1), 1);
-        Assert.All(method.Networks["critic"].All, p => Assert.NotNull(p.Value.Grad));
-        Assert.All(method.Networks["student"].All, p => Assert.Null(p.Value.Grad));
+        Assert.All(method.Networks["critic"].All, p => Assert.NotNull(p.Value.grad));
+        Assert.All(method.Networks["student"].All, p => Assert.Null(p.Value.grad));
     }
 
     [Fact]
@@ -140,16 +140,16 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void TheSameNumbersGiveTheSameBytes()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (one, two) = (Gradients(main, out _), Gradients(main, out _));
-        Assert.All(one, p => Assert.True(p.Value is null ? two[p.Key] is null : Equal(p.Value, two[p.Key]!), p.Key));
+        Assert.All(one, p => Assert.True(p.Value is null ? two[p.Key] is null : p.Value.SameAs(two[p.Key]!), p.Key));
     }
 
     [Fact]
     public void HeldOutFiguresComeFromTheHeldOutTake()
     {
         using var method = Build(main);
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         Assert.True(method.Validate!()["held-out fm"] > 0);
     }
 }

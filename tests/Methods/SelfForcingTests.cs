@@ -53,17 +53,17 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         {
             Assert.Equal(0, Int("context_noise"));
             var (renoise, at) = (this["inputs/renoise"], 0);
-            var wan = new CausalWanTransformer(Generator.Trainable(), Config, Dtype.F32);
+            var wan = new CausalWanTransformer(Generator.Trainable(), Config, ScalarType.Float32);
             var film = SelfForcing.RollOut(wan, this["inputs/prompt_embeds_cond"], Film("inputs/noise"),
-                shape => WanFixture.Turn(renoise[at++].Reshape(shape[0], shape[2], shape[1], shape[3], shape[4])), Table, Steps, Int("exit_step_index"), Int("num_frame_per_block"), gradients);
-            Assert.Equal(renoise.Size(0), at);
+                shape => WanFixture.Turn(renoise[at++].reshape(shape[0], shape[2], shape[1], shape[3], shape[4])), Table, Steps, Int("exit_step_index"), Int("num_frame_per_block"), gradients);
+            Assert.Equal(renoise.size(0), at);
             return film;
         }
 
         private Weights Load(string network)
         {
             var weights = Weights.Load(file.Source($"weights/{network}/"));
-            _ = new WanTransformer(weights, Config, Dtype.F32);
+            _ = new WanTransformer(weights, Config, ScalarType.Float32);
             return weights;
         }
 
@@ -81,8 +81,8 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         foreach (var (name, tensor) in weights.All)
         {
             var expected = f[$"outputs/{group}/{name}"];
-            Assert.NotNull(tensor.Grad);
-            var error = Norm(expected - tensor.Grad!).Scalar() / Norm(expected).Scalar();
+            Assert.NotNull(tensor.grad);
+            var error = (expected - tensor.grad!).norm().ToDouble() / expected.norm().ToDouble();
             Assert.True(error < 2e-3, $"{group} {name}: {error:g3}");
             worst = Math.Max(worst, error);
         }
@@ -95,18 +95,18 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
     public void TheGeneratorsLossAndAllItsGradientsAreTheReferences(CacheGradients gradients, string group)
     {
         Fixtures.Require();
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var f = new EndToEnd();
         var film = f.RollOut(gradients);
         Near.Equal(f.Film("outputs/pred_image"), film, f.Tolerance("pred_image", "atol"), f.Tolerance("pred_image", "rtol"));
-        var timesteps = Full([1], f.Timestep("dmd_timestep_raw"));
-        Near.Equal(f["outputs/dmd_timestep"].To(Dtype.F32), timesteps.Reshape(1, 1).Expand(1, film.Size(2)), 1e-3);
-        var (real, fake) = (new WanTransformer(f.Real, f.Config, Dtype.F32), new WanTransformer(f.Fake, f.Config, Dtype.F32));
+        var timesteps = torch.full([1], f.Timestep("dmd_timestep_raw"));
+        Near.Equal(f["outputs/dmd_timestep"].to(ScalarType.Float32), timesteps.reshape(1, 1).expand(1, film.size(2)), 1e-3);
+        var (real, fake) = (new WanTransformer(f.Real, f.Config, ScalarType.Float32), new WanTransformer(f.Fake, f.Config, ScalarType.Float32));
         Tensor Clean(WanTransformer wan, Tensor noisy, string text) => f.Scores.Clean(noisy, wan.Forward(noisy, timesteps, f[$"inputs/prompt_embeds_{text}"]), timesteps);
-        var (loss, _) = DistributionMatching.Match(film, f.Film("inputs/dmd_noise"), f.Table.Sigma(timesteps).To(Dtype.F32),
+        var (loss, _) = DistributionMatching.Match(film, f.Film("inputs/dmd_noise"), f.Table.Sigma(timesteps).to(ScalarType.Float32),
             noisy => Flow.Guide(Clean(real, noisy, "cond"), Clean(real, noisy, "uncond"), f.Number("real_guidance_scale") + 1),   // theirs is one off
             noisy => Clean(fake, noisy, "cond"));
-        Near.Equal(f["outputs/generator_loss"].To(Dtype.F64), loss.To(Dtype.F64), 0, f.Tolerance("loss", "rtol"));
+        Near.Equal(f["outputs/generator_loss"].to(ScalarType.Float64), loss.to(ScalarType.Float64), 0, f.Tolerance("loss", "rtol"));
         loss.Backward();
         Gradients(f, f.Generator, group);
     }
@@ -115,17 +115,17 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
     public void TheCriticsLossAndAllItsGradientsAreTheReferences()
     {
         Fixtures.Require();
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var f = new EndToEnd();
         Tensor film;
-        using (GradMode.Off()) film = f.RollOut(CacheGradients.ThroughExit);
-        var timesteps = Full([1], f.Timestep("critic_timestep_raw"));
-        var sigma = f.Table.Sigma(timesteps).To(Dtype.F32);
+        using (torch.no_grad()) film = f.RollOut(CacheGradients.ThroughExit);
+        var timesteps = torch.full([1], f.Timestep("critic_timestep_raw"));
+        var sigma = f.Table.Sigma(timesteps).to(ScalarType.Float32);
         var noise = f.Film("inputs/critic_noise");
         var noisy = Flow.Noisy(film, noise, sigma);
-        var clean = f.Scores.Clean(noisy, new WanTransformer(f.Fake.Trainable(), f.Config, Dtype.F32).Forward(noisy, timesteps, f["inputs/prompt_embeds_cond"]), timesteps);
+        var clean = f.Scores.Clean(noisy, new WanTransformer(f.Fake.Trainable(), f.Config, ScalarType.Float32).Forward(noisy, timesteps, f["inputs/prompt_embeds_cond"]), timesteps);
         var loss = Flow.Loss(f.Table.Velocity(noisy, clean, timesteps), film, noise);
-        Near.Equal(f["outputs/critic_loss"].To(Dtype.F64), loss.To(Dtype.F64), 0, f.Tolerance("loss", "rtol"));
+        Near.Equal(f["outputs/critic_loss"].to(ScalarType.Float64), loss.to(ScalarType.Float64), 0, f.Tolerance("loss", "rtol"));
         loss.Backward();
         Gradients(f, f.Fake, "critic_grad");
     }
@@ -136,23 +136,23 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
     [Fact]
     public void ConventionsDifferInGradientsAlone()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var weights = Weights.Create(new Rng(1));
-        var wan = new CausalWanTransformer(weights, mini, Dtype.F32);
-        using var g = new Generator(2);
-        using (GradMode.Off()) foreach (var (name, tensor) in weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) Copy_(tensor, Randn(tensor.Shape, g) * 0.1);
+        var wan = new CausalWanTransformer(weights, mini, ScalarType.Float32);
+        using var g = new torch.Generator((ulong)(2));
+        using (torch.no_grad()) foreach (var (name, tensor) in weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) tensor.copy_(torch.randn(tensor.shape, generator: g) * 0.1);
         weights.Trainable();
-        var (noise, text) = (g.Normal(1, 16, 4, 4, 4), g.Normal(1, 5, 8));
+        var (noise, text) = (torch.randn([1, 16, 4, 4, 4], generator: g), torch.randn([1, 5, 8], generator: g));
         (Tensor Film, Tensor Gradient) Run(CacheGradients gradients)
         {
-            foreach (var t in weights.Tensors) t.Grad = null;
-            using var noises = new Generator(3);
-            var film = SelfForcing.RollOut(wan, text, noise, s => Randn(s, noises), new FlowTable(5), [1000, 750], 1, 2, gradients);
-            Sum(Square(Narrow(film, 2, 2, 2))).Backward();   // the second block alone
-            return (film, weights.All.First(p => p.Key == "blocks.0.self_attn.k.weight").Value.Grad!.Clone());
+            foreach (var t in weights.Tensors) t.grad = null;
+            using var noises = new torch.Generator((ulong)(3));
+            var film = SelfForcing.RollOut(wan, text, noise, s => torch.randn(s, generator: noises), new FlowTable(5), [1000, 750], 1, 2, gradients);
+            film.narrow(2, 2, 2).square().sum().Backward();   // the second block alone
+            return (film, weights.All.First(p => p.Key == "blocks.0.self_attn.k.weight").Value.grad!.clone());
         }
         var (through, detached) = (Run(CacheGradients.ThroughExit), Run(CacheGradients.Detached));
-        Assert.True(Equal(through.Film, detached.Film));
-        Assert.True(Norm(through.Gradient - detached.Gradient).Scalar() > 1e-3 * Norm(detached.Gradient).Scalar());
+        Assert.True(through.Film.SameAs(detached.Film));
+        Assert.True((through.Gradient - detached.Gradient).norm().ToDouble() > 1e-3 * detached.Gradient.norm().ToDouble());
     }
 }

@@ -8,8 +8,8 @@ public class TextCacheTests
     public void ATextIsEncodedOnceAndComesBackBitForBit()
     {
         using var tiny = new TinyModel();
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var folder = Directory.CreateTempSubdirectory("longtake-").FullName;
         var opened = 0;
         (TextEncoder, IDisposable) Open()
@@ -19,12 +19,11 @@ public class TextCacheTests
         }
         var (encoder, weights) = tiny.Folder.LoadText();
         using var _ = weights;
-        using var __ = encoder;
         var cache = new TextCache(folder, "tiny", Open);
         string[] texts = ["a traveller", "place 2", "a traveller"];
-        var expected = Cat([.. texts.Select(t => encoder.Encode([t]))]);   // one by one: a batch may round otherwise
-        Assert.True(Equal(expected, cache.Encode(texts)));
-        Assert.True(Equal(expected, new TextCache(folder, "tiny", Open).Encode([.. texts.Select(t => $"  {t} \n")])));   // cleaning makes them the same
+        var expected = torch.cat([.. texts.Select(t => encoder.Encode([t]))]);   // one by one: a batch may round otherwise
+        Assert.True(expected.SameAs(cache.Encode(texts)));
+        Assert.True(expected.SameAs(new TextCache(folder, "tiny", Open).Encode([.. texts.Select(t => $"  {t} \n")])));   // cleaning makes them the same
         Assert.Equal(1, opened);
         cache.Encode(["place 1", "place 2"]);
         new TextCache(folder, "another encoder", Open).Encode(texts);

@@ -44,10 +44,10 @@ internal sealed class WanFixture : IDisposable
     public double[] Numbers(string key) => [.. Json.GetProperty("config").GetProperty(key).EnumerateArray().Select(n => n.GetDouble())];
 
     /// <summary>A text [L, D] with zeros up to the model's length, as a batch of one.</summary>
-    public Tensor PadText(Tensor text) => Pad(text, [0, 0, 0, Config.TextLength - text.Size(0)]).Unsqueeze(0);
+    public Tensor PadText(Tensor text) => torch.nn.functional.pad(text, [0, 0, 0, Config.TextLength - text.size(0)]).unsqueeze(0);
 
     /// <summary>[..., F, C, H, W] as the fixtures have films, to and from [..., C, F, H, W].</summary>
-    public static Tensor Turn(Tensor film) => film.Transpose(film.Rank - 4, film.Rank - 3).Contiguous();
+    public static Tensor Turn(Tensor film) => film.transpose(film.ndim - 4, film.ndim - 3).contiguous();
 
     public void Dispose()
     {

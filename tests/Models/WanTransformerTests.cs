@@ -12,17 +12,17 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void EqualsTheReferenceOnTheFixture()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("wan_dit");
         using var error = new Deviation(output, "wan_dit");
-        var wan = new WanTransformer(f.Weights, f.Config, Dtype.F32);
+        var wan = new WanTransformer(f.Weights, f.Config, ScalarType.Float32);
         for (var at = 0; f.Has($"inputs/case{at}/t"); at++)
         {
             var of = at;
             Tensor[] All(string name) => [.. Enumerable.Range(0, 99).Select(i => $"inputs/case{of}/{name}_{i}").TakeWhile(f.Has).Select(n => f[n])];
             var together = f.Has($"inputs/case{at}/x");
-            var v = wan.Forward(together ? Unbind(f[$"inputs/case{at}/x"], 0) : All("x"), f[$"inputs/case{at}/t"], All("context"));
+            var v = wan.Forward(together ? f[$"inputs/case{at}/x"].unbind(0) : All("x"), f[$"inputs/case{at}/t"], All("context"));
             for (var i = 0; i < v.Length; i++)
                 error.Hold(together ? f[$"outputs/case{at}/velocity"][i] : f[$"outputs/case{at}/velocity_{i}"], v[i], f.Atol, f.Rtol);
         }
@@ -32,86 +32,86 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void PartsEqualTheReferences()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("wan_dit");
         using var error = new Deviation(output, "wan_dit parts");
-        var embedding = new WanEmbedding(f.Weights, f.Config, Dtype.F32);
+        var embedding = new WanEmbedding(f.Weights, f.Config, ScalarType.Float32);
         Tensor Out(string name) => f["outputs/case0/" + name];
-        var text = Cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var text = torch.cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
         var s = embedding.Forward(f["inputs/case0/x"], f["inputs/case0/t"], text);
-        var (b, n) = (s.X.Size(0), s.X.Size(1) * s.X.Size(2));
+        var (b, n) = (s.X.size(0), s.X.size(1) * s.X.size(2));
         void Hold(string name, Tensor ours) => error.Hold(Out(name), ours, f.Atol, f.Rtol);
-        Hold("patch_embedding", s.X[0].Reshape(-1, f.Config.Dim).Transpose(0, 1).Reshape(Out("patch_embedding").Shape));
+        Hold("patch_embedding", s.X[0].reshape(-1, f.Config.Dim).transpose(0, 1).reshape(Out("patch_embedding").shape));
         Hold("text_embedding", s.Text);
-        Hold("time_embedding", s.Time.Squeeze(1));
-        Hold("time_projection", s.Modulation.Reshape(b, -1));
+        Hold("time_embedding", s.Time.squeeze(1));
+        Hold("time_projection", s.Modulation.reshape(b, -1));
         for (var i = 0; i < f.Config.Layers; i++)
         {
             s = new WanBlock(f.Weights / "blocks" / i, f.Config).Forward(s);
-            Hold($"block{i}/out", s.X.Reshape(b, n, -1));
+            Hold($"block{i}/out", s.X.reshape(b, n, -1));
         }
-        Hold("head", new WanHead(f.Weights / "head", f.Config).Forward(s).Reshape(b, n, -1));
+        Hold("head", new WanHead(f.Weights / "head", f.Config).Forward(s).reshape(b, n, -1));
     }
 
     [SkippableFact]
     public void ImageToVideoEqualsTheReference()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("wan_dit_i2v");
         using var error = new Deviation(output, "wan_dit_i2v");
-        var wan = new WanTransformer(f.Weights, f.Config, Dtype.F32);
+        var wan = new WanTransformer(f.Weights, f.Config, ScalarType.Float32);
         Assert.Equal(f.Names.Where(n => n.StartsWith("weights/", StringComparison.Ordinal)).Order(), f.Weights.All.Select(p => "weights/" + p.Key).Order());
-        Tensor[] texts = [.. Enumerable.Range(0, (int)f["inputs/x"].Size(0)).Select(i => f[$"inputs/context_{i}"])];
+        Tensor[] texts = [.. Enumerable.Range(0, (int)f["inputs/x"].size(0)).Select(i => f[$"inputs/context_{i}"])];
         var (clip, y) = (f["inputs/clip_fea"], f["inputs/y"]);
         var image = new WanImage(clip, y);
-        var v = wan.Forward(f["inputs/x"], f["inputs/t"], Cat([.. texts.Select(f.PadText)]), image);
+        var v = wan.Forward(f["inputs/x"], f["inputs/t"], torch.cat([.. texts.Select(f.PadText)]), image);
         error.Hold(f["outputs/velocity"], v, f.Atol, f.Rtol);
-        var each = wan.Forward(Unbind(f["inputs/x"], 0), f["inputs/t"], texts, [.. texts.Select((_, i) => new WanImage(clip[i], y[i]))]);
-        error.Hold(f["outputs/velocity"], Stack(each), f.Atol, f.Rtol);
+        var each = wan.Forward(f["inputs/x"].unbind(0), f["inputs/t"], texts, [.. texts.Select((_, i) => new WanImage(clip[i], y[i]))]);
+        error.Hold(f["outputs/velocity"], torch.stack(each), f.Atol, f.Rtol);
         error.Hold(f["outputs/img_emb"], new WanImageEmbedding(f.Weights / "img_emb", f.Config).Forward(clip), f.Atol, f.Rtol);
-        Assert.Contains("image", Assert.Throws<UserException>(() => wan.Forward(f["inputs/x"], f["inputs/t"], Cat([.. texts.Select(f.PadText)]))).Message);
+        Assert.Contains("image", Assert.Throws<UserException>(() => wan.Forward(f["inputs/x"], f["inputs/t"], torch.cat([.. texts.Select(f.PadText)]))).Message);
     }
 
     [SkippableFact]
     public void OneTimestepPerFrameEqualsOnePerSampleWhenTheyAgree()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         using var f = new WanFixture("wan_dit");
-        var wan = new WanTransformer(f.Weights, f.Config, Dtype.F32);
-        var text = Cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var wan = new WanTransformer(f.Weights, f.Config, ScalarType.Float32);
+        var text = torch.cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
         var (x, t) = (f["inputs/case0/x"], f["inputs/case0/t"]);
-        Near.Equal(wan.Forward(x, t, text), wan.Forward(x, t.Unsqueeze(1).Expand(-1, x.Size(2)).Contiguous(), text), 1e-5, 1e-5);
+        Near.Equal(wan.Forward(x, t, text), wan.Forward(x, t.unsqueeze(1).expand(-1, x.size(2)).contiguous(), text), 1e-5, 1e-5);
     }
 
     [Fact]
     public void BothHeadsAreExactlyWanAtTheStart()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var c = config with { Layers = 4 };
         using var wanWeights = Weights.Create(new Rng(1));
-        var wan = new WanTransformer(wanWeights, c, Dtype.F32);
-        using var g = new Generator(2);
+        var wan = new WanTransformer(wanWeights, c, ScalarType.Float32);
+        using var g = new torch.Generator((ulong)(2));
         foreach (var (name, t) in wanWeights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal)))
-            Copy_(t, Randn(t.Shape, g) * 0.1);
+            t.copy_(torch.randn(t.shape, generator: g) * 0.1);
         using var weights = Weights.Load(DecoupledTransformer.FromWan(wanWeights.Source(), 4, headBlocks: 2));
-        var student = new DecoupledTransformer(weights, c, headBlocks: 2, Dtype.F32);
-        var (x, t5, text) = (g.Normal(1, 16, 5, 4, 4), Full([1], 700), g.Normal(1, 7, 48));
+        var student = new DecoupledTransformer(weights, c, headBlocks: 2, ScalarType.Float32);
+        var (x, t5, text) = (torch.randn([1, 16, 5, 4, 4], generator: g), torch.full([1], 700), torch.randn([1, 7, 48], generator: g));
         var expected = wan.Forward(x, t5, text);
-        foreach (var head in Enum.GetValues<Head>()) Assert.True(Equal(expected, student.Forward(head, x, t5, text)));
+        foreach (var head in Enum.GetValues<Head>()) Assert.True(expected.SameAs(student.Forward(head, x, t5, text)));
     }
 
     [Fact]
     public void APatchThatDoesNotFitIsNamed()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var weights = Weights.Create(new Rng(1));
-        var wan = new WanTransformer(weights, config, Dtype.F32);
-        using var g = new Generator(2);
-        var e = Assert.Throws<UserException>(() => wan.Forward(g.Normal(1, 16, 2, 5, 4), Full([1], 1), g.Normal(1, 3, 48)));
+        var wan = new WanTransformer(weights, config, ScalarType.Float32);
+        using var g = new torch.Generator((ulong)(2));
+        var e = Assert.Throws<UserException>(() => wan.Forward(torch.randn([1, 16, 2, 5, 4], generator: g), torch.full([1], 1), torch.randn([1, 3, 48], generator: g)));
         Assert.Contains("[2, 5, 4]", e.Message);
     }
 }

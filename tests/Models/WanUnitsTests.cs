@@ -9,8 +9,8 @@ public class WanUnitsTests(Xunit.Abstractions.ITestOutputHelper output)
     [SkippableFact]
     public void EqualTheReferences()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var f = Fixtures.Read("wan_units");
         var json = Fixtures.Json("wan_units");
         var (c, tolerance) = (json.GetProperty("config"), json.GetProperty("tolerance"));
@@ -27,21 +27,21 @@ public class WanUnitsTests(Xunit.Abstractions.ITestOutputHelper output)
         Hold("wan_rms_norm/zero_row", new RmsNorm(weights / "units" / "wan_rms_norm", dim, eps).Forward(zero), small);
         Hold("t5_layer_norm/small", new RmsNorm(weights / "units" / "t5_layer_norm", dim, t5Eps).Forward(x), small);
         Hold("t5_layer_norm/zero_row", new RmsNorm(weights / "units" / "t5_layer_norm", dim, t5Eps).Forward(zero), small);
-        Hold("wan_layer_norm/small", LayerNorm(x, dim, null, null, eps), small);
-        Hold("wan_layer_norm/zero_row", LayerNorm(zero, dim, null, null, eps), small);
-        Hold("wan_layer_norm_affine/small", new AffineLayerNorm(weights / "units" / "wan_layer_norm_affine", dim, eps).Forward(x, Dtype.F32), small);
-        var wide = new WanConfig { ClipDim = dim, Dim = (int)f["outputs/mlp_proj/small"].Size(-1) };
+        Hold("wan_layer_norm/small", torch.nn.functional.layer_norm(x, [dim], null, null, eps), small);
+        Hold("wan_layer_norm/zero_row", torch.nn.functional.layer_norm(zero, [dim], null, null, eps), small);
+        Hold("wan_layer_norm_affine/small", new AffineLayerNorm(weights / "units" / "wan_layer_norm_affine", dim, eps).Forward(x, ScalarType.Float32), small);
+        var wide = new WanConfig { ClipDim = dim, Dim = (int)f["outputs/mlp_proj/small"].size(-1) };
         Hold("mlp_proj/small", new WanImageEmbedding(weights / "mlp", wide).Forward(x), small);
-        Hold("gelu_tanh", Gelu(a, tanh: true));
-        Hold("t5_gelu", Gelu(a, tanh: true));
-        Hold("gelu_erf", Gelu(a, tanh: false));
-        Hold("silu", Silu(a));
+        Hold("gelu_tanh", Elementwise.Gelu(a, tanh: true));
+        Hold("t5_gelu", Elementwise.Gelu(a, tanh: true));
+        Hold("gelu_erf", Elementwise.Gelu(a, tanh: false));
+        Hold("silu", a.silu());
 
         var expected = f["outputs/unpatchify"];   // [C, T, H, W]
         var patches = f["inputs/unpatchify_x"];   // [1, N, patch * C]
-        var shape = expected.Shape;
+        var shape = expected.shape;
         var config = new WanConfig { OutChannels = (int)shape[0], PatchSize = [1, 2, 2] };
-        var v = WanTransformer.Velocity(config, patches.Reshape(1, shape[1], -1, patches.Size(2)), Zeros([1, .. shape]), Full([1], 500));
-        Hold("unpatchify", v.Squeeze(0));
+        var v = WanTransformer.Velocity(config, patches.reshape(1, shape[1], -1, patches.size(2)), torch.zeros([1, .. shape]), torch.full([1], 500));
+        Hold("unpatchify", v.squeeze(0));
     }
 }

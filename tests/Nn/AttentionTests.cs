@@ -13,11 +13,11 @@ public class AttentionTests
             for (var at = 0; at < n; at++)
                 for (var h = 0; h < heads; h++)
                 {
-                    var scores = MatMul(Select(k[sample], 1, h), q[sample][at][h].Unsqueeze(1)) / Math.Sqrt(d);   // [M, 1]
-                    var share = Exp(scores - Max(scores).Detach());
-                    rows.Add(Sum(Select(v[sample], 1, h) * share, [0]) / Sum(share));
+                    var scores = k[sample].select(1, h).matmul(q[sample][at][h].unsqueeze(1)) / Math.Sqrt(d);   // [M, 1]
+                    var share = (scores - scores.max().detach()).exp();
+                    rows.Add((v[sample].select(1, h) * share).sum([0]) / share.sum());
                 }
-        return Stack(rows.ToArray()).Reshape(b, n, heads, v.Size(3));
+        return torch.stack(rows.ToArray()).reshape(b, n, heads, v.size(3));
     }
 
     [Theory]
@@ -36,31 +36,31 @@ public class AttentionTests
     public void AxialEqualsMaskedFullAttention(int heads)
     {
         const int Frames = 5, Places = 4, Tokens = Frames * Places;
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        var (q, k, v) = (g.Normal(2, Tokens, heads, 6), g.Normal(2, Tokens, heads, 6), g.Normal(2, Tokens, heads, 6));
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
+        var (q, k, v) = (torch.randn([2, Tokens, heads, 6], generator: g), torch.randn([2, Tokens, heads, 6], generator: g), torch.randn([2, Tokens, heads, 6], generator: g));
         var mask = new float[heads * Tokens * Tokens];
         for (var h = 0; h < heads; h++)
             for (var i = 0; i < Tokens; i++)
                 for (var j = 0; j < Tokens; j++)
                     if (h < heads / 2 ? i % Places != j % Places : i / Places != j / Places) mask[(h * Tokens + i) * Tokens + j] = float.NegativeInfinity;
-        var scores = MatMul(q.Transpose(1, 2), k.Permute(0, 2, 3, 1)) / Math.Sqrt(6) + Tensor.From<float>(mask, heads, Tokens, Tokens);
-        var expected = MatMul(Softmax(scores, -1), v.Transpose(1, 2)).Transpose(1, 2);
+        var scores = q.transpose(1, 2).matmul(k.permute(0, 2, 3, 1)) / Math.Sqrt(6) + Tensor.From<float>(mask, heads, Tokens, Tokens);
+        var expected = scores.softmax(-1).matmul(v.transpose(1, 2)).transpose(1, 2);
         Near.Equal(expected, Attention.Axial(q, k, v, Frames), 1e-6, 1e-5);
     }
 
     private static void Same(Func<Tensor, Tensor, Tensor, Tensor> fast)
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        Tensor[] inputs = [g.Normal(2, 7, 3, 4) * 2, g.Normal(2, 10, 3, 4) * 2, g.Normal(2, 10, 3, 4)];
-        var towards = g.Normal(2, 7, 3, 4);
-        var slow = inputs.Select(x => x.Detach().Clone().RequiresGrad_()).ToArray();
-        var quick = inputs.Select(x => x.Detach().Clone().RequiresGrad_()).ToArray();
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
+        Tensor[] inputs = [torch.randn([2, 7, 3, 4], generator: g) * 2, torch.randn([2, 10, 3, 4], generator: g) * 2, torch.randn([2, 10, 3, 4], generator: g)];
+        var towards = torch.randn([2, 7, 3, 4], generator: g);
+        var slow = inputs.Select(x => x.detach().clone().requires_grad_()).ToArray();
+        var quick = inputs.Select(x => x.detach().clone().requires_grad_()).ToArray();
         var (expected, actual) = (Plain(slow[0], slow[1], slow[2]), fast(quick[0], quick[1], quick[2]));
         Near.Equal(expected, actual, 1e-6, 1e-5);
-        Sum(expected * towards).Backward();
-        Sum(actual * towards).Backward();
-        for (var i = 0; i < 3; i++) Near.Equal(slow[i].Grad!, quick[i].Grad!, 1e-5, 1e-5);
+        (expected * towards).sum().Backward();
+        (actual * towards).sum().Backward();
+        for (var i = 0; i < 3; i++) Near.Equal(slow[i].grad!, quick[i].grad!, 1e-5, 1e-5);
     }
 }

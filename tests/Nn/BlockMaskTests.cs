@@ -5,8 +5,8 @@ namespace LongTake.Tests.Nn;
 public class BlockMaskTests
 {
     /// <summary>[N, M], 1 where a query sees a key.</summary>
-    internal static Tensor Dense(BlockMask mask, long keys) => Cat([.. mask.Parts.Select(p =>
-        Pad(1 - p.Mask.Hidden(0, p.Queries)[0][0].To(Dtype.F32), [0, keys - p.Keys]))], 0);
+    internal static Tensor Dense(BlockMask mask, long keys) => torch.cat([.. mask.Parts.Select(p =>
+        torch.nn.functional.pad(1 - p.Mask.Hidden(0, p.Queries)[0][0].to(ScalarType.Float32), [0, keys - p.Keys]))], 0);
 
     /// <summary>The rule in words, frame by frame.</summary>
     [Theory]
@@ -14,7 +14,7 @@ public class BlockMaskTests
     [InlineData(4)]
     public void AFrameSeesItsBlockAndThoseBeforeWithinTheWindow(int window)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         int[] ends = [1, 4, 4, 4, 7, 7, 7];
         var seen = Dense(BlockMask.Causal(BlockMask.Blocks(7, 3, firstAlone: true), 1, window), 7).ToArray<float>();
         for (var query = 0; query < 7; query++)
@@ -30,24 +30,24 @@ public class BlockMaskTests
     [InlineData(0, true, true)]
     public void PartsGiveTheValuesAndGradientsOfADenseMask(int window, bool firstAlone, bool teacher)
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
         const int tokens = 2;
         var blocks = BlockMask.Blocks(firstAlone ? 7 : 6, 3, firstAlone);
         var mask = teacher ? BlockMask.TeacherForcing(blocks, tokens) : BlockMask.Causal(blocks, tokens, window);
         var n = blocks.Sum() * tokens * (teacher ? 2 : 1);
-        Tensor[] inputs = [g.Normal(2, n, 2, 4), g.Normal(2, n, 2, 4), g.Normal(2, n, 2, 4)];
-        var fast = inputs.Select(x => x.Clone().RequiresGrad_()).ToArray();
-        var slow = inputs.Select(x => x.Clone().RequiresGrad_()).ToArray();
+        Tensor[] inputs = [torch.randn([2, n, 2, 4], generator: g), torch.randn([2, n, 2, 4], generator: g), torch.randn([2, n, 2, 4], generator: g)];
+        var fast = inputs.Select(x => x.clone().requires_grad_()).ToArray();
+        var slow = inputs.Select(x => x.clone().requires_grad_()).ToArray();
         var hidden = (1 - Dense(mask, n)) * -1e9;
-        var scores = MatMul(slow[0].Transpose(1, 2), slow[1].Permute(0, 2, 3, 1)) / 2 + hidden;
-        var expected = MatMul(Softmax(scores, -1), slow[2].Transpose(1, 2)).Transpose(1, 2);
+        var scores = slow[0].transpose(1, 2).matmul(slow[1].permute(0, 2, 3, 1)) / 2 + hidden;
+        var expected = scores.softmax(-1).matmul(slow[2].transpose(1, 2)).transpose(1, 2);
         var actual = mask.Attend(fast[0], fast[1], fast[2]);
         Near.Equal(expected, actual, 1e-6, 1e-5);
-        var towards = g.Normal(2, n, 2, 4);
-        Sum(expected * towards).Backward();
-        Sum(actual * towards).Backward();
-        for (var i = 0; i < 3; i++) Near.Equal(slow[i].Grad!, fast[i].Grad!, 1e-5, 1e-5);
+        var towards = torch.randn([2, n, 2, 4], generator: g);
+        (expected * towards).sum().Backward();
+        (actual * towards).sum().Backward();
+        for (var i = 0; i < 3; i++) Near.Equal(slow[i].grad!, fast[i].grad!, 1e-5, 1e-5);
     }
 
     [Fact]

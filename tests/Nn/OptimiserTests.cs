@@ -11,16 +11,16 @@ public class OptimiserTests
     [InlineData(0.0, 0.0)]
     public void AdamWIsTheSlowObviousFormula(double beta1, double decay)
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
         var c = new OptimiserConfig { Lr = 0.03, Beta1 = beta1, Beta2 = 0.95, WeightDecay = decay };
-        var p = g.Normal(2, 3).RequiresGrad_();
-        double[] w = p.Detach().To(Dtype.F64).ToArray<double>(), m = new double[6], v = new double[6];
+        var p = torch.randn([2, 3], generator: g).requires_grad_();
+        double[] w = p.detach().to(ScalarType.Float64).ToArray<double>(), m = new double[6], v = new double[6];
         using var optimiser = new Optimiser("test", One("p", p), c);
         for (var step = 1; step <= 7; step++)
         {
-            var gradient = g.Normal(2, 3);
-            Sum(p * gradient).Backward();
+            var gradient = torch.randn([2, 3], generator: g);
+            (p * gradient).sum().Backward();
             var (factor, clip) = (step / 7.0, step % 2 == 0 ? 0.5 : 1);
             for (var i = 0; i < 6; i++)
             {
@@ -33,30 +33,30 @@ public class OptimiserTests
             optimiser.Step(factor, clip);
             optimiser.ZeroGrad();
         }
-        Near.Equal(Tensor.From<double>(w, 2, 3), p.Detach(), 1e-6);
+        Near.Equal(Tensor.From<double>(w, 2, 3), p.detach(), 1e-6);
         Assert.Equal(7, optimiser.Steps);
     }
 
     [Fact]
     public void VectorsAreNotDecayedAndWhatHasNoGradientStays()
     {
-        using var scope = new Scope();
-        var (vector, still) = (Ones([3]).RequiresGrad_(), Ones([2, 2]).RequiresGrad_());
+        using var scope = torch.NewDisposeScope();
+        var (vector, still) = (torch.ones([3]).requires_grad_(), torch.ones([2, 2]).requires_grad_());
         using var optimiser = new Optimiser("test", [.. One("v", vector), .. One("s", still)], new OptimiserConfig { Lr = 0.1, WeightDecay = 0.5 });
-        Sum(vector * 0).Backward();
+        (vector * 0).sum().Backward();
         optimiser.Step(1);
-        Assert.Equal([1f, 1, 1], vector.Detach().ToArray<float>());
-        Assert.Equal([1f, 1, 1, 1], still.Detach().ToArray<float>());
+        Assert.Equal([1f, 1, 1], vector.detach().ToArray<float>());
+        Assert.Equal([1f, 1, 1, 1], still.detach().ToArray<float>());
         Assert.Equal(0, optimiser.GradientNorm());
     }
 
     [Fact]
     public void TheNormIsThatOfAllGradientsTogether()
     {
-        using var scope = new Scope();
-        var (a, b) = (Zeros([2]).RequiresGrad_(), Zeros([1, 2]).RequiresGrad_());
+        using var scope = torch.NewDisposeScope();
+        var (a, b) = (torch.zeros([2]).requires_grad_(), torch.zeros([1, 2]).requires_grad_());
         using var optimiser = new Optimiser("test", [.. One("a", a), .. One("b", b)], new());
-        (Sum(a) * 2 + Sum(b) * 1).Backward();
+        (a.sum() * 2 + b.sum() * 1).Backward();
         Assert.Equal(Math.Sqrt(4 + 4 + 1 + 1), optimiser.GradientNorm(), 1e-6);
     }
 
@@ -66,14 +66,14 @@ public class OptimiserTests
     [InlineData(20, 20, 1.0)]
     public void MuonMovesByAMatrixWithSingularValuesNearOne(long rows, long columns, double scale)
     {
-        using var scope = new Scope();
-        using var g = new Generator(2);
-        var p = Zeros([rows, columns]).RequiresGrad_();
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(2));
+        var p = torch.zeros([rows, columns]).requires_grad_();
         using var optimiser = new Optimiser("test", One("blocks.0.ffn.weight", p), new OptimiserConfig { MuonLr = 0.02, WeightDecay = 0 });
-        Sum(p * g.Normal(rows, columns) * 1e-3).Backward();
+        (p * torch.randn([rows, columns], generator: g) * 1e-3).sum().Backward();
         optimiser.Step(1);
-        var moved = p.Detach() / (-0.02 * scale);
-        var singular = Singular(rows <= columns ? moved : moved.Transpose(0, 1));
+        var moved = p.detach() / (-0.02 * scale);
+        var singular = Singular(rows <= columns ? moved : moved.transpose(0, 1));
         Assert.All(singular, s => Assert.InRange(s, 0.4, 1.35));   // what five steps with these coefficients reach
         Assert.InRange(singular.Average(), 0.8, 1.15);
         Assert.Single(optimiser.State);                            // momentum alone
@@ -82,8 +82,8 @@ public class OptimiserTests
     /// <summary>Singular values of a wide matrix: roots of the eigenvalues of x x^T, by Jacobi rotations.</summary>
     private static double[] Singular(Tensor x)
     {
-        var n = (int)x.Size(0);
-        var flat = MatMul(x.To(Dtype.F64), x.To(Dtype.F64).Transpose(0, 1)).Contiguous().ToArray<double>();
+        var n = (int)x.size(0);
+        var flat = x.to(ScalarType.Float64).matmul(x.to(ScalarType.Float64).transpose(0, 1)).contiguous().ToArray<double>();
         for (var sweep = 0; sweep < 30; sweep++)
             for (var p = 0; p < n; p++)
                 for (var q = p + 1; q < n; q++)
@@ -102,16 +102,16 @@ public class OptimiserTests
     [Fact]
     public void MuonTakesLargeMatricesAndKernelsAndNothingElse()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         (string Name, long[] Shape)[] muon = [("blocks.0.q.weight", [16, 16]), ("decoder.conv.weight", [16, 8, 3, 1, 1])];
         (string Name, long[] Shape)[] adam =
         [
             ("blocks.0.q.bias", [16]), ("blocks.0.small.weight", [8, 32]), ("head.head.weight", [16, 16]),
             ("blocks.0.modulation", [1, 6, 32]), ("blocks.0.pos_embedding.embedding.weight", [32, 16]),
         ];
-        var parameters = muon.Concat(adam).Select(p => KeyValuePair.Create(p.Name, Zeros(p.Shape).RequiresGrad_())).ToArray();
+        var parameters = muon.Concat(adam).Select(p => KeyValuePair.Create(p.Name, torch.zeros(p.Shape).requires_grad_())).ToArray();
         using var optimiser = new Optimiser("test", parameters, new OptimiserConfig { MuonLr = 0.02 });
-        foreach (var (_, p) in parameters) Sum(p * 3).Backward();
+        foreach (var (_, p) in parameters) (p * 3).sum().Backward();
         optimiser.Step(1);
         Assert.Equal(adam.Select(p => p.Name), optimiser.State.Where(s => s.Key.EndsWith(".v")).Select(s => s.Key[..^2]));
         Assert.Equal(muon.Length + adam.Length, optimiser.State.Count(s => s.Key.EndsWith(".m")));
@@ -120,25 +120,25 @@ public class OptimiserTests
     [Fact]
     public void ASavedStateGoesOnAsIfNothingHadHappened()
     {
-        using var scope = new Scope();
-        using var g = new Generator(3);
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(3));
         var c = new OptimiserConfig { Lr = 0.01, MuonLr = 0.02 };
-        Tensor a = Ones([16, 16]).RequiresGrad_(), b = Ones([16, 16]).RequiresGrad_();
+        Tensor a = torch.ones([16, 16]).requires_grad_(), b = torch.ones([16, 16]).requires_grad_();
         using var first = new Optimiser("test", [.. One("a", a), .. One("embedding", b)], c);
         void Step(Optimiser o, Tensor gradient)
         {
-            foreach (var (_, p) in o.Parameters) Sum(p * gradient).Backward();
+            foreach (var (_, p) in o.Parameters) (p * gradient).sum().Backward();
             o.Step(0.5);
             o.ZeroGrad();
         }
-        for (var i = 0; i < 3; i++) Step(first, g.Normal(16, 16));
-        Tensor a2 = a.Detach().Clone().RequiresGrad_(), b2 = b.Detach().Clone().RequiresGrad_();
+        for (var i = 0; i < 3; i++) Step(first, torch.randn([16, 16], generator: g));
+        Tensor a2 = a.detach().clone().requires_grad_(), b2 = b.detach().clone().requires_grad_();
         using var second = new Optimiser("test", [.. One("a", a2), .. One("embedding", b2)], c);
         second.Load(first.State.ToDictionary().GetValueOrDefault, first.Steps);
-        var next = g.Normal(16, 16);
+        var next = torch.randn([16, 16], generator: g);
         Step(first, next);
         Step(second, next);
-        Assert.True(Equal(a.Detach(), a2.Detach()) && Equal(b.Detach(), b2.Detach()));
+        Assert.True(a.detach().SameAs(a2.detach()) && b.detach().SameAs(b2.detach()));
     }
 
     [Fact]
@@ -156,20 +156,20 @@ public class OptimiserTests
     [Fact]
     public void AnAverageFollowsItsFormulaAndHoldsNoGradient()
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var weights = Weights.Create(new Rng(1));
-        var p = (weights / "a").Parameter("w", [3], 1).RequiresGrad_();
+        var p = (weights / "a").Parameter("w", [3], 1).requires_grad_();
         using var average = Ema.Copy(weights);
         var copy = average.All.Single();
         Assert.Equal("a.w", copy.Key);
-        Assert.False(copy.Value.RequiresGrad);
-        var expected = p.Detach().ToArray<float>().Select(v => (double)v).ToArray();
+        Assert.False(copy.Value.requires_grad);
+        var expected = p.detach().ToArray<float>().Select(v => (double)v).ToArray();
         for (var step = 0; step < 4; step++)
         {
-            using (GradMode.Off()) Add_(p, Ones([3]), step);
+            using (torch.no_grad()) p.add_(torch.ones([3]), step);
             Ema.Update(average, weights, 0.9);
-            expected = [.. expected.Zip(p.Detach().ToArray<float>(), (e, now) => 0.9 * e + 0.1 * now)];
+            expected = [.. expected.Zip(p.detach().ToArray<float>(), (e, now) => 0.9 * e + 0.1 * now)];
         }
-        Near.Equal(Tensor.From<double>(expected), copy.Value.To(Dtype.F64), 1e-6);
+        Near.Equal(Tensor.From<double>(expected), copy.Value.to(ScalarType.Float64), 1e-6);
     }
 }

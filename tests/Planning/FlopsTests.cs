@@ -42,7 +42,7 @@ public class FlopsTests
     [InlineData(false)]
     public void OfTheAutoencoderByItsWeights(bool decode)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var c = new WanVaeConfig { Dim = 4, ZDim = 4, DimMult = [1, 2, 2], ResBlocks = 2, TemporalDownsample = [false, true], Mean = [], Std = [] };
         const double h = 6, w = 5, latents = 3;
         var expected = 0.0;

@@ -16,7 +16,7 @@ public sealed class LoopTests : IDisposable
     /// <summary>Two layers and a loss of the caller's; step counts the calls.</summary>
     private static Method Little(Func<Func<Tensor, Tensor>, long, double, double> descend, out Weights weights)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var w = weights = Weights.Create(new Rng(5));
         var (one, two) = (new Linear(w / "one", 3, 8), new Linear(w / "two", 8, 2));
         w.Trainable();
@@ -26,7 +26,7 @@ public sealed class LoopTests : IDisposable
             Networks = new Dictionary<string, Weights> { ["net"] = w },
             Averaged = ["net"],
             Updates = [new Update("net", [.. w.All], new OptimiserConfig { Lr = 1e-2, WarmUp = 1 }, (_, weight) =>
-                new Dictionary<string, double> { ["loss"] = descend(x => two.Forward(Gelu(one.Forward(x), true)), calls++, weight) })],
+                new Dictionary<string, double> { ["loss"] = descend(x => two.Forward(Elementwise.Gelu(one.Forward(x), true)), calls++, weight) })],
             Export = (_, _) => { },
         };
     }
@@ -34,15 +34,15 @@ public sealed class LoopTests : IDisposable
     /// <summary>Sample n of a step of four.</summary>
     private static (Tensor X, Tensor Y) Sample(long step, long n)
     {
-        using var g = new Generator(100 * step + n);
-        return (g.Normal(1, 3), g.Normal(1, 2));
+        using var g = new torch.Generator((ulong)(100 * step + n));
+        return (torch.randn([1, 3], generator: g), torch.randn([1, 2], generator: g));
     }
 
     private static double Squared(Func<Tensor, Tensor> net, (Tensor X, Tensor Y)[] batch, double weight)
     {
-        var loss = Mean(Square(net(Cat([.. batch.Select(b => b.X)])) - Cat([.. batch.Select(b => b.Y)])));
+        var loss = (net(torch.cat([.. batch.Select(b => b.X)])) - torch.cat([.. batch.Select(b => b.Y)])).square().mean();
         (loss * weight).Backward();
-        return loss.Scalar();
+        return loss.ToDouble();
     }
 
     private float[] Trained(LoopConfig c, string name, Func<Func<Tensor, Tensor>, long, double, double> descend, CancellationToken cancel = default)
@@ -69,12 +69,12 @@ public sealed class LoopTests : IDisposable
     [InlineData(false)]   // the loss alone is none
     public void APoisonedLossStopsTheRunAndNamesTheLastGoodState(bool gradient)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var method = Little((net, call, weight) =>
         {
             var loss = Squared(net, [Sample(call, 0)], weight);
             if (call < 7) return loss;
-            if (gradient) (Sum(net(Ones([1, 3]))) * double.NaN).Backward();
+            if (gradient) (net(torch.ones([1, 3])).sum() * double.NaN).Backward();
             return double.NaN;
         }, out var weights);
         var run = new RunFolder(Path.Combine(root, "poisoned"));
@@ -82,7 +82,7 @@ public sealed class LoopTests : IDisposable
         Assert.Contains("training collapsed", e.Message);
         Assert.Contains("up to step 10", e.Message);
         Assert.Contains(Path.Combine("checkpoints", "step-00000006"), e.Message);
-        Assert.All(weights.Tensors, t => Assert.True(AllFinite(t)));
+        Assert.All(weights.Tensors, t => Assert.True(t.AllFinite()));
         Assert.Contains("\"net loss\":\"NaN\"", File.ReadAllLines(run.Log)[^1]);
     }
 
@@ -139,7 +139,7 @@ public sealed class LoopTests : IDisposable
     public void AnotherModelsRunFolderIsRefused()
     {
         Trained(config, "run", (net, call, weight) => Squared(net, [Sample(call, 0)], weight));
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var other = Weights.Create(new Rng(1));
         var linear = new Linear(other / "one", 4, 8);
         using var method = new Method { Networks = new Dictionary<string, Weights> { ["net"] = other }, Updates = [], Export = (_, _) => { } };

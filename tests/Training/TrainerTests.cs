@@ -1,3 +1,4 @@
+using LongTake.Nn;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
@@ -20,10 +21,10 @@ public sealed class TrainerTests : IDisposable
     {
         var recipe = Recipe.Read(Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"), [$"out={root}"], TrainJson.Recipe);
         var threads = Libtorch.Threads;
-        var (before, live) = (Tensor.Live, new Dictionary<string, List<long>>());
+        var (before, live) = (LiveTensors.Settled(), new Dictionary<string, List<long>>());
         var model = new Trainer(recipe, stage => new Watch(live[stage.Folder] = []), default).Run();
         Libtorch.Threads = threads;
-        Assert.Equal(before, Tensor.Live);
+        Assert.Equal(before, Tensor.TotalCount);
         Assert.Equal(Path.Combine(root, "mmm", "model"), model.Path);
         foreach (var (stage, counts) in live)
         {
@@ -40,7 +41,7 @@ public sealed class TrainerTests : IDisposable
 
     private sealed class Watch(List<long> counts) : IProgress<ProgressReport>
     {
-        public void Report(ProgressReport value) { if (value.Unit == "steps") counts.Add(Tensor.Live); }
+        public void Report(ProgressReport value) { if (value.Unit == "steps") counts.Add(Tensor.TotalCount); }
     }
 
     /// <summary>Every logged number but times, by name, over the steps.</summary>

@@ -34,7 +34,7 @@ internal static class ClipNames
                 made.Add(t with
                 {
                     Name = "visual.transformer" + t.Name["vision_model.encoder.layers".Length..].Replace(".self_attn.q_proj.", ".attn.to_qkv.", StringComparison.Ordinal),
-                    Shape = [3 * t.Shape[0], .. t.Shape[1..]], Read = () => Cat([joined[0].Read(), joined[1].Read(), joined[2].Read()]),
+                    Shape = [3 * t.Shape[0], .. t.Shape[1..]], Read = () => torch.cat([joined[0].Read(), joined[1].Read(), joined[2].Read()]),
                 });
             else if ((t.Name.Contains(".self_attn.k_proj.", StringComparison.Ordinal) || t.Name.Contains(".self_attn.v_proj.", StringComparison.Ordinal)) && Joined(t)) continue;
             else
@@ -42,7 +42,7 @@ internal static class ClipNames
                 {
                     (First, [var d]) => Shaped(t, "visual.cls_embedding", 1, 1, d),
                     (Places, [var n, var d]) => Shaped(t, "visual.pos_embedding", 1, n, d),
-                    (Head, [var to, var from]) => t with { Name = "visual.head", Shape = [from, to], Read = () => t.Read().Transpose(0, 1).Contiguous() },
+                    (Head, [var to, var from]) => t with { Name = "visual.head", Shape = [from, to], Read = () => t.Read().transpose(0, 1).contiguous() },
                     _ => t with { Name = map.ToWan(t.Name) ?? t.Name },
                 });
 
@@ -70,7 +70,7 @@ internal static class ClipNames
                     made.Add(t with
                     {
                         Name = "vision_model.encoder.layers" + t.Name["visual.transformer".Length..].Replace(".attn.to_qkv.", $".self_attn.{"qkv"[i]}_proj.", StringComparison.Ordinal),
-                        Shape = [size, .. t.Shape[1..]], Read = () => Narrow(t.Read(), 0, which * size, size),
+                        Shape = [size, .. t.Shape[1..]], Read = () => t.Read().narrow(0, which * size, size),
                     });
                 }
             else
@@ -78,11 +78,11 @@ internal static class ClipNames
                 {
                     ("visual.cls_embedding", [1, 1, var d]) => Shaped(t, First, d),
                     ("visual.pos_embedding", [1, var n, var d]) => Shaped(t, Places, n, d),
-                    ("visual.head", [var from, var to]) => t with { Name = Head, Shape = [to, from], Read = () => t.Read().Transpose(0, 1).Contiguous() },
+                    ("visual.head", [var from, var to]) => t with { Name = Head, Shape = [to, from], Read = () => t.Read().transpose(0, 1).contiguous() },
                     _ => t with { Name = map.ToOther(t.Name) ?? throw new UserException($"{part.Name}: weight '{t.Name}' has no name in that layout. Use --to wan.") },
                 });
         return made;
     }
 
-    private static LazyTensor Shaped(LazyTensor t, string name, params long[] shape) => t with { Name = name, Shape = shape, Read = () => t.Read().Reshape(shape) };
+    private static LazyTensor Shaped(LazyTensor t, string name, params long[] shape) => t with { Name = name, Shape = shape, Read = () => t.Read().reshape(shape) };
 }

@@ -14,7 +14,7 @@ public sealed record ConversionRequest
     /// <summary>Which transformer, where there are several; of a student one may also name dm_head or fm_head.</summary>
     public string? Part { get; init; }
     /// <summary>Element type of floating-point tensors; null keeps each tensor's own.</summary>
-    public Dtype? Dtype { get; init; }
+    public ScalarType? Dtype { get; init; }
     /// <summary>Bytes of data from which on safetensors are written as shards.</summary>
     public long ShardBytes { get; init; } = 10_000_000_000;
     /// <summary>LoRA files to add to the transformer, with their strengths.</summary>
@@ -126,7 +126,7 @@ public static class Conversion
         if (part.Kind != PartKind.TextEncoder) return part.Tensors;
         var tensors = Renamed(part, Names.Text);
         if (from.Tokenizer is { } bytes)
-            tensors.Add(new(ModelFiles.TokenizerTensor, LongTake.Torch.Dtype.U8, [bytes.Length], () => Tensor.From<byte>(bytes, bytes.Length)));
+            tensors.Add(new(ModelFiles.TokenizerTensor, ScalarType.Byte, [bytes.Length], () => Tensor.From<byte>(bytes, bytes.Length)));
         return tensors;
     }
 

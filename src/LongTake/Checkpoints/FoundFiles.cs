@@ -29,7 +29,7 @@ internal sealed class FoundFiles(string path) : IDisposable
         {
             if (tokenizerFile is not null) return File.ReadAllBytes(tokenizerFile);
             if (tokenizer is null) return null;
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             var read = tokenizer.Read();
             var bytes = new byte[read.Bytes];
             read.CopyTo(bytes);
@@ -161,7 +161,7 @@ internal sealed class FoundFiles(string path) : IDisposable
         foreach (var (group, tensors) in groups)
         {
             raw.AddRange(tensors.Select(t => t.Name));
-            tokenizer ??= tensors.FirstOrDefault(t => t.Name.EndsWith(ModelFiles.TokenizerTensor, StringComparison.Ordinal) && t.Dtype == Dtype.U8);
+            tokenizer ??= tensors.FirstOrDefault(t => t.Name.EndsWith(ModelFiles.TokenizerTensor, StringComparison.Ordinal) && t.Dtype == ScalarType.Byte);
             var split = tensors.GroupBy(t => models.FirstOrDefault(m => t.Name.StartsWith(m, StringComparison.Ordinal)) ?? "").ToList();
             if (split.Count <= 1) found.Add(ModelPart.Recognise(group.Length > 0 ? group : name, tensors));
             else

@@ -66,7 +66,7 @@ public static class Lora
                 return !changes.TryGetValue(module, out var roles) ? t : kind switch
                 {
                     "weight" => Weight(t, roles, strength, alpha, source),
-                    "bias" when roles.TryGetValue(Role.Bias, out var diff) => Added(t, () => diff.Read().To(Dtype.F32), strength, source),
+                    "bias" when roles.TryGetValue(Role.Bias, out var diff) => Added(t, () => diff.Read().to(ScalarType.Float32), strength, source),
                     _ => t,
                 };
             })],
@@ -98,7 +98,7 @@ public static class Lora
 
     private static LazyTensor Weight(LazyTensor weight, Dictionary<Role, LazyTensor> roles, double strength, double? alpha, string source)
     {
-        if (roles.TryGetValue(Role.Weight, out var diff)) weight = Added(weight, () => diff.Read().To(Dtype.F32), strength, source);
+        if (roles.TryGetValue(Role.Weight, out var diff)) weight = Added(weight, () => diff.Read().to(ScalarType.Float32), strength, source);
         var (down, up) = (roles.GetValueOrDefault(Role.Down), roles.GetValueOrDefault(Role.Up));
         if (down is null && up is null) return weight;
         if (down is null || up is null) throw new UserException($"{source}: one of the two factors for {weight.Name} is missing");
@@ -107,8 +107,8 @@ public static class Lora
         var rank = down.Shape[0];
         return Added(weight, () =>
         {
-            var scale = (roles.TryGetValue(Role.Alpha, out var own) ? own.Read().To(Dtype.F32).Reshape(-1)[0].Scalar() : alpha ?? rank) / rank;
-            return MatMul(up.Read().To(Dtype.F32).Reshape(-1, rank), down.Read().To(Dtype.F32).Reshape(rank, -1)) * scale;
+            var scale = (roles.TryGetValue(Role.Alpha, out var own) ? own.Read().to(ScalarType.Float32).reshape(-1)[0].ToDouble() : alpha ?? rank) / rank;
+            return up.Read().to(ScalarType.Float32).reshape(-1, rank).matmul(down.Read().to(ScalarType.Float32).reshape(rank, -1)) * scale;
         }, strength, source);
     }
 
@@ -116,11 +116,11 @@ public static class Lora
     {
         Read = () =>
         {
-            using var scope = new Scope();
-            using var off = GradMode.Off();
+            using var scope = torch.NewDisposeScope();
+            using var off = torch.no_grad();
             var delta = change();
-            if (delta.Count != weight.Count) throw new UserException($"{source}: its change of {weight.Name} has {delta.Count} elements, the weight {weight.Count}");
-            return scope.Keep((weight.Read().To(Dtype.F32) + delta.Reshape(weight.Shape) * strength).To(weight.Dtype));
+            if (delta.numel() != weight.Count) throw new UserException($"{source}: its change of {weight.Name} has {delta.numel()} elements, the weight {weight.Count}");
+            return (weight.Read().to(ScalarType.Float32) + delta.reshape(weight.Shape) * strength).to(weight.Dtype).MoveToOuterDisposeScope();
         },
     };
 

@@ -39,7 +39,7 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var t in Tensors.OrderBy(t => t.Name, StringComparer.Ordinal))
         {
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             hash.AppendData(Encoding.UTF8.GetBytes($"{t.Name} {t.Dtype} {string.Join(' ', t.Shape)}\n"));
             if (t.Bytes > most) continue;
             var bytes = new byte[t.Bytes];

@@ -76,6 +76,8 @@ public sealed record ComparisonTable
     public string Page { get; init; } = "docs/results.md";
     /// <summary>A model folder with autoencoder, text encoder and teacher; recipes then leave out their stages up to the teacher.</summary>
     public string From { get; init; } = "";
+    /// <summary>Where everything is computed, whatever the recipes say: auto (a GPU where there is one), cpu, cuda, cuda:1, mps.</summary>
+    public string Device { get; init; } = "auto";
     /// <summary>Captions and seeds of the films: tune or final.</summary>
     public string Set { get; init; } = "final";
     public int Films { get; init; } = 48;
@@ -94,6 +96,7 @@ public sealed record ComparisonTable
         if (Rows.Count == 0) yield return "rows: give at least one";
         if (Rows.GroupBy(r => r.Name).FirstOrDefault(g => g.Count() > 1) is { } twice) yield return $"rows: two are called '{twice.Key}'";
         if (Rows.All(r => r.Name != Reference)) yield return $"reference '{Reference}': no row has this name; rows are {string.Join(", ", Rows.Select(r => $"'{r.Name}'"))}";
+        if (ComputeDevice.Problem(Device) is { } wrong) yield return wrong;
         if (Films < 2) yield return $"films {Films}: at least 2, for the intervals";
         if (ReferenceTakes < 2) yield return $"referenceTakes {ReferenceTakes}: at least 2";
         if (!(Seconds > 0)) yield return $"seconds {Seconds}: more than 0";

@@ -114,7 +114,7 @@ public sealed class Plan
             var from = before?.Model ?? (table.From.Length > 0 ? Path.Combine(table.Out, $"given-{FromHash}") : "");
             var data = recipe.Data.Length > 0 ? recipe.Data : JsonSerializer.Serialize(recipe.World, TrainJson.Recipe.Options.GetTypeInfo(typeof(Data.WorldDataConfig)));
             var id = Hash($"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model ?? new(), ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString())} {data} {Settings(stage)}");
-            var alone = recipe with { Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"), From = from, Model = first!.Model, Threads = 1, Stages = [stage] };
+            var alone = recipe with { Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"), From = from, Model = first!.Model, Device = table.Device, Threads = 1, Stages = [stage] };
             if (string.Join("; ", alone.Problems()) is { Length: > 0 } problems) throw new UserException($"rows, '{row.Name}', stage '{stage.Folder}': {problems}", usage: true);
             chain.Add(Add(new StageJob(id, given || row.Seeds.Count == 1 ? $"{row.Name}: {stage.Folder}" : $"{row.Name}, seed {seed}: {stage.Folder}", before, alone, Path.Combine(table.Out, "data", Hash(data)))
             {

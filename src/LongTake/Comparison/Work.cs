@@ -51,13 +51,14 @@ public static class Work
     {
         if (job.Done) return;
         var judge = ModelFolder.Open(job.Judge?.Model ?? table.From);
-        using var teacher = new TeacherFeatures(judge);
-        using var made = job.Row is null ? null : new Maker(job, job.Trained?.Model ?? table.From);
+        var device = ComputeDevice.Choose(table.Device);
+        using var teacher = new TeacherFeatures(judge, device);
+        using var made = job.Row is null ? null : new Maker(job, job.Trained?.Model ?? table.From, device);
         for (var n = 0; n < job.Films; n++)
         {
             cancel.ThrowIfCancellationRequested();
             if (File.Exists(job.File(n))) continue;
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             var (coat, hat, landmark, seed) = WorldEvaluation.Case(job.Set, n);
             var measure = made is null ? Real(judge.Config, teacher, job, coat, hat, landmark, seed) : made.Film(teacher, coat, hat, landmark, seed, cancel);
             if (!Shown(n)) measure = measure with { Frames = [] };
@@ -83,12 +84,12 @@ public static class Work
         private readonly FilmModel model;
         private readonly DriftLens? lens;
 
-        public Maker(FilmJob job, string folder)
+        public Maker(FilmJob job, string folder, torch.Device device)
         {
             this.job = job;
             files = ModelFiles.Open(folder);
-            model = new FilmModel(files, job.Row!.Film.Request("a traveller", 0, job.Seconds));
-            if (job.Row.Lens && model.Speaker is (Speaker.DmHead or Speaker.FmHead)) lens = DriftLens.Open(ModelFolder.Open(folder));
+            model = new FilmModel(files, job.Row!.Film.Request("a traveller", 0, job.Seconds), device: device);
+            if (job.Row.Lens && model.Speaker is (Speaker.DmHead or Speaker.FmHead)) lens = DriftLens.Open(ModelFolder.Open(folder), device);
         }
 
         public FilmMeasure Film(TeacherFeatures teacher, int coat, int hat, int landmark, long seed, CancellationToken cancel)
@@ -96,10 +97,10 @@ public static class Work
             var start = Spent;
             var (prompt, film) = (Captions.Describe(coat, hat, landmark), job.Row!.Film);
             var latents = model.Sample(film.Request(prompt, seed, job.Seconds), cancel: cancel);
-            if (!AllFinite(latents)) throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
+            if (!latents.AllFinite()) throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
             var rgb = model.DecodeWhole(latents);
             var made = Spent;
-            var measure = FilmMeasure.Of(rgb, WorldData.Stride(model.Config.Fps), new WorldTruth(coat, hat, landmark), teacher, Seams(film, (int)latents.Size(2)));
+            var measure = FilmMeasure.Of(rgb, WorldData.Stride(model.Config.Fps), new WorldTruth(coat, hat, landmark), teacher, Seams(film, (int)latents.size(2)));
             if (lens is not null) measure = measure with { Curves = measure.Curves.Append(KeyValuePair.Create("lens", lens.Of(latents, prompt, seed))).ToDictionary() };
             return measure with { Frames = FilmMeasure.Moments(rgb), MadeSeconds = made - start, MeasuredSeconds = Spent - made };
         }

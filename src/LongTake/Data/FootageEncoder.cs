@@ -19,7 +19,8 @@ public static class FootageEncoder
 
     /// <summary>Makes what is missing, together with whatever other processes do the same, and opens the set.</summary>
     /// <exception cref="UserException">A film is gone or has changed, or the disk is full; what was made stays.</exception>
-    public static LatentSet Run(ModelFolder model, VideoSetInfo set, string folder, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    public static LatentSet Run(ModelFolder model, VideoSetInfo set, string folder, IProgress<ProgressReport>? progress, CancellationToken cancel,
+        torch.Device? device = null)
     {
         var hash = model.Hash(ModelFolder.Vae);
         var groups = Groups(set);
@@ -29,7 +30,7 @@ public static class FootageEncoder
         AtomicFile.Sweep(folder);
         if (groups.Any(g => !File.Exists(Path.Combine(folder, Shard(g, hash)))))
         {
-            var (vae, weights) = model.LoadVae();
+            var (vae, weights) = model.LoadVae(device: device);
             using var owned = weights;
             using var claims = new Claims(Path.Combine(folder, "claims"));
             var (frames, total) = (0L, groups.Sum(g => (long)g.Video.Frames));
@@ -101,8 +102,8 @@ public static class FootageEncoder
 
     private static void Encode(WanVae vae, Group group, string path, Action<int> read, CancellationToken cancel)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var video = group.Video;
         using var reader = VideoSet.Open(video, video.Frames, cancel);
         var lanes = group.Items.Select(i => new Lane(vae, i, video, reader.FrameBytes)).ToList();
@@ -161,8 +162,8 @@ public static class FootageEncoder
         /// <summary>All latents [C, T, h, w] in bfloat16, in the current scope.</summary>
         public Tensor Latents()
         {
-            var z = Cat([.. parts], 2).Squeeze(0);
-            return float.IsFinite((float)Sum(z.To(Dtype.F32)).Scalar()) ? z
+            var z = torch.cat([.. parts], 2).squeeze(0);
+            return float.IsFinite((float)z.to(ScalarType.Float32).sum().ToDouble()) ? z
                 : throw new UserException($"{video.Path}: the autoencoder makes no finite latents of it; are its weights whole?");
         }
 
@@ -170,9 +171,10 @@ public static class FootageEncoder
 
         private void Step()
         {
-            using var inner = new Scope();
-            var z = vae.EncodeStep(Pixels.ToTensor(buffer.AsSpan(0, held * frameBytes), video.Height, video.Width), cache);
-            parts.Add(inner.Keep(z.To(Dtype.BF16)));
+            using var inner = torch.NewDisposeScope();
+            var frames = Pixels.ToTensor(buffer.AsSpan(0, held * frameBytes), video.Height, video.Width).to(vae.Device);
+            var z = vae.EncodeStep(frames, cache).cpu();
+            parts.Add(z.to(ScalarType.BFloat16).MoveToOuterDisposeScope());
             (done, held) = (done + held, 0);
             if (done < item.Frames) return;
             cache.Dispose();

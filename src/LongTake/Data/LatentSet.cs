@@ -76,7 +76,7 @@ public sealed class LatentSet : IDisposable
     /// <summary>The latents of an item, [1, C, T, h, w] in float32, in the current scope.</summary>
     public Tensor Latents(LatentItem item)
     {
-        lock (open) return Shard(item).Tensor(item.Name).To(Dtype.F32).Unsqueeze(0);
+        lock (open) return Shard(item).Tensor(item.Name).to(ScalarType.Float32).unsqueeze(0);
     }
 
     /// <summary>Shape of an item's latents, [1, C, T, h, w], in an array of its own.</summary>
@@ -99,7 +99,7 @@ public sealed class LatentSet : IDisposable
     {
         Directory.CreateDirectory(folder);
         File.Delete(Path.Combine(folder, "set.json"));   // an old description must never stand beside new latents
-        TensorFiles.Write(Path.Combine(folder, "latents.safetensors"), latents, dtype: Dtype.BF16);
+        TensorFiles.Write(Path.Combine(folder, "latents.safetensors"), latents, dtype: ScalarType.BFloat16);
         Describe(folder, info);
     }
 

@@ -75,12 +75,13 @@ public static class VideoSet
     }
 
     /// <summary>The set's latents for a model's autoencoder: those beside the set, else in <paramref name="cache"/>; what is missing is made.</summary>
-    public static LatentSet Latents(string folder, ModelFolder model, string? cache, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    public static LatentSet Latents(string folder, ModelFolder model, string? cache, IProgress<ProgressReport>? progress, CancellationToken cancel,
+        torch.Device? device = null)
     {
         var info = Read(folder);
         Fits(info, model.Config, folder);
         var beside = Path.Combine(folder, "latents-" + model.Hash(ModelFolder.Vae));
-        return FootageEncoder.Run(model, info, cache is null || Directory.Exists(beside) ? beside : cache, progress, cancel);
+        return FootageEncoder.Run(model, info, cache is null || Directory.Exists(beside) ? beside : cache, progress, cancel, device);
     }
 
     /// <summary>The folder beside a set with its latents for a model's autoencoder, "" when there is none, and how many videos it lacks.</summary>

@@ -9,10 +9,10 @@ public static class DistributionMatching
     /// <summary>
     /// g = (fake - real) / mean |x - real|, the mean over all but the batch; NaN becomes 0. All [B, C, T, H, W], x detached.
     /// </summary>
-    public static Tensor Gradient(Tensor x, Tensor real, Tensor fake) => NanToNum((fake - real) / Normaliser(x, real));
+    public static Tensor Gradient(Tensor x, Tensor real, Tensor fake) => ((fake - real) / Normaliser(x, real)).nan_to_num();
 
     /// <summary>mean |x - real| per sample, [B, 1, 1, 1, 1].</summary>
-    public static Tensor Normaliser(Tensor x, Tensor real) => Mean(Abs(x - real), [1, 2, 3, 4], keepdim: true);
+    public static Tensor Normaliser(Tensor x, Tensor real) => (x - real).abs().mean([1, 2, 3, 4], keepdim: true);
 
     /// <summary>
     /// Distribution matching of samples x [B, C, T, H, W] at levels sigma [B]: both score networks are asked, without a graph, for the clean
@@ -22,12 +22,12 @@ public static class DistributionMatching
     {
         Tensor gradient;
         double gap;
-        using (GradMode.Off())
+        using (torch.no_grad())
         {
-            var (still, noisy) = (x.Detach(), Flow.Noisy(x.Detach(), noise, sigma));
+            var (still, noisy) = (x.detach(), Flow.Noisy(x.detach(), noise, sigma));
             var (r, f) = (real(noisy), fake(noisy));
             gradient = Gradient(still, r, f);
-            gap = (Mean(Abs(f - r)) / Mean(Normaliser(still, r))).Scalar();
+            gap = ((f - r).abs().mean() / Normaliser(still, r).mean()).Number();
         }
         return (Surrogate(x, gradient, mask), gap);
     }
@@ -41,10 +41,10 @@ public static class DistributionMatching
     {
         var noisy = Flow.Noisy(x, noise, sigma);
         var (r, f) = (real(noisy), fake(noisy));
-        var normaliser = Normaliser(x, r).Detach();
-        var terms = NanToNum((r - f) * ((r - x) - (r - f) * alpha) / normaliser);
-        var weight = mask?.Expand(terms.Shape);
-        return (weight is null ? Mean(terms) : Sum(terms * weight) / Sum(weight), (Mean(Abs(f - r)) / Mean(normaliser)).Scalar());
+        var normaliser = Normaliser(x, r).detach();
+        var terms = ((r - f) * ((r - x) - (r - f) * alpha) / normaliser).nan_to_num();
+        var weight = mask?.expand(terms.shape);
+        return (weight is null ? terms.mean() : (terms * weight).sum() / weight.sum(), ((f - r).abs().mean() / normaliser.mean()).Number());
     }
 
     /// <summary>
@@ -53,9 +53,9 @@ public static class DistributionMatching
     /// </summary>
     public static Tensor Surrogate(Tensor x, Tensor gradient, Tensor? mask = null)
     {
-        var squared = Square(x - (x - gradient).Detach());
-        if (mask is null) return Mean(squared) * 0.5;
-        var weight = mask.Expand(squared.Shape);
-        return Sum(squared * weight) / Sum(weight) * 0.5;
+        var squared = (x - (x - gradient).detach()).square();
+        if (mask is null) return squared.mean() * 0.5;
+        var weight = mask.expand(squared.shape);
+        return (squared * weight).sum() / weight.sum() * 0.5;
     }
 }

@@ -30,7 +30,7 @@ public sealed class DpmSolver : IFlowSolver
 
     public Tensor Step(Tensor x, Tensor velocity)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (s, t) = (history.Sigmas[at], history.Sigmas[at + 1]);
         history.Remember(at, x - velocity * s, order);
         var clean = history.Clean(at);
@@ -47,7 +47,7 @@ public sealed class DpmSolver : IFlowSolver
         }
         if (noise is not null) moved += noise() * (t * Math.Sqrt(1 - Math.Exp(-2 * h)));
         at++;
-        return scope.Keep(moved);
+        return moved.MoveToOuterDisposeScope();
     }
 
     public void Dispose() => history.Dispose();

@@ -7,9 +7,9 @@ namespace LongTake.Diffusion;
 public static class Flow
 {
     /// <summary>sigma shaped to multiply latents.</summary>
-    public static Tensor Spread(Tensor sigma) => sigma.Rank == 1
-        ? sigma.Reshape(-1, 1, 1, 1, 1)
-        : sigma.Reshape(sigma.Size(0), 1, sigma.Size(1), 1, 1);
+    public static Tensor Spread(Tensor sigma) => sigma.ndim == 1
+        ? sigma.reshape(-1, 1, 1, 1, 1)
+        : sigma.reshape(sigma.size(0), 1, sigma.size(1), 1, 1);
 
     /// <summary>x_t (MMM eq. 1).</summary>
     public static Tensor Noisy(Tensor x0, Tensor noise, Tensor sigma) => x0 * (1 - Spread(sigma)) + noise * Spread(sigma);
@@ -21,7 +21,7 @@ public static class Flow
     public static Tensor Clean(Tensor xt, Tensor velocity, Tensor sigma) => xt - velocity * Spread(sigma);
 
     /// <summary>Mean squared error of a velocity (MMM eq. 14): one number.</summary>
-    public static Tensor Loss(Tensor velocity, Tensor x0, Tensor noise) => Mean(Square(velocity - Target(x0, noise)));
+    public static Tensor Loss(Tensor velocity, Tensor x0, Tensor noise) => (velocity - Target(x0, noise)).square().mean();
 
     /// <summary>
     /// Guidance in the standard convention, uncond + w (cond - uncond): w = 1 is the conditional prediction alone. The training code of

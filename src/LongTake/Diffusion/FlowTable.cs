@@ -50,11 +50,11 @@ public sealed class FlowTable
     /// <summary>The level nearest to a timestep.</summary>
     public double Sigma(double timestep) => Sigmas[Nearest(timestep)];
 
-    /// <summary>Levels nearest to timesteps of any shape, float64 on their device.</summary>
+    /// <summary>Levels nearest to timesteps of any shape, float64 on the CPU. Give timesteps of the CPU: others are waited for.</summary>
     public Tensor Sigma(Tensor timesteps)
     {
-        var levels = timesteps.To(Dtype.F64).To("cpu").Contiguous().ToArray<double>().Select(Sigma).ToArray();
-        return Tensor.From<double>(levels, timesteps.Shape).To(timesteps.Device);
+        var levels = timesteps.to(ScalarType.Float64).ToArray<double>().Select(Sigma).ToArray();
+        return Tensor.From<double>(levels, timesteps.shape);
     }
 
     /// <summary>A few-step list of a model with <paramref name="uniform"/> steps out of 1000, moved into this table: 750 is its entry 250; 0 stays 0.</summary>
@@ -65,13 +65,19 @@ public sealed class FlowTable
     })];
 
     /// <summary>x_t of latents [B, C, T, H, W] at timesteps [B] or [B, T].</summary>
-    public Tensor Noisy(Tensor x0, Tensor noise, Tensor timesteps) => Flow.Noisy(x0, noise, Sigma(timesteps).To(x0.Dtype));
+    public Tensor Noisy(Tensor x0, Tensor noise, Tensor timesteps) => Flow.Noisy(x0, noise, Sigma(timesteps).to(x0.dtype).to(x0.device));
 
     /// <summary>x0 = x_t - sigma v, in float64 inside.</summary>
-    public Tensor Clean(Tensor xt, Tensor velocity, Tensor timesteps) =>
-        Flow.Clean(xt.To(Dtype.F64), velocity.To(Dtype.F64), Sigma(timesteps)).To(velocity.Dtype);
+    public Tensor Clean(Tensor xt, Tensor velocity, Tensor timesteps)
+    {
+        var wide = ComputeDevice.Widest(xt.device);
+        return Flow.Clean(xt.to(wide), velocity.to(wide), Sigma(timesteps).to(wide).to(xt.device)).to(velocity.dtype);
+    }
 
     /// <summary>v = (x_t - x0) / sigma, in float64 inside.</summary>
-    public Tensor Velocity(Tensor xt, Tensor x0, Tensor timesteps) =>
-        ((xt.To(Dtype.F64) - x0.To(Dtype.F64)) / Flow.Spread(Sigma(timesteps))).To(x0.Dtype);
+    public Tensor Velocity(Tensor xt, Tensor x0, Tensor timesteps)
+    {
+        var wide = ComputeDevice.Widest(xt.device);
+        return ((xt.to(wide) - x0.to(wide)) / Flow.Spread(Sigma(timesteps).to(wide).to(xt.device))).to(x0.dtype);
+    }
 }

@@ -12,35 +12,35 @@ public static class Sampling
     /// </summary>
     public static Tensor FewStep(Velocity velocity, Func<Tensor> noise, IReadOnlyList<double> timesteps, Action<int>? step = null)
     {
-        using var outer = new Scope();
+        using var outer = torch.NewDisposeScope();
         var x = noise();
         for (var i = 0; i < timesteps.Count; i++)
         {
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             var sigma = timesteps[i] / 1000;
-            var clean = Add(x, velocity(x, timesteps[i]), -sigma);
-            var next = i + 1 == timesteps.Count ? clean : Lerp(clean, noise(), timesteps[i + 1] / 1000);
-            x.Free();
-            x = scope.Keep(next);
+            var clean = x.add(velocity(x, timesteps[i]), -sigma);
+            var next = i + 1 == timesteps.Count ? clean : clean.lerp(noise(), timesteps[i + 1] / 1000);
+            x.Dispose();
+            x = next.MoveToOuterDisposeScope();
             step?.Invoke(i + 1);
         }
-        return outer.Keep(x);
+        return x.MoveToOuterDisposeScope();
     }
 
     /// <summary>A many-step sampler from noise to data; the noise stays as it is.</summary>
     public static Tensor Solve(IFlowSolver solver, Velocity velocity, Tensor noise, Action<int>? step = null)
     {
-        using var outer = new Scope();
-        var x = noise.Clone();
+        using var outer = torch.NewDisposeScope();
+        var x = noise.clone();
         for (var i = 0; i < solver.Timesteps.Count; i++)
         {
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             var next = solver.Step(x, velocity(x, solver.Timesteps[i]));
-            x.Free();
-            x = scope.Keep(next);
+            x.Dispose();
+            x = next.MoveToOuterDisposeScope();
             step?.Invoke(i + 1);
         }
-        return outer.Keep(x);
+        return x.MoveToOuterDisposeScope();
     }
 
     /// <summary>Euler steps along dx = v d sigma from noise (sigma 1) to 0.</summary>

@@ -21,7 +21,7 @@ public sealed class EulerSolver(IReadOnlyList<double> sigmas) : IFlowSolver
     /// <summary>sigmas from noise to 0, one more than there are steps.</summary>
     public IReadOnlyList<double> Timesteps { get; } = [.. sigmas.SkipLast(1).Select(s => 1000 * s)];
 
-    public Tensor Step(Tensor x, Tensor velocity) => Add(x, velocity, sigmas[at + 1] - sigmas[at++]);
+    public Tensor Step(Tensor x, Tensor velocity) => x.add(velocity, sigmas[at + 1] - sigmas[at++]);
 
     public void Dispose() { }
 }

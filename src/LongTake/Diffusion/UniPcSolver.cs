@@ -27,13 +27,13 @@ public sealed class UniPcSolver : IFlowSolver
 
     public Tensor Step(Tensor x, Tensor velocity)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var clean = x - velocity * history.Sigmas[at];
         if (at > 0 && !uncorrected.Contains(at - 1)) x = Move(last["sample"]!, at - 1, usedOrder, clean);
         history.Remember(at, clean, order);
         usedOrder = Math.Min(Math.Min(order, history.Timesteps.Length - at), usedOrder + 1);
-        last["sample"] = x.Clone();
-        return scope.Keep(Move(x, at++, usedOrder, null));
+        last["sample"] = x.clone();
+        return Move(x, at++, usedOrder, null).MoveToOuterDisposeScope();
     }
 
     /// <summary>

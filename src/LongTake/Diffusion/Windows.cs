@@ -43,9 +43,9 @@ public static class Windows
     /// </summary>
     public static Tensor Crop(Tensor film, int start, int length, Tensor? imageLatent)
     {
-        if (start == 0) return Narrow(film, 2, 0, length);
+        if (start == 0) return film.narrow(2, 0, length);
         if (imageLatent is null) throw new ArgumentNullException(nameof(imageLatent), "a window inside the film needs its first latent as an image latent");
-        return Cat([imageLatent.Detach(), Narrow(film, 2, start + 1, length - 1)], 2);
+        return torch.cat([imageLatent.detach(), film.narrow(2, start + 1, length - 1)], 2);
     }
 
     /// <summary>1 where a window's latents carry gradient: all at start 0, all but the first elsewhere. [B, 1, T, 1, 1].</summary>

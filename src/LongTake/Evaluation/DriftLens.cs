@@ -19,40 +19,42 @@ public sealed class DriftLens : IDisposable
     private readonly TextEncoder encoder;
     private readonly Weights words;
 
-    private DriftLens(ModelFolder folder)
+    private DriftLens(ModelFolder folder, torch.Device? device)
     {
         model = folder.Config;
         using var file = folder.OpenPart(ModelFolder.Student);
-        weights = Weights.Load(file.Source(), Dtype.BF16);
+        weights = Weights.Load(file.Source(), ScalarType.BFloat16, device);
         student = new DecoupledTransformer(weights, model.Wan, model.HeadBlocks);
-        (encoder, words) = folder.LoadText();
+        (encoder, words) = folder.LoadText(device);
     }
 
     /// <summary>The lens of a model whose student has both heads, else null.</summary>
-    public static DriftLens? Open(ModelFolder folder)
+    public static DriftLens? Open(ModelFolder folder, torch.Device? device = null)
     {
         if (!folder.Has(ModelFolder.Student)) return null;
         using (var file = folder.OpenPart(ModelFolder.Student))
             if (Enum.GetValues<Head>().Any(h => !file.Names.Any(n => n.StartsWith(DecoupledTransformer.Name(h), StringComparison.Ordinal)))) return null;
-        return new(folder);
+        return new(folder, device);
     }
 
     /// <summary>Disagreement by the second over the latents [1, C, T, h, w] of a film.</summary>
     public double?[] Of(Tensor latents, string caption, long seed)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        using var g = new Generator(new Rng(seed, 17).Seed());
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var g = new torch.Generator((ulong)new Rng(seed, 17).Seed());
         var text = encoder.Encode([caption]);
-        var sum = new double[latents.Size(2)];
+        latents = latents.to(text.device);
+        var sum = new double[latents.size(2)];
         foreach (var level in Levels)
         {
-            using var inner = new Scope();
-            var (sigma, noise) = (Tensor.From<float>([(float)level]), Randn(latents.Shape, g));
+            using var inner = torch.NewDisposeScope();
+            var sigma = Tensor.From<float>([(float)level]).to(latents.device);
+            var noise = torch.randn(latents.shape, generator: g).to(latents.device);
             var (x, t) = (Flow.Noisy(latents, noise, sigma), sigma * 1000);
             var state = student.Encode(x, t, text);
             var (fm, dm) = (student.Decode(Head.FlowMatching, state, x, t), student.Decode(Head.DistributionMatching, state, x, t));
-            float[] apart = Mean(Square(fm - dm), [0, 1, 3, 4]).ToArray<float>(), whole = Mean(Square(fm), [0, 1, 3, 4]).ToArray<float>();
+            float[] apart = (fm - dm).square().mean([0, 1, 3, 4]).ToArray<float>(), whole = fm.square().mean([0, 1, 3, 4]).ToArray<float>();
             for (var i = 0; i < sum.Length; i++) sum[i] += Math.Sqrt(apart[i] / Math.Max(whole[i], 1e-12)) / Levels.Count;
         }
         // A latent is four frames, the first one a single frame.
@@ -64,7 +66,6 @@ public sealed class DriftLens : IDisposable
     public void Dispose()
     {
         weights.Dispose();
-        encoder.Dispose();
         words.Dispose();
     }
 }

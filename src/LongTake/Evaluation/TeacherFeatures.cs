@@ -18,20 +18,19 @@ public sealed class TeacherFeatures : IDisposable
     private readonly Tensor noise, text;
 
     /// <summary>The teacher of a model folder that has autoencoder, text encoder and teacher.</summary>
-    public TeacherFeatures(ModelFolder folder)
+    public TeacherFeatures(ModelFolder folder, torch.Device? device = null)
     {
         model = folder.Config;
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        (vae, vaeWeights) = folder.LoadVae();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        (vae, vaeWeights) = folder.LoadVae(device: device);
         using var file = folder.OpenPart(ModelFolder.Teacher);
-        teacherWeights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), model.Wan.Layers, model.HeadBlocks), Dtype.BF16);
+        teacherWeights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), model.Wan.Layers, model.HeadBlocks), ScalarType.BFloat16, device);
         teacher = new DecoupledTransformer(teacherWeights, model.Wan, model.HeadBlocks, only: Head.DistributionMatching);
-        var (encoder, words) = folder.LoadText();
-        using (encoder)
-        using (words) text = encoder.Encode([""]).Unscoped();
-        using var g = new Generator(1);
-        noise = Randn(model.LatentShape(model.ClipLatents), g).Unscoped();
+        var (encoder, words) = folder.LoadText(device);
+        using (words) text = encoder.Encode([""]).DetachFromDisposeScope();
+        using var g = new torch.Generator((ulong)(1));
+        noise = torch.randn(model.LatentShape(model.ClipLatents), generator: g).to(vae.Device).DetachFromDisposeScope();
     }
 
     /// <summary>Frames of a window.</summary>
@@ -40,33 +39,34 @@ public sealed class TeacherFeatures : IDisposable
     /// <summary>Real frames through the autoencoder and back: what a network could at best make.</summary>
     public byte[] Through(byte[] rgb)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(rgb, model.Height, model.Width), chunk: 0), chunk: 0));
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(rgb, model.Height, model.Width).to(vae.Device), chunk: 0), chunk: 0));
     }
 
     /// <summary>Features of each whole window of a film, [windows][2 x dim].</summary>
     public float[][] Of(byte[] rgb)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var windows = RandomFeatures.Windows(rgb, WindowFrames).Select(w => Pixels.ToTensor(w, model.Height, model.Width)).ToArray();
         if (windows.Length == 0) return [];
-        var clean = vae.Encode(Cat(windows), chunk: 0);
-        var state = teacher.Encode(clean * (1 - Level) + noise * Level, Full([windows.Length], 1000 * Level), Expand(text, windows.Length)).X.To(Dtype.F32);
-        var tokens = state.Reshape(windows.Length, -1, model.Wan.Dim);
-        var mean = Mean(tokens, [1], keepdim: true);
-        var deviation = Sqrt(Mean(Square(tokens - mean), [1]));
-        var all = Cat([mean.Squeeze(1), deviation], 1).Contiguous().ToArray<float>();
+        var clean = vae.Encode(torch.cat(windows).to(vae.Device), chunk: 0);
+        var times = torch.full([windows.Length], 1000 * Level, device: clean.device);
+        var state = teacher.Encode(clean * (1 - Level) + noise * Level, times, Expand(text, windows.Length)).X.to(ScalarType.Float32);
+        var tokens = state.reshape(windows.Length, -1, model.Wan.Dim);
+        var mean = tokens.mean([1], keepdim: true);
+        var deviation = (tokens - mean).square().mean([1]).sqrt();
+        var all = torch.cat([mean.squeeze(1), deviation], 1).contiguous().ToArray<float>();
         return [.. all.Chunk(all.Length / windows.Length)];
     }
 
-    private static Tensor Expand(Tensor text, int count) => Cat([.. Enumerable.Repeat(text, count)]);
+    private static Tensor Expand(Tensor text, int count) => torch.cat([.. Enumerable.Repeat(text, count)]);
 
     public void Dispose()
     {
-        noise.Free();
-        text.Free();
+        noise.Dispose();
+        text.Dispose();
         teacherWeights.Dispose();
         vaeWeights.Dispose();
     }

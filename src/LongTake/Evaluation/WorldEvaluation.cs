@@ -84,7 +84,7 @@ public static class WorldEvaluation
         var clock = System.Diagnostics.Stopwatch.StartNew();
         for (var n = 0; n < films; n++)
         {
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             var (coat, hat, landmark, seed) = Case(set, n);
             var request = row.Request with { Prompt = Captions.Describe(coat, hat, landmark), Seed = seed, Seconds = seconds };
             var rgb = model.DecodeWhole(model.Sample(request, cancel: cancel));

@@ -29,23 +29,23 @@ public static class CausalRollOut
         Tensor noise, Func<long[], Tensor> renoise, Tensor? initial = null, Action<CausalCall>? called = null)
     {
         if (scenes.Count == 0) throw new UserException("a film needs a prompt", usage: true);
-        using var outer = new Scope();
-        using var off = GradMode.Off();
+        using var outer = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var table = new FlowTable(how.Shift);
-        var given = initial is null ? 0 : (int)initial.Size(2);
-        var film = initial is null ? ZerosLike(noise) : Cat([initial, ZerosLike(noise)], 2);
+        var given = initial is null ? 0 : (int)initial.size(2);
+        var film = initial is null ? torch.zeros_like(noise) : torch.cat([initial, torch.zeros_like(noise)], 2);
         var (scene, prompt) = (0, model.Prompt(scenes[0].Text));
         var at = 0;
-        foreach (var frames in Blocks(how, given, (int)noise.Size(2)))
+        foreach (var frames in Blocks(how, given, (int)noise.size(2)))
         {
             Enter();
-            using var scope = new Scope();
-            var block = Narrow(film, 2, at, frames);
-            if (at >= given) Copy_(block, Denoise(Narrow(noise, 2, at - given, frames)));
+            using var scope = torch.NewDisposeScope();
+            var block = film.narrow(2, at, frames);
+            if (at >= given) block.copy_(Denoise(noise.narrow(2, at - given, frames)));
             Call(block, at < given ? 0 : how.ContextTimestep);
             at += frames;
         }
-        return outer.Keep(film);
+        return film.MoveToOuterDisposeScope();
 
         void Enter()
         {
@@ -62,7 +62,7 @@ public static class CausalRollOut
                 cache.Cut = entry == PromptSwitch.FlushAndCut;
             }
             else if (cache.Held > 0)
-                using (new Scope()) Call(Narrow(film, 2, at - cache.Held, cache.Held), how.ContextTimestep, recache: entry, from: at - cache.Held);
+                using (torch.NewDisposeScope()) Call(film.narrow(2, at - cache.Held, cache.Held), how.ContextTimestep, recache: entry, from: at - cache.Held);
         }
 
         Tensor Denoise(Tensor x)
@@ -71,19 +71,19 @@ public static class CausalRollOut
             {
                 var clean = Call(x, how.Timesteps[i], predict: true)!;
                 if (i + 1 == how.Timesteps.Length) return clean;
-                x = table.Noisy(clean, renoise(x.Shape).To(x.Device), Full([x.Size(0)], how.Timesteps[i + 1]));
+                x = table.Noisy(clean, renoise(x.shape).to(x.device), torch.full([x.size(0)], how.Timesteps[i + 1]));
             }
         }
 
         Tensor? Call(Tensor x, double timestep, bool predict = false, PromptSwitch? recache = null, int? from = null)
         {
-            using var scope = new Scope();
-            var (start, frames) = (from ?? at, (int)x.Size(2));
-            var timesteps = Full([x.Size(0), frames], timestep).To(x.Device);
-            var velocity = model.Forward(x, timesteps, prompt, cache, start, keepSink: recache == PromptSwitch.RecacheBehindSink);
+            using var scope = torch.NewDisposeScope();
+            var (start, frames) = (from ?? at, (int)x.size(2));
+            var timesteps = torch.full([x.size(0), frames], timestep);   // the table looks them up on the CPU
+            var velocity = model.Forward(x, timesteps.to(x.device), prompt, cache, start, keepSink: recache == PromptSwitch.RecacheBehindSink);
             var clean = predict ? table.Clean(x, velocity, timesteps) : null;
             called?.Invoke(new CausalCall(start, frames, timestep, recache is not null, velocity, clean));
-            return clean is null ? null : scope.Keep(clean);
+            return clean is null ? null : clean.MoveToOuterDisposeScope();
         }
     }
 

@@ -17,18 +17,18 @@ public static class FilmFile
     {
         request = model.Resolved(request);
         var c = request.Config(model.Config);
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var calls = 0;
         var latents = model.Sample(request, (done, total) => { calls = done; progress?.Report(new ProgressReport(done, total, "steps", "sampling")); },
             (done, total) => progress?.Report(new ProgressReport(done, total, "latents", "encoding the picture")), cancel);
         var sampled = clock.Elapsed.TotalSeconds;
-        if (!AllFinite(latents)) throw new UserException($"the {model.Part.Name} of {model.Files.Path} made numbers that are not finite; no film is written. Check the file with 'longtake inspect'.");
+        if (!latents.AllFinite()) throw new UserException($"the {model.Part.Name} of {model.Files.Path} made numbers that are not finite; no film is written. Check the file with 'longtake inspect'.");
         var latentFile = System.IO.Path.ChangeExtension(path, null) + ".latents.safetensors";
         TensorFiles.Write(latentFile, [KeyValuePair.Create("latents", latents)], new Dictionary<string, string> { ["prompt"] = request.Prompt, ["seed"] = request.Seed.ToString() });
         var options = (write ?? new WriteOptions()) with { Metadata = Metadata(model, request) };
         using var writer = new VideoWriter(path, c.Width, c.Height, c.Fps, options, cancel);
-        var total = c.Frames((int)latents.Size(2));
+        var total = c.Frames((int)latents.size(2));
         foreach (var rgb in model.Decode(latents, request.TileSide(model.Config)))
         {
             writer.Write(rgb);

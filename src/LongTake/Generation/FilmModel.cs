@@ -14,7 +14,7 @@ public sealed class FilmModel : IDisposable
     private const long SmallTensor = 1 << 20;
 
     private readonly List<IDisposable> owned = [];
-    private readonly string device;
+    private readonly torch.Device device;
     private readonly TextCache texts;
     private readonly WanVae vae;
     private readonly Func<Head, Tensor, WanImage?, Sampling.Velocity>? velocity;
@@ -30,25 +30,23 @@ public sealed class FilmModel : IDisposable
     /// comes and goes like the text encoder; with <paramref name="offload"/> the transformer's blocks stay in their files between turns.
     /// </summary>
     /// <exception cref="UserException">A mistake in the request; a part or a weight is missing; no such device.</exception>
-    public FilmModel(ModelFiles files, FilmRequest request, Dtype dtype = Dtype.BF16, string device = "cpu", Offload offload = Offload.Auto)
+    public FilmModel(ModelFiles files, FilmRequest request, ScalarType dtype = ScalarType.BFloat16, torch.Device? device = null, Offload offload = Offload.Auto)
     {
-        if (device != "cpu" && Libtorch.CudaDevices == 0)
-            throw new UserException($"--device {device}: this machine or its libtorch has none; take cpu. 'longtake doctor' says more.", usage: true);
-        (Files, this.device) = (files, device);
+        (Files, this.device) = (files, device ?? torch.CPU);
         var r = request.For(files);
         (Speaker, Part) = (r.Speaker!.Value, r.Speaking(files));
         var (c, decoder) = (files.Config, files.Require(PartKind.Vae));
-        texts = Texts(files, dtype);
+        texts = Texts(files, dtype, this.device);
         owned.Add(pictures);
         try
         {
-            if (Part.TakesImage) firstFrame = new FirstFrame(files, device);
-            if (firstFrame is not null) using (new Scope()) Tokens(r.Image!);
-            using (new Scope()) Encode(r);
+            if (Part.TakesImage) firstFrame = new FirstFrame(files, this.device);
+            if (firstFrame is not null) using (torch.NewDisposeScope()) Tokens(r.Image!);
+            using (torch.NewDisposeScope()) Encode(r);
             var vaeWeights = Load(decoder);
             vae = new WanVae(vaeWeights, c.Vae, dtype);
-            var streams = Offloading.Streams(offload, Part.Count * (r.Int8 ? 1 : Tensor.SizeOf(dtype)), device);
-            if (r.Int8 && (device != "cpu" || streams))
+            var streams = Offloading.Streams(offload, Part.Count * (r.Int8 ? 1 : Tensor.SizeOf(dtype)), this.device);
+            if (r.Int8 && (this.device.type != DeviceType.CPU || streams))
                 throw new UserException($"--int8 with {(streams ? "--offload: its blocks stay in memory, as bytes" : $"--device {device}: products of bytes are for the CPU")}; leave one of them out", usage: true);
             int8 = r.Int8;
             var weights = transformer = Load(Part, streams, int8);
@@ -77,13 +75,13 @@ public sealed class FilmModel : IDisposable
         // A prompt is read once for all steps, but streamed blocks are not fetched once more for it.
         Sampling.Velocity Read(WanPrompt prompt, Func<WanPrompt, Tensor, Tensor, Tensor> forward) => (x, t) => forward(prompt, x, Time(t));
 
-        Tensor Time(double t) => Full([1], t).To(device);
+        Tensor Time(double t) => torch.full([1], t).to(this.device);
 
         Weights Load(ModelPart part, bool streams = false, bool bytes = false)
         {
             if (streams && files.Problems(part).FirstOrDefault() is { } problem) throw new UserException($"{files.Path}: {problem}");
-            var weights = streams ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, device)
-                : bytes ? Weights.LoadInt8(part.Source(), WanBlocks.Holds, dtype) : Weights.Load(part.Source(), dtype, device);
+            var weights = streams ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, this.device)
+                : bytes ? Weights.LoadInt8(part.Source(), WanBlocks.Holds, dtype) : Weights.Load(part.Source(), dtype, this.device);
             owned.Add(weights);
             return weights;
         }
@@ -110,9 +108,9 @@ public sealed class FilmModel : IDisposable
     {
         var r = Resolved(request);
         var c = r.Config(Config);
-        using var outer = new Scope();
-        using var off = GradMode.Off();
-        using var g = new Generator(new Rng(r.Seed).Seed());
+        using var outer = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var g = new torch.Generator((ulong)new Rng(r.Seed).Seed());
         var latents = r.Latents(Config);
         var (with, without) = Encode(r);
         var call = 0;
@@ -122,7 +120,7 @@ public sealed class FilmModel : IDisposable
             step?.Invoke(++call, total);
         }
         // Drawn on the CPU: the same noise on every device.
-        Tensor Draw(long[] shape) => Randn(shape, g).To(device);
+        Tensor Draw(long[] shape) => torch.randn(shape, generator: g).to(this.device);
         Tensor Noise() => Draw(c.LatentShape(latents));
         Sampling.Velocity Guided(Head head, WanImage? image)
         {
@@ -132,7 +130,7 @@ public sealed class FilmModel : IDisposable
         var rolled = causal is null && Speaker == Speaker.Teacher && latents > c.ClipLatents;
         var tile = r.TileSide(Config);
         var first = firstFrame is null ? null : StartingWith(FirstFrame.Pixels(Picture.Read(r.Image!, cancel)), Tokens(r.Image!));
-        return outer.Keep(Made().To("cpu"));
+        return Made().cpu().MoveToOuterDisposeScope();
 
         WanImage StartingWith(Tensor picture, Tensor tokens)
         {
@@ -146,7 +144,7 @@ public sealed class FilmModel : IDisposable
 
         // A window beyond the first starts with the last frame of the one before, where the model takes a picture.
         Sampling.Velocity Window(Tensor? frame) => Guided(r.Main, frame is null || firstFrame is null ? first
-            : StartingWith(frame.Squeeze(2), firstFrame.Clip(frame.Squeeze(2))));
+            : StartingWith(frame.squeeze(2), firstFrame.Clip(frame.squeeze(2))));
 
         Tensor Made()
         {
@@ -174,13 +172,13 @@ public sealed class FilmModel : IDisposable
             var (how, script, starts) = (r.Causal(c), r.Scenes(c), 0);
             var scenes = new List<CausalScene>();
             for (var i = 0; i < script.Count; starts += script[i++].Blocks * how.BlockFrames)
-                scenes.Add(new(starts, script.Count == 1 ? with : texts.Encode([script[i].Prompt]).To(device), i > 0 ? InfinityRope.Entry(script[i - 1]) : default));
+                scenes.Add(new(starts, script.Count == 1 ? with : texts.Encode([script[i].Prompt]).to(this.device), i > 0 ? InfinityRope.Entry(script[i - 1]) : default));
             if (r.Sampler == Sampler.Segments) return RollOut.Segments(c, vae, generator, how, with, latents, Draw, Step);
             var made = (latents + how.BlockFrames - 1) / how.BlockFrames * how.BlockFrames;
             using var cache = how.Cache();
             var calls = made / how.BlockFrames * (how.Timesteps.Length + 1);
             var film = CausalRollOut.Generate(generator, how, cache, scenes, Draw(c.LatentShape(made)), Draw, called: _ => Step(calls));
-            return made == latents ? film : Narrow(film, 2, 0, latents).Clone();
+            return made == latents ? film : film.narrow(2, 0, latents).clone();
         }
     }
 
@@ -192,21 +190,23 @@ public sealed class FilmModel : IDisposable
     {
         var scenes = r.Scenes(Config);
         foreach (var scene in scenes.Skip(1)) texts.Encode([scene.Prompt]);   // for later, as long as the encoder is there
-        var with = texts.Encode([scenes[0].Prompt]).To(device);
-        return (with, r.Guidance == 1 ? with : texts.Encode([r.NegativePrompt!]).To(device));
+        var with = texts.Encode([scenes[0].Prompt]).to(this.device);
+        return (with, r.Guidance == 1 ? with : texts.Encode([r.NegativePrompt!]).to(this.device));
     }
 
-    private static TextCache Texts(ModelFiles files, Dtype wanted)
+    private static TextCache Texts(ModelFiles files, ScalarType wanted, torch.Device device)
     {
         var part = files.Require(PartKind.TextEncoder);
         var tokens = files.Tokenizer ?? throw new UserException($"{files.Path}: no tokenizer, without which prompts cannot be read; " +
             "it is google/umt5-xxl/spiece.model in Wan's folder, tokenizer/spiece.model in a diffusers folder, part of ComfyUI's umT5 file");
-        var dtype = part.Count < TextCache.Large ? Dtype.F32 : wanted;
+        var dtype = part.Count < TextCache.Large ? ScalarType.Float32 : wanted;
         var (c, id) = (files.Config, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(tokens)));
         return new(TextCache.Folder, $"{part.Hash(SmallTensor)} {id} {c.Wan.TextLength} {dtype}", () =>
         {
-            var weights = Weights.Load(part.Source(), dtype);
-            try { return (new TextEncoder(weights, c.Text, SentencePiece.Read(tokens), c.Wan.TextLength), weights); }
+            // An encoder that the device could not hold is read on the CPU.
+            var streams = Offloading.Streams(Offload.Auto, part.Count * Tensor.SizeOf(dtype), device);
+            var weights = Weights.Load(part.Source(), dtype, streams ? torch.CPU : device);
+            try { return (new TextEncoder(weights, c.Text, Vocabulary.Read(tokens), c.Wan.TextLength), weights); }
             catch
             {
                 weights.Dispose();
@@ -222,14 +222,14 @@ public sealed class FilmModel : IDisposable
     public IEnumerable<byte[]> Decode(Tensor latents, int? tile = null)
     {
         var stride = Config.Vae.SpatialStride;
-        var size = (int)(latents.Size(3) * latents.Size(4)) * stride * stride * 3;
-        using var tiles = new WanVaeTiles(vae, latents.Size(3), latents.Size(4), tile ?? WanVaeTiles.Automatic(Config.Vae, latents.Size(3) * stride, latents.Size(4) * stride));
-        var (count, chunk) = (latents.Size(2), WanVaeConfig.Chunk(latents.Size(3), latents.Size(4)));
+        var size = (int)(latents.size(3) * latents.size(4)) * stride * stride * 3;
+        using var tiles = new WanVaeTiles(vae, latents.size(3), latents.size(4), tile ?? WanVaeTiles.Automatic(Config.Vae, latents.size(3) * stride, latents.size(4) * stride));
+        var (count, chunk) = (latents.size(2), WanVaeConfig.Chunk(latents.size(3), latents.size(4)));
         for (long t = 0; t < count; t += chunk)
         {
             byte[] bytes;
-            using (new Scope())
-            using (GradMode.Off()) bytes = Pixels.ToBytes(tiles.DecodeStep(Narrow(latents, 2, t, Math.Min(chunk, count - t)).To(device)));
+            using (torch.NewDisposeScope())
+            using (torch.no_grad()) bytes = Pixels.ToBytes(tiles.DecodeStep(latents.narrow(2, t, Math.Min(chunk, count - t)).to(this.device)));
             for (var at = 0; at < bytes.Length; at += size) yield return bytes.AsSpan(at, size).ToArray();
         }
     }
@@ -237,17 +237,17 @@ public sealed class FilmModel : IDisposable
     /// <summary>Decodes latents in one pass, [F, H, W, 3] bytes: fast, memory grows with the film.</summary>
     public byte[] DecodeWhole(Tensor latents)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        return Pixels.ToBytes(vae.Decode(latents.To(device), chunk: 0));
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        return Pixels.ToBytes(vae.Decode(latents.to(this.device), chunk: 0));
     }
 
     /// <summary>Real frames through the autoencoder and back: what the networks could at best make.</summary>
     public byte[] Through(byte[] frames)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(frames, Config.Height, Config.Width).To(device), chunk: 0), chunk: 0));
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(frames, Config.Height, Config.Width).to(this.device), chunk: 0), chunk: 0));
     }
 
     /// <summary>Frees the networks.</summary>

@@ -6,13 +6,13 @@ using LongTake.Models;
 namespace LongTake.Generation;
 
 /// <summary>What an image-to-video model is given of the picture a film starts from. Reference: wan/image2video.py.</summary>
-internal sealed class FirstFrame(ModelFiles files, string device)
+internal sealed class FirstFrame(ModelFiles files, torch.Device device)
 {
     private readonly ModelPart encoder = files.Part(PartKind.ImageEncoder) ?? throw new UserException($"{files.Path}: no CLIP image encoder, without which pictures cannot be " +
         "read; it is models_clip_*.pth in Wan's folder, image_encoder in a diffusers folder, clip_vision in ComfyUI's");
 
     /// <summary>[1, 3, H, W] in [-1, 1], on the CPU.</summary>
-    public static Tensor Pixels(Picture picture) => Data.Pixels.ToTensor(picture.Rgb, picture.Height, picture.Width).Squeeze(2);
+    public static Tensor Pixels(Picture picture) => Data.Pixels.ToTensor(picture.Rgb, picture.Height, picture.Width).squeeze(2);
 
     /// <summary>
     /// The size of a film that starts with a picture: the model's own area in the picture's shape, each side cut down to whole tokens. Rounding
@@ -28,10 +28,10 @@ internal sealed class FirstFrame(ModelFiles files, string device)
     /// <summary>CLIP's tokens of a picture [1, 3, H, W] in [-1, 1], in float32: the encoder is read, used once and let go.</summary>
     public Tensor Clip(Tensor picture)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        using var weights = Weights.Load(encoder.Source(), Dtype.F32, device);
-        return scope.Keep(new ClipVision(weights, files.Config.Clip!).Forward(picture.To(device)));
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var weights = Weights.Load(encoder.Source(), ScalarType.Float32, device);
+        return new ClipVision(weights, files.Config.Clip!).Forward(picture.to(device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -40,11 +40,11 @@ internal sealed class FirstFrame(ModelFiles files, string device)
     /// </summary>
     public Tensor Latents(ModelConfig c, WanVae vae, Tensor picture, int latents, int tile, Action<int> step)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var (stride, h, w) = (c.Vae.TemporalStride, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride);
-        var first = UpsampleBicubic(picture.To("cpu"), c.Height, c.Width).Unsqueeze(2).To(device);
-        var nothing = Zeros([1, 3, stride, c.Height, c.Width]).To(device);
+        var first = torch.nn.functional.interpolate(picture.cpu(), [c.Height, c.Width], mode: torch.InterpolationMode.Bicubic, align_corners: false).unsqueeze(2).to(device);
+        var nothing = torch.zeros([1, 3, stride, c.Height, c.Width]).to(device);
         using var tiles = new WanVaeTiles(vae, h, w, tile);
         var parts = new List<Tensor>();
         for (var t = 0; t < latents; t++)
@@ -52,7 +52,7 @@ internal sealed class FirstFrame(ModelFiles files, string device)
             step(t);
             parts.Add(tiles.EncodeStep(t == 0 ? first : nothing));
         }
-        Tensor[] mask = [Ones([1, stride, 1, h, w]), .. latents > 1 ? [Zeros([1, stride, latents - 1, h, w])] : Array.Empty<Tensor>()];
-        return scope.Keep(Cat([Cat(mask, 2).To(device), Cat([.. parts], 2)], 1));
+        Tensor[] mask = [torch.ones([1, stride, 1, h, w]), .. latents > 1 ? [torch.zeros([1, stride, latents - 1, h, w])] : Array.Empty<Tensor>()];
+        return torch.cat([torch.cat(mask, 2).to(device), torch.cat([.. parts], 2)], 1).MoveToOuterDisposeScope();
     }
 }

@@ -18,7 +18,7 @@ public static class Offloading
     public const double Share = 0.6;
 
     /// <summary>Whether weights of so many bytes are streamed to a device.</summary>
-    public static bool Streams(Offload wish, long bytes, string device) => wish == Offload.On || wish == Offload.Auto && bytes > Share * Memory(device);
+    public static bool Streams(Offload wish, long bytes, torch.Device device) => wish == Offload.On || wish == Offload.Auto && bytes > Share * Memory(device);
 
-    private static long Memory(string device) => device == "cpu" ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : Libtorch.CudaMemory(0).Total;
+    private static long Memory(torch.Device device) => Engine.Describe().Devices.First(d => d.Is(device)).Memory;
 }

@@ -18,22 +18,22 @@ public static class RollOut
     /// <param name="tile">As <see cref="WanVaeTiles"/> takes it.</param>
     public static Tensor Teacher(ModelConfig c, WanVae vae, Func<Tensor?, Sampling.Velocity> velocityOf, int latents, int steps, Func<long[], Tensor> draw, Action<int> step, int tile = 0)
     {
-        using var outer = new Scope();
+        using var outer = torch.NewDisposeScope();
         var sigmas = Times.Sigmas(steps, c.Shift);
         var overlap = Math.Min(Overlap, c.ClipLatents - 1);
         var windows = 1 + (int)Math.Ceiling((latents - c.ClipLatents) / (double)(c.ClipLatents - overlap));
         var film = Window(null, velocityOf(null));
-        while (film.Size(2) < latents)
+        while (film.size(2) < latents)
         {
-            using var scope = new Scope();
-            var end = film.Size(2);
+            using var scope = torch.NewDisposeScope();
+            var end = film.size(2);
             var frame = LastFrame(film, end - overlap);
             using var encoder = Tiles();
-            var known = Cat([encoder.EncodeStep(frame), Narrow(film, 2, end - overlap + 1, overlap - 1)], 2);
+            var known = torch.cat([encoder.EncodeStep(frame), film.narrow(2, end - overlap + 1, overlap - 1)], 2);
             var window = Window(known, velocityOf(frame));
-            film = scope.Keep(Cat([film, Narrow(window, 2, overlap, c.ClipLatents - overlap)], 2));
+            film = torch.cat([film, window.narrow(2, overlap, c.ClipLatents - overlap)], 2).MoveToOuterDisposeScope();
         }
-        return outer.Keep(Narrow(film, 2, 0, latents).Clone());
+        return film.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
 
         WanVaeTiles Tiles() => new(vae, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride, tile);
 
@@ -42,25 +42,25 @@ public static class RollOut
         {
             using var tiles = Tiles();
             Tensor? last = null;
-            for (var t = Math.Max(0, index - c.Vae.WarmUp); t <= index; t++) last = tiles.DecodeStep(Narrow(made, 2, t, 1));
-            return Narrow(last!, 2, last!.Size(2) - 1, 1);
+            for (var t = Math.Max(0, index - c.Vae.WarmUp); t <= index; t++) last = tiles.DecodeStep(made.narrow(2, t, 1));
+            return last!.narrow(2, last!.size(2) - 1, 1);
         }
 
         Tensor Window(Tensor? known, Sampling.Velocity velocity)
         {
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             var noise = draw(c.LatentShape(c.ClipLatents));
             var x = noise;
             for (var i = 0; i < steps; i++)
             {
-                using var inner = new Scope();
+                using var inner = torch.NewDisposeScope();
                 if (known is not null)
-                    x = Cat([known * (1 - sigmas[i]) + Narrow(noise, 2, 0, overlap) * sigmas[i], Narrow(x, 2, overlap, c.ClipLatents - overlap)], 2);
-                x = inner.Keep(x + velocity(x, 1000 * sigmas[i]) * (sigmas[i + 1] - sigmas[i]));
+                    x = torch.cat([known * (1 - sigmas[i]) + noise.narrow(2, 0, overlap) * sigmas[i], x.narrow(2, overlap, c.ClipLatents - overlap)], 2);
+                x = (x + velocity(x, 1000 * sigmas[i]) * (sigmas[i + 1] - sigmas[i])).MoveToOuterDisposeScope();
                 step(windows * steps);
             }
-            if (known is not null) x = Cat([known, Narrow(x, 2, overlap, c.ClipLatents - overlap)], 2);
-            return scope.Keep(x.Clone());
+            if (known is not null) x = torch.cat([known, x.narrow(2, overlap, c.ClipLatents - overlap)], 2);
+            return x.clone().MoveToOuterDisposeScope();
         }
     }
 
@@ -70,26 +70,26 @@ public static class RollOut
     /// </summary>
     public static Tensor Segments(ModelConfig c, WanVae vae, CausalWanTransformer model, CausalSampling how, Tensor text, int latents, Func<long[], Tensor> draw, Action<int> step)
     {
-        using var outer = new Scope();
+        using var outer = torch.NewDisposeScope();
         var (length, overlap) = (how.Capacity, how.BlockFrames);
         if (latents > length && length <= overlap)
             throw new UserException($"a clip of {length} latents is one block of {overlap}; segments need two at least");
         var blocks = latents <= length ? length / overlap : length / overlap + (int)Math.Ceiling((latents - length) / (double)(length - overlap)) * (length / overlap - 1);
         var joints = latents <= length ? 0 : (int)Math.Ceiling((latents - length) / (double)(length - overlap));
         var film = Segment(null);
-        while (film.Size(2) < latents)
+        while (film.size(2) < latents)
         {
-            using var scope = new Scope();
-            var end = film.Size(2);
-            var known = Cat([vae.ImageLatent(film, end - overlap), Narrow(film, 2, end - overlap + 1, overlap - 1)], 2);
-            film = scope.Keep(Cat([film, Narrow(Segment(known), 2, overlap, length - overlap)], 2));
+            using var scope = torch.NewDisposeScope();
+            var end = film.size(2);
+            var known = torch.cat([vae.ImageLatent(film, end - overlap), film.narrow(2, end - overlap + 1, overlap - 1)], 2);
+            film = torch.cat([film, Segment(known).narrow(2, overlap, length - overlap)], 2).MoveToOuterDisposeScope();
         }
-        return outer.Keep(Narrow(film, 2, 0, latents).Clone());
+        return film.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
 
         Tensor Segment(Tensor? known)
         {
             using var cache = how.Cache();
-            var made = length - (int)(known?.Size(2) ?? 0);
+            var made = length - (int)(known?.size(2) ?? 0);
             return CausalRollOut.Generate(model, how, cache, [new CausalScene(0, text)], draw(c.LatentShape(made)), draw, known,
                 _ => step(blocks * (how.Timesteps.Length + 1) + joints));
         }

@@ -39,14 +39,15 @@ public static class Autoencoder
         Action<string, Weights, ModelConfig> export)
     {
         var raw = model.Vae with { Mean = [], Std = [] };   // statistics come after training
-        var vae = new WanVae(weights, raw, Dtype.BF16);
+        var vae = new WanVae(weights, raw, ScalarType.BFloat16);
         weights.Trainable();
-        foreach (var t in (weights / "linear").Tensors) t.RequiresGrad_(false);
-        Tensor Video(Rng random, int count) => Cat([.. Enumerable.Range(0, count).Select(_ =>
+        foreach (var t in (weights / "linear").Tensors) t.requires_grad_(false);
+        Tensor Video(Rng random, int count) => torch.cat([.. Enumerable.Range(0, count).Select(_ =>
             Data.Pixels.ToTensor(draw(random, c.Frames), model.Height, model.Width))]);
+        Tensor Moved(Rng random, int count) => Video(random, count).to(weights.Device);
         if (raw.LinearGrid is not null && fresh)
         {
-            using var scope = new Scope();
+            using var scope = torch.NewDisposeScope();
             vae.FitLinear(Video(new Rng(30_000), c.LinearFit));
         }
         return new Method
@@ -54,34 +55,34 @@ public static class Autoencoder
             Networks = new Dictionary<string, Weights> { ["vae"] = weights },
             Averaged = ["vae"],
             Batch = c.Batch,
-            Updates = [new Update("vae", [.. weights.All.Where(p => p.Value.RequiresGrad)], optimiser, (random, weight) =>
+            Updates = [new Update("vae", [.. weights.All.Where(p => p.Value.requires_grad)], optimiser, (random, weight) =>
             {
-                var video = Video(random, c.Batch);
+                var video = Moved(random, c.Batch);
                 var moments = vae.Moments(video, chunk: 0);
-                var (mu, logVar) = (Narrow(moments, 1, 0, raw.ZDim), Clamp(Narrow(moments, 1, raw.ZDim, raw.ZDim), -20, 10));
-                using var g = new Generator(random.Seed());
-                var deviation = c.Kl > 0 ? Exp(logVar * 0.5) : Full([1], c.Noise);
-                var decoded = vae.Decode(mu + deviation * Randn(mu.Shape, g), chunk: 0, clamp: false);
+                var (mu, logVar) = (moments.narrow(1, 0, raw.ZDim), moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10));
+                using var g = new torch.Generator((ulong)random.Seed());
+                var deviation = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
+                var decoded = vae.Decode(mu + deviation * torch.randn(mu.shape, generator: g).to(mu.device), chunk: 0, clamp: false);
                 var error = decoded - video;
-                var mse = Mean(error * error);
-                var kl = Mean(mu * mu + Exp(logVar) - 1 - logVar) * 0.5;
-                var loss = mse + Mean(Abs(error)) * c.Absolute;
+                var mse = (error * error).mean();
+                var kl = (mu * mu + logVar.exp() - 1 - logVar).mean() * 0.5;
+                var loss = mse + error.abs().mean() * c.Absolute;
                 if (c.Kl > 0) loss = loss + kl * c.Kl;
                 (loss * weight).Backward();
                 return new Dictionary<string, double>
                 {
-                    ["loss"] = loss.Scalar(), ["psnr"] = Psnr(mse.Scalar()), ["kl"] = kl.Scalar(),
+                    ["loss"] = loss.Number(), ["psnr"] = Psnr(mse.Number()), ["kl"] = kl.Number(),
                 };
             })],
             Validate = () =>
             {
-                using var scope = new Scope();
-                using var off = GradMode.Off();
-                var video = Video(new Rng(20_000), 16);
+                using var scope = torch.NewDisposeScope();
+                using var off = torch.no_grad();
+                var video = Moved(new Rng(20_000), 16);
                 var decoded = vae.Decode(vae.Encode(video, chunk: 0), chunk: 0);
-                return new Dictionary<string, double> { ["psnr"] = Psnr(Mean(Square(decoded - video)).Scalar()) };
+                return new Dictionary<string, double> { ["psnr"] = Psnr((decoded - video).square().mean().Number()) };
             },
-            Export = (folder, networks) => export(folder, networks["vae"], Measured(model, networks["vae"], Video)),
+            Export = (folder, networks) => export(folder, networks["vae"], Measured(model, networks["vae"], Moved)),
         };
     }
 
@@ -91,14 +92,14 @@ public static class Autoencoder
     /// <summary>The model with the mean and deviation of each latent channel over fresh video, as Wan normalises its latents.</summary>
     private static ModelConfig Measured(ModelConfig model, Weights weights, Func<Rng, int, Tensor> video)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        var vae = new WanVae(weights, model.Vae with { Mean = [], Std = [] }, Dtype.BF16);
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        var vae = new WanVae(weights, model.Vae with { Mean = [], Std = [] }, ScalarType.BFloat16);
         var z = vae.Encode(video(new Rng(10_000), 64), chunk: 0);
-        var mean = Mean(z, [0, 2, 3, 4]);
-        var deviation = Sqrt(Mean(Square(z - mean.Reshape(1, -1, 1, 1, 1)), [0, 2, 3, 4]));
-        return model with { Vae = model.Vae with { Mean = Doubles(mean), Std = model.Vae.LinearGrid is null ? Doubles(deviation) : [.. Enumerable.Repeat(Math.Round(Sqrt(Mean(Square(deviation))).Scalar(), 6), model.Vae.ZDim)] } };
+        var mean = z.mean([0, 2, 3, 4]);
+        var deviation = (z - mean.reshape(1, -1, 1, 1, 1)).square().mean([0, 2, 3, 4]).sqrt();
+        return model with { Vae = model.Vae with { Mean = Doubles(mean), Std = model.Vae.LinearGrid is null ? Doubles(deviation) : [.. Enumerable.Repeat(Math.Round(deviation.square().mean().sqrt().Number(), 6), model.Vae.ZDim)] } };
     }
 
-    private static double[] Doubles(Tensor x) => [.. x.To(Dtype.F64).ToArray<double>().Select(v => Math.Round(v, 6))];
+    private static double[] Doubles(Tensor x) => [.. x.Numbers().Select(v => Math.Round(v, 6))];
 }

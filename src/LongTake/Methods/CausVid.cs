@@ -25,7 +25,7 @@ public static class CausVid
         var (data, model) = (stage.Latents, stage.Config);
         return ClipMatching.Build("causvid", stage, c, (generator, random, batch) =>
         {
-            var x0 = Cat([.. batch.Items.Select(item => FlowMatching.Stretch(random, data, item, model.ClipLatents, 0, 0).Latents)]);
+            var x0 = torch.cat([.. batch.Items.Select(item => FlowMatching.Stretch(random, data, item, model.ClipLatents, 0, 0).Latents)]).to(batch.Text.device);
             return Cleaned(generator, x0, batch.Text, BlockTimes(random, c, model, batch.Items.Count), model, random.Seed());
         });
     }
@@ -42,9 +42,10 @@ public static class CausVid
     /// <summary>Clips noised to timesteps [B, T] and cleaned by one causal forward; clean blocks come out as they went in, without a gradient.</summary>
     public static Tensor Cleaned(CausalWanTransformer generator, Tensor x0, Tensor text, Tensor timesteps, ModelConfig model, long seed)
     {
-        using var g = new Generator(seed);
+        using var g = new torch.Generator((ulong)seed);
+        timesteps = timesteps.to(x0.device);
         var sigma = timesteps / 1000;
-        var noisy = Flow.Noisy(x0, Randn(x0.Shape, g), sigma);
+        var noisy = Flow.Noisy(x0, torch.randn(x0.shape, generator: g).to(x0.device), sigma);
         return Flow.Clean(noisy, generator.Forward(noisy, timesteps, text, Nn.BlockMask.Blocks(model.ClipLatents, model.CausalBlock)), sigma);
     }
 }

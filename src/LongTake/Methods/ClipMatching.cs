@@ -66,8 +66,8 @@ internal sealed class ClipMatching
     /// <summary>The method: "generator" and "critic", of which the first is averaged and saved as the model's generator.</summary>
     public static Method Build(string name, Stage stage, ClipMatchingConfig c, Make make)
     {
-        var (text, textWeights) = stage.Model.LoadText();
-        var (teacher, teacherWeights) = stage.Model.LoadWan(ModelFolder.Teacher, Dtype.BF16);
+        var (text, textWeights) = stage.Model.LoadText(stage.Device);
+        var (teacher, teacherWeights) = stage.Model.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
         var (generator, critic) = (stage.Start(ModelFolder.Generator, ModelFolder.Teacher), stage.Start(ModelFolder.Teacher));
         var session = new ClipMatching(stage, c, text, generator, teacher, critic, make);
         return new Method
@@ -82,7 +82,7 @@ internal sealed class ClipMatching
                 new Update("critic", [.. critic.All], c.Critic, session.Critic) { Times = c.CriticUpdates },
             ],
             Export = (folder, networks) => stage.Save(folder, ModelFolder.Generator, networks["generator"]),
-        }.AlsoFree(session.made).AlsoFree(text).AlsoFree(textWeights).AlsoFree(teacherWeights);
+        }.AlsoFree(session.made).AlsoFree(textWeights).AlsoFree(teacherWeights);
     }
 
     private IReadOnlyDictionary<string, double> Generator(Rng random, double weight)
@@ -93,18 +93,18 @@ internal sealed class ClipMatching
             noisy => Flow.Clean(noisy, Teacher(noisy, sigma * 1000), sigma),
             noisy => Flow.Clean(noisy, critic.Forward(noisy, sigma * 1000, text.Encode(captions)), sigma));
         (loss * weight).Backward();
-        return new Dictionary<string, double> { ["loss"] = loss.Scalar(), ["gap"] = gap };
+        return new Dictionary<string, double> { ["loss"] = loss.Number(), ["gap"] = gap };
     }
 
     private IReadOnlyDictionary<string, double> Critic(Rng random, double weight)
     {
         if (made["clips"] is null)
-            using (GradMode.Off()) Clips(random);
+            using (torch.no_grad()) Clips(random);
         var x = made["clips"]!;
         var (noise, sigma) = Levels(random, x);
         var loss = Flow.Loss(critic.Forward(Flow.Noisy(x, noise, sigma), sigma * 1000, FlowMatching.Frozen(text, captions)), x, noise);
         (loss * weight).Backward();
-        return new Dictionary<string, double> { ["loss"] = loss.Scalar() };
+        return new Dictionary<string, double> { ["loss"] = loss.Number() };
     }
 
     /// <summary>Clips of drawn captions; the critic's updates of this iteration find them again.</summary>
@@ -114,15 +114,15 @@ internal sealed class ClipMatching
         var drawn = Enumerable.Range(0, c.Batch).Select(_ => (Item: next(random), Local: random.Uniform() < c.LocalCaptions)).ToList();
         captions = [.. drawn.Select(d => FlowMatching.Caption(d.Item, d.Local ? length / 2.0 : null))];
         var x = make(generator, random, new([.. drawn.Select(d => d.Item)], FlowMatching.Frozen(text, captions)));
-        using (GradMode.Off()) made["clips"] = x.Detach().Clone();
+        using (torch.no_grad()) made["clips"] = x.detach().clone();
         return x;
     }
 
     private (Tensor Noise, Tensor Sigma) Levels(Rng random, Tensor x)
     {
         var levels = Enumerable.Range(0, c.Batch).Select(_ => (float)Times.DrawMatching(random, c.MatchingShift)).ToArray();
-        using var g = new Generator(random.Seed());
-        return (Randn(x.Shape, g), Tensor.From<float>(levels));
+        using var g = new torch.Generator((ulong)random.Seed());
+        return (torch.randn(x.shape, generator: g).to(x.device), Tensor.From<float>(levels).to(x.device));
     }
 
     private Tensor Teacher(Tensor noisy, Tensor timesteps)

@@ -32,7 +32,7 @@ public static class FlowMatching
     public static Method Tune(string name, ModelFolder from, int batch, OptimiserConfig optimiser, LatentSet data, Weights wan,
         Action<string, IReadOnlyDictionary<string, Weights>> export, Func<Rng, Dictionary<string, double>, (Tensor Latents, string Caption)> draw, double shift)
     {
-        var (encoder, text) = from.LoadText();
+        var (encoder, text) = from.LoadText(wan.Device);
         var network = new WanTransformer(wan, from.Config.Wan);
         wan.Trainable();
         return new Method
@@ -45,34 +45,34 @@ public static class FlowMatching
                 var log = new Dictionary<string, double> { ["loss"] = 0 };
                 for (var i = 0; i < batch; i++)
                 {
-                    using var scope = new Scope();
+                    using var scope = torch.NewDisposeScope();
                     var (latents, caption) = draw(random, log);
-                    var loss = Loss(network.Forward, latents, Frozen(encoder, caption), random, shift);
+                    var loss = Loss(network.Forward, latents.to(wan.Device), Frozen(encoder, caption), random, shift);
                     (loss * (weight / batch)).Backward();
-                    log["loss"] += loss.Scalar() / batch;
+                    log["loss"] += loss.Number() / batch;
                 }
                 return log;
             })],
             Validate = () => HeldOut(network.Forward, encoder, data, "take", 0),
             Export = export,
-            Release = () => { encoder.Dispose(); text.Dispose(); },
+            Release = text.Dispose,
         };
     }
 
     /// <summary>The flow-matching loss with levels and noise drawn from <paramref name="random"/>.</summary>
     public static Tensor Loss(Velocity velocity, Tensor x0, Tensor text, Rng random, double shift)
     {
-        var levels = new float[x0.Size(0)];
+        var levels = new float[x0.size(0)];
         for (var i = 0; i < levels.Length; i++) levels[i] = (float)Times.DrawFlow(random, shift);
-        using var g = new Generator(random.Seed());
-        var (sigma, noise) = (Tensor.From<float>(levels), Randn(x0.Shape, g));
+        using var g = new torch.Generator((ulong)random.Seed());
+        var (sigma, noise) = (Tensor.From<float>(levels).to(x0.device), torch.randn(x0.shape, generator: g).to(x0.device));
         return Flow.Loss(velocity(Flow.Noisy(x0, noise, sigma), sigma * 1000, text), x0, noise);
     }
 
     /// <summary>Text features without a graph.</summary>
     public static Tensor Frozen(TextEncoder encoder, params string[] captions)
     {
-        using var off = GradMode.Off();
+        using var off = torch.no_grad();
         return encoder.Encode(captions);
     }
 
@@ -81,7 +81,7 @@ public static class FlowMatching
     /// </summary>
     public static IReadOnlyDictionary<string, double> HeldOut(Velocity velocity, TextEncoder encoder, LatentSet data, string role, int length)
     {
-        using var off = GradMode.Off();
+        using var off = torch.no_grad();
         var items = data.Info.Items.Where(i => i.HeldOut && i.Role == role).Take(8).ToList();
         if (items.Count == 0) items = [.. data.Info.Items.Where(i => i.HeldOut).Take(8)];
         var sum = 0.0;
@@ -89,12 +89,13 @@ public static class FlowMatching
         foreach (var item in items)
             foreach (var level in (float[])[.2f, .5f, .8f])
             {
-                using var scope = new Scope();
-                using var g = new Generator(count);
-                var x0 = data.Latents(item);
-                if (length > 0 && x0.Size(2) > length) x0 = Narrow(x0, 2, 0, length);
-                var (sigma, noise) = (Tensor.From<float>([level]), Randn(x0.Shape, g));
-                sum += Flow.Loss(velocity(Flow.Noisy(x0, noise, sigma), sigma * 1000, encoder.Encode([item.Caption])), x0, noise).Scalar();
+                using var scope = torch.NewDisposeScope();
+                using var g = new torch.Generator((ulong)count);
+                var text = encoder.Encode([item.Caption]);
+                var x0 = data.Latents(item).to(text.device);
+                if (length > 0 && x0.size(2) > length) x0 = x0.narrow(2, 0, length);
+                var (sigma, noise) = (Tensor.From<float>([level]).to(x0.device), torch.randn(x0.shape, generator: g).to(x0.device));
+                sum += Flow.Loss(velocity(Flow.Noisy(x0, noise, sigma), sigma * 1000, text), x0, noise).Number();
                 count++;
             }
         return count == 0 ? new Dictionary<string, double>() : new Dictionary<string, double> { ["held-out fm"] = sum / count };
@@ -107,9 +108,9 @@ public static class FlowMatching
     public static (Tensor Latents, string Caption) Stretch(Rng random, LatentSet data, LatentItem item, int length, double captionDrop, double localCaptions)
     {
         var x0 = data.Latents(item);
-        if (x0.Size(2) < length) throw new UserException($"{data.Folder}: {item.Name} has {x0.Size(2)} latents, the teacher's clips need {length}");
+        if (x0.size(2) < length) throw new UserException($"{data.Folder}: {item.Name} has {x0.size(2)} latents, the teacher's clips need {length}");
         var (drop, local) = (random.Uniform() < captionDrop, random.Uniform() < localCaptions);
-        return (Narrow(x0, 2, 0, length), drop ? "" : Caption(item, local ? length / 2.0 : null));
+        return (x0.narrow(2, 0, length), drop ? "" : Caption(item, local ? length / 2.0 : null));
     }
 
     /// <summary>The caption of an item, with what its stretch around a latent says when asked for and known.</summary>

@@ -46,6 +46,8 @@ public sealed class Stage
     public required OptimiserConfig Optimiser { get; init; }
     /// <summary>Encoded videos; null for methods that begin with nothing.</summary>
     public LatentSet? Data { get; init; }
+    /// <summary>Where everything is computed: weights, moments and batches are there. What is random is drawn on the CPU and moved.</summary>
+    public torch.Device Device { get; init; } = torch.CPU;
     /// <summary>What new weights are drawn from.</summary>
     public required Rng Init { get; init; }
     /// <summary>Draws frames [F, H, W, 3] of training video.</summary>
@@ -73,7 +75,7 @@ public sealed class Stage
     {
         foreach (var part in parts)
             if (From is not null && From.Has(part)) return StartOf(From, part);
-        return Weights.Create(Init);
+        return Weights.Create(Init, device: Device);
     }
 
     /// <summary>Float32 weights to train on: this part of a model.</summary>
@@ -92,15 +94,15 @@ public sealed class Stage
             return Filled(own.Source(), own, null);
         }
         using var file = Model.OpenPart(Model.Has(ModelFolder.Transformer) ? ModelFolder.Transformer : ModelFolder.Teacher);
-        var weights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), Config.Wan.Layers, Config.HeadBlocks));
+        var weights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), Config.Wan.Layers, Config.HeadBlocks), device: Device);
         _ = new DecoupledTransformer(weights, Config.Wan, Config.HeadBlocks);
         return weights;
     }
 
     /// <summary>Reads every tensor of a file now, so that the file can be closed; names the file lacks are drawn later.</summary>
-    private static Weights Filled(Func<string, Tensor?> source, SafetensorsSet file, Rng? random)
+    private Weights Filled(Func<string, Tensor?> source, SafetensorsSet file, Rng? random)
     {
-        var weights = Weights.Load(source, random: random);
+        var weights = Weights.Load(source, device: Device, random: random);
         foreach (var name in file.Names) weights.Parameter(name, file.Entry(name).Shape);
         return weights;
     }

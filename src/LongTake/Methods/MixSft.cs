@@ -62,7 +62,7 @@ public static class MixSft
         var (lengths, shares) = Law(c, model.ClipLatents, takes.Max(t => t.Latents));
         if (lengths[^1] > takes.Max(t => t.Latents))
             throw new UserException($"{data.Folder}: its longest take has {takes.Max(t => t.Latents)} latents; mixSft.lengths asks for {lengths[^1]}");
-        var (vae, vaeWeights) = stage.Model.LoadVae();
+        var (vae, vaeWeights) = stage.Model.LoadVae(device: stage.Device);
         var method = FlowMatching.Tune("mix-sft", stage.Model, c.Batch, stage.Optimiser, data, stage.Start(ModelFolder.Transformer, ModelFolder.Teacher),
             (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"]), (random, log) =>
             {
@@ -74,7 +74,7 @@ public static class MixSft
                 var item = items[random.Int(items.Length)];
                 var start = random.Int(item.Latents - length + 1);
                 var (drop, local) = (random.Uniform() < c.CaptionDrop, random.Uniform() < c.LocalCaptions && length == model.ClipLatents);
-                var x0 = data.Latents(item);
+                var x0 = data.Latents(item).to(stage.Device);
                 return (Windows.Crop(x0, start, length, start == 0 ? null : vae.ImageLatent(x0, start)),
                     drop ? "" : FlowMatching.Caption(item, local ? start + length / 2.0 : null));
             }, c.Shift);

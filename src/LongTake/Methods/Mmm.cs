@@ -107,13 +107,13 @@ public static class Mmm
     public static Method Build(ModelFolder from, MmmConfig c, OptimiserConfig optimiser, LatentSet data, Weights student, Weights critic,
         Action<string, IReadOnlyDictionary<string, Weights>> export)
     {
-        var model = from.Config;
+        var (model, device) = (from.Config, student.Device);
         if (data.Takes.Count == 0) throw new UserException($"{data.Folder}: no takes to train on; a take is a single shot of at least 10 s");
-        var (text, textWeights) = from.LoadText();
+        var (text, textWeights) = from.LoadText(device);
         var judge = Judge(from, c);
-        var (teacher, teacherWeights) = judge.LoadWan(ModelFolder.Teacher, Dtype.BF16);
-        var (told, toldWeights) = c.Teacher.Length > 0 ? judge.LoadText() : (text, textWeights);
-        var (vae, vaeWeights) = from.LoadVae();
+        var (teacher, teacherWeights) = judge.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, device);
+        var (told, toldWeights) = c.Teacher.Length > 0 ? judge.LoadText(device) : (text, textWeights);
+        var (vae, vaeWeights) = from.LoadVae(device: device);
         var network = new DecoupledTransformer(student, model.Wan, model.HeadBlocks);
         var fake = new WanTransformer(critic, model.Wan);
         critic.Trainable();
@@ -136,9 +136,7 @@ public static class Mmm
             {
                 session.Dispose();
                 foreach (var w in (Weights[])[textWeights, teacherWeights, vaeWeights]) w.Dispose();
-                text.Dispose();
                 if (c.Teacher.Length == 0) return;
-                told.Dispose();
                 toldWeights.Dispose();
             },
         };

@@ -43,11 +43,12 @@ public static class OdeInit
     private static Method Build(Stage stage, OdeInitConfig c)
     {
         var (model, data) = (stage.Config, stage.Latents);
-        var (text, textWeights) = stage.Model.LoadText();
+        var (text, textWeights) = stage.Model.LoadText(stage.Device);
         var pairs = OdePairs.Make(stage, c, text);
         var weights = stage.Start(ModelFolder.Generator, ModelFolder.Teacher);
         var generator = new CausalWanTransformer(weights, model.Wan);
         var blocks = Nn.BlockMask.Blocks(model.ClipLatents, model.CausalBlock);
+        (Tensor States, string Caption) Pair(int n) => pairs[n] is var (states, caption) ? (states.to(stage.Device), caption) : default;
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["generator"] = weights.Trainable() },
@@ -55,24 +56,24 @@ public static class OdeInit
             Batch = c.Batch,
             Updates = [new Update("ode", [.. weights.All], stage.Optimiser, (random, weight) =>
             {
-                var drawn = Enumerable.Range(0, c.Batch).Select(_ => pairs[random.Int(c.Pairs)]).ToList();
+                var drawn = Enumerable.Range(0, c.Batch).Select(_ => Pair(random.Int(c.Pairs))).ToList();
                 var steps = Enumerable.Range(0, c.Batch * blocks.Length).Select(_ => random.Int(model.FewSteps.Length)).Chunk(blocks.Length).ToList();
                 var loss = Loss(generator, [.. drawn.Select(p => p.States)], steps, FlowMatching.Frozen(text, [.. drawn.Select(p => p.Caption)]), model, blocks);
                 (loss * weight).Backward();
-                return new Dictionary<string, double> { ["loss"] = loss.Scalar() };
+                return new Dictionary<string, double> { ["loss"] = loss.Number() };
             })],
             Validate = c.HeldOut == 0 ? null : () => new Dictionary<string, double>
             {
                 ["held-out ode"] = Enumerable.Range(c.Pairs, c.HeldOut).SelectMany(n => Enumerable.Range(0, model.FewSteps.Length).Select(step =>
                 {
-                    using var scope = new Scope();
-                    using var off = GradMode.Off();
-                    var pair = pairs[n];
-                    return Loss(generator, [pair.States], [[.. blocks.Select(_ => step)]], text.Encode([pair.Caption]), model, blocks).Scalar();
+                    using var scope = torch.NewDisposeScope();
+                    using var off = torch.no_grad();
+                    var pair = Pair(n);
+                    return Loss(generator, [pair.States], [[.. blocks.Select(_ => step)]], text.Encode([pair.Caption]), model, blocks).Number();
                 })).Average(),
             },
             Export = (folder, networks) => stage.Save(folder, ModelFolder.Generator, networks["generator"]),
-        }.AlsoFree(text).AlsoFree(textWeights).AlsoFree(pairs);
+        }.AlsoFree(textWeights).AlsoFree(pairs);
     }
 
     /// <summary>
@@ -81,14 +82,14 @@ public static class OdeInit
     /// </summary>
     public static Tensor Loss(CausalWanTransformer generator, IReadOnlyList<Tensor> states, IReadOnlyList<int[]> steps, Tensor text, ModelConfig model, IReadOnlyList<int> blocks)
     {
-        var xt = Cat([.. states.Select((s, b) =>
+        var xt = torch.cat([.. states.Select((s, b) =>
         {
             var at = 0;
-            return Cat([.. blocks.Select((count, i) => Narrow(Narrow(s, 0, steps[b][i], 1), 2, (at += count) - count, count))], 2);
+            return torch.cat([.. blocks.Select((count, i) => s.narrow(0, steps[b][i], 1).narrow(2, (at += count) - count, count))], 2);
         })]);
-        var data = Cat([.. states.Select(s => Narrow(s, 0, model.FewSteps.Length, 1))]);
+        var data = torch.cat([.. states.Select(s => s.narrow(0, model.FewSteps.Length, 1))]);
         float[] times = [.. steps.SelectMany(s => s.SelectMany((step, i) => Enumerable.Repeat((float)model.FewSteps[step], blocks[i])))];
-        var timesteps = Tensor.From<float>(times, states.Count, model.ClipLatents);
-        return Mean(Square(Flow.Clean(xt, generator.Forward(xt, timesteps, text, blocks), timesteps / 1000) - data));
+        var timesteps = Tensor.From<float>(times, states.Count, model.ClipLatents).to(xt.device);
+        return (Flow.Clean(xt, generator.Forward(xt, timesteps, text, blocks), timesteps / 1000) - data).square().mean();
     }
 }

@@ -17,7 +17,7 @@ internal sealed class OdePairs : IDisposable
     private OdePairs(string[] captions, int together) => (this.captions, this.together) = (captions, together);
 
     /// <summary>A trajectory and its caption; the held-out ones follow those to learn from.</summary>
-    public (Tensor States, string Caption) this[int n] => (files[n / together].Tensor($"{n}").To(Dtype.F32), captions[n]);
+    public (Tensor States, string Caption) this[int n] => (files[n / together].Tensor($"{n}").to(ScalarType.Float32), captions[n]);
 
     /// <summary>Opens the trajectories, computing those that are missing.</summary>
     public static OdePairs Make(Stage stage, OdeInitConfig c, TextEncoder text)
@@ -46,11 +46,11 @@ internal sealed class OdePairs : IDisposable
                 if (!File.Exists(path))
                 {
                     stage.Cancel.ThrowIfCancellationRequested();
-                    teacher ??= stage.Model.LoadWan(ModelFolder.Teacher, Dtype.BF16);
+                    teacher ??= stage.Model.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
                     int[] numbers = [.. Enumerable.Range(first, Math.Min(c.Together, count - first))];
-                    using var scope = new Scope();
+                    using var scope = torch.NewDisposeScope();
                     var states = Trajectories(teacher.Value.Item1.Forward, model, c, text, [.. numbers.Select(n => pairs.captions[n])], new Rng(c.Seed, 12, first).Seed());
-                    TensorFiles.Write(path, numbers.Select((n, b) => KeyValuePair.Create($"{n}", states[b])), dtype: Dtype.BF16);
+                    TensorFiles.Write(path, numbers.Select((n, b) => KeyValuePair.Create($"{n}", states[b])), dtype: ScalarType.BFloat16);
                     stage.Progress?.Report(new ProgressReport(Math.Min(count, first + c.Together), count, "trajectories", "the teacher's ODE"));
                 }
                 pairs.files.Add(SafetensorsSet.Open(path));
@@ -71,22 +71,24 @@ internal sealed class OdePairs : IDisposable
     /// </summary>
     internal static Tensor[] Trajectories(FlowMatching.Velocity teacher, ModelConfig model, OdeInitConfig c, TextEncoder text, string[] captions, long seed)
     {
-        using var off = GradMode.Off();
-        using var outer = new Scope();
-        using var g = new Generator(seed);
+        using var off = torch.no_grad();
+        using var outer = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)seed);
         var (with, without) = (text.Encode(captions), text.Encode([.. captions.Select(_ => model.NegativePrompt)]));
         long[] shape = model.LatentShape(model.ClipLatents);
         shape[0] = captions.Length;
         double[] levels = [.. model.FewSteps.Select(t => t / 1000), 0];
-        var x = Randn(shape, g);
+        var x = torch.randn(shape, generator: g).to(with.device);
+        Tensor Time(double t) => torch.full([captions.Length], t, device: with.device);
         var states = new List<Tensor> { x };
         for (var i = 0; i + 1 < levels.Length; i++)
         {
             double[] sigmas = [.. Enumerable.Range(0, c.StepsBetween + 1).Select(k => levels[i] + (levels[i + 1] - levels[i]) * k / c.StepsBetween)];
-            x = Sampling.Euler(Sampling.Guided((y, t) => teacher(y, Full([captions.Length], t), with), (y, t) => teacher(y, Full([captions.Length], t), without), c.Guidance), x, sigmas);
+            var velocity = Sampling.Guided((y, t) => teacher(y, Time(t), with), (y, t) => teacher(y, Time(t), without), c.Guidance);
+            x = Sampling.Euler(velocity, x, sigmas);
             states.Add(x);
         }
-        return outer.Keep([.. Enumerable.Range(0, captions.Length).Select(b => Stack([.. states.Select(s => Select(s, 0, b))]))]);
+        return [.. Enumerable.Range(0, captions.Length).Select(b => torch.stack([.. states.Select(s => s.select(0, b))]).MoveToOuterDisposeScope())];
     }
 
     public void Dispose() => files.ForEach(f => f.Dispose());

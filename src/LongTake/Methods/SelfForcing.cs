@@ -38,10 +38,11 @@ public static class SelfForcing
         return ClipMatching.Build("self-forcing", stage, c, (generator, random, batch) =>
         {
             var exit = Times.DrawExit(random, c.Exit, model.FewSteps.Length);
-            using var g = new Generator(random.Seed());
+            using var g = new torch.Generator((ulong)random.Seed());
             var shape = data.Shape(batch.Items[0]);
             (shape[0], shape[2]) = (batch.Items.Count, model.ClipLatents);
-            return RollOut(generator, batch.Text, Randn(shape, g), s => Randn(s, g), table, model.FewSteps, exit, model.CausalBlock, c.CacheGradients);
+            Tensor Noise(long[] of) => torch.randn(of, generator: g).to(batch.Text.device);
+            return RollOut(generator, batch.Text, Noise(shape), Noise, table, model.FewSteps, exit, model.CausalBlock, c.CacheGradients);
         });
     }
 
@@ -53,30 +54,30 @@ public static class SelfForcing
     public static Tensor RollOut(CausalWanTransformer generator, Tensor text, Tensor noise, Func<long[], Tensor> renoise, FlowTable table,
         IReadOnlyList<double> steps, int exit, int blockFrames, CacheGradients gradients)
     {
-        using var outer = new Scope();
-        var frames = (int)noise.Size(2);
+        using var outer = torch.NewDisposeScope();
+        var frames = (int)noise.size(2);
         using var cache = new KvCache(frames, rolling: false);
         var prompt = generator.Prompt(text);
         var (made, at) = (new List<Tensor>(), 0);
         foreach (var count in Nn.BlockMask.Blocks(frames, blockFrames))
         {
-            var x = Narrow(noise, 2, at, count);
-            using (GradMode.Off())
+            var x = noise.narrow(2, at, count);
+            using (torch.no_grad())
                 for (var i = 0; i < exit; i++) x = Noised(Clean(x, steps[i]), steps[i + 1]);
             cache.Connected = gradients == CacheGradients.ThroughExit;
             made.Add(Clean(x, steps[exit]));
             cache.Connected = false;
-            using (GradMode.Off())
-            using (new Scope()) Clean(Noised(made[^1].Detach(), 0), 0);
+            using (torch.no_grad())
+            using (torch.NewDisposeScope()) Clean(Noised(made[^1].detach(), 0), 0);
             at += count;
         }
-        return outer.Keep(Cat([.. made], 2));
+        return torch.cat([.. made], 2).MoveToOuterDisposeScope();
 
         Tensor Clean(Tensor x, double timestep)
         {
-            var timesteps = Full([x.Size(0), x.Size(2)], timestep);
-            return table.Clean(x, generator.Forward(x, timesteps, prompt, cache, at), timesteps);
+            var timesteps = torch.full([x.size(0), x.size(2)], timestep);
+            return table.Clean(x, generator.Forward(x, timesteps.to(x.device), prompt, cache, at), timesteps);
         }
-        Tensor Noised(Tensor clean, double timestep) => table.Noisy(clean, renoise(clean.Shape), Full([clean.Size(0)], timestep));
+        Tensor Noised(Tensor clean, double timestep) => table.Noisy(clean, renoise(clean.shape), torch.full([clean.size(0)], timestep));
     }
 }

@@ -12,7 +12,7 @@ public static class Teacher
     private static Method Build(Stage stage, FlowMatchingConfig c)
     {
         var tokenizer = stage.Tokenizer();
-        using var pieces = new SentencePiece(tokenizer);
+        var pieces = Vocabulary.Open(tokenizer);
         var model = stage.Config with { Text = stage.Config.Text with { Vocab = pieces.Count } };
         return Build(model, c, stage.Optimiser, stage.Latents, stage.Start(ModelFolder.Teacher), stage.Start(ModelFolder.Text), tokenizer, (folder, networks) =>
         {
@@ -27,7 +27,7 @@ public static class Teacher
     public static Method Build(ModelConfig model, FlowMatchingConfig c, OptimiserConfig optimiser, LatentSet data,
         Weights wan, Weights text, string tokenizer, Action<string, IReadOnlyDictionary<string, Weights>> export)
     {
-        var encoder = new TextEncoder(text, model.Text, new SentencePiece(tokenizer), model.Wan.TextLength);
+        var encoder = new TextEncoder(text, model.Text, Vocabulary.Open(tokenizer), model.Wan.TextLength);
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
         if (items.Count == 0) throw new UserException($"{data.Folder}: no clips and no takes to train on");
         var sizes = new SizeBuckets(items);
@@ -39,7 +39,7 @@ public static class Teacher
             var next = sizes.Batch();
             var batch = Enumerable.Range(0, c.Batch).Select(_ =>
                 FlowMatching.Stretch(random, data, next(random), model.ClipLatents, c.CaptionDrop, c.LocalCaptions)).ToList();
-            return (Cat([.. batch.Select(b => b.Latents)]), [.. batch.Select(b => b.Caption)]);
+            return (torch.cat([.. batch.Select(b => b.Latents)]).to(wan.Device), [.. batch.Select(b => b.Caption)]);
         }
         return new Method
         {
@@ -52,11 +52,10 @@ public static class Teacher
                 var (x0, captions) = Draw(random);
                 var loss = FlowMatching.Loss(network.Forward, x0, encoder.Encode(captions), random, c.Shift);
                 (loss * weight).Backward();
-                return new Dictionary<string, double> { ["loss"] = loss.Scalar() };
+                return new Dictionary<string, double> { ["loss"] = loss.Number() };
             })],
             Validate = () => FlowMatching.HeldOut(network.Forward, encoder, data, "clip", model.ClipLatents),
             Export = export,
-            Release = encoder.Dispose,
         };
     }
 }

@@ -14,7 +14,7 @@ public sealed class CausalWanTransformer
     private readonly WanBlocks blocks;
     private readonly WanHead head;
 
-    public CausalWanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
+    public CausalWanTransformer(Weights w, WanConfig c, ScalarType compute = ScalarType.BFloat16)
     {
         if (c.PatchSize is not [1, ..] || c.ClipDim > 0)
             throw new UserException("a causal transformer needs patches of one latent frame and knows no image input; take a text-to-video configuration");
@@ -43,16 +43,16 @@ public sealed class CausalWanTransformer
     public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, IReadOnlyList<int> blockFrames, Tensor clean, Tensor? cleanTimesteps = null)
     {
         CheckBlocks(x, blockFrames);
-        var (frames, noisy) = (x.Size(2), embedding.Forward(x, timesteps, text));
-        var context = embedding.Tokens(clean, cleanTimesteps ?? ZerosLike(timesteps), noisy.Text);
-        Tensor Both(Tensor first, Tensor second) => Cat([PerFrame(first), PerFrame(second)], 1);
-        Tensor PerFrame(Tensor m) => m.Size(1) == frames ? m : m.Expand(-1, frames, -1, -1);
+        var (frames, noisy) = (x.size(2), embedding.Forward(x, timesteps, text));
+        var context = embedding.Tokens(clean, cleanTimesteps ?? torch.zeros_like(timesteps), noisy.Text);
+        Tensor Both(Tensor first, Tensor second) => torch.cat([PerFrame(first), PerFrame(second)], 1);
+        Tensor PerFrame(Tensor m) => m.size(1) == frames ? m : m.expand(-1, frames, -1, -1);
         var state = Run(new WanState
         {
-            X = Cat([context.X, noisy.X], 1), Modulation = Both(context.Modulation, noisy.Modulation), Time = noisy.Time, Text = noisy.Text,
-            Cos = Cat([noisy.Cos, noisy.Cos], 1), Sin = Cat([noisy.Sin, noisy.Sin], 1),
+            X = torch.cat([context.X, noisy.X], 1), Modulation = Both(context.Modulation, noisy.Modulation), Time = noisy.Time, Text = noisy.Text,
+            Cos = torch.cat([noisy.Cos, noisy.Cos], 1), Sin = torch.cat([noisy.Sin, noisy.Sin], 1),
         }, tokens => BlockMask.TeacherForcing(blockFrames, tokens));
-        return Velocity(state.With(Narrow(state.X, 1, frames, frames)), x, timesteps);
+        return Velocity(state.With(state.X.narrow(1, frames, frames)), x, timesteps);
     }
 
     /// <summary>Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.</summary>
@@ -64,19 +64,19 @@ public sealed class CausalWanTransformer
     /// </summary>
     public Tensor Forward(Tensor x, Tensor timesteps, WanPrompt prompt, KvCache cache, int start, bool keepSink = false)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var state = embedding.Tokens(x, timesteps, prompt.Text, inside: start > 0, keys: prompt.Keys);
-        var pass = cache.Begin(start, (int)x.Size(2), (int)x.Size(3) / config.PatchSize[1], (int)x.Size(4) / config.PatchSize[2], config, x.Device, keepSink);
+        var pass = cache.Begin(start, (int)x.size(2), (int)x.size(3) / config.PatchSize[1], (int)x.size(4) / config.PatchSize[2], config, x.device, keepSink);
         foreach (var (i, block) in blocks.InTurn().Index()) state = block.Forward(state, (q, k, v) => pass.Attend(i, q, k, v));
         pass.Commit();
-        return scope.Keep(Velocity(state, x, timesteps));
+        return Velocity(state, x, timesteps).MoveToOuterDisposeScope();
     }
 
     private WanState Run(WanState state, Func<long, BlockMask> masked)
     {
         // Axial heads along time see one token a frame; the others stay in their own frame, which no mask forbids.
-        var (cos, sin, frames) = (state.Cos, state.Sin, (int)state.X.Size(1));
-        var mask = masked(config.AxialAttention ? 1 : state.X.Size(2));
+        var (cos, sin, frames) = (state.Cos, state.Sin, (int)state.X.size(1));
+        var mask = masked(config.AxialAttention ? 1 : state.X.size(2));
         foreach (var block in blocks.InTurn())
             state = block.Forward(state, (q, k, v) =>
             {
@@ -90,7 +90,7 @@ public sealed class CausalWanTransformer
 
     private static void CheckBlocks(Tensor x, IReadOnlyList<int> blockFrames)
     {
-        if (blockFrames.Sum() != x.Size(2))
-            throw new UserException($"blocks of {string.Join(" + ", blockFrames)} latent frames are not the film's {x.Size(2)}", usage: true);
+        if (blockFrames.Sum() != x.size(2))
+            throw new UserException($"blocks of {string.Join(" + ", blockFrames)} latent frames are not the film's {x.size(2)}", usage: true);
     }
 }

@@ -39,19 +39,19 @@ public sealed class ClipVision(Weights w, ClipConfig c)
     /// </summary>
     public Tensor Forward(Tensor pictures)
     {
-        using var scope = new Scope();
-        Tensor Channels(double[] values) => Tensor.From<float>([.. values.Select(v => (float)v)]).Reshape(1, 3, 1, 1).To(pictures.Device);
-        var square = UpsampleBicubic(pictures.To(Dtype.F32), c.ImageSize, c.ImageSize);
-        var x = ((square * 0.5 + 0.5 - Channels(mean)) / Channels(deviation)).To(patches.Dtype);
-        var (b, n) = (x.Size(0), side * side);
-        var tokens = Conv2d(x, patches, null, [c.PatchSize, c.PatchSize], [0, 0]).Reshape(b, c.Dim, n).Transpose(1, 2);
-        x = before.Forward(Cat([first.Expand(b, 1, c.Dim), tokens], 1) + places, patches.Dtype);
+        using var scope = torch.NewDisposeScope();
+        Tensor Channels(double[] values) => Tensor.From<float>([.. values.Select(v => (float)v)]).reshape(1, 3, 1, 1).to(pictures.device);
+        var square = torch.nn.functional.interpolate(pictures.to(ScalarType.Float32), [c.ImageSize, c.ImageSize], mode: torch.InterpolationMode.Bicubic, align_corners: false);
+        var x = ((square * 0.5 + 0.5 - Channels(mean)) / Channels(deviation)).to(patches.dtype);
+        var (b, n) = (x.size(0), side * side);
+        var tokens = Convolution.OfPatches(x.unsqueeze(2), patches.unsqueeze(2), null).reshape(b, n, c.Dim);
+        x = before.Forward(torch.cat([first.expand(b, 1, c.Dim), tokens], 1) + places, patches.dtype);
         foreach (var block in blocks[..^1])
         {
-            using var inner = new Scope();
-            x = inner.Keep(block.Forward(x));
+            using var inner = torch.NewDisposeScope();
+            x = block.Forward(x).MoveToOuterDisposeScope();
         }
-        return scope.Keep(x);
+        return x.MoveToOuterDisposeScope();
     }
 
     /// <summary>Attention of all tokens to all, then the MLP, each on a normed copy.</summary>
@@ -64,9 +64,9 @@ public sealed class ClipVision(Weights w, ClipConfig c)
         public Tensor Forward(Tensor x)
         {
             var (b, n, d) = x;
-            var heads = Unbind(qkv.Forward(norm1.Forward(x, x.Dtype)).Reshape(b, n, 3, c.Heads, d / c.Heads), 2);
-            x = x + proj.Forward(Attention.Full(heads[0], heads[1], heads[2]).Reshape(b, n, d));
-            return x + down.Forward(Gelu(up.Forward(norm2.Forward(x, x.Dtype)), tanh: false));
+            var heads = qkv.Forward(norm1.Forward(x, x.dtype)).reshape(b, n, 3, c.Heads, d / c.Heads).unbind(2);
+            x = x + proj.Forward(Attention.Full(heads[0], heads[1], heads[2]).reshape(b, n, d));
+            return x + down.Forward(Elementwise.Gelu(up.Forward(norm2.Forward(x, x.dtype)), tanh: false));
         }
     }
 }

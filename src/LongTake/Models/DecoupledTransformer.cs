@@ -16,7 +16,7 @@ public sealed class DecoupledTransformer
     private readonly (WanBlocks Blocks, WanHead Out)?[] heads;
 
     /// <summary>With <paramref name="only"/>, the other head is neither made nor read (inference needs the DM head alone).</summary>
-    public DecoupledTransformer(Weights w, WanConfig c, int headBlocks, Dtype compute = Dtype.BF16, Head? only = null)
+    public DecoupledTransformer(Weights w, WanConfig c, int headBlocks, ScalarType compute = ScalarType.BFloat16, Head? only = null)
     {
         if (headBlocks < 1 || headBlocks >= c.Layers)
             throw new UserException($"headBlocks {headBlocks}: a head needs 1 to {c.Layers - 1} of the {c.Layers} blocks", usage: true);
@@ -64,21 +64,21 @@ public sealed class DecoupledTransformer
     public Tensor Decode(Head which, WanState state, Tensor x, Tensor timesteps)
     {
         var (blocks, output) = heads[(int)which] ?? throw new InvalidOperationException($"this student was made without its {Name(which)}");
-        using var scope = new Scope();
-        return scope.Keep(WanTransformer.Velocity(config, output.Forward(WanBlock.Through(blocks.InTurn(), state, keep: true)), x, timesteps));
+        using var scope = torch.NewDisposeScope();
+        return WanTransformer.Velocity(config, output.Forward(WanBlock.Through(blocks.InTurn(), state, keep: true)), x, timesteps).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encoder and one head: velocity [B, C, T, H, W], float32.</summary>
     public Tensor Forward(Head which, Tensor x, Tensor timesteps, Tensor text, WanImage? image = null)
     {
-        using var scope = new Scope();
-        return scope.Keep(Decode(which, Encode(x, timesteps, text, image), x, timesteps));
+        using var scope = torch.NewDisposeScope();
+        return Decode(which, Encode(x, timesteps, text, image), x, timesteps).MoveToOuterDisposeScope();
     }
 
     /// <summary>The same of a prompt that was read before.</summary>
     public Tensor Forward(Head which, Tensor x, Tensor timesteps, WanPrompt prompt, WanImage? image = null)
     {
-        using var scope = new Scope();
-        return scope.Keep(Decode(which, Encode(x, timesteps, prompt, image), x, timesteps));
+        using var scope = torch.NewDisposeScope();
+        return Decode(which, Encode(x, timesteps, prompt, image), x, timesteps).MoveToOuterDisposeScope();
     }
 }

@@ -56,14 +56,14 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     /// </summary>
     public void Flush()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         if (capacity < 3) throw new UserException($"a cache of {capacity} frames cannot be flushed: three stay", usage: true);
         for (var block = 0; stored[(block, 'k')] is { } k; block++)
             foreach (var buffer in (Tensor[])[k, stored[(block, 'v')]!])
             {
-                var tokens = buffer.Size(1) / capacity;
-                Copy_(Narrow(buffer, 1, tokens, 2 * tokens), Narrow(buffer, 1, (capacity - 2) * tokens, 2 * tokens).Clone());
+                var tokens = buffer.size(1) / capacity;
+                buffer.narrow(1, tokens, 2 * tokens).copy_(buffer.narrow(1, (capacity - 2) * tokens, 2 * tokens).clone());
             }
         Held = Math.Min(3, capacity);
     }
@@ -72,7 +72,7 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/> of the film.
     /// With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it is.
     /// </summary>
-    public Pass Begin(int start, int frames, int height, int width, WanConfig c, string device = "cpu", bool keepSink = false)
+    public Pass Begin(int start, int frames, int height, int width, WanConfig c, torch.Device? device = null, bool keepSink = false)
     {
         var end = start + frames;
         if (start > End) throw new UserException($"frames from {start} on cannot follow {End} cached ones: none may be left out", usage: true);
@@ -106,11 +106,11 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
             var wanted = $"{string.Join(' ', times)}, {height} x {width} x {c.HeadDim}, {device}";
             if (tableOf.GetValueOrDefault(role) != wanted)
             {
-                using var scope = new Scope();
+                using var scope = torch.NewDisposeScope();
                 var (cos, sin) = c.AxialAttention ? Rotary.AxialTable(c.Heads, c.HeadDim, times, height, width) : Rotary.Table(c.HeadDim, times, height, width);
                 long[] shape = [1, times.Length * height * width, c.AxialAttention ? c.Heads : 1, c.HeadDim / 2];
-                tables[(role, "cos")] = Tensor.From<float>(cos, shape).To(device);
-                tables[(role, "sin")] = Tensor.From<float>(sin, shape).To(device);
+                tables[(role, "cos")] = Tensor.From<float>(cos, shape).to(device ?? torch.CPU);
+                tables[(role, "sin")] = Tensor.From<float>(sin, shape).to(device ?? torch.CPU);
                 tableOf[role] = wanted;
             }
             return (tables[(role, "cos")]!, tables[(role, "sin")]!);
@@ -145,7 +145,7 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
         /// <summary>The frames' self-attention in a block: q, k (both unrotated) and v [B, N, heads, d] -> [B, N, heads, d].</summary>
         public Tensor Attend(int block, Tensor q, Tensor k, Tensor v)
         {
-            var tokens = k.Size(1) / (to - from);
+            var tokens = k.size(1) / (to - from);
             static Tensor Rotated(Tensor x, (Tensor Cos, Tensor Sin) table) => Rotary.Apply(x, table.Cos, table.Sin);
 
             var allKeys = Join((block, 'k'), keys is null ? Rotated(k, query) : k, tokens);
@@ -161,18 +161,17 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
             var buffer = cache.stored[name];
             if (buffer is null)
             {
-                long[] shape = [.. made.Shape];
+                long[] shape = [.. made.shape];
                 shape[1] = cache.Capacity * tokens;
-                cache.stored[name] = buffer = Zeros(shape, made.Dtype).To(made.Device);
+                cache.stored[name] = buffer = torch.zeros(shape, made.dtype).to(made.device);
             }
             if (evicted > 0)
-                using (GradMode.Off())
-                    Copy_(Narrow(buffer, 1, cache.Sink * tokens, (from - cache.Sink) * tokens),
-                        Narrow(buffer, 1, (cache.Sink + evicted) * tokens, (from - cache.Sink) * tokens).Clone());
-            var fresh = Narrow(made, 1, (first - from) * tokens, (to - first) * tokens);
-            var all = Cat([cache.Connected ? cache.Past(name, buffer, first * tokens) : Narrow(buffer, 1, 0, first * tokens), fresh], 1);
+                using (torch.no_grad())
+                    buffer.narrow(1, cache.Sink * tokens, (from - cache.Sink) * tokens).copy_(buffer.narrow(1, (cache.Sink + evicted) * tokens, (from - cache.Sink) * tokens).clone());
+            var fresh = made.narrow(1, (first - from) * tokens, (to - first) * tokens);
+            var all = torch.cat([cache.Connected ? cache.Past(name, buffer, first * tokens) : buffer.narrow(1, 0, first * tokens), fresh], 1);
             if (cache.Connected) cache.Remember(name, first * tokens, fresh);
-            using (GradMode.Off()) Copy_(Narrow(buffer, 1, first * tokens, (to - first) * tokens), fresh);
+            using (torch.no_grad()) buffer.narrow(1, first * tokens, (to - first) * tokens).copy_(fresh);
             return all;
         }
 
@@ -184,7 +183,7 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     {
         if (!graphsAt.TryGetValue(name, out var places)) graphsAt[name] = places = [];
         if (!places.Contains(at)) places.Add(at);
-        graphs[(name, at)] = Narrow(made, 1, 0, made.Size(1));
+        graphs[(name, at)] = made.narrow(1, 0, made.size(1));
     }
 
     /// <summary>The first tokens of a buffer: its numbers, and the gradient paths of what was written there with a graph.</summary>
@@ -194,12 +193,12 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
         foreach (var at in graphsAt.GetValueOrDefault(name, []).Where(at => at < count).Order())
         {
             var made = graphs[(name, at)]!;
-            if (at > end) parts.Add(Narrow(buffer, 1, end, at - end));
-            end = at + made.Size(1);
-            parts.Add(Narrow(buffer, 1, at, made.Size(1)).Detach() + (made - made.Detach()));
+            if (at > end) parts.Add(buffer.narrow(1, end, at - end));
+            end = at + made.size(1);
+            parts.Add(buffer.narrow(1, at, made.size(1)).detach() + (made - made.detach()));
         }
-        if (end < count) parts.Add(Narrow(buffer, 1, end, count - end));
-        return parts.Count == 0 ? Narrow(buffer, 1, 0, count) : Cat([.. parts], 1);
+        if (end < count) parts.Add(buffer.narrow(1, end, count - end));
+        return parts.Count == 0 ? buffer.narrow(1, 0, count) : torch.cat([.. parts], 1);
     }
 
     private int Capacity => capacity;

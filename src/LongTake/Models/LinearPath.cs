@@ -20,36 +20,36 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c)
     public Tensor Encode(Tensor video, bool first)
     {
         if (!first) return Project(chunk, video, c.TemporalStride);
-        var frame = Project(image, Narrow(video, 2, 0, 1), 1);
-        var rest = video.Size(2) - 1;
-        return rest == 0 ? frame : Cat([frame, Project(chunk, Narrow(video, 2, 1, rest), c.TemporalStride)], 2);
+        var frame = Project(image, video.narrow(2, 0, 1), 1);
+        var rest = video.size(2) - 1;
+        return rest == 0 ? frame : torch.cat([frame, Project(chunk, video.narrow(2, 1, rest), c.TemporalStride)], 2);
     }
 
     /// <summary>Latents to the linear part of the frames; <paramref name="first"/> tells whether the first of them is an image latent.</summary>
     public Tensor Decode(Tensor latents, bool first)
     {
-        var count = latents.Size(2);
+        var count = latents.size(2);
         if (!first) return Restore(chunk, latents, c.TemporalStride);
-        var frame = Restore(image, Narrow(latents, 2, 0, 1), 1);
-        return count == 1 ? frame : Cat([frame, Restore(chunk, Narrow(latents, 2, 1, count - 1), c.TemporalStride)], 2);
+        var frame = Restore(image, latents.narrow(2, 0, 1), 1);
+        return count == 1 ? frame : torch.cat([frame, Restore(chunk, latents.narrow(2, 1, count - 1), c.TemporalStride)], 2);
     }
 
     private Tensor Project((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor video, int frames)
     {
         var (b, _, f, h, wide) = video;
-        var z = MatMul(Blocks(video, frames) - p.Mean.To(Dtype.F32), p.Basis.To(Dtype.F32)) * p.Scale.To(Dtype.F32);
+        var z = (Blocks(video, frames) - p.Mean.to(ScalarType.Float32)).matmul(p.Basis.to(ScalarType.Float32)) * p.Scale.to(ScalarType.Float32);
         var s = c.SpatialStride;
-        return z.Reshape(h / s, wide / s, b, f / frames, c.ZDim).Permute(2, 4, 3, 0, 1);
+        return z.reshape(h / s, wide / s, b, f / frames, c.ZDim).permute(2, 4, 3, 0, 1);
     }
 
     private Tensor Restore((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor latents, int frames)
     {
         var (b, z, t, h, wide) = latents;
-        if (h * wide != p.Basis.Size(0))
+        if (h * wide != p.Basis.size(0))
             throw new UserException($"this autoencoder's linear path is for latents of {c.LinearGrid![0]}x{c.LinearGrid[1]}, these are {h}x{wide}");
         var s = c.SpatialStride;
-        var x = MatMul(latents.Permute(3, 4, 0, 2, 1).Reshape(h * wide, b * t, z) / p.Scale.To(Dtype.F32), p.Basis.To(Dtype.F32).Transpose(1, 2)) + p.Mean.To(Dtype.F32);
-        return x.Reshape([h, wide, b, t, 3, frames, s, s]).Permute(2, 4, 3, 5, 0, 6, 1, 7).Reshape(b, 3, t * frames, h * s, wide * s);
+        var x = (latents.permute(3, 4, 0, 2, 1).reshape(h * wide, b * t, z) / p.Scale.to(ScalarType.Float32)).matmul(p.Basis.to(ScalarType.Float32).transpose(1, 2)) + p.Mean.to(ScalarType.Float32);
+        return x.reshape([h, wide, b, t, 3, frames, s, s]).permute(2, 4, 3, 5, 0, 6, 1, 7).reshape(b, 3, t * frames, h * s, wide * s);
     }
 
     /// <summary>[B, 3, F, H, W] -> [places, B * F/frames, 3 * frames * s * s].</summary>
@@ -59,31 +59,35 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c)
         var (b, _, f, h, wide) = video;
         if (h / s * (wide / s) != c.LinearGrid![0] * c.LinearGrid[1])
             throw new UserException($"this autoencoder's linear path is for {c.LinearGrid[1] * s}x{c.LinearGrid[0] * s} pictures, this video is {wide}x{h}");
-        return video.Reshape([b, 3, f / frames, frames, h / s, s, wide / s, s]).Permute(4, 6, 0, 2, 1, 3, 5, 7)
-            .Reshape(h / s * (wide / s), b * (f / frames), 3 * frames * s * s);
+        return video.reshape([b, 3, f / frames, frames, h / s, s, wide / s, s]).permute(4, 6, 0, 2, 1, 3, 5, 7)
+            .reshape(h / s * (wide / s), b * (f / frames), 3 * frames * s * s);
     }
 
-    /// <summary>Fits bases to videos [B, 3, F, H, W] and puts them into the parameters.</summary>
+    /// <summary>
+    /// Fits bases to videos [B, 3, F, H, W] and puts them into the parameters. On the CPU: the signs of a basis are arbitrary, and would be others
+    /// on another device.
+    /// </summary>
     public void Fit(Tensor video)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
-        Fit(image, Blocks(video.Transpose(1, 2).Reshape(-1, 3, 1, video.Size(3), video.Size(4)), 1));
-        Fit(chunk, Blocks(Narrow(video, 2, 1, video.Size(2) - 1), c.TemporalStride));
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        video = video.cpu();
+        Fit(image, Blocks(video.transpose(1, 2).reshape(-1, 3, 1, video.size(3), video.size(4)), 1));
+        Fit(chunk, Blocks(video.narrow(2, 1, video.size(2) - 1), c.TemporalStride));
     }
 
     private void Fit((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor blocks)
     {
-        var mean = Mean(blocks, [1], keepdim: true);
+        var mean = blocks.mean([1], keepdim: true);
         var centred = blocks - mean;
-        var (values, vectors) = EigenSymmetric(MatMul(centred.Transpose(1, 2), centred) / blocks.Size(1));   // ascending
-        var size = values.Size(1);
-        var basis = Flip(Narrow(vectors, 2, size - c.ZDim, c.ZDim), 2);
-        var variance = ClampMin(Flip(Narrow(values, 1, size - c.ZDim, c.ZDim), 1), 1e-6);
-        var scale = Pow(variance, -0.25);                                     // deviation s -> sqrt(s)
-        scale = scale * Rsqrt(Mean(Sqrt(variance)));
-        Copy_(p.Mean, mean);
-        Copy_(p.Basis, basis);
-        Copy_(p.Scale, scale.Unsqueeze(1));
+        var (values, vectors) = torch.linalg.eigh(centred.transpose(1, 2).matmul(centred) / blocks.size(1));   // ascending
+        var size = values.size(1);
+        var basis = vectors.narrow(2, size - c.ZDim, c.ZDim).flip(2);
+        var variance = values.narrow(1, size - c.ZDim, c.ZDim).flip(1).clamp_min(1e-6);
+        var scale = variance.pow(-0.25);                                     // deviation s -> sqrt(s)
+        scale = scale * variance.sqrt().mean().rsqrt();
+        p.Mean.copy_(mean);
+        p.Basis.copy_(basis);
+        p.Scale.copy_(scale.unsqueeze(1));
     }
 }

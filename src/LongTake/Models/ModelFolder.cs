@@ -47,7 +47,7 @@ public sealed class ModelFolder
         : throw new UserException($"{Path}: this model has no {part}.safetensors, which this work needs");
 
     /// <summary>Writes the weights of a part.</summary>
-    public void Save(string part, Weights weights, Dtype dtype = Dtype.BF16) => TensorFiles.Write(PartFile(part), weights.All, dtype: dtype);
+    public void Save(string part, Weights weights, ScalarType dtype = ScalarType.BFloat16) => TensorFiles.Write(PartFile(part), weights.All, dtype: dtype);
 
     /// <summary>First 16 hexadecimal digits of the SHA-256 of a part's file.</summary>
     public string Hash(string part)
@@ -57,10 +57,10 @@ public sealed class ModelFolder
     }
 
     /// <summary>The autoencoder and its weights, not trainable.</summary>
-    public (WanVae Vae, Weights Weights) LoadVae(Dtype dtype = Dtype.BF16)
+    public (WanVae Vae, Weights Weights) LoadVae(ScalarType dtype = ScalarType.BFloat16, torch.Device? device = null)
     {
         using var file = OpenPart(Vae);
-        var weights = Weights.Load(file.Source(), dtype);
+        var weights = Weights.Load(file.Source(), dtype, device);
         return (new WanVae(weights, Config.Vae, dtype), weights);
     }
 
@@ -68,18 +68,18 @@ public sealed class ModelFolder
     /// The text encoder and its weights, not trainable. One of <paramref name="large"/> parameters or more stays on disk and gives what the
     /// cache of texts holds (<see cref="TextEncoder.Prepare"/>); it computes in bfloat16.
     /// </summary>
-    public (TextEncoder Text, Weights Weights) LoadText(long large = TextCache.Large)
+    public (TextEncoder Text, Weights Weights) LoadText(torch.Device? device = null, long large = TextCache.Large)
     {
         using var file = OpenPart(Text);
-        if (file.Names.Sum(n => file.Entry(n).Shape.Aggregate(1L, (a, b) => a * b)) < large) return Loaded(Dtype.F32);
-        var encoder = $"{SmallHash(file)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(TokenizerFile)))} {Config.Wan.TextLength} {Dtype.BF16}";
-        return (new TextEncoder(new TextCache(TextCache.Folder, encoder, () => Loaded(Dtype.BF16))), Weights.Create(new Rng(0)));
+        if (file.Names.Sum(n => file.Entry(n).Shape.Aggregate(1L, (a, b) => a * b)) < large) return Loaded(ScalarType.Float32);
+        var encoder = $"{SmallHash(file)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(TokenizerFile)))} {Config.Wan.TextLength} {ScalarType.BFloat16}";
+        return (new TextEncoder(new TextCache(TextCache.Folder, encoder, () => Loaded(ScalarType.BFloat16)), device), Weights.Create(new Rng(0)));
 
-        (TextEncoder Text, Weights Weights) Loaded(Dtype dtype)
+        (TextEncoder Text, Weights Weights) Loaded(ScalarType dtype)
         {
             using var opened = OpenPart(Text);
-            var weights = Weights.Load(opened.Source(), dtype);
-            return (new TextEncoder(weights, Config.Text, new SentencePiece(TokenizerFile), Config.Wan.TextLength), weights);
+            var weights = Weights.Load(opened.Source(), dtype, device);
+            return (new TextEncoder(weights, Config.Text, Vocabulary.Open(TokenizerFile), Config.Wan.TextLength), weights);
         }
     }
 
@@ -100,10 +100,10 @@ public sealed class ModelFolder
     public ModelFolder Recomputing() => new(Path, Config with { Wan = Config.Wan with { Recompute = true } });
 
     /// <summary>Weights of a Wan transformer part, in the element type given.</summary>
-    public (WanTransformer Wan, Weights Weights) LoadWan(string part, Dtype dtype = Dtype.F32)
+    public (WanTransformer Wan, Weights Weights) LoadWan(string part, ScalarType dtype = ScalarType.Float32, torch.Device? device = null)
     {
         using var file = OpenPart(part);
-        var weights = Weights.Load(file.Source(), dtype);
+        var weights = Weights.Load(file.Source(), dtype, device);
         return (new WanTransformer(weights, Config.Wan), weights);
     }
 }

@@ -1,3 +1,5 @@
+using LongTake.Nn;
+
 namespace LongTake.Models;
 
 /// <summary>
@@ -17,16 +19,15 @@ public sealed class PlaceLinear
     }
 
     /// <summary>[B, T, S, inputs] -> [B, T, S, outputs] in the type of <paramref name="compute"/>; the first latent frame is the image latent, unless it is <paramref name="inside"/> a film.</summary>
-    public Tensor Forward(Tensor x, Dtype compute, bool inside = false)
+    public Tensor Forward(Tensor x, ScalarType compute, bool inside = false)
     {
         var (_, t, s, _) = x;
-        if (s != weight.Size(1)) throw new UserException($"{s} tokens a latent frame; this model has maps for {weight.Size(1)} places (one picture size only)");
-        var type = Products.Type(compute, x.Device);
+        if (s != weight.size(1)) throw new UserException($"{s} tokens a latent frame; this model has maps for {weight.size(1)} places (one picture size only)");
         if (inside) return Map(1, x);
-        var first = Map(0, Narrow(x, 1, 0, 1));
-        return t == 1 ? first : Cat([first, Map(1, Narrow(x, 1, 1, t - 1))], 1);
+        var first = Map(0, x.narrow(1, 0, 1));
+        return t == 1 ? first : torch.cat([first, Map(1, x.narrow(1, 1, t - 1))], 1);
 
         Tensor Map(int kind, Tensor part) =>
-            Products.Linear(part.To(type), Select(weight, 0, kind).Transpose(1, 2), Select(bias, 0, kind).Squeeze(1)).To(compute);
+            Products.PerPlace(part.to(compute), weight.select(0, kind).transpose(1, 2), bias.select(0, kind).squeeze(1));
     }
 }

@@ -26,14 +26,14 @@ public sealed class TextCache(string folder, string encoder, Func<(TextEncoder T
     /// <summary>[B, length, dim] with zero rows beyond each text, as <see cref="TextEncoder.Encode"/> gives it.</summary>
     public Tensor Encode(IReadOnlyList<string> texts)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         Prepare(texts);
-        return scope.Keep(Stack([.. texts.Select(t =>
+        return torch.stack([.. texts.Select(t =>
         {
             using var file = SafetensorsSet.Open(Place(t));
             return file.Tensor("text");
-        })]));
+        })]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes those of the texts that no file holds yet, the encoder opened once for all of them.</summary>
@@ -41,14 +41,13 @@ public sealed class TextCache(string folder, string encoder, Func<(TextEncoder T
     {
         string[] missing = [.. texts.DistinctBy(Place).Where(t => !File.Exists(Place(t)))];
         if (missing.Length == 0) return;
-        using var off = GradMode.Off();
+        using var off = torch.no_grad();
         var (text, weights) = open();
         using (weights)
-        using (text)
             for (var i = 0; i < missing.Length; i++)
             {
                 cancel.ThrowIfCancellationRequested();
-                using var inner = new Scope();
+                using var inner = torch.NewDisposeScope();
                 TensorFiles.Write(Place(missing[i]), [new("text", text.Encode([missing[i]])[0])]);
                 step?.Invoke(i + 1, missing.Length);
             }

@@ -1,9 +1,10 @@
+
 namespace LongTake.Models;
 
 /// <summary>
 /// Prompts to rows of ids as Wan feeds its text encoder: cleaned, cut to length - 1 pieces, one end piece (1), zeros up to the length.
 /// </summary>
-public sealed class Tokenizer(SentencePiece model, int length = 512, bool clean = true)
+public sealed class Tokenizer(Vocabulary vocabulary, int length = 512, bool clean = true)
 {
     private const int Eos = 1;   // padding is 0
 
@@ -13,7 +14,7 @@ public sealed class Tokenizer(SentencePiece model, int length = 512, bool clean 
     /// <summary>Ids and mask (1 on pieces and the end piece) of one text, both of the full length.</summary>
     public (long[] Ids, long[] Mask) Row(string text)
     {
-        var pieces = model.Encode(clean ? TextCleaning.Clean(text) : text);
+        var pieces = vocabulary.Encode(clean ? TextCleaning.Clean(text) : text);
         var real = Math.Min(pieces.Length, length - 1);
         var (ids, mask) = (new long[length], new long[length]);
         for (var i = 0; i < real; i++) ids[i] = pieces[i];
@@ -32,6 +33,7 @@ public sealed class Tokenizer(SentencePiece model, int length = 512, bool clean 
             ids.AddRange(row.Ids);
             mask.AddRange(row.Mask);
         }
-        return (Tensor.From<long>(ids.ToArray(), texts.Length, length), Tensor.From<long>(mask.ToArray(), texts.Length, length));
+        long[] shape = [texts.Length, length];
+        return (torch.tensor(ids.ToArray(), shape), torch.tensor(mask.ToArray(), shape));
     }
 }

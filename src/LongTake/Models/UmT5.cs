@@ -1,3 +1,5 @@
+using LongTake.Nn;
+
 namespace LongTake.Models;
 
 /// <summary>
@@ -25,20 +27,23 @@ public sealed class UmT5Encoder(Weights w, UmT5Config c)
     /// </summary>
     public Tensor Forward(Tensor ids, Tensor? mask = null)
     {
-        var buckets = RelativePositions.Buckets(ids.Size(1), c).To(ids.Device);
-        var padding = mask is null ? null : Eq(mask, 0).Unsqueeze(1).Unsqueeze(1);   // [B, 1, 1, L]
+        var buckets = RelativePositions.Buckets(ids.size(1), c).to(ids.device);
+        var padding = mask is null ? null : mask.eq(0).unsqueeze(1).unsqueeze(1);   // [B, 1, 1, L]
         var bias = shared?.Forward(buckets);
-        var x = Embedding(tokens, ids);
+        var x = Rows(tokens, ids);
         foreach (var block in blocks)
         {
-            using var scope = new Scope();   // a layer of the full size makes some hundred megabytes of scores
-            x = scope.Keep(block.Forward(x, buckets, bias, padding));
+            using var scope = torch.NewDisposeScope();   // a layer of the full size makes some hundred megabytes of scores
+            x = block.Forward(x, buckets, bias, padding).MoveToOuterDisposeScope();
         }
         return norm.Forward(x);
     }
 
+    /// <summary>Rows of a table [N, D] by ids [..]: [.., D].</summary>
+    internal static Tensor Rows(Tensor table, Tensor ids) => table.index_select(0, ids.flatten()).reshape([.. ids.shape, table.size(1)]);
+
     /// <summary>Features [B, L, Dim] with the rows of padding set to zero, as the video model wants them.</summary>
-    public static Tensor WithoutPadding(Tensor features, Tensor mask) => features * mask.Unsqueeze(-1).To(features.Dtype);
+    public static Tensor WithoutPadding(Tensor features, Tensor mask) => features * mask.unsqueeze(-1).to(features.dtype);
 
     private sealed class UmT5Block(Weights w, UmT5Config c)
     {
@@ -64,14 +69,14 @@ public sealed class UmT5Encoder(Weights w, UmT5Config c)
 
         public Tensor Forward(Tensor x, Tensor bias, Tensor? padding)
         {
-            var scores = (MatMul(Split(x, q), Split(x, k).Transpose(-1, -2)) + bias).To(Dtype.F32);
-            if (padding is not null) scores = MaskedFill(scores, padding, float.MinValue);
-            var y = MatMul(Softmax(scores, -1).To(x.Dtype), Split(x, v));   // [B, H, L, D]
-            return Linear(y.Transpose(1, 2).Reshape(x.Size(0), x.Size(1), c.DimAttention), o);
+            var scores = (Split(x, q).matmul(Split(x, k).transpose(-1, -2)) + bias).to(ScalarType.Float32);
+            if (padding is not null) scores = scores.masked_fill(padding, float.MinValue);
+            var y = scores.softmax(-1).to(x.dtype).matmul(Split(x, v));   // [B, H, L, D]
+            return torch.nn.functional.linear(y.transpose(1, 2).reshape(x.size(0), x.size(1), c.DimAttention), o);
         }
 
         private Tensor Split(Tensor x, Tensor weight) =>
-            Linear(x, weight).Reshape(x.Size(0), x.Size(1), c.Heads, -1).Transpose(1, 2);
+            torch.nn.functional.linear(x, weight).reshape(x.size(0), x.size(1), c.Heads, -1).transpose(1, 2);
     }
 
     private sealed class GatedFeedForward(Weights w, UmT5Config c)
@@ -80,7 +85,7 @@ public sealed class UmT5Encoder(Weights w, UmT5Config c)
         private readonly Tensor up = (w / "fc1").Parameter("weight", [c.DimFeedForward, c.Dim], 1 / Math.Sqrt(c.Dim));
         private readonly Tensor down = (w / "fc2").Parameter("weight", [c.Dim, c.DimFeedForward], 1 / Math.Sqrt(c.DimFeedForward));
 
-        public Tensor Forward(Tensor x) => Linear(Linear(x, up) * Gelu(Linear(x, gate), tanh: true), down);
+        public Tensor Forward(Tensor x) => torch.nn.functional.linear(torch.nn.functional.linear(x, up) * Elementwise.Gelu(torch.nn.functional.linear(x, gate), tanh: true), down);
     }
 
     /// <summary>Root mean square norm in float32, no mean, no bias.</summary>
@@ -90,8 +95,8 @@ public sealed class UmT5Encoder(Weights w, UmT5Config c)
 
         public Tensor Forward(Tensor x)
         {
-            var f = x.To(Dtype.F32);
-            return (f * Rsqrt(Mean(f * f, [-1], keepdim: true) + 1e-6)).To(x.Dtype) * weight;
+            var f = x.to(ScalarType.Float32);
+            return (f * ((f * f).mean([-1], keepdim: true) + 1e-6).rsqrt()).to(x.dtype) * weight;
         }
     }
 }
@@ -102,7 +107,7 @@ public sealed class RelativePositions(Weights w, UmT5Config c)
     private readonly Tensor table = (w / "embedding").Parameter("weight", [c.Buckets, c.Heads], 1 / Math.Sqrt(2.0 * c.Buckets * c.Heads));
 
     /// <summary>Buckets [L, L] to a bias [1, H, L, L].</summary>
-    public Tensor Forward(Tensor buckets) => Embedding(table, buckets).Permute(2, 0, 1).Unsqueeze(0);
+    public Tensor Forward(Tensor buckets) => UmT5Encoder.Rows(table, buckets).permute(2, 0, 1).unsqueeze(0);
 
     /// <summary>Bucket of each (query, key): [L, L], int64.</summary>
     public static Tensor Buckets(long length, UmT5Config c)

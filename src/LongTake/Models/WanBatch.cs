@@ -11,16 +11,16 @@ public static class WanBatch
     public static Tensor[] Forward(this WanTransformer wan, IReadOnlyList<Tensor> x, Tensor timesteps, IReadOnlyList<Tensor> texts,
         IReadOnlyList<WanImage>? images = null)
     {
-        if (texts.Count != x.Count || timesteps.Size(0) != x.Count || (images?.Count ?? x.Count) != x.Count)
-            throw new UserException($"{x.Count} samples with {timesteps.Size(0)} timesteps, {texts.Count} texts{(images is null ? "" : $" and {images.Count} images")}: give one of each a sample");
+        if (texts.Count != x.Count || timesteps.size(0) != x.Count || (images?.Count ?? x.Count) != x.Count)
+            throw new UserException($"{x.Count} samples with {timesteps.size(0)} timesteps, {texts.Count} texts{(images is null ? "" : $" and {images.Count} images")}: give one of each a sample");
         var velocities = new Tensor[x.Count];
-        foreach (var group in Enumerable.Range(0, x.Count).GroupBy(i => string.Join('x', x[i].Shape)))
+        foreach (var group in Enumerable.Range(0, x.Count).GroupBy(i => string.Join('x', x[i].shape)))
         {
             int[] at = [.. group];
-            var length = at.Max(i => texts[i].Size(0));
-            Tensor Together(Func<int, Tensor> sample) => Stack([.. at.Select(sample)]);
+            var length = at.Max(i => texts[i].size(0));
+            Tensor Together(Func<int, Tensor> sample) => torch.stack([.. at.Select(sample)]);
             var together = wan.Forward(Together(i => x[i]), Together(i => timesteps[i]),
-                Together(i => Pad(texts[i], [0, 0, 0, length - texts[i].Size(0)])),
+                Together(i => torch.nn.functional.pad(texts[i], [0, 0, 0, length - texts[i].size(0)])),
                 images is null ? null : new WanImage(Together(i => images[i].Clip), Together(i => images[i].Latents)));
             for (var k = 0; k < at.Length; k++) velocities[at[k]] = together[k];
         }

@@ -3,7 +3,7 @@ using LongTake.Nn;
 namespace LongTake.Models;
 
 /// <summary>Everything before the first block: patches, time, text, rotary tables.</summary>
-public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
+public sealed class WanEmbedding(Weights w, WanConfig c, ScalarType compute)
 {
     private readonly PatchEmbedding patches = new(w / "patch_embedding", c, compute);
     private readonly Linear text0 = new(w / "text_embedding" / 0, c.TextDim, c.Dim), text2 = new(w / "text_embedding" / 2, c.Dim, c.Dim);
@@ -31,13 +31,13 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     /// <summary>Reads a text and an image for many steps, for the blocks that will ask.</summary>
     public WanPrompt Prompt(Tensor text, WanImage? given, IEnumerable<WanBlock> blocks) => new(Text(text), Picture(given), blocks);
 
-    private static Tensor With(Tensor x, WanImage? given) => given is null ? x : Cat([x, given.Latents], 1);
+    private static Tensor With(Tensor x, WanImage? given) => given is null ? x : torch.cat([x, given.Latents], 1);
 
     private Tensor? Picture(WanImage? given)
     {
         if (image is null != given is null)
             throw new UserException(image is null ? "this is a text-to-video model: it takes no image" : "this is an image-to-video model: give an image");
-        return given is null ? null : image!.Forward(given.Clip.To(compute));
+        return given is null ? null : image!.Forward(given.Clip.to(compute));
     }
 
     /// <summary>The same with the text as <see cref="Text"/> gives it, and of frames <paramref name="inside"/> a film, not from its first on.</summary>
@@ -45,13 +45,13 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
         IReadOnlyDictionary<WanBlock, TextKeys>? keys = null)
     {
         var tokens = patches.Forward(x, inside);
-        var size = ((int)tokens.Size(1), (int)(x.Size(3) / c.PatchSize[1]), (int)(x.Size(4) / c.PatchSize[2]));
-        if (place is not null && size.Item1 > c.AbsoluteTimeBeyond) tokens = tokens + place.Forward(Places(size.Item1)).Unsqueeze(1);
+        var size = ((int)tokens.size(1), (int)(x.size(3) / c.PatchSize[1]), (int)(x.size(4) / c.PatchSize[2]));
+        if (place is not null && size.Item1 > c.AbsoluteTimeBeyond) tokens = tokens + place.Forward(Places(size.Item1).to(x.device)).unsqueeze(1);
 
-        var steps = timesteps.Rank == 1 ? timesteps.Unsqueeze(1) : timesteps;
-        var e = time2.Forward(Silu(time0.Forward(Sinusoid(steps, c.FreqDim))));
-        var modulation = project.Forward(Silu(e)).Reshape(tokens.Size(0), steps.Size(1), 6, c.Dim);
-        var (cos, sin) = Tables(size, x.Device);
+        var steps = timesteps.ndim == 1 ? timesteps.unsqueeze(1) : timesteps;
+        var e = time2.Forward(time0.Forward(Sinusoid(steps, c.FreqDim)).silu());
+        var modulation = project.Forward(e.silu()).reshape(tokens.size(0), steps.size(1), 6, c.Dim);
+        var (cos, sin) = Tables(size, x.device);
         return new WanState
         {
             X = tokens, Modulation = modulation, Time = e, Text = text, Image = picture, Cos = cos, Sin = sin, Inside = inside, Keys = keys,
@@ -61,13 +61,13 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     /// <summary>Text of the encoder, zero-padded to the model's text length BEFORE the MLP, as the reference does.</summary>
     public Tensor Text(Tensor text)
     {
-        var missing = c.TextLength - text.Size(1);
-        if (missing < 0) throw new UserException($"a text of {text.Size(1)} tokens; this model takes at most {c.TextLength}");
-        var padded = missing == 0 ? text : Pad(text, [0, 0, 0, missing]);
-        return text2.Forward(Gelu(text0.Forward(padded.To(compute)), tanh: true));
+        var missing = c.TextLength - text.size(1);
+        if (missing < 0) throw new UserException($"a text of {text.size(1)} tokens; this model takes at most {c.TextLength}");
+        var padded = missing == 0 ? text : torch.nn.functional.pad(text, [0, 0, 0, missing]);
+        return text2.Forward(Elementwise.Gelu(text0.Forward(padded.to(compute)), tanh: true));
     }
 
-    private (Tensor Cos, Tensor Sin) Tables((int T, int H, int W) size, string device)
+    private (Tensor Cos, Tensor Sin) Tables((int T, int H, int W) size, torch.Device device)
     {
         if (table.Size != size)
         {
@@ -75,7 +75,7 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
             table = (size, cos, sin);
         }
         long[] shape = [1, size.T * size.H * size.W, c.AxialAttention ? c.Heads : 1, c.HeadDim / 2];
-        return (Tensor.From<float>(table.Cos, shape).To(device), Tensor.From<float>(table.Sin, shape).To(device));
+        return (Tensor.From<float>(table.Cos, shape).to(device), Tensor.From<float>(table.Sin, shape).to(device));
     }
 
     private Tensor Places(int frames)
@@ -94,7 +94,8 @@ public sealed class WanEmbedding(Weights w, WanConfig c, Dtype compute)
     public static Tensor Sinusoid(Tensor steps, int dim)
     {
         var exponents = Enumerable.Range(0, dim / 2).Select(i => Math.Pow(10000, -(double)i / (dim / 2))).ToArray();
-        var angles = steps.To(Dtype.F64).Unsqueeze(-1) * Tensor.From<double>(exponents).To(steps.Device);
-        return Cat([Cos(angles), Sin(angles)], -1).To(Dtype.F32);
+        var wide = ComputeDevice.Widest(steps.device);
+        var angles = steps.to(wide).unsqueeze(-1) * Tensor.From<double>(exponents).to(wide).to(steps.device);
+        return torch.cat([angles.cos(), angles.sin()], -1).to(ScalarType.Float32);
     }
 }

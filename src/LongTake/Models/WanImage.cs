@@ -21,7 +21,7 @@ public sealed class WanImageEmbedding(Weights w, WanConfig c)
 
     /// <summary>[B, 257, clipDim] -> [B, 257, D], both in the type of the products.</summary>
     public Tensor Forward(Tensor clip) =>
-        after.Forward(out_.Forward(Gelu(up.Forward(before.Forward(clip, clip.Dtype)), tanh: false)), clip.Dtype);
+        after.Forward(out_.Forward(Elementwise.Gelu(up.Forward(before.Forward(clip, clip.dtype)), tanh: false)), clip.dtype);
 }
 
 /// <summary>Keys and values of the image tokens in a cross-attention, beside those of the text.</summary>

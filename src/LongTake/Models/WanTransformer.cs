@@ -33,7 +33,7 @@ public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
 
     private readonly WanImageKeys? image = cross && c.ClipDim > 0 ? new(w, c) : null;
 
-    private Tensor Heads(Tensor x) => x.Reshape(x.Size(0), x.Size(1), c.Heads, c.HeadDim);
+    private Tensor Heads(Tensor x) => x.reshape(x.size(0), x.size(1), c.Heads, c.HeadDim);
 
     public Tensor Self(Tensor x, Tensor cos, Tensor sin, int frames)
     {
@@ -56,7 +56,7 @@ public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
         return image is null ? new(tk, tv) : new(tk, tv, Heads(image.K(picture!)), Heads(image.V(picture!)));
     }
 
-    private Tensor Out(Tensor heads) => o.Forward(heads.Reshape(heads.Size(0), heads.Size(1), c.Dim));
+    private Tensor Out(Tensor heads) => o.Forward(heads.reshape(heads.size(0), heads.size(1), c.Dim));
 }
 
 /// <summary>One block: modulated self-attention, cross-attention to the text, modulated MLP.</summary>
@@ -87,41 +87,41 @@ public sealed class WanBlock(Weights w, WanConfig c)
     // A scope a part: without a graph no more than one part's tensors are there at a time, and a minute has gigabytes of each.
     private Tensor Run(WanState s, SelfAttention? attend)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (b, t, n, d) = s.X;
-        var compute = s.Text.Dtype;
-        var m = Unbind((s.Modulation + modulation.To(Dtype.F32).Unsqueeze(0)).Unsqueeze(3), 2);
-        Tensor Flat(Tensor x) => x.Reshape(b, t * n, d);
-        Tensor Grid(Tensor x) => x.Reshape(b, t, n, d);
+        var compute = s.Text.dtype;
+        var m = (s.Modulation + modulation.to(ScalarType.Float32).unsqueeze(0)).unsqueeze(3).unbind(2);
+        Tensor Flat(Tensor x) => x.reshape(b, t * n, d);
+        Tensor Grid(Tensor x) => x.reshape(b, t, n, d);
         Tensor Norm(Tensor x, Tensor shift, Tensor scale) => Flat(Elementwise.LayerNorm(x, scale, shift, 1, c.Eps, compute));
 
         var x = Attended();
         x = Replaced(x, Crossed(x));
-        return scope.Keep(Replaced(x, Fed(x)));
+        return Replaced(x, Fed(x)).MoveToOuterDisposeScope();
 
         Tensor Attended()
         {
-            using var inner = new Scope();
+            using var inner = torch.NewDisposeScope();
             var h = Norm(s.X, m[0], m[1]);
-            return inner.Keep(Elementwise.GatedAdd(s.X, Grid(attend is null ? self.Self(h, s.Cos, s.Sin, (int)t) : self.Self(h, attend)), m[2]));
+            return Elementwise.GatedAdd(s.X, Grid(attend is null ? self.Self(h, s.Cos, s.Sin, (int)t) : self.Self(h, attend)), m[2]).MoveToOuterDisposeScope();
         }
 
         Tensor Crossed(Tensor x)
         {
-            using var inner = new Scope();
-            return inner.Keep(Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), s.Keys?[this] ?? cross.Keys(s.Text, s.Image)))));
+            using var inner = torch.NewDisposeScope();
+            return Elementwise.GatedAdd(x, Grid(cross.Cross(Flat(norm3.Forward(x, compute)), s.Keys?[this] ?? cross.Keys(s.Text, s.Image)))).MoveToOuterDisposeScope();
         }
 
         Tensor Fed(Tensor x)
         {
-            using var inner = new Scope();
+            using var inner = torch.NewDisposeScope();
             var y = up.Forward(Norm(x, m[3], m[4]));
-            return inner.Keep(Elementwise.GatedAdd(x, Grid(down.Forward(Gelu(y, tanh: true))), m[5]));
+            return Elementwise.GatedAdd(x, Grid(down.Forward(Elementwise.Gelu(y, tanh: true))), m[5]).MoveToOuterDisposeScope();
         }
 
         static Tensor Replaced(Tensor before, Tensor after)
         {
-            before.Free();
+            before.Dispose();
             return after;
         }
     }
@@ -132,7 +132,7 @@ public sealed class WanBlock(Weights w, WanConfig c)
         foreach (var block in blocks)
         {
             var next = block.Forward(state);
-            if (!keep) state.X.Free();   // the graph, if there is one, holds what it needs
+            if (!keep) state.X.Dispose();   // the graph, if there is one, holds what it needs
             (state, keep) = (next, false);
         }
         return state;
@@ -162,9 +162,9 @@ public sealed class WanHead(Weights w, WanConfig c)
     /// <summary>[B, T, S, D] -> [B, T, S, patch volume * channels] in float32.</summary>
     public Tensor Forward(WanState s)
     {
-        var m = Unbind(s.Time.Unsqueeze(2) + modulation.To(Dtype.F32).Unsqueeze(0), 2);
-        var x = Elementwise.LayerNorm(s.X, m[1].Unsqueeze(2), m[0].Unsqueeze(2), 1, c.Eps, Dtype.F32);
-        return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.Dtype, s.Inside).To(Dtype.F32);
+        var m = (s.Time.unsqueeze(2) + modulation.to(ScalarType.Float32).unsqueeze(0)).unbind(2);
+        var x = Elementwise.LayerNorm(s.X, m[1].unsqueeze(2), m[0].unsqueeze(2), 1, c.Eps, ScalarType.Float32);
+        return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.dtype, s.Inside).to(ScalarType.Float32);
     }
 }
 
@@ -172,7 +172,7 @@ public sealed class WanHead(Weights w, WanConfig c)
 /// Wan 2.1's video diffusion transformer with full attention over all latents: the teacher, the fake score, and (split in
 /// two) the student. Output: velocity v = noise - x0. Reference: wan/modules/model.py.
 /// </summary>
-public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype.BF16)
+public sealed class WanTransformer(Weights w, WanConfig c, ScalarType compute = ScalarType.BFloat16)
 {
     private readonly WanEmbedding embedding = new(w, c, compute);
     private readonly WanBlocks blocks = new(w / "blocks", c.Layers, c);
@@ -184,15 +184,15 @@ public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype
     /// <summary>The same of an image-to-video model (or, without an image, of a text-to-video one).</summary>
     public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? image)
     {
-        using var scope = new Scope();
-        return scope.Keep(Velocity(embedding.Forward(x, timesteps, text, image), x, timesteps));
+        using var scope = torch.NewDisposeScope();
+        return Velocity(embedding.Forward(x, timesteps, text, image), x, timesteps).MoveToOuterDisposeScope();
     }
 
     /// <summary>The same of a prompt that was read before.</summary>
     public Tensor Forward(Tensor x, Tensor timesteps, WanPrompt prompt, WanImage? image = null)
     {
-        using var scope = new Scope();
-        return scope.Keep(Velocity(embedding.Forward(x, timesteps, prompt, image), x, timesteps));
+        using var scope = torch.NewDisposeScope();
+        return Velocity(embedding.Forward(x, timesteps, prompt, image), x, timesteps).MoveToOuterDisposeScope();
     }
 
     /// <summary>Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.</summary>
@@ -205,11 +205,11 @@ public sealed class WanTransformer(Weights w, WanConfig c, Dtype compute = Dtype
     {
         var (pt, ph, pw) = (c.PatchSize[0], c.PatchSize[1], c.PatchSize[2]);
         var (b, _, t, h, w) = x;
-        var v = patches.Reshape([b, t / pt, h / ph, w / pw, pt, ph, pw, c.OutChannels]).Permute(0, 7, 1, 4, 2, 5, 3, 6)
-            .Reshape(b, c.OutChannels, t, h, w);
+        var v = patches.reshape([b, t / pt, h / ph, w / pw, pt, ph, pw, c.OutChannels]).permute(0, 7, 1, 4, 2, 5, 3, 6)
+            .reshape(b, c.OutChannels, t, h, w);
         if (!c.SkipPreconditioning) return v;
-        var sigma = (timesteps.To(Dtype.F32) / 1000).Reshape(b, 1, timesteps.Rank == 1 ? 1 : t, 1, 1);
+        var sigma = (timesteps.to(ScalarType.Float32) / 1000).reshape(b, 1, timesteps.ndim == 1 ? 1 : t, 1, 1);
         var power = sigma * sigma + (1 - sigma) * (1 - sigma);
-        return x * ((sigma * 2 - 1) / power) + v * Rsqrt(power);
+        return x * ((sigma * 2 - 1) / power) + v * power.rsqrt();
     }
 }

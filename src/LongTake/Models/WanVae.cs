@@ -68,7 +68,7 @@ public sealed record WanVaeConfig
 /// the weights). A pass covers <c>chunk</c> latents and hands its cache to the next; chunk 0 is one pass over everything, the
 /// fastest way and the one to train with. The values do not depend on it.
 /// </summary>
-public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null)
+public sealed class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null)
 {
     private readonly VaeStack encoder = VaeStack.Encoder(w / "encoder", config.Checked());
     private readonly CausalConv toMoments = new(w / "conv1", 2 * config.ZDim, 2 * config.ZDim, 1, 1, zero: config.LinearGrid is not null);
@@ -76,14 +76,17 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
     private readonly VaeStack decoder = VaeStack.Decoder(w / "decoder", config);
     private readonly LinearPath? linear = config.LinearGrid is null ? null : new(w / "linear", config);
 
+    /// <summary>Where its weights are, and what goes in must be.</summary>
+    public torch.Device Device { get; } = w.Device;
+
     /// <summary>The configuration it was built with.</summary>
     public WanVaeConfig Config => config;
 
     /// <summary>Video to normalised latents: the mean of the posterior, (mu - mean) / std.</summary>
     public Tensor Encode(Tensor video, int chunk = 1)
     {
-        using var scope = new Scope();
-        return scope.Keep(Normalised(Narrow(Moments(video, chunk), 1, 0, config.ZDim)));
+        using var scope = torch.NewDisposeScope();
+        return Normalised(Moments(video, chunk).narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -92,44 +95,44 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
     /// </summary>
     public Tensor EncodeStep(Tensor video, WanVaeCache cache)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var first = cache.First;
-        if ((video.Size(2) - (first ? 1 : 0)) % config.TemporalStride != 0 || video.Size(2) == 0)
-            throw new ArgumentException($"a step of {video.Size(2)} frames: {(first ? $"1 + {config.TemporalStride} k first" : $"a multiple of {config.TemporalStride}")}");
-        var moments = WithLinear(toMoments.Forward(encoder.Forward(video.To(compute ?? encoder.Dtype), cache)).To(Dtype.F32), video, first);
-        return scope.Keep(Normalised(Narrow(moments, 1, 0, config.ZDim)));
+        if ((video.size(2) - (first ? 1 : 0)) % config.TemporalStride != 0 || video.size(2) == 0)
+            throw new ArgumentException($"a step of {video.size(2)} frames: {(first ? $"1 + {config.TemporalStride} k first" : $"a multiple of {config.TemporalStride}")}");
+        var moments = WithLinear(toMoments.Forward(encoder.Forward(video.to(compute ?? encoder.Dtype), cache)).to(ScalarType.Float32), video, first);
+        return Normalised(moments.narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean and log variance of the posterior before normalisation, [B, 2 Z, T, h, w].</summary>
     public Tensor Moments(Tensor video, int chunk = 1)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var frames = CheckedFrames(video);
-        var x = video.To(compute ?? encoder.Dtype);
-        if (chunk == 0) return scope.Keep(WithLinear(toMoments.Forward(encoder.Forward(x, null)).To(Dtype.F32), video, true));
+        var x = video.to(compute ?? encoder.Dtype);
+        if (chunk == 0) return WithLinear(toMoments.Forward(encoder.Forward(x, null)).to(ScalarType.Float32), video, true).MoveToOuterDisposeScope();
         using var cache = new WanVaeCache();
         var parts = new List<Tensor>();
         for (long at = 0, next; at < frames; at = next)
         {
             next = Math.Min(frames, config.Frames(config.Latents(at) + chunk - (at == 0 ? 1 : 0)));
-            parts.Add(encoder.Forward(Narrow(x, 2, at, next - at), cache));
+            parts.Add(encoder.Forward(x.narrow(2, at, next - at), cache));
         }
-        return scope.Keep(WithLinear(toMoments.Forward(Cat([.. parts], 2)).To(Dtype.F32), video, true));
+        return WithLinear(toMoments.Forward(torch.cat([.. parts], 2)).to(ScalarType.Float32), video, true).MoveToOuterDisposeScope();
     }
 
     /// <summary>Fits the linear path, where there is one, to videos [B, 3, F, H, W].</summary>
     public void FitLinear(Tensor video) => linear?.Fit(video);
 
     private Tensor WithLinear(Tensor moments, Tensor video, bool first) => linear is null ? moments
-        : Cat([Narrow(moments, 1, 0, config.ZDim) + linear.Encode(video, first), Narrow(moments, 1, config.ZDim, config.ZDim)], 1);
+        : torch.cat([moments.narrow(1, 0, config.ZDim) + linear.Encode(video, first), moments.narrow(1, config.ZDim, config.ZDim)], 1);
 
     /// <summary>Normalised latents to video, clamped to [-1, 1] unless told not to be.</summary>
     public Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)
     {
-        using var scope = new Scope();
-        if (chunk == 0) return scope.Keep(Frames(latents, null, clamp));
+        using var scope = torch.NewDisposeScope();
+        if (chunk == 0) return Frames(latents, null, clamp).MoveToOuterDisposeScope();
         using var cache = new WanVaeCache();
-        return scope.Keep(Cat([.. Split(latents, chunk, 2).Select(part => DecodeStep(part, cache, clamp))], 2));
+        return torch.cat([.. latents.split(chunk, 2).Select(part => DecodeStep(part, cache, clamp))], 2).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -138,17 +141,17 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
     /// </summary>
     public Tensor DecodeStep(Tensor latents, WanVaeCache cache, bool clamp = true)
     {
-        using var scope = new Scope();
-        return scope.Keep(Frames(latents, cache, clamp));
+        using var scope = torch.NewDisposeScope();
+        return Frames(latents, cache, clamp).MoveToOuterDisposeScope();
     }
 
     private Tensor Frames(Tensor latents, WanVaeCache? cache, bool clamp)
     {
         var raw = Raw(latents);
         var first = cache?.First ?? true;
-        var frames = decoder.Forward(fromLatents.Forward(raw.To(compute ?? decoder.Dtype)), cache).To(Dtype.F32);
+        var frames = decoder.Forward(fromLatents.Forward(raw.to(compute ?? decoder.Dtype)), cache).to(ScalarType.Float32);
         if (linear is not null) frames = frames + linear.Decode(raw, first);
-        return clamp ? Clamp(frames, -1, 1) : frames;
+        return clamp ? frames.clamp(-1, 1) : frames;
     }
 
     /// <summary>
@@ -158,11 +161,11 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
     /// </summary>
     public Tensor ImageLatent(Tensor latents, long index)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var start = Math.Max(0, index - config.WarmUp);
-        var video = Decode(Narrow(latents, 2, start, index - start + 1));
-        return scope.Keep(Encode(Narrow(video, 2, video.Size(2) - 1, 1)));
+        var video = Decode(latents.narrow(2, start, index - start + 1));
+        return Encode(video.narrow(2, video.size(2) - 1, 1)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -171,31 +174,31 @@ public sealed class WanVae(Weights w, WanVaeConfig config, Dtype? compute = null
     /// </summary>
     public Tensor ImageLatents(Tensor latents, IReadOnlyList<long> indices)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         var made = new Tensor[indices.Count];
-        var pixels = config.Frames(1 + config.WarmUp) * latents.Size(3) * latents.Size(4) * config.SpatialStride * config.SpatialStride;
+        var pixels = config.Frames(1 + config.WarmUp) * latents.size(3) * latents.size(4) * config.SpatialStride * config.SpatialStride;
         foreach (var alike in Enumerable.Range(0, indices.Count).GroupBy(i => Math.Min(indices[i], config.WarmUp)))
             foreach (var part in alike.Chunk((int)Math.Clamp(AtOnce / pixels, 1, indices.Count)))
             {
-                var video = Decode(Cat([.. part.Select(i => Narrow(latents, 2, indices[i] - alike.Key, alike.Key + 1))]), pixels <= AtOnce ? 0 : 1);
-                var first = Encode(Narrow(video, 2, video.Size(2) - 1, 1));
-                for (var b = 0; b < part.Length; b++) made[part[b]] = Narrow(first, 0, b, 1);
-                video.Free();
+                var video = Decode(torch.cat([.. part.Select(i => latents.narrow(2, indices[i] - alike.Key, alike.Key + 1))]), pixels <= AtOnce ? 0 : 1);
+                var first = Encode(video.narrow(2, video.size(2) - 1, 1));
+                for (var b = 0; b < part.Length; b++) made[part[b]] = first.narrow(0, b, 1);
+                video.Dispose();
             }
-        return scope.Keep(Cat(made));
+        return torch.cat(made).MoveToOuterDisposeScope();
     }
 
     private const long AtOnce = 1 << 22;   // pixels
 
     private Tensor Normalised(Tensor mu) => (mu - Channels(config.Mean, 0, mu)) / Channels(config.Std, 1, mu);
 
-    private Tensor Raw(Tensor latents) => latents.To(Dtype.F32) * Channels(config.Std, 1, latents) + Channels(config.Mean, 0, latents);
+    private Tensor Raw(Tensor latents) => latents.to(ScalarType.Float32) * Channels(config.Std, 1, latents) + Channels(config.Mean, 0, latents);
 
     private Tensor Channels(double[] values, double otherwise, Tensor like)
     {
         var all = values.Length == 0 ? Enumerable.Repeat((float)otherwise, config.ZDim) : values.Select(v => (float)v);
-        return Tensor.From<float>(all.ToArray(), 1, config.ZDim, 1, 1, 1).To(like.Device);
+        return Tensor.From<float>(all.ToArray(), 1, config.ZDim, 1, 1, 1).to(like.device);
     }
 
     private long CheckedFrames(Tensor video)

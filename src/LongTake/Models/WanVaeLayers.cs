@@ -1,3 +1,4 @@
+using LongTake.Kernels;
 using LongTake.Nn;
 
 namespace LongTake.Models;
@@ -36,33 +37,23 @@ internal sealed class CausalConv(Weights w, long inner, long outer, long time = 
     private readonly Tensor bias = w.Parameter("bias", [outer]);
     private readonly long history = time - 1;
     private readonly long border = space / 2;
+    private bool arranged;
 
     /// <summary>With <paramref name="pairs"/>, half of the output channels are those of a second frame; with <paramref name="add"/>, that is added.</summary>
     public Tensor Forward(Tensor x, WanVaeCache? cache = null, bool pairs = false, Tensor? add = null)
     {
+        if (!arranged && !torch.is_grad_enabled()) Convolution.Arrange(weight);
+        arranged = true;
         var before = history == 0 ? null : cache?.Frames[this];
-        if (Convolution.Takes(x, weight))
-        {
-            var result = Convolution.Causal(x, before, weight, bias, add, pairs: pairs);
-            if (cache is not null && history > 0) cache.Frames[this] = Last(x, before);
-            return result;
-        }
-        var all = history == 0 ? x : before is null ? Pad(x, [0, 0, 0, 0, history, 0]) : Cat([before, x], 2);
-        if (cache is not null && history > 0) cache.Frames[this] = Narrow(all, 2, all.Size(2) - history, history).Clone();
-        var y = Conv3d(all, weight.To(x.Dtype), bias.To(x.Dtype), [1, 1, 1], [0, border, border]);
+        var all = history == 0 ? x : before is null ? torch.nn.functional.pad(x, [0, 0, 0, 0, history, 0]) : torch.cat([before, x], 2);
+        if (cache is not null && history > 0) cache.Frames[this] = all.narrow(2, all.size(2) - history, history).clone();
+        var y = Convolution.Forward(all, weight, bias, [1, 1, 1], [0, border, border]);
         if (pairs)
         {
             var (b, c, t, h, wide) = y;
-            y = y.Reshape(b, 2, c / 2, t, h, wide).Permute(0, 2, 3, 1, 4, 5).Reshape(b, c / 2, 2 * t, h, wide);
+            y = y.reshape(b, 2, c / 2, t, h, wide).permute(0, 2, 3, 1, 4, 5).reshape(b, c / 2, 2 * t, h, wide);
         }
         return add is null ? y : y + add;
-    }
-
-    private Tensor Last(Tensor x, Tensor? before)
-    {
-        var have = x.Size(2);
-        if (have >= history) return Narrow(x, 2, have - history, history).Clone();
-        return before is null ? Pad(x, [0, 0, 0, 0, history - have, 0]) : Cat([Narrow(before, 2, have, history - have), x], 2);
     }
 }
 
@@ -77,16 +68,16 @@ internal sealed class FrameConv(Weights w, long inner, long outer, long size, lo
     /// <summary>Of x, or (<paramref name="doubled"/>) of x with twice the height and width; with <paramref name="add"/>, that is added.</summary>
     public Tensor Forward(Tensor x, bool doubled = false, Tensor? add = null)
     {
-        if (stride == 1 && border == size / 2 && Convolution.Takes(x, weight)) return Convolution.Causal(x, null, weight, bias, add, doubled);
-        var y = Conv3d(doubled ? Doubled(x) : x, weight.To(x.Dtype).Unsqueeze(2), bias.To(x.Dtype), strides, borders);
+        var kernel = weight.unsqueeze(2);
+        var y = doubled && size == 3 && stride == 1 ? Convolution.OfDoubled(x, kernel, bias) : Convolution.Forward(doubled ? Doubled(x) : x, kernel, bias, strides, borders);
         return add is null ? y : y + add;
     }
 
     private static Tensor Doubled(Tensor x)
     {
         var (b, c, t, h, wide) = x;
-        var rows = Stack([x, x], 5).Reshape(b, c, t, h, 1, 2 * wide);    // faster than libtorch's nearest upsampling
-        return Cat([rows, rows], 4).Reshape(b, c, t, 2 * h, 2 * wide);
+        var rows = torch.stack([x, x], 5).reshape(b, c, t, h, 1, 2 * wide);    // faster than libtorch's nearest upsampling
+        return torch.cat([rows, rows], 4).reshape(b, c, t, 2 * h, 2 * wide);
     }
 }
 
@@ -99,16 +90,21 @@ internal sealed class PixelNorm(Weights w, long dim, bool images = false)
     private readonly Tensor gamma = w.Parameter("gamma", images ? [dim, 1, 1] : [dim, 1, 1, 1], 0, 1);
     private readonly double scale = Math.Sqrt(dim);
 
-    public Tensor Forward(Tensor x) => Convolution.Takes(x, gamma) ? Convolution.PixelNorm(x, gamma * scale, silu: false)
-        : x * Rsqrt(ClampMin(Sum(x * x, [1], keepdim: true), 1e-24)) * (gamma.Reshape(-1, 1, 1, 1) * scale).To(x.Dtype);
+    public Tensor Forward(Tensor x) => Takes(x) ? PixelNormKernel.Forward(x, gamma * scale, silu: false) : Composed(x);
 
     /// <summary>Norm, then SiLU; in bfloat16 on a CPU its two factors take less than half the time of libtorch's own.</summary>
     public Tensor Activated(Tensor x)
     {
-        if (Convolution.Takes(x, gamma)) return Convolution.PixelNorm(x, gamma * scale, silu: true);
-        var y = Forward(x);
-        return y.Dtype == Dtype.BF16 && y.Device == "cpu" ? y * Sigmoid(y) : Silu(y);
+        if (Takes(x)) return PixelNormKernel.Forward(x, gamma * scale, silu: true);
+        var y = Composed(x);
+        return y.dtype == ScalarType.BFloat16 && y.device_type == DeviceType.CPU ? y * y.sigmoid() : y.silu();
     }
+
+    // The kernel has no gradient.
+    private bool Takes(Tensor x) => KernelSwitch.Takes(x) && !(torch.is_grad_enabled() && (x.requires_grad || gamma.requires_grad));
+
+    private Tensor Composed(Tensor x) =>
+        x * (x * x).sum([1], keepdim: true).clamp_min(1e-24).rsqrt() * (gamma.reshape(-1, 1, 1, 1) * scale).to(x.dtype);
 }
 
 /// <summary>Norm, SiLU, convolution, twice, around a shortcut.</summary>
@@ -122,17 +118,17 @@ internal sealed class VaeBlock(Weights w, long inner, long outer)
 
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var h = Step(conv1, norm1.Activated(x), null);
         var g = norm2.Activated(h);
-        h.Free();
-        return scope.Keep(Step(conv2, g, shortcut?.Forward(x) ?? x));
+        h.Dispose();
+        return Step(conv2, g, shortcut?.Forward(x) ?? x).MoveToOuterDisposeScope();
 
         // Freed as soon as may be (a graph, if there is one, holds what it needs): the next one then finds warm memory.
         Tensor Step(CausalConv conv, Tensor activated, Tensor? add)
         {
             var y = conv.Forward(activated, cache, add: add);
-            activated.Free();
+            activated.Dispose();
             return y;
         }
     }
@@ -147,11 +143,11 @@ internal sealed class FrameAttention(Weights w, long dim)
 
     public Tensor Forward(Tensor x)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var (b, c, t, h, wide) = x;
-        var all = qkv.Forward(norm.Forward(x)).Permute(0, 2, 3, 4, 1).Reshape(b * t, h * wide, 1, 3 * c);
-        var seen = Attention.Full(Narrow(all, 3, 0, c), Narrow(all, 3, c, c), Narrow(all, 3, 2 * c, c));
-        return scope.Keep(proj.Forward(seen.Reshape(b, t, h, wide, c).Permute(0, 4, 1, 2, 3), add: x));
+        var all = qkv.Forward(norm.Forward(x)).permute(0, 2, 3, 4, 1).reshape(b * t, h * wide, 1, 3 * c);
+        var seen = Attention.Full(all.narrow(3, 0, c), all.narrow(3, c, c), all.narrow(3, 2 * c, c));
+        return proj.Forward(seen.reshape(b, t, h, wide, c).permute(0, 4, 1, 2, 3), add: x).MoveToOuterDisposeScope();
     }
 }
 
@@ -164,20 +160,20 @@ internal sealed class Downsample(Weights w, long dim, bool temporal)
 
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
-        using var scope = new Scope();
-        var y = conv.Forward(Pad(x, [0, 1, 0, 1]));
-        return scope.Keep(weight is null ? y : Halved(y, cache));
+        using var scope = torch.NewDisposeScope();
+        var y = conv.Forward(torch.nn.functional.pad(x, [0, 1, 0, 1]));
+        return (weight is null ? y : Halved(y, cache)).MoveToOuterDisposeScope();
     }
 
     // Output frame k > 0 sees the frames 2k-2, 2k-1, 2k.
     private Tensor Halved(Tensor y, WanVaeCache? cache)
     {
         var before = cache?.Frames[this];
-        var all = before is null ? y : Cat([before, y], 2);
-        if (cache is not null) cache.Frames[this] = Narrow(y, 2, y.Size(2) - 1, 1).Clone();
-        if (all.Size(2) == 1) return y;
-        var pairs = Conv3d(all, weight!.To(y.Dtype), bias!.To(y.Dtype), [2, 1, 1], [0, 0, 0]);
-        return before is null ? Cat([Narrow(y, 2, 0, 1), pairs], 2) : pairs;
+        var all = before is null ? y : torch.cat([before, y], 2);
+        if (cache is not null) cache.Frames[this] = y.narrow(2, y.size(2) - 1, 1).clone();
+        if (all.size(2) == 1) return y;
+        var pairs = Convolution.Forward(all, weight!, bias, [2, 1, 1], [0, 0, 0]);
+        return before is null ? torch.cat([y.narrow(2, 0, 1), pairs], 2) : pairs;
     }
 }
 
@@ -192,16 +188,16 @@ internal sealed class Upsample(Weights w, long dim, bool temporal)
 
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
-        using var scope = new Scope();
-        return scope.Keep(conv.Forward(timeConv is null ? x : Doubled(x, cache), doubled: true));
+        using var scope = torch.NewDisposeScope();
+        return conv.Forward(timeConv is null ? x : Doubled(x, cache), doubled: true).MoveToOuterDisposeScope();
     }
 
     private Tensor Doubled(Tensor x, WanVaeCache? cache)
     {
-        var (t, single) = (x.Size(2), cache is null || cache.First ? 1 : 0);
+        var (t, single) = (x.size(2), cache is null || cache.First ? 1 : 0);
         if (t == single) return x;
-        var pairs = timeConv!.Forward(Narrow(x, 2, single, t - single), cache, pairs: true);
-        return single == 0 ? pairs : Cat([Narrow(x, 2, 0, 1), pairs], 2);
+        var pairs = timeConv!.Forward(x.narrow(2, single, t - single), cache, pairs: true);
+        return single == 0 ? pairs : torch.cat([x.narrow(2, 0, 1), pairs], 2);
     }
 }
 
@@ -218,10 +214,10 @@ internal sealed class VaeStack
         first = new(w / "conv1", inner, begin);
         norm = new(w / "head" / 0, end);
         last = new(w / "head" / 2, end, outer, zero: zero);
-        Dtype = w.Tensors[0].Dtype;
+        Dtype = w.Tensors[0].dtype;
     }
 
-    public Dtype Dtype { get; }
+    public ScalarType Dtype { get; }
 
     public static VaeStack Encoder(Weights w, WanVaeConfig c)
     {
@@ -265,16 +261,16 @@ internal sealed class VaeStack
 
     public Tensor Forward(Tensor x, WanVaeCache? cache)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var h = first.Forward(x, cache);
         foreach (var layer in layers)
         {
             var next = layer(h, cache);
-            h.Free();    // the graph, if there is one, holds what it needs
+            h.Dispose();    // the graph, if there is one, holds what it needs
             h = next;
         }
         var y = last.Forward(norm.Activated(h), cache);
         if (cache is not null) cache.First = false;
-        return scope.Keep(y);
+        return y.MoveToOuterDisposeScope();
     }
 }

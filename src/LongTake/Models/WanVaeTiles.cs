@@ -49,21 +49,20 @@ public sealed class WanVaeTiles : IDisposable
     // A latent pixel has `into` pixels a side going in, `outOf` coming out.
     private Tensor Step(Tensor x, Func<Tensor, WanVaeCache, Tensor> pass, int into, int outOf)
     {
-        using var scope = new Scope();
-        if (caches.Length == 1) return scope.Keep(pass(x, caches[0]));
+        using var scope = torch.NewDisposeScope();
+        if (caches.Length == 1) return pass(x, caches[0]).MoveToOuterDisposeScope();
         Tensor? whole = null;
         for (var i = 0; i < caches.Length; i++)
         {
-            using var inner = new Scope();
+            using var inner = torch.NewDisposeScope();
             var (row, column) = Math.DivRem(i, across.Starts.Length);
-            Tensor Part(Tensor picture, int scale) => Narrow(Narrow(picture, 3, down.Starts[row] * scale, down.Size * scale),
-                4, across.Starts[column] * scale, across.Size * scale);
+            Tensor Part(Tensor picture, int scale) => picture.narrow(3, down.Starts[row] * scale, down.Size * scale).narrow(4, across.Starts[column] * scale, across.Size * scale);
             var made = pass(Part(x, into), caches[i]);
-            whole ??= inner.Keep(Zeros([made.Size(0), made.Size(1), made.Size(2), down.Length * outOf, across.Length * outOf]).To(made.Device));
-            var share = shares[(i, outOf)] ??= (Tensor.From<float>(down.Share(row, outOf)).Unsqueeze(1) * Tensor.From<float>(across.Share(column, outOf))).To(made.Device);
-            Add_(Part(whole, outOf), made * share);
+            whole ??= torch.zeros([made.size(0), made.size(1), made.size(2), down.Length * outOf, across.Length * outOf]).to(made.device).MoveToOuterDisposeScope();
+            var share = shares[(i, outOf)] ??= (Tensor.From<float>(down.Share(row, outOf)).unsqueeze(1) * Tensor.From<float>(across.Share(column, outOf))).to(made.device);
+            Part(whole, outOf).add_(made * share);
         }
-        return scope.Keep(whole!);
+        return whole!.MoveToOuterDisposeScope();
     }
 
     /// <summary>Frees what is held.</summary>

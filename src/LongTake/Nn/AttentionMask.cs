@@ -40,20 +40,20 @@ public sealed record AttentionMask(Tensor From, Tensor Until)
                 throw new UserException($"sample {b} is {lengths[b]} keys long; give 0 to {keys}");
             until.AsSpan((int)(b * keys), (int)lengths[b]).Fill(int.MaxValue);
         }
-        return new(Zeros([lengths.Length, keys], Dtype.I32), Tensor.From<int>(until, lengths.Length, keys));
+        return new(torch.zeros([lengths.Length, keys], ScalarType.Int32), Tensor.From<int>(until, lengths.Length, keys));
     }
 
     internal void Check(Tensor q, Tensor k)
     {
-        if (From.Size(1) != k.Size(1) || (From.Size(0) != 1 && From.Size(0) != q.Size(0)))
-            throw new UserException($"the attention mask is for {From.Size(0)} samples of {From.Size(1)} keys, the keys are {k.Size(0)} samples of {k.Size(1)}: make it for these");
+        if (From.size(1) != k.size(1) || (From.size(0) != 1 && From.size(0) != q.size(0)))
+            throw new UserException($"the attention mask is for {From.size(0)} samples of {From.size(1)} keys, the keys are {k.size(0)} samples of {k.size(1)}: make it for these");
     }
 
     /// <summary>True where a key is hidden from queries first to first + count - 1: [B or 1, 1, count, M].</summary>
     internal Tensor Hidden(long first, long count)
     {
-        var query = Arange(first, first + count, Dtype.I32).Reshape(1, 1, count, 1);
-        var (from, until) = (From.Unsqueeze(1).Unsqueeze(1), Until.Unsqueeze(1).Unsqueeze(1));
-        return Eq(Ge(query, from) * Lt(query, until), 0);
+        var query = torch.arange(first, first + count, dtype: ScalarType.Int32).reshape(1, 1, count, 1);
+        var (from, until) = (From.unsqueeze(1).unsqueeze(1), Until.unsqueeze(1).unsqueeze(1));
+        return (query.ge(from) * query.lt(until)).eq(0);
     }
 }

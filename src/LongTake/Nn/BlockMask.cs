@@ -72,8 +72,8 @@ public sealed class BlockMask
         var parts = Parts.Select(p =>
         {
             at += p.Queries;
-            return Attention.Full(Narrow(q, 1, at - p.Queries, p.Queries), Narrow(k, 1, 0, p.Keys), Narrow(v, 1, 0, p.Keys), p.Mask);
+            return Attention.Full(q.narrow(1, at - p.Queries, p.Queries), k.narrow(1, 0, p.Keys), v.narrow(1, 0, p.Keys), p.Mask);
         }).ToArray();
-        return parts.Length == 1 ? parts[0] : Cat(parts, 1);
+        return parts.Length == 1 ? parts[0] : torch.cat(parts, 1);
     }
 }

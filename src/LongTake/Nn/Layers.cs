@@ -7,7 +7,12 @@ public sealed class Linear(Weights w, long inputs, long outputs, bool bias = tru
     private readonly Tensor? shift = bias ? w.Parameter("bias", [outputs]) : null;
     private readonly Int8Matrix? bytes = w.Int8("weight");
 
-    public Tensor Forward(Tensor x) => bytes is null ? Products.Linear(x, weight, shift) : bytes.Linear(x, shift);
+    public Tensor Forward(Tensor x)
+    {
+        if (bytes is null) return Products.Linear(x, weight, shift);
+        using var wide = bytes.Widened();
+        return Products.Linear(x, wide, shift);
+    }
 }
 
 /// <summary>Layer norm with learned scale and shift, computed in float32; out comes the type asked for.</summary>
@@ -15,7 +20,7 @@ public sealed class AffineLayerNorm(Weights w, long width, double eps)
 {
     private readonly Tensor weight = w.Parameter("weight", [width], mean: 1), bias = w.Parameter("bias", [width]);
 
-    public Tensor Forward(Tensor x, Dtype to) => Elementwise.LayerNorm(x, weight, bias, 0, eps, to);
+    public Tensor Forward(Tensor x, ScalarType to) => Elementwise.LayerNorm(x, weight, bias, 0, eps, to);
 }
 
 /// <summary>Root-mean-square norm over the last dimension, in float32 inside; with tables, rotary positions over the heads after it.</summary>

@@ -1,3 +1,5 @@
+using LongTake.Kernels;
+
 namespace LongTake.Nn;
 
 /// <summary>Settings of the optimiser of one update.</summary>
@@ -35,7 +37,7 @@ public sealed record OptimiserConfig
 /// </summary>
 public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Tensor>> parameters, OptimiserConfig config) : IDisposable
 {
-    private readonly Weights state = Weights.Create(new Rng(0));
+    private readonly Weights state = Weights.Create(new Rng(0), device: parameters.Count > 0 ? parameters[0].Value.device : null);
     private long steps;
 
     /// <summary>Moments by parameter name, and the step count.</summary>
@@ -48,7 +50,7 @@ public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Te
     public IReadOnlyList<KeyValuePair<string, Tensor>> Parameters => parameters;
 
     private bool IsMuon(string parameter, Tensor p) =>
-        config.MuonLr > 0 && p.Rank >= 2 && p.Size(0) >= 16 && p.Count / p.Size(0) >= 16 && p.Size(1) > 6 &&
+        config.MuonLr > 0 && p.ndim >= 2 && p.size(0) >= 16 && p.numel() / p.size(0) >= 16 && p.size(1) > 6 &&
         !NotMuon.Any(n => parameter.Contains(n, StringComparison.Ordinal));
 
     private static readonly string[] NotMuon = ["embedding", "modulation", "time_projection", "head.head", "place"];
@@ -56,86 +58,88 @@ public sealed class Optimiser(string name, IReadOnlyList<KeyValuePair<string, Te
     /// <summary>Euclidean norm of all gradients.</summary>
     public double GradientNorm()
     {
-        using var scope = new Scope();
-        var norms = new List<Tensor>();
-        foreach (var (_, p) in parameters)
-            if (p.Grad is { } g) norms.Add(Norm(g));
-        return norms.Count == 0 ? 0 : Norm(Stack(norms.ToArray())).Scalar();
+        using var scope = torch.NewDisposeScope();
+        Tensor[] gradients = [.. parameters.Select(p => p.Value.grad).OfType<Tensor>()];
+        if (gradients.Length == 0) return 0;
+        if (gradients.All(KernelSwitch.Takes)) return NormKernel.Norm(gradients);
+        return torch.stack([.. gradients.Select(g => g.norm())]).norm().Number();
     }
 
     /// <summary>Forgets the gradients.</summary>
     public void ZeroGrad()
     {
-        foreach (var (_, p) in parameters) p.Grad = null;
+        foreach (var (_, p) in parameters) p.grad = null;
     }
 
     /// <summary>One step on gradients multiplied by <paramref name="gradientFactor"/>, at <paramref name="factor"/> times the learning rates.</summary>
     public void Step(double factor, double gradientFactor = 1)
     {
-        using var off = GradMode.Off();
+        using var off = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
         steps++;
+        var adam = new List<(Tensor P, Tensor G, Tensor M, Tensor V)>();
         foreach (var (parameter, p) in parameters)
         {
-            using var scope = new Scope();
-            if (p.Grad is not { } gradient) continue;
-            if (gradientFactor != 1) Mul_(gradient, gradientFactor);
+            if (p.grad is not { } gradient) continue;
+            if (gradientFactor != 1) gradient.mul_(gradientFactor);
             if (IsMuon(parameter, p)) Muon(parameter, p, gradient, factor * config.MuonLr);
-            else AdamW(parameter, p, gradient, factor * config.Lr);
+            else adam.Add((p, gradient.to(p.dtype), Moment(parameter, "m", p), Moment(parameter, "v", p)));
         }
+        // Biases and gains do not decay.
+        foreach (var group in adam.GroupBy(a => a.P.ndim > 1))
+            AdamW_([.. group], factor * config.Lr, config.Beta1, config.Beta2, group.Key ? config.WeightDecay : 0, steps);
     }
 
-    private void AdamW(string parameter, Tensor p, Tensor g, double lr)
+    private static readonly Operator fused = new("aten::_fused_adamw_");
+
+    /// <summary>
+    /// One step of AdamW, the <paramref name="step"/>th from 1, on many parameters with their gradients and moments, in one pass over memory: libtorch's operator, on the CPU too.
+    /// </summary>
+    internal static void AdamW_(IReadOnlyList<(Tensor P, Tensor G, Tensor M, Tensor V)> all, double lr, double beta1, double beta2, double decay, long step)
     {
-        using var scope = new Scope();
-        var (m, v) = (Moment(parameter, "m", p), Moment(parameter, "v", p));
-        var decay = p.Rank > 1 ? config.WeightDecay : 0;
-        if (p.Dtype == Dtype.F32 && Fused.Takes(p)) Fused.AdamW_(p, g, m, v, lr, config.Beta1, config.Beta2, decay, steps);
-        else AdamW_(p, g, m, v, lr, config.Beta1, config.Beta2, decay, steps);
+        using var scope = torch.NewDisposeScope();
+        Tensor[] Each(Func<(Tensor P, Tensor G, Tensor M, Tensor V), Tensor> part) => [.. all.Select(part)];
+        var counts = Each(a => torch.full(Array.Empty<long>(), (double)step, ScalarType.Float32, a.P.device));
+        fused.CallMany(0, Each(a => a.P), Each(a => a.G), Each(a => a.M), Each(a => a.V), Array.Empty<Tensor>(), counts,
+            lr, beta1, beta2, decay, Eps, false, false, Argument.None, Argument.None);
     }
 
-    /// <summary>The same of libtorch's operators, in six passes.</summary>
-    internal static void AdamW_(Tensor p, Tensor g, Tensor m, Tensor v, double lr, double beta1, double beta2, double decay, long step)
-    {
-        Lerp_(m, g, 1 - beta1);
-        Mul_(v, beta2);
-        AddCMul_(v, g, g, 1 - beta2);
-        Mul_(p, 1 - lr * decay);
-        AddCDiv_(p, m, Sqrt(v) / Math.Sqrt(1 - Math.Pow(beta2, step)) + 1e-8, -lr / (1 - Math.Pow(beta1, step)));
-    }
+    private const double Eps = 1e-8;
 
     private void Muon(string parameter, Tensor p, Tensor g, double lr)
     {
         var m = Moment(parameter, "m", p);
-        Lerp_(m, g, 0.05);
-        var x = Orthogonal(Lerp(g, m, 0.95).Reshape(p.Size(0), -1));
-        Mul_(p, 1 - lr * config.WeightDecay);
-        Add_(p, x.To(p.Dtype).Reshape(p.Shape), -lr * Math.Sqrt(Math.Max(1, (double)x.Size(0) / x.Size(1))));
+        m.lerp_(g, torch.tensor(0.05, m.dtype, m.device));
+        var x = Orthogonal(g.lerp(m, 0.95).reshape(p.size(0), -1));
+        p.mul_(1 - lr * config.WeightDecay);
+        p.add_(x.to(p.dtype).reshape(p.shape), -lr * Math.Sqrt(Math.Max(1, (double)x.size(0) / x.size(1))));
     }
 
     private static Tensor Orthogonal(Tensor g)
     {
-        var wide = g.Size(0) <= g.Size(1);
-        var x = (wide ? g : g.Transpose(0, 1)).To(Products.Type(Dtype.BF16, g.Device));
-        x = x / (Norm(x.To(Dtype.F32)) + 1e-7);
+        var wide = g.size(0) <= g.size(1);
+        var x = (wide ? g : g.transpose(0, 1)).to(Products.Type(ScalarType.BFloat16, g.device));
+        x = x / (x.to(ScalarType.Float32).norm() + 1e-7);
         for (var i = 0; i < 5; i++)
         {
-            var a = MatMul(x, x.Transpose(0, 1));
-            x = AddMatMul(x, AddMatMul(a, a, a, -4.775, 2.0315), x, 3.4445, 1);
+            var a = x.mm(x.transpose(0, 1));
+            var square = torch.addmm(a, a, a, -4.775f, 2.0315f);
+            x = torch.addmm(x, square, x, 3.4445f, 1);
         }
-        return wide ? x : x.Transpose(0, 1);
+        return wide ? x : x.transpose(0, 1);
     }
 
-    private Tensor Moment(string parameter, string kind, Tensor like) => (state / parameter).Parameter(kind, like.Shape);
+    private Tensor Moment(string parameter, string kind, Tensor like) => (state / parameter).Parameter(kind, like.shape);
 
     /// <summary>Restores a saved state; names it lacks start at zero.</summary>
     public void Load(Func<string, Tensor?> source, long stepsTaken)
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         steps = stepsTaken;
         foreach (var (parameter, p) in parameters)
             foreach (var kind in (string[])["m", "v"])
-                if (source($"{parameter}.{kind}") is { } saved) Copy_(Moment(parameter, kind, p), saved);
+                if (source($"{parameter}.{kind}") is { } saved) Moment(parameter, kind, p).copy_(saved);
     }
 
     /// <summary>What this optimiser belongs to.</summary>

@@ -66,8 +66,8 @@ public static class Rotary
     public static Tensor Apply(Tensor x, Tensor cos, Tensor sin)
     {
         var (b, n, heads, d) = x;
-        var pairs = x.To(Dtype.F32).Reshape(b, n, heads, d / 2, 2);
-        var (re, im) = (Select(pairs, 4, 0), Select(pairs, 4, 1));
-        return Stack([re * cos - im * sin, re * sin + im * cos], 4).Reshape(b, n, heads, d).To(x.Dtype);
+        var pairs = x.to(ScalarType.Float32).reshape(b, n, heads, d / 2, 2);
+        var (re, im) = (pairs.select(4, 0), pairs.select(4, 1));
+        return torch.stack([re * cos - im * sin, re * sin + im * cos], 4).reshape(b, n, heads, d).to(x.dtype);
     }
 }

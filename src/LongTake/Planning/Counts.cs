@@ -7,7 +7,7 @@ internal static class Counts
 {
     private static double Of(Action<Weights> build)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         return Weights.Shapes(build).Sum(p => p.Value.Aggregate(1.0, (a, b) => a * b));
     }
 

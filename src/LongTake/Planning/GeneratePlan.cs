@@ -41,6 +41,7 @@ public static class GeneratePlan
             caches = 2 * c.Wan.Layers * how.Capacity * block.Places * c.Wan.Dim * compute;
             working = memory.Forward(block) + 2 * how.Capacity * block.Places * c.Wan.Dim * compute;
         }
+        if (r.Int8) working += Widened(c.Wan, compute);
         var decoding = new VaeMemory(c.Vae, height, width, compute, threads).Film(latents);
         var encoder = text < TextCache.Large ? Float : compute;
         Amount weights = new("weights", compute * (network + vae) + (r.Int8 ? AsBytes(c.Wan, compute) : 0)), films = new("latents", (r.Guidance == 1 ? 5 : 8) * shape * latents
@@ -52,18 +53,20 @@ public static class GeneratePlan
             [
                 new("texts", [new("weights", encoder * text), new("working", TextWorking(c.Text, c.Wan.TextLength, encoder))], guided * Flops.Text(c.Text, c.Wan.TextLength)),
                 new("sampling", [weights, films, new("KV cache", caches), new("activations", working)], sampling),
-                new("decoding", [weights, new("packed kernels", decoding.Packed), new("latents", shape * latents), new("decoder cache", decoding.Cache), new("activations", decoding.Working)], Flops.Vae(c.Vae, true, latents, height, width)),
+                new("decoding", [weights, new("latents", shape * latents), new("decoder cache", decoding.Cache), new("activations", decoding.Working)], Flops.Vae(c.Vae, true, latents, height, width)),
             ],
             [new("encoded texts", guided * c.Wan.TextLength * c.Wan.TextDim * encoder), new("latents of the film", shape * latents)]);
     }
 
-    // What the blocks' matrices take more as bytes (native/int8.cpp), which is less.
+    // What the blocks' matrices take more as bytes with a float32 scale for each output, which is less.
     private static double AsBytes(WanConfig c, double compute)
     {
-        const double panel = 48, unit = 4, terms = 8;
-        double Of(double inputs, double outputs) => AttentionMemory.Up(outputs, panel) * (AttentionMemory.Up(inputs, unit) + terms) - inputs * outputs * compute;
+        double Of(double inputs, double outputs) => outputs * (inputs + Float) - inputs * outputs * compute;
         return c.Layers * ((c.ClipDim > 0 ? 10 : 8) * Of(c.Dim, c.Dim) + Of(c.Dim, c.FfnDim) + Of(c.FfnDim, c.Dim));
     }
+
+    // One matrix at a time is widened: its bytes as float32, scaled, and in the type of the products.
+    private static double Widened(WanConfig c, double compute) => (2 * Float + (compute < Float ? compute : 0)) * c.Dim * Math.Max(c.Dim, (double)c.FfnDim);
 
     internal static IReadOnlyList<Amount> Parts(WanFlops f) =>
         [new("attention", f.Attention), new("linear", f.Linear), new("cross-attention", f.CrossAttention), new("patches, text, time, head", f.Other)];

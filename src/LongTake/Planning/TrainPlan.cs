@@ -63,8 +63,7 @@ public static class TrainPlan
         var (trained, frozen) = (new WanMemory(c.Wan, Half, Float, threads), new WanMemory(c.Wan, Half, Half, threads));
         var again = loop.Accumulation > 1;
         var (decoder, reencoded) = (new VaeMemory(c.Vae, height, width, Half, threads), m.Boundary == Boundary.Reencode);
-        var packed = reencoded && threads > 0 ? decoder.Packed(decode: true) + decoder.Packed(decode: false) : 0;
-        var state = State(student + critic, student, Half * (critic + vae) + packed + Float * FrozenText(encoder));
+        var state = State(student + critic, student, Half * (critic + vae) + Float * FrozenText(encoder));
 
         var anchored = layers + (m.Anchor > 0 ? c.HeadBlocks : 0);
         var (kept, working, gradients) = trained.Training(film, anchored, loop.Recompute, block, student - anchored * block, again);

@@ -1,4 +1,5 @@
 using LongTake.Models;
+using LongTake.Nn;
 
 namespace LongTake.Planning;
 
@@ -15,70 +16,81 @@ public readonly record struct Sequence(double Batch, double Frames, double Place
 
 /// <summary>
 /// Bytes of tensors of a Wan transformer beside its weights, in closed form: what <see cref="WanBlock"/> and the operators under it
-/// hold at their fullest. <paramref name="compute"/> and <paramref name="master"/> are the bytes of a number in products and in the
-/// weights; different ones mean copies of the weights in use. The attention kernel of the CPU has workspace for each of its
-/// <paramref name="threads"/> (0: one a core); on a GPU there is less of it.
+/// hold at their fullest. <paramref name="compute"/> and <paramref name="master"/> are the bytes of an activation and of a weight. On a CPU
+/// (<paramref name="threads"/> above 0) the attention kernel has workspace, and products of bfloat16 may be computed in float32
+/// (<see cref="Products"/>): their inputs and results are then copied.
 /// </summary>
 public sealed class WanMemory(WanConfig c, double compute, double master, int threads = 0)
 {
     private const double Float = 4;
 
     private readonly double d = c.Dim, f = c.FfnDim, l = c.TextLength;
+    private readonly double product = threads > 0 && compute < Float && Products.Kind == ProductKind.Float32 ? Float : compute;
+    private readonly AttentionMemory kernel = new(c.HeadDim, threads);
 
-    // A whole stream of tokens in float32; the same in the products' type; the MLP's hidden layer.
+    // A whole stream of tokens in float32; the same in the activations' type; the MLP's hidden layer; either as a copy for a product.
     private double Stream(Sequence s) => Float * s.Tokens * d;
-    private double Products(Sequence s) => compute * s.Tokens * d;
+    private double Activation(Sequence s) => compute * s.Tokens * d;
     private double Hidden(Sequence s) => compute * s.Tokens * f;
+    private double Lifted(double numbers) => product == compute ? 0 : product * numbers;
     private double Patches(Sequence s) => Float * s.Tokens * c.PatchVolume * c.OutChannels;
 
-    private double Cast(double weights) => master == compute ? 0 : compute * weights;
+    // Weights are cast to the type of the products at each call.
+    private double Cast(double weights) => master == product ? 0 : product * weights;
     private double CastFloat(double weights) => master == Float ? 0 : Float * weights;
 
     private double SquareMaps => Cast(4 * (d * d + d));
     private double Mlp => Cast(2 * d * f + f + d);
 
-    private readonly AttentionMemory kernel = new(c.HeadDim, compute, threads);
+    // Attention's largest score and sum of a query, kept for backward.
+    private double Sums(Sequence s) => 2 * Float * s.Tokens * c.Heads;
 
-    private double Packed(Sequence s, double keys) => kernel.Forward(s.Batch * c.Heads, s.Each, keys);
-
-    // Attention's logarithms of sums, kept for backward.
-    private double Sums(Sequence s) => Float * s.Tokens * c.Heads;
-
-    private double PackedBackward(Sequence s) => kernel.Backward(s.Batch * c.Heads, s.Each, s.Each);
+    private double Workspace(Sequence s, bool backward)
+    {
+        // Axial heads: half along time, half within frames.
+        double Of(double heads, double queries, double keys) => backward ? kernel.Backward(heads, queries, keys) : kernel.Forward(heads, queries, keys);
+        var text = Of(s.Batch * c.Heads, s.Each, l);
+        var self = !c.AxialAttention ? Of(s.Batch * c.Heads, s.Each, s.Each)
+            : Math.Max(Of(s.Batch * s.Places * Math.Max(1, c.Heads / 2), s.Frames, s.Frames), Of(s.Batch * s.Frames * (c.Heads - c.Heads / 2), s.Places, s.Places));
+        return Math.Max(self, text);
+    }
 
     /// <summary>Text, time, rotary tables: there from the first block to the last.</summary>
     public double Held(Sequence s) =>
         s.Batch * (28 * c.FreqDim + 40 * d) + CastFloat(c.FreqDim * d + 7 * d * d + 8 * d)
-        + s.Batch * l * ((compute == Float ? 0 : c.TextDim * compute) + 3 * d * compute) + Cast(c.TextDim * d + d * d + 2 * d)
+        + s.Batch * l * ((compute == Float ? 0 : c.TextDim * compute) + 3 * d * compute) + Cast(c.TextDim * d + d * d + 2 * d) + Lifted(s.Batch * l * (c.TextDim + d))
         + s.Each * c.HeadDim * Float * (c.AxialAttention ? c.Heads : 1);
 
     /// <summary>The most a forward without a graph holds at a time.</summary>
-    public double Forward(Sequence s) => Held(s) + Math.Max(Blocks(s), Math.Max(2 * Stream(s) + 2 * Patches(s) + CastFloat(d * c.PatchVolume * c.OutChannels), 2 * Stream(s) + Products(s)));
+    public double Forward(Sequence s) => Held(s) + Workspace(s, backward: false)
+        + Math.Max(Blocks(s), Math.Max(2 * Stream(s) + 2 * Patches(s) + CastFloat(d * c.PatchVolume * c.OutChannels), 2 * Stream(s) + Activation(s)));
 
     /// <summary>The most one block without a graph holds, its input among it.</summary>
     private double Blocks(Sequence s)
     {
-        var (x, p) = (Stream(s), Products(s));
-        var keys = 3 * compute * s.Batch * l * d;
-        var attention = x + Math.Max(7 * p + Packed(s, s.Each) + Sums(s), 8 * p + x) + SquareMaps;
-        var cross = 2 * x + keys + Math.Max(4 * p + Packed(s, l) + Sums(s), 5 * p + x) + SquareMaps;
-        return Math.Max(attention, Math.Max(cross, 3 * x + 2 * p + 2 * Hidden(s) + Mlp));
+        var (x, p, lifted) = (Stream(s), Activation(s), Lifted(s.Tokens * d));
+        var keys = 3 * compute * s.Batch * l * d + Lifted(4 * s.Batch * l * d);
+        var attention = 2 * x + 8 * p + Sums(s) + 8 * lifted + SquareMaps;
+        var cross = 3 * x + keys + 5 * p + Sums(s) + 4 * lifted + SquareMaps;
+        return Math.Max(attention, Math.Max(cross, 3 * x + 2 * p + 2 * Hidden(s) + 2 * lifted + 2 * Lifted(s.Tokens * f) + Mlp));
     }
 
-    private double SavedMlp(Sequence s) => Stream(s) + 2 * Products(s) + 2 * Hidden(s) + 8 * s.Tokens + Mlp;
-    private double SavedCross(Sequence s) => Stream(s) + 5 * Products(s) + 12 * s.Tokens + Sums(s) + s.Batch * l * (3 * d * compute + 4) + SquareMaps;
-    private double SavedAttention(Sequence s) => Stream(s) + 8 * Products(s) + 16 * s.Tokens + Sums(s) + SquareMaps + s.Batch * 6 * d * Float;
+    // Of each part what its functions save: norms their input and 8 or 4 bytes a token, linear layers their input and the cast weight, attention
+    // its inputs, result and sums, GELU its input, gates what they multiply.
+    private double SavedMlp(Sequence s) => Stream(s) + 2 * Activation(s) + 2 * Hidden(s) + 8 * s.Tokens + Mlp + Lifted(s.Tokens * (d + f));
+    private double SavedCross(Sequence s) => Stream(s) + 4 * Activation(s) + 12 * s.Tokens + Sums(s) + s.Batch * l * (3 * d * compute + 4) + SquareMaps + Lifted(2 * (s.Tokens + s.Batch * l) * d);
+    private double SavedAttention(Sequence s) => Stream(s) + 8 * Activation(s) + 16 * s.Tokens + Sums(s) + SquareMaps + s.Batch * 6 * d * Float + Lifted(4 * s.Tokens * d);
 
-    /// <summary>What a block keeps for backward: three streams of tokens, fifteen of products, two hidden layers; recomputed, its input.</summary>
+    /// <summary>What a block keeps for backward: three streams of tokens, fourteen of activations, two hidden layers; recomputed, its input.</summary>
     public double Saved(Sequence s, bool recompute) => recompute ? Stream(s) : SavedAttention(s) + SavedCross(s) + SavedMlp(s);
 
     /// <summary>The most that backward through a block has beyond what is kept, its weights' gradients not among it.</summary>
     private double Backward(Sequence s, bool recompute)
     {
-        var (x, p) = (Stream(s), Products(s));
-        var mlp = x + p + Hidden(s) + d * f * (master == compute ? 0 : compute);
-        var attention = x + 4 * p + PackedBackward(s) - SavedMlp(s) - SavedCross(s);
-        return Math.Max(mlp, attention) + (recompute ? Saved(s, false) - x : 0);
+        var (x, p) = (Stream(s), Activation(s));
+        var mlp = x + p + Hidden(s) + d * f * (master == product ? 0 : product) + Lifted(s.Tokens * f);
+        var attention = x + 4 * p - SavedMlp(s) - SavedCross(s);
+        return Math.Max(mlp, attention) + Workspace(s, backward: true) + (recompute ? Saved(s, false) : 0);
     }
 
     /// <summary>

@@ -98,18 +98,18 @@ public static class Loop
             var optimiser = optimisers[update.Name];
             for (var time = 0; time < update.Times; time++)
             {
-                using var scope = new Scope();
+                using var scope = torch.NewDisposeScope();
                 optimiser.ZeroGrad();
                 var finite = true;
                 for (var micro = 0; micro < c.Accumulation; micro++)
                 {
-                    using var inner = new Scope();
+                    using var inner = torch.NewDisposeScope();
                     var scalars = update.Descend(new Rng(c.Seed, step, u, time, micro), 1.0 / c.Accumulation);
                     foreach (var (name, value) in scalars) window.Add($"{update.Name} {name}", value);
                     finite &= double.IsFinite(scalars["loss"]);
                 }
                 var norm = optimiser.GradientNorm();
-                if (step == update.From && update.Parameters.FirstOrDefault(p => !p.Value.RequiresGrad) is { Key: { } still })
+                if (step == update.From && update.Parameters.FirstOrDefault(p => !p.Value.requires_grad) is { Key: { } still })
                     throw new InvalidOperationException($"update '{update.Name}': '{still}' takes no gradient, it would never learn");
                 window.Add($"{update.Name} norm", norm);
                 var usable = finite && double.IsFinite(norm) && norm < c.CollapseNorm;
@@ -125,7 +125,7 @@ public static class Loop
     private static IReadOnlyDictionary<string, double> Averaged(Method method, Dictionary<string, Weights> average,
         Func<IReadOnlyDictionary<string, double>> validate)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var trained = average.Keys.ToDictionary(n => n, n => Ema.Copy(method.Networks[n]));
         foreach (var (name, copy) in average) method.Networks[name].CopyFrom(copy);
         try { return validate(); }

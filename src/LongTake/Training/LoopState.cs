@@ -24,8 +24,8 @@ internal sealed class LoopState(Method method, IReadOnlyDictionary<string, Optim
     public (long Step, long Samples, double Seconds) Load(RunFolder run)
     {
         if (run.Latest(verify: true) is not { } checkpoint) return (0, 0, 0);
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         foreach (var (name, w) in method.Networks) Fill(w, $"{name}.safetensors");
         foreach (var (name, w) in average) Fill(w, $"{name}.average.safetensors");
         foreach (var (name, o) in optimisers)
@@ -41,12 +41,12 @@ internal sealed class LoopState(Method method, IReadOnlyDictionary<string, Optim
             using var file = SafetensorsSet.Open(Path.Combine(checkpoint.Folder, name));
             foreach (var (parameter, tensor) in w.All)
             {
-                using var one = new Scope();
+                using var one = torch.NewDisposeScope();
                 if (!file.Contains(parameter)) throw new UserException($"{checkpoint.Folder}: {name} has no '{parameter}': this run was made with another model; give another run folder");
                 var saved = file.Tensor(parameter);
-                if (!saved.Shape.SequenceEqual(tensor.Shape))
-                    throw new UserException($"{checkpoint.Folder}: '{parameter}' is [{string.Join(", ", saved.Shape)}], the recipe makes [{string.Join(", ", tensor.Shape)}]; give another run folder");
-                Copy_(tensor, saved);
+                if (!saved.shape.SequenceEqual(tensor.shape))
+                    throw new UserException($"{checkpoint.Folder}: '{parameter}' is [{string.Join(", ", saved.shape)}], the recipe makes [{string.Join(", ", tensor.shape)}]; give another run folder");
+                tensor.copy_(saved);
             }
         }
     }

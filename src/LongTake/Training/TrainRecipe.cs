@@ -63,6 +63,8 @@ public sealed record TrainRecipe
     /// <summary>A data set made by 'data ingest'; empty means the procedural world.</summary>
     public string Data { get; init; } = "";
     public WorldDataConfig World { get; init; } = new();
+    /// <summary>Where it is computed: auto (a GPU where there is one), cpu, cuda, cuda:1, mps. A run may go on elsewhere.</summary>
+    public string Device { get; init; } = "auto";
     /// <summary>Threads of an operator; 0 takes all cores.</summary>
     public int Threads { get; init; }
     public required IReadOnlyList<StageConfig> Stages { get; init; }
@@ -75,6 +77,7 @@ public sealed record TrainRecipe
     {
         if (From.Length == 0)
             foreach (var problem in (Model ?? new()).Problems()) yield return $"model.{problem}";
+        if (ComputeDevice.Problem(Device) is { } wrong) yield return wrong;
         if (Stages.Count == 0) yield return "stages: give at least one";
         else if (From.Length == 0 && methods.FirstOrDefault(m => m.Name == Stages[0].Method) is { FromNothing: false })
             yield return $"stages[0] ({Stages[0].Method}) needs a model to start from: set \"from\", or put an Autoencoder stage before it";

@@ -17,10 +17,13 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     /// <summary>Where encoded videos are kept; the run folder when empty. Runs that share it wait for one another.</summary>
     public string Latents { get; init; } = "";
 
+    private torch.Device device = torch.CPU;
+
     /// <summary>Trains every stage and returns the last one's model.</summary>
     public ModelFolder Run()
     {
         if (string.Join("; ", recipe.Problems(Methods)) is { Length: > 0 } problems) throw new UserException($"recipe: {problems}", usage: true);
+        device = ComputeDevice.Choose(recipe.Device);   // before anything is written
         if (recipe.Threads > 0) Libtorch.Threads = recipe.Threads;
         using var start = recipe.From.Length > 0 ? StartModel.Open(recipe.From, recipe.Model) : null;
         if (recipe.Data.Length > 0)
@@ -42,7 +45,7 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
 
     private void Stage(StageConfig stage, RunFolder run, ModelFolder? from, string target)
     {
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         using var data = Entry(stage).FromNothing ? null : Encoded(stage, Needed(stage, from));
         if (stage.Loop.Recompute) from = from?.Recomputing();
         if (data is not null && from is not null && from.Has(ModelFolder.Text)) Texts(stage, from, data);
@@ -68,17 +71,16 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         var folder = Path.Combine(Latents.Length > 0 ? Latents : recipe.Out, "latents-" + model.Hash(ModelFolder.Vae));
         if (recipe.Data.Length == 0)
             return WorldEncoder.Run(model, $"world {recipe.World}",
-                [.. WorldData.Items(recipe.World, model.Config.Fps, model.Config.ClipLatents, model.Config.FilmLatents)], folder, progress(stage), cancel);
-        return VideoSet.Latents(recipe.Data, model, folder, progress(stage), cancel);
+                [.. WorldData.Items(recipe.World, model.Config.Fps, model.Config.ClipLatents, model.Config.FilmLatents)], folder, progress(stage), cancel, device);
+        return VideoSet.Latents(recipe.Data, model, folder, progress(stage), cancel, device);
     }
 
     /// <summary>A text encoder too large to stay in memory reads all captions of the data before anything else is loaded.</summary>
     private void Texts(StageConfig stage, ModelFolder model, LatentSet data)
     {
-        using var scope = new Scope();
-        var (text, weights) = model.LoadText();
+        using var scope = torch.NewDisposeScope();
+        var (text, weights) = model.LoadText(device);
         using (weights)
-        using (text)
             text.Prepare([.. FlowMatching.Captions(data), "", model.Config.NegativePrompt],
                 (done, all) => progress(stage)?.Report(new ProgressReport(done, all, "captions", "encoding")), cancel);
     }
@@ -89,7 +91,7 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         var video = new Lazy<Func<Rng, int, byte[]>>(() => recipe.Data.Length == 0 ? (r, f) => WorldData.Stretch(r, f, model.Fps) : VideoSet.Stretches(recipe.Data, model));
         return Entry(stage).Build(new Stage
         {
-            From = from, Config = model, Optimiser = stage.Optimiser, Data = data, Init = new Rng(stage.Loop.Seed, 77), Run = recipe.Out,
+            From = from, Config = model, Optimiser = stage.Optimiser, Data = data, Device = device, Init = new Rng(stage.Loop.Seed, 77), Run = recipe.Out,
             Video = (random, frames) => video.Value(random, frames),
             Tokenizer = () => Tokens(from!, data!), Progress = progress(stage), Cancel = cancel,
         }, stage.Settings(Entry(stage)));
@@ -107,8 +109,8 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         var captions = data.Info.Items.SelectMany(i => i.Locals.Append(i.Caption)).Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
         File.WriteAllLines(corpus, captions.Distinct().Order(StringComparer.Ordinal));
         var unfinished = Path.Combine(folder, "unfinished");   // a run killed while it trains must not leave half a tokenizer
-        SentencePiece.Train(corpus, 128, unfinished);
-        File.Move(unfinished + ".model", model);
+        WordVocabulary.Train(File.ReadLines(corpus), 512).Save(unfinished);
+        File.Move(unfinished, model);
         return model;
     }
 }

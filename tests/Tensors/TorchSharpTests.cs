@@ -1,0 +1,271 @@
+using LongTake.Kernels;
+using LongTake.Models;
+using LongTake.Nn;
+
+namespace LongTake.Tests.Tensors;
+
+/// <summary>What went wrong for others with TorchSharp and libtorch, each as a test of what happens here.</summary>
+[Collection(nameof(Alone))]   // live tensors and resident memory are counted
+public sealed class TorchSharpTests
+{
+    private static Tensor Random(int seed, params long[] shape)
+    {
+        using var g = new torch.Generator((ulong)seed);
+        return torch.randn(shape, generator: g);
+    }
+
+    /// <summary>
+    /// Scopes are per thread: work that goes on on another thread after an await has no scope there. A scope opened here still ends here, and
+    /// frees what was made here.
+    /// </summary>
+    [Fact]
+    public void ScopesAreOfTheirThread()
+    {
+        var before = Tensor.TotalCount;
+        using (var scope = torch.NewDisposeScope())
+        {
+            var here = Tensor.From([1f]);
+            Tensor? there = null;
+            var thread = new Thread(() => there = Tensor.From([2f]));
+            thread.Start();
+            thread.Join();
+            Assert.Equal(1, scope.DisposablesCount);   // the other thread's tensor is not among them
+            Assert.False(there!.IsInvalid);
+            there.Dispose();
+        }
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    /// <summary>Jobs side by side, each with scopes of its own, leave nothing.</summary>
+    [Fact]
+    public void ParallelJobsLeaveNothing()
+    {
+        var before = Tensor.TotalCount;
+        Parallel.For(0, 16, new ParallelOptions { MaxDegreeOfParallelism = 4 }, seed =>
+        {
+            for (var i = 0; i < 50; i++)
+            {
+                using var scope = torch.NewDisposeScope();
+                var x = Random(seed, 4, 8).requires_grad_();
+                Elementwise.Gelu(x, tanh: true).sum().Backward();
+            }
+        });
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    /// <summary>No code of this library awaits inside a scope: an await may go on on another thread.</summary>
+    [Fact]
+    public void NoSourceAwaits() => Assert.DoesNotContain(SourceFiles.All(), f => f.Name.StartsWith("src/LongTake/", StringComparison.Ordinal) && SourceFiles.Code(f.Text).Contains("await ", StringComparison.Ordinal));
+
+    /// <summary>Whether gradients are on is a matter of the thread: another one begins with them on.</summary>
+    [Fact]
+    public void GradientsAreSwitchedPerThread()
+    {
+        using var off = torch.no_grad();
+        Assert.False(torch.is_grad_enabled());
+        var there = false;
+        var thread = new Thread(() => there = torch.is_grad_enabled());
+        thread.Start();
+        thread.Join();
+        Assert.True(there);
+    }
+
+    /// <summary>Kernels have threads of their own, which make no tensors: nothing of theirs can be in a graph.</summary>
+    [Fact]
+    public void AKernelWithoutGradientsHasNone()
+    {
+        using var scope = torch.NewDisposeScope();
+        var x = Random(1, 64, 256).requires_grad_();
+        using (torch.no_grad()) Assert.False(Elementwise.Gelu(x, tanh: true).requires_grad);
+        Assert.True(Elementwise.Gelu(x, tanh: true).requires_grad);
+    }
+
+    /// <summary>Reading numbers on the host leaves no copy behind.</summary>
+    [Fact]
+    public void HostReadsLeaveNothing()
+    {
+        using var x = Random(1, 3, 4);
+        using var one = Tensor.From([1f]);
+        var before = Tensor.TotalCount;
+        for (var i = 0; i < 100; i++)
+        {
+            x.ToArray<float>();
+            one.ToDouble();
+            one.item<float>();
+            x.AllFinite();
+            x.SameAs(x);
+            x.CopyTo(new byte[48]);
+        }
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    /// <summary>10,000 forwards take no more memory than some, though the collector, which does not see tensors, is not called.</summary>
+    [Fact]
+    public void ManyForwardsAreFlatWithoutACollection()
+    {
+        using var x = Random(1, 64, 256);   // 64 KB: ten thousand would be 640 MB
+        using var weight = Random(2, 256, 256);
+        void Once()
+        {
+            using var scope = torch.NewDisposeScope();
+            Elementwise.Gelu(Products.Linear(x, weight, null), tanh: true);
+        }
+        for (var i = 0; i < 100; i++) Once();
+        var (count, memory) = (Tensor.TotalCount, Resident());
+        for (var i = 0; i < 10_000; i++) Once();
+        Assert.Equal(count, Tensor.TotalCount);
+        Assert.InRange(Resident() - memory, long.MinValue, 48 << 20);
+    }
+
+    /// <summary>A scope a step: the peak of 50 steps is that of one. (A scope around all of them would hold what every step has made.)</summary>
+    [Fact]
+    public void FiftyStepsHoldNoMoreThanOne()
+    {
+        using var weight = Random(1, 64, 64).requires_grad_();
+        long most = 0;
+        void Step()
+        {
+            using var scope = torch.NewDisposeScope();
+            var h = Random(2, 32, 64);
+            for (var layer = 0; layer < 6; layer++)
+            {
+                h = Elementwise.Gelu(Products.Linear(h, weight, null), tanh: true);
+                most = Math.Max(most, Tensor.TotalCount);
+            }
+            h.square().mean().Backward();
+            most = Math.Max(most, Tensor.TotalCount);
+            weight.grad = null;
+        }
+        Step();
+        most = 0;
+        Step();
+        var one = most;
+        for (var i = 0; i < 50; i++) Step();
+        Assert.InRange(most, one, one * 1.1);
+    }
+
+    /// <summary>A kernel inside a recomputed block, 10,000 times: the same gradient, and no tensor left.</summary>
+    [Fact]
+    public void RecomputedKernelsLeaveNothing()
+    {
+        using var x = Random(1, 1, 8, 2, 32).requires_grad_();
+        using var scale = Random(2, 1, 1, 1, 32).requires_grad_();
+        Tensor Block(Tensor[] t)
+        {
+            using var inner = torch.NewDisposeScope();
+            var h = Elementwise.LayerNorm(t[0], t[1], t[1], 1, 1e-6, ScalarType.Float32);
+            return Attention.Full(h, Elementwise.Gelu(h, tanh: true), h).MoveToOuterDisposeScope();
+        }
+        float[] Once()
+        {
+            using var scope = torch.NewDisposeScope();
+            Recompute.Run(Block, x, scale).sum().Backward();
+            var gradient = x.grad!.ToArray<float>();
+            (x.grad, scale.grad) = (null, null);
+            return gradient;
+        }
+        var first = Once();
+        for (var i = 0; i < 200; i++) Once();
+        var (count, memory) = (Tensor.TotalCount, Resident());
+        for (var i = 0; i < 10_000; i++) Once();
+        Assert.Equal(first, Once());
+        Assert.InRange(Tensor.TotalCount - count, long.MinValue, 10);
+        Assert.InRange(Resident() - memory, long.MinValue, 48 << 20);
+    }
+
+    /// <summary>Collections at every moment of backward take neither a delegate nor a tensor that libtorch still wants.</summary>
+    [Fact]
+    public void CollectionsThroughoutBackwardChangeNothing()
+    {
+        using var scope = torch.NewDisposeScope();
+        var x = Random(1, 1, 16, 2, 32).requires_grad_();
+        var scale = Random(2, 1, 1, 1, 32).requires_grad_();
+        (float[], float[]) Once()
+        {
+            var h = x * 1;
+            for (var layer = 0; layer < 8; layer++)
+            {
+                h = Recompute.Run(t =>
+                {
+                    var n = Elementwise.LayerNorm(t[0], t[1], t[1], 1, 1e-6, ScalarType.Float32);
+                    return Attention.Full(n, n, Elementwise.Gelu(n, tanh: true));
+                }, h, scale);
+            }
+            h.sum().Backward();
+            var made = (x.grad!.ToArray<float>(), scale.grad!.ToArray<float>());
+            (x.grad, scale.grad) = (null, null);
+            return made;
+        }
+        var plain = Once();
+        var done = false;
+        var collector = new Thread(() =>
+        {
+            while (!Volatile.Read(ref done))
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+            }
+        });
+        collector.Start();
+        try
+        {
+            for (var i = 0; i < 50; i++)
+            {
+                var again = Once();
+                Assert.Equal(plain.Item1, again.Item1);
+                Assert.Equal(plain.Item2, again.Item2);
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref done, true);
+            collector.Join();
+        }
+    }
+
+    /// <summary>An optimiser copies the state it is given: with the source gone it steps as before.</summary>
+    [Fact]
+    public void ALoadedOptimiserHasMomentsOfItsOwn()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var source = Random(1, 4, 4).abs();
+        var expected = source.clone();
+        var p = Random(2, 4, 4).requires_grad_();
+        using var optimiser = new Optimiser("test", [KeyValuePair.Create("a", p)], new OptimiserConfig { Beta1 = 0.5, Beta2 = 0.5 });
+        optimiser.Load(_ => source, 3);
+        source.fill_(0);
+        source.Dispose();
+        Assert.All(optimiser.State, s => Assert.True(s.Value.SameAs(expected)));
+        p.sum().Backward();
+        optimiser.Step(1);
+        Assert.True(optimiser.State.Single(s => s.Key == "a.m").Value.SameAs(expected * 0.5 + 0.5));
+        Assert.True(p.AllFinite());
+    }
+
+    /// <summary>Names, not places, say what is kept: a graph that is to be used twice is, and a gradient of a gradient is there.</summary>
+    [Fact]
+    public void KeepingAGraphAndMakingOneAreNotSwapped()
+    {
+        using var scope = torch.NewDisposeScope();
+        var x = Tensor.From([3f]).requires_grad_();
+        var cube = (x * x * x).sum();
+        var first = torch.autograd.grad([cube], [x], create_graph: true, retain_graph: true)[0];
+        Assert.Equal(27, first.ToDouble());
+        Assert.Equal(18, torch.autograd.grad([first.sum()], [x], create_graph: false, retain_graph: true)[0].ToDouble());
+        Assert.Equal(27, torch.autograd.grad([cube], [x], create_graph: false, retain_graph: false)[0].ToDouble());
+    }
+
+    /// <summary>No modules of TorchSharp and no default device: neither can be without effect here.</summary>
+    [Fact]
+    public void NothingRestsOnModulesOrADefaultDevice()
+    {
+        string[] names = ["Sequential(", ".eval()", ".train()", "set_default_device", "nn.Module"];
+        Assert.All(SourceFiles.All(), f => Assert.All(names, name => Assert.DoesNotContain(name, SourceFiles.Code(f.Text), StringComparison.Ordinal)));
+    }
+
+    private static long Resident()
+    {
+        using var process = System.Diagnostics.Process.GetCurrentProcess();
+        return process.WorkingSet64;
+    }
+}
