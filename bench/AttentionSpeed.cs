@@ -3,69 +3,132 @@ using LongTake.Nn;
 namespace LongTake.Bench;
 
 /// <summary>
-/// Self-attention beside the rate of bfloat16 matrix products in the same process and turn (4 N^2 d FLOPs a head forward, 14 with the
-/// backward pass and the forward it needs), and beside the obvious PyTorch. Error and memory are shown too.
+/// Attention beside libtorch's scaled_dot_product_attention in the faster of its two types, turn after turn in one
+/// process: long films of all to all, and the many short sequences of heads that see one axis. Its error and memory
+/// too.
 /// </summary>
 internal static class AttentionSpeed
 {
+    private const string Peer = "scaled_dot_product_attention";
+
     public static IEnumerable<Row> Rows()
     {
         foreach (var (heads, d) in ((int, int)[])[(6, 64), (12, 128)])
             foreach (var tokens in (int[])[1968, 3920])
-                foreach (var row in Rows(tokens, heads, d)) yield return row;
+                foreach (var row in Rows(1, tokens, heads, d, tokens == 3920 ? 1.3 : null, tokens == 3920 ? 1.3 : null))
+                    yield return row;
+        foreach (var (batch, tokens) in ((int, int)[])[(336, 8), (128, 21)])
+            foreach (var row in Rows(batch, tokens, 2, 48, null, 2.5))
+                yield return row;
         yield return Memory();
     }
 
-    private static IEnumerable<Row> Rows(int tokens, int heads, int d)
+    // 4 N^2 d FLOPs a head forward, 14 with the backward pass and the forward it needs.
+    private static IEnumerable<Row> Rows(int batch, int tokens, int heads, int d, double? least, double? leastBoth)
     {
-        using var scope = new Scope();
-        using var g = new Generator(1);
-        using var python = Python.Start("attention.py", tokens, heads, d);
-        Tensor Draw() => g.Normal(1, tokens, heads, d).To(Dtype.BF16);
-        var (q, k, v, towards) = (Draw().RequiresGrad_(), Draw().RequiresGrad_(), Draw().RequiresGrad_(), Draw());
-        var work = 4.0 * tokens * tokens * d * heads / 1e9;
-        var product = Limits.Product();
-        var forward = Turns.Of(() => { using (GradMode.Off()) Attention.Full(q, k, v); }, 0.1);
-        var both = Turns.Of(() => Attention.Full(q, k, v).Backward(towards), 0.1);
-        var s = Turns.Run(7, product, forward, both);
-        var suffix = $", {tokens} tokens, {heads}x{d}";
-        yield return Row.Rate("attention.forward" + suffix, work, s[1], Limits.Work, s[0], "matrix product") with { Least = 0.6, Floor = Limits.Work / Turns.Median(s[0]), Note = "bfloat16" };
-        yield return Row.Rate("attention.backward" + suffix, 3.5 * work, s[2], Limits.Work, s[0], "matrix product") with { Least = 0.5, Floor = Limits.Work / Turns.Median(s[0]), Note = "bfloat16, forward and backward" };
-        if (python is not null)
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator(1);
+        var drawn = Enumerable.Range(0, 4)
+            .Select(_ => torch.randn([batch, tokens, heads, d], generator: g).to(ScalarType.BFloat16))
+            .ToArray();
+        var wide = drawn.Select(x => x.to(ScalarType.Float32)).ToArray();
+        var (seconds, fill) = (batch == 1 ? 0.0 : 0.05, batch == 1 ? 5 : 9);
+        var (ours16, ours32) = (new Work(drawn, Ours), new Work(wide, Ours));
+        var (sdpa16, sdpa32) = (new Work(drawn, Sdpa), new Work(wide, Sdpa));
+        Work[] works = [ours16, ours32, sdpa16, sdpa32];
+        var forward = Turns.Run(fill, [.. works.Select(w => Turns.Of(w.Forward, seconds))]);
+        var both = Turns.Run(fill, [.. works.Select(w => Turns.Of(w.Both, seconds))]);
+        var flops = 4.0 * batch * tokens * tokens * d * heads / 1e9;
+        var what = batch == 1 ? $"{tokens} tokens, {heads}x{d}" : $"{batch} sequences of {tokens}, {heads}x{d}";
+        yield return Beside($"attention.forward, {what}", forward, flops) with { Least = least };
+        yield return Beside($"attention.backward, {what}", both, 3.5 * flops) with { Least = leastBoth };
+        if (batch > 1) yield break;
+        foreach (var row in InPython(tokens, heads, d, ours16)) yield return row;
+        using var off = torch.no_grad();
+        var exact = Sdpa([.. wide.Select(x => x.to(ScalarType.Float64))]);
+        double Error(Tensor x) =>
+            ((x.to(ScalarType.Float64) - exact).norm() / exact.norm()).ToDouble();
+        yield return new($"attention.error, {what}", Error(Ours(drawn)), "relative", Lower: true)
         {
-            var t = Turns.Run(3, forward, python.Of("forward"), both, python.Of("both"));
-            yield return Row.Seconds("attention.forward against PyTorch" + suffix, t[0], t[1], "softmax(q k) v in PyTorch", 1e3, "ms");
-            yield return Row.Seconds("attention.backward against PyTorch" + suffix, t[2], t[3], "softmax(q k) v in PyTorch", 1e3, "ms");
-        }
-        using var off = GradMode.Off();
-        var (exactQ, exactK, exactV) = (Double(q), Double(k), Double(v));
-        var exact = MatMul(Softmax(MatMul(exactQ, exactK.Transpose(1, 2)) * (1 / Math.Sqrt(d)), -1), exactV);
-        double Error(Tensor x) => Norm(Double(x) - exact).Scalar() / Norm(exact).Scalar();
-        yield return new("attention.error" + suffix, Error(Attention.Full(q, k, v)), "relative", Lower: true) { Limit = 1.0 / 256, Note = "bfloat16, against float64; its rounding is 1/256" };
-        yield return new("attention.error, float32" + suffix, Error(Attention.Full(q.To(Dtype.F32), k.To(Dtype.F32), v.To(Dtype.F32))), "relative", Lower: true) { Limit = 2e-6, Note = "against float64" };
-
-        static Tensor Double(Tensor x) => Select(x, 0, 0).Transpose(0, 1).To(Dtype.F64);
+            Limit = 1.0 / 256,
+            Note = "bfloat16, against float64; its rounding is 1/256",
+        };
+        yield return new($"attention.error, float32, {what}", Error(Ours(wide)), "relative", Lower: true)
+        {
+            Limit = 2e-6,
+            Note = "against float64",
+        };
     }
 
-    // The exponent of peak memory (of tensors) in the number of tokens: 1 is linear; scores kept in memory would make it 2.
+    // Seconds in the order ours bfloat16, ours float32, theirs bfloat16, theirs float32; ours is what a model is stored
+    // in, bfloat16.
+    private static Row Beside(string name, double[][] s, double flops)
+    {
+        var (peer, type) = Plain.Faster(s[2], s[3]);
+        return Row.Seconds(name, s[0], peer, $"{Peer}, {type}", 1e3, "ms") with
+        {
+            Note = $"bfloat16, {flops / Turns.Median(s[0]):0} GFLOP/s; in float32 {1e3 * Turns.Median(s[1]):0.00} ms",
+        };
+    }
+
+    private static IEnumerable<Row> InPython(int tokens, int heads, int d, Work ours)
+    {
+        using var python = Python.Start("attention.py", tokens, heads, d);
+        if (python is null) yield break;
+        var s = Turns.Run(3, Turns.Of(ours.Forward), python.Of("forward"), Turns.Of(ours.Both), python.Of("both"));
+        var what = $"{tokens} tokens, {heads}x{d}";
+        yield return Row.Seconds($"attention.forward against Python, {what}", s[0], s[1], Python.Name, 1e3, "ms");
+        yield return Row.Seconds($"attention.backward against Python, {what}", s[2], s[3], Python.Name, 1e3, "ms");
+    }
+
+    private static Tensor Ours(Tensor[] x) => Attention.Full(x[0], x[1], x[2]);
+
+    private static Tensor Sdpa(Tensor[] x)
+    {
+        var h = x.Take(3).Select(t => t.transpose(1, 2)).ToArray();
+        return torch.nn.functional.scaled_dot_product_attention(h[0], h[1], h[2]).transpose(1, 2);
+    }
+
+    /// <summary>An attention of q, k, v [B, N, heads, d]; the fourth tensor is what its result is pulled towards.</summary>
+    private sealed class Work(Tensor[] given, Func<Tensor[], Tensor> attend)
+    {
+        private readonly Tensor[] leaves = [.. given.Take(3).Select(t => t.detach().clone().requires_grad_())];
+
+        public void Forward()
+        {
+            using var off = torch.no_grad();
+            attend(leaves);
+        }
+
+        public void Both()
+        {
+            // Through a view, as in a model: a leaf would have its gradients copied.
+            attend([.. leaves.Select(l => l.alias())]).Backward(given[3]);
+            foreach (var leaf in leaves) leaf.grad = null;
+        }
+    }
+
+    // The exponent of peak memory in the number of tokens: 1 is linear; scores kept in memory would make it 2.
     private static Row Memory()
     {
-        static double Peak(int tokens)
-        {
-            using var scope = new Scope();
-            using var g = new Generator(1);
-            Tensor Draw() => g.Normal(1, tokens, 6, 64).To(Dtype.BF16);
-            var (q, k, v, towards) = (Draw().RequiresGrad_(), Draw().RequiresGrad_(), Draw().RequiresGrad_(), Draw());
-            void Step() { using var inner = new Scope(); Attention.Full(q, k, v).Backward(towards); }
-            Step();   // after it there are gradients
-            var before = Libtorch.CpuMemory(restart: true).Now;
-            Step();
-            return Libtorch.CpuMemory().Most - before;
-        }
-        var (small, large) = (Peak(2048), Peak(8192));
+        var (small, large) = (PeakMemory.InChild("attention", 2048), PeakMemory.InChild("attention", 8192));
+        var scores = 6.0 * 8192 * 8192 * 2 / 1e6;
         return new("attention.memory, exponent", Math.Log(large / small) / Math.Log(4), "N^", Lower: true)
         {
-            Limit = 1.2, Note = $"forward and backward, 6x64: {small / 1e6:0.0} MB at 2,048 tokens, {large / 1e6:0.0} MB at 8,192 (the scores alone would take {6.0 * 8192 * 8192 * 2 / 1e6:#,0} MB)",
+            Limit = 1.2,
+            Note = $"forward and backward, 6x64: {small / 1e6:0.0} MB at 2,048 tokens, {large / 1e6:0.0} MB at 8,192 " +
+                $"(the scores alone would take {scores:#,0} MB)",
         };
+    }
+
+    /// <summary>What <see cref="PeakMemory"/> watches.</summary>
+    public static Action MemoryWork(int tokens)
+    {
+        using var g = new torch.Generator(1);
+        var drawn = Enumerable.Range(0, 4)
+            .Select(_ => torch.randn([1, tokens, 6, 64], generator: g).to(ScalarType.BFloat16))
+            .ToArray();
+        var work = new Work(drawn, Ours);
+        return work.Both;
     }
 }

@@ -1,36 +1,47 @@
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
+using LongTake.Nn;
 
 namespace LongTake.Bench;
 
-/// <summary>The bundled checkpoint's minute: sampling in few steps beside 50 guided ones, and a whole film from prompt to closed file.</summary>
+/// <summary>
+/// The bundled checkpoint's minute: sampling in few steps beside 50 guided ones and beside the same without kernels of
+/// ours, and a whole film from prompt to closed file.
+/// </summary>
 internal static class Film
 {
     public static IEnumerable<Row> Rows()
     {
         using var files = ModelFiles.Open(Traveller);
         var c = files.Config;
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var request = Request(c, c.FilmLatents);
         using FilmModel model = new(files, request), bytes = new(files, request with { Int8 = true });
         var guided = request with { Sampler = Sampler.Euler, Steps = 50, Guidance = 3 };
-        var s = Turns.Run(5, Turns.Of(() => model.Sample(request), 1), Turns.Of(() => model.Sample(guided)), Turns.Of(() => bytes.Sample(request), 1), Limits.Product());
+        var sample = Turns.Of(() => model.Sample(request), 0.5);
+        var s = Turns.Run(3, sample, Turns.Of(() => model.Sample(guided)), Turns.Of(() => bytes.Sample(request)), Limits.Product(),
+            Plain.Of(sample, ProductKind.BFloat16), Plain.Of(sample, ProductKind.Float32));
         var flops = Flops(c, c.FilmLatents);
         yield return Row.Seconds("film.vs-cfg50", s[0], s[1], "50 Euler steps with guidance") with
         {
             Floor = flops / 1e9 / Limits.Work * Turns.Median(s[3]),
-            Note = $"sampling of one minute, without decoding; {flops / 1e9:0} GFLOP in the blocks; 4 calls beside 100, so 25 less what a step has beside its call",
+            Note = $"sampling of one minute, without decoding; {flops / 1e9:0} GFLOP in the blocks; 4 calls beside 100, so 25 less " +
+                "what a step has beside its call",
         };
-        yield return Row.Seconds("film.vs-cfg50, --int8", s[2], s[1], "50 Euler steps with guidance") with { Least = 25, Note = "the same with bytes; what they cost in quality: int8.*" };
+        var (peer, type) = Plain.Faster(s[4], s[5]);
+        yield return Row.Seconds("film.sample", s[0], peer, $"{Plain.Name}, products in {type}") with { Note = "one minute" };
+        yield return Row.Seconds("film.sample, --int8", s[2], s[0], "without --int8") with { Note = "bytes save memory, not time" };
         var path = Path.Combine(Path.GetTempPath(), $"longtake-bench-{Environment.ProcessId}.mp4");
         try
         {
             FilmResult? film = null;
-            var seconds = Turns.Run(3, Turns.Of(() => film = FilmFile.Make(model, request, path)))[0];
-            yield return Row.Seconds("film.seconds", seconds, null, null) with
+            var make = Turns.Of(() => film = FilmFile.Make(model, request, path), 1);
+            var t = Turns.Run(3, make, Plain.Of(make, ProductKind.BFloat16));
+            yield return Row.Seconds("film.seconds", t[0], t[1], Plain.Name) with
             {
-                Limit = 15, Note = $"prompt to closed mp4, {film!.Frames} frames of {c.Width}x{c.Height}; the last: sampling {film.SampleSeconds:0.00} s, decoding and encoding {film.DecodeSeconds:0.00} s",
+                Limit = 15,
+                Note = $"prompt to closed mp4, {film!.Frames} frames of {c.Width}x{c.Height}",
             };
         }
         finally

@@ -4,76 +4,97 @@ using LongTake.Models;
 namespace LongTake.Bench;
 
 /// <summary>
-/// How time and memory of a film grow with its length, 15 seconds to 4 minutes, by the bundled miniature (whose attention is split over the
-/// axes) and by the same with attention of all to all: figures, and exponents fitted by least squares in logarithms. Beyond a minute the film is noise
-/// to the model, but costs the same.
+/// How time and memory of a film grow with its length, 15 seconds to 4 minutes, by the bundled miniature (whose
+/// attention is split over the axes) and by the same with attention of all to all: figures, and exponents fitted by
+/// least squares in logarithms. Beyond a minute the film is noise to the model, but costs the same.
 /// </summary>
 internal static class Law
 {
     private static readonly int[] lengths = [61, 121, 245, 481, 961];   // latents: 15, 30, 61, 120 and 240 seconds
 
+    private static readonly (string Work, string Name, string Title)[] works =
+    [
+        ("axes", "step, attention along the axes", "attention along the axes"),
+        ("all", "step, attention of all to all", "attention of all to all"),
+        ("decode", "decode", "decoding"),
+    ];
+
+    /// <summary>The shortest film.</summary>
+    public static int Shortest => lengths[0];
+
     public static IEnumerable<Row> Rows()
+    {
+        foreach (var (work, name, title) in works)
+        {
+            using var scope = torch.NewDisposeScope();
+            var (times, peaks) = (new List<double>(), new List<double>());
+            var make = MemoryWork(work);
+            foreach (var latents in lengths)
+            {
+                using var inner = torch.NewDisposeScope();
+                var forward = make(latents);
+                var timed = Turns.Of(forward, least: 0.1);
+                var turns = latents > 245 ? 1 : 3;
+                timed();
+                times.Add(Turns.Median(Enumerable.Range(0, turns).Select(_ => timed())));
+                peaks.Add(PeakMemory.InChild(work, latents));
+                yield return new($"law.{name}, {latents} latents", times[^1], "s", Lower: true)
+                {
+                    Note = $"{peaks[^1] / 1e6:0.0} MB beside the weights",
+                };
+            }
+            yield return new($"law.time, {title}", Exponent(times), "exponent", Lower: true)
+            {
+                Note = "of seconds in the film's length",
+            };
+            yield return new($"law.memory, {title}", Exponent(peaks), "exponent", Lower: true)
+            {
+                Note = "of memory in the film's length",
+            };
+        }
+    }
+
+    /// <summary>Makes, in the scope that is open, a step or the decoding of a film of so many latents.</summary>
+    public static Func<int, Action> MemoryWork(string work)
     {
         using var files = ModelFiles.Open(Film.Traveller);
         var longest = files.Config with { FilmLatents = lengths[^1] };
-        foreach (var axial in (bool[])[true, false])
+        using var g = new torch.Generator(1);
+        if (work == "decode") return Decoding(files, longest);
+        var c = longest with { Wan = longest.Wan with { AxialAttention = work == "axes" } };
+        var weights = Weights.Load(files.Require(PartKind.Student).Source(), ScalarType.BFloat16);
+        var student = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, only: Head.DistributionMatching);
+        var text = torch.randn([1, 20, c.Wan.TextDim], generator: g);
+        return latents =>
         {
-            var c = longest with { Wan = longest.Wan with { AxialAttention = axial } };
-            var name = axial ? "attention along the axes" : "attention of all to all";
-            using var scope = new Scope();
-            using var off = GradMode.Off();
-            using var weights = Weights.Load(files.Require(PartKind.Student).Source(), Dtype.BF16);
-            using var g = new Generator(1);
-            var student = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, Dtype.BF16, Head.DistributionMatching);
-            var text = g.Normal(1, 20, c.Wan.TextDim);
-            var (times, peaks) = (new List<double>(), new List<double>());
-            foreach (var latents in lengths)
+            var x = torch.randn(c.LatentShape(latents));
+            return () =>
             {
-                using var inner = new Scope();
-                var x = g.Normal(c.LatentShape(latents));
-                void Forward() { using var call = new Scope(); student.Forward(Head.DistributionMatching, x, Full([1], 500), text); }
-                Measure(latents, Forward, times, peaks);
-                yield return new Row($"law.step, {name}, {latents} latents", times[^1], "s", Lower: true) { Note = $"one of {c.FewSteps.Length} steps of {c.Frames(latents) / c.Fps:0} s of film; {peaks[^1] / 1e6:0.0} MB beside the weights" };
-            }
-            yield return new Row($"law.time, {name}", Exponent(times), "exponent", Lower: true) { Note = "of a step's seconds in the film's length" };
-            yield return new Row($"law.memory, {name}", Exponent(peaks), "exponent", Lower: true) { Note = "of a step's memory in the film's length" };
-        }
-        using var vaeWeights = Weights.Load(files.Require(PartKind.Vae).Source(), Dtype.BF16);
-        using var outer = new Scope();
-        using var no = GradMode.Off();
-        using var random = new Generator(2);
-        var vae = new WanVae(vaeWeights, longest.Vae, Dtype.BF16);
-        var (seconds, memory) = (new List<double>(), new List<double>());
-        foreach (var latents in lengths)
+                using var off = torch.no_grad();
+                student.Forward(Head.DistributionMatching, x, torch.full([1], 500), text);
+            };
+        };
+    }
+
+    private static Func<int, Action> Decoding(ModelFiles files, ModelConfig c)
+    {
+        var weights = Weights.Load(files.Require(PartKind.Vae).Source(), ScalarType.BFloat16);
+        var vae = new WanVae(weights, c.Vae);
+        return latents =>
         {
-            using var inner = new Scope();
-            var z = random.Normal(longest.LatentShape(latents));
-            var chunk = WanVaeConfig.Chunk(z.Size(3), z.Size(4));
-            void Decode()
+            var z = torch.randn(c.LatentShape(latents));
+            var chunk = WanVaeConfig.Chunk(z.size(3), z.size(4));
+            return () =>
             {
+                using var off = torch.no_grad();
                 using var cache = new WanVaeCache();
                 for (long t = 0; t < latents; t += chunk)
                 {
-                    using var step = new Scope();
-                    vae.DecodeStep(Narrow(z, 2, t, Math.Min(chunk, latents - t)), cache);
+                    using var step = torch.NewDisposeScope();
+                    vae.DecodeStep(z.narrow(2, t, Math.Min(chunk, latents - t)), cache);
                 }
-            }
-            Measure(latents, Decode, seconds, memory);
-            yield return new Row($"law.decode, {latents} latents", seconds[^1], "s", Lower: true) { Note = $"{memory[^1] / 1e6:0.0} MB beside the weights" };
-        }
-        yield return new Row("law.time, decoding", Exponent(seconds), "exponent", Lower: true) { Note = "of decoding's seconds in the film's length" };
-        yield return new Row("law.memory, decoding", Exponent(memory), "exponent", Lower: true) { Note = "of decoding's memory in the film's length" };
-    }
-
-    // Memory of tensors, above what is there before. The run that is watched for it warms up for those that are timed; long ones are timed once.
-    private static void Measure(int latents, Action work, List<double> seconds, List<double> peaks)
-    {
-        if (latents == lengths[0]) work();
-        var before = Libtorch.CpuMemory(restart: true).Now;
-        work();
-        peaks.Add(Libtorch.CpuMemory().Most - before);
-        var timed = Turns.Of(work, least: 0.1);
-        seconds.Add(Turns.Median(Enumerable.Range(0, latents > 245 ? 1 : 3).Select(_ => timed())));
+            };
+        };
     }
 
     private static double Exponent(List<double> values)

@@ -8,28 +8,37 @@ internal static class Limits
     /// <summary>GFLOP of one product of <see cref="Product"/>.</summary>
     public const double Work = 2.0 * Side * Side * Side / 1e9;
 
-    /// <summary>One product of two 1024x1024 matrices, timed over at least a tenth of a second; the tensors belong to the scope that is open now.</summary>
-    public static Func<double> Product(Dtype dtype = Dtype.BF16)
+    /// <summary>
+    /// One product of two 1024x1024 matrices, timed over at least a tenth of a second; the tensors belong to the scope
+    /// that is open now.
+    /// </summary>
+    public static Func<double> Product(ScalarType dtype = ScalarType.BFloat16)
     {
-        var a = Full([Side, Side], 1.0 / Side).To(dtype);
-        return Turns.Of(dtype == Dtype.F32 ? () => Products.Linear(a, a, null) : () => MatMul(a, a), least: 0.1);
+        var a = torch.full([Side, Side], 1.0 / Side).to(dtype);
+        return Turns.Of(() => a.matmul(a), least: 0.1);
     }
 
     public static IEnumerable<Row> Rows()
     {
-        using var scope = new Scope();
-        using var off = GradMode.Off();
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
         const long words = 1 << 26;   // 256 MiB, far beyond the caches
         using var python = Python.Start("limits.py", Side, words);
-        foreach (var (dtype, name) in ((Dtype, string)[])[(Dtype.F32, "float32"), (Dtype.BF16, "bfloat16")])
+        foreach (var (dtype, name) in ((ScalarType, string)[])[(ScalarType.Float32, "float32"), (ScalarType.BFloat16, "bfloat16")])
         {
             var s = Turns.Run(7, python is null ? [Product(dtype)] : [Product(dtype), python.Of(name)]);
-            yield return Row.Rate($"limit.matrix, {name}", Work, s[0], Work, s.ElementAtOrDefault(1), "PyTorch from Python") with { Note = $"{Side}x{Side}" };
+            yield return Row.Rate($"limit.matrix, {name}", Work, s[0], Work, s.ElementAtOrDefault(1), Python.Name) with
+            {
+                Note = $"{Side}x{Side}",
+            };
         }
-        var (from, to) = (Zeros([words]), Zeros([words]));
-        var copy = Turns.Of(() => Copy_(to, from), least: 0.2);
+        var (from, to) = (torch.zeros([words]), torch.zeros([words]));
+        var copy = Turns.Of(() => to.copy_(from), least: 0.2);
         var t = Turns.Run(5, python is null ? [copy] : [copy, python.Of("copy")]);
-        yield return Row.Rate("limit.memory", 8.0 * words / 1e9, t[0], 8.0 * words / 1e9, t.ElementAtOrDefault(1), "PyTorch from Python", "GB/s")
-            with { Note = "copy of 256 MiB, bytes read and written" };
+        var bytes = 8.0 * words / 1e9;
+        yield return Row.Rate("limit.memory", bytes, t[0], bytes, t.ElementAtOrDefault(1), Python.Name, "GB/s") with
+        {
+            Note = "copy of 256 MiB, bytes read and written",
+        };
     }
 }

@@ -12,7 +12,7 @@ internal static class Measuring
     public static IEnumerable<Row> Rows()
     {
         using var files = ModelFiles.Open(Film.Traveller);
-        using var scope = new Scope();
+        using var scope = torch.NewDisposeScope();
         var request = Film.Request(files.Config, files.Config.FilmLatents);
         using var model = new FilmModel(files, request);
         using var teacher = new TeacherFeatures(ModelFolder.Open(Film.Traveller));

@@ -5,8 +5,9 @@ using System.Runtime.CompilerServices;
 namespace LongTake.Bench;
 
 /// <summary>
-/// The same work in PyTorch from Python: a program of bench/peers that waits for the name of a function, runs it once and
-/// answers with its seconds, so that peers take turns with us. Arguments go to the program.
+/// The same work in PyTorch from Python, where one of version 2 is installed: a program of bench/peers that waits for
+/// the name of a function, runs it once and answers with its seconds, so that peers take turns with us. Arguments go to
+/// the program.
 /// </summary>
 internal sealed class Python : IDisposable
 {
@@ -14,20 +15,27 @@ internal sealed class Python : IDisposable
 
     private Python(Process child) => this.child = child;
 
-    /// <summary>The interpreter whose torch is the peer, found once; null where none here can import torch.</summary>
+    /// <summary>The interpreter whose PyTorch 2 is the peer, found once; null where none here has one.</summary>
     public static string? Interpreter { get; } = new[] { "python3", "/usr/bin/python3" }.FirstOrDefault(python =>
     {
         try
         {
-            using var test = Process.Start(new ProcessStartInfo(python, ["-c", "import torch"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            string[] words = ["-c", "import torch; assert torch.__version__ >= '2'"];
+            using var test = Process.Start(new ProcessStartInfo(python, words) { RedirectStandardError = true, RedirectStandardOutput = true })!;
             test.WaitForExit();
             return test.ExitCode == 0;
         }
-        catch (System.ComponentModel.Win32Exception) { return false; }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
     });
 
+    /// <summary>What the peer is called.</summary>
+    public const string Name = "PyTorch from Python";
+
     /// <summary>Why there is no peer.</summary>
-    public const string Absent = "no peer: no python3 here can import torch (Debian: apt-get install python3-torch)";
+    public const string Absent = "no peer in Python: no python3 here can import a PyTorch of version 2";
 
     /// <summary>Starts bench/peers/<paramref name="program"/>; null where Python has no torch.</summary>
     public static Python? Start(string program, params IEnumerable<object> arguments)

@@ -1,5 +1,5 @@
-"""Wan 2.1's transformer as one writes it in PyTorch 1.13: bfloat16 weights and products, float32 modulation and norms."""
-import math, sys
+"""Wan 2.1's transformer as one writes it in PyTorch: bfloat16 weights and products, float32 modulation and norms."""
+import sys
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -30,7 +30,7 @@ class Attention(nn.Module):
         if table is not None:
             q, k = rotate(q, table), rotate(k, table)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-        y = torch.softmax(q @ k.transpose(-2, -1) * (1 / math.sqrt(q.shape[-1])), -1) @ v
+        y = F.scaled_dot_product_attention(q, k, v)
         return self.o(y.transpose(1, 2).flatten(2))
 
 

@@ -1,5 +1,5 @@
 """The decoder of Wan 2.1's causal autoencoder as one writes it in PyTorch: latent by latent, with a cache of the two frames before."""
-import math, sys
+import sys
 import torch
 import torch.nn.functional as F
 from torch import nn
