@@ -3,6 +3,7 @@ using LongTake.Tensors;
 
 namespace LongTake.Tests.Tensors;
 
+[Collection(nameof(Alone))]   // tensors and memory of the process are counted
 public unsafe class OperatorTests
 {
     private static readonly Operator rmsNorm = new("aten::rms_norm");
