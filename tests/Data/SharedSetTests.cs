@@ -60,6 +60,7 @@ public sealed class SharedSetTests : IDisposable
             process.WaitForExit();
             Assert.All(before, r => Assert.Equal(r.Value, Records().GetValueOrDefault(r.Key)));
         }
+        Directory.CreateDirectory(program["killed"]);   // on a slow machine all may have been killed before they began
         // What the killed left unfinished is cleared away once it is old enough not to be a living process's.
         foreach (var left in Directory.EnumerateFiles(program["killed"], ".*.tmp", SearchOption.AllDirectories))
             File.SetLastWriteTimeUtc(left, DateTime.UtcNow - AtomicFile.Unfinished - TimeSpan.FromMinutes(1));
