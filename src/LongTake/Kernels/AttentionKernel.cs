@@ -21,7 +21,7 @@ internal static class AttentionKernel
     public static Tensor Full(Tensor q, Tensor k, Tensor v, Tensor? from = null, Tensor? until = null) =>
         Full(q, k, v, from, until, Simd.V512);
 
-    /// <summary>The same with vectors of at most <paramref name="simd"/>.</summary>
+    /// <summary>Attention as above, by vectors of at most <paramref name="simd"/>: for tests.</summary>
     public static Tensor Full(Tensor q, Tensor k, Tensor v, Tensor? from, Tensor? until, Simd simd)
     {
         Check(q, k, v);
@@ -38,7 +38,7 @@ internal static class AttentionKernel
     /// <exception cref="ArgumentException">Shapes or element types do not fit together, or not on the CPU.</exception>
     public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames) => Axial(q, k, v, frames, Simd.V512);
 
-    /// <summary>The same with vectors of at most <paramref name="simd"/>.</summary>
+    /// <summary>Attention as above, by vectors of at most <paramref name="simd"/>: for tests.</summary>
     public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames, Simd simd)
     {
         Check(q, k, v);

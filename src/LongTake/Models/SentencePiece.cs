@@ -37,7 +37,7 @@ public sealed class SentencePiece : Vocabulary
             (least, most) = (Math.Min(least, piece.Score), Math.Max(most, piece.Score));
     }
 
-    /// <summary>The same of a file's bytes.</summary>
+    /// <summary>Reads the bytes of a SentencePiece .model file.</summary>
     public static new SentencePiece Read(ReadOnlySpan<byte> model) => Parse(model, "in memory");
 
     internal static SentencePiece Parse(ReadOnlySpan<byte> model, string name) => new(model.ToArray(), name);

@@ -24,7 +24,7 @@ public abstract class Vocabulary
     /// <summary>Reads a file of either kind.</summary>
     public static Vocabulary Open(string path) => Read(ReadFile(path), path);
 
-    /// <summary>The same of a file's bytes.</summary>
+    /// <summary>Reads the bytes of a file of either kind.</summary>
     public static Vocabulary Read(ReadOnlySpan<byte> file) => Read(file, "in memory");
 
     /// <summary>The bytes of a file that a person named.</summary>

@@ -27,7 +27,7 @@ public readonly struct Argument
     /// <summary>Several tensors.</summary>
     public static implicit operator Argument(Tensor[] value) => new(value);
 
-    /// <summary>Whole numbers.</summary>
+    /// <summary>A list of integers.</summary>
     public static implicit operator Argument(long[] value) => new(value);
 
     /// <summary>Numbers.</summary>
