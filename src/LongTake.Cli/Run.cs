@@ -26,10 +26,10 @@ public static class Run
             Engine.Start();
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
-        catch (UserException e)
+        catch (Exception e) when (Mistake(e) is { } mistake)
         {
-            Console.Error.WriteLine($"longtake: {e.Message}");
-            return e.Usage ? Usage : Failed;
+            Console.Error.WriteLine($"longtake: {mistake.Message}");
+            return mistake.Usage ? Usage : Failed;
         }
         catch (OperationCanceledException e)
         {
@@ -42,6 +42,9 @@ public static class Run
             return Failed;
         }
     }
+
+    // A wrong environment variable is found when a class is first used, and comes wrapped.
+    private static UserException? Mistake(Exception? e) => e is TypeInitializationException ? Mistake(e.InnerException) : e as UserException;
 
     // libtorch's own errors go on with a list of its frames.
     private static string Reason(Exception e)

@@ -26,6 +26,17 @@ public sealed class LibtorchTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(program.Folder));
     }
 
+    [Theory]
+    [InlineData("LONGTAKE_KERNELS", "on, off")]
+    [InlineData("LONGTAKE_PRODUCTS", "bfloat16, float32")]
+    public void AVariableWithAnUnknownValueIsRefusedInOneLine(string variable, string allowed)
+    {
+        program.Variables[variable] = "abc";
+        var ran = program.Run("generate", "-p", "a traveller", "-o", "out/film.mp4");
+        Assert.Equal((2, ""), (ran.Code, ran.Out));
+        Assert.Equal($"longtake: {variable}=abc: {allowed} or nothing", ran.Error.Trim());
+    }
+
     [Fact]
     public void AFolderThatIsNotThere() => Refused(Path.Combine(folder, "none"), "LIBTORCH names '.+', which is no folder: set LIBTORCH to ");
 
