@@ -18,7 +18,7 @@ internal static partial class SourceFiles
     /// <summary>The text without its comments.</summary>
     public static string Code(string text) => Comment().Replace(text, "");
 
-    private static string Root([CallerFilePath] string file = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, ".."));
+    public static string Root([CallerFilePath] string file = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, ".."));
 
     [GeneratedRegex(@"//.*")]
     private static partial Regex Comment();

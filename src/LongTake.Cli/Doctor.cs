@@ -80,6 +80,8 @@ public static class Doctor
         if (h.Engine.Threads < h.Cores && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is { Length: > 0 } set)
             yield return $"libtorch works with {h.Engine.Threads} of {h.Cores} cores, for OMP_NUM_THREADS={set}: without it, it takes all";
         if (h.Engine.Warning is { } warning) yield return warning;
+        if (!Convolution.Trusted)
+            yield return "libtorch's convolutions are wrong on this processor: they are made of matrix products instead, which is right but slower";
         if (h.Ffmpeg is null) yield return "install ffmpeg: video can be neither read nor written";
         var best = h.Rates.MaxBy(r => r.Value);
         if (h.Engine.Devices.Count == 1 && best.Value > 1.3 * h.Rates[h.Products])

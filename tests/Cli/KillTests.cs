@@ -39,7 +39,7 @@ public sealed class KillTests : IDisposable
     }
 
     [Fact]
-    public void ARunKilledTenTimesOrInterruptedEndsWithTheBytesOfTheUnbrokenOne()
+    public void ARunKilledManyTimesOrInterruptedEndsWithTheBytesOfTheUnbrokenOne()
     {
         Finish("unbroken");
         var unbroken = Hashes("unbroken");
@@ -47,7 +47,8 @@ public sealed class KillTests : IDisposable
         Assert.Equal(12, unbroken.Count);   // vae 4 times, text and teacher 3 times, transformer, student
 
         var (random, killed, moments) = (new Random(), 0, new List<string>());
-        for (var n = 0; n < 10; n++)
+        var kills = Soak.Of(3, 10);
+        for (var n = 0; n < kills; n++)
         {
             using var process = Train("killed");
             var (lines, pause) = (random.Next(6), random.Next(60));   // after so many lines of log, or somewhere in the start
@@ -60,7 +61,7 @@ public sealed class KillTests : IDisposable
             moments.Add($"{lines} lines and {pause} ms");
         }
         Finish("killed");
-        Assert.True(killed >= 8, $"only {killed} of ten runs could be killed");
+        Assert.True(killed >= kills - 2, $"only {killed} of {kills} runs could be killed");
         Assert.True(unbroken.SequenceEqual(Hashes("killed")), $"other bytes after kills at {string.Join(", ", moments)}");
 
         Interrupt("interrupted");

@@ -40,7 +40,7 @@ public sealed class ReproduceTests : IDisposable
         : Directory.EnumerateFiles(program[$"{folder}/runs"], "*", SearchOption.AllDirectories).Count(f => Path.GetFileName(f) is "done" || Path.GetFileName(f).StartsWith("film-", StringComparison.Ordinal));
 
     [Fact]
-    public void ATableKilledThreeTimesHasTheNumbersOfTheUnbrokenOne()
+    public void AKilledTableHasTheNumbersOfTheUnbrokenOne()
     {
         Finish("unbroken");
         var unbroken = Numbers("unbroken");
@@ -50,7 +50,7 @@ public sealed class ReproduceTests : IDisposable
         Assert.NotEqual((string)rows[1]!["origins"]![0]!["weights"]!, (string)rows[1]!["origins"]![1]!["weights"]!);
         Assert.NotNull(rows[1]!["lens"]);
         Assert.NotNull(rows[2]!["differences"]!["scroll"]);
-        foreach (var moment in (int[])[1, 3, 8])
+        foreach (var moment in Soak.Full ? (int[])[1, 3, 8] : [3])
         {
             using var process = Start("killed");
             var ended = process.StandardOutput.ReadToEndAsync();

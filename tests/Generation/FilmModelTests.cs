@@ -57,6 +57,28 @@ public class FilmModelTests
         Assert.Equal(live[^5], live[^1]);
     }
 
+    /// <summary>The bundled model, prompt to frames, again and again: as much resident memory after the last video as after the first third.</summary>
+    [Fact]
+    public void ManyVideosInOneProcessAreFlatInMemory()
+    {
+        using var files = ModelFiles.Open(Path.Combine(SourceFiles.Root(), "models", "traveller"));
+        using var model = new FilmModel(files, request);
+        var count = Soak.Of(9, 200);
+        var (tensors, resident) = (new List<long>(), new List<long>());
+        for (var i = 0; i < count; i++)
+        {
+            using var scope = torch.NewDisposeScope();
+            var latents = model.Sample(request with { Seconds = Soak.Of(10, 61), Seed = i });
+            Assert.NotEqual(0, model.Decode(latents).Count());
+            latents.Dispose();
+            tensors.Add(Tensor.TotalCount);
+            resident.Add(Environment.WorkingSet);
+        }
+        Assert.Equal(tensors[1], tensors[^1]);
+        var growth = resident[^1] - resident[count / 3];
+        Assert.True(growth < 48 << 20, $"{count} videos: resident MB {string.Join(' ', resident.Select(r => r >> 20))}");
+    }
+
     [Fact]
     public void TheDmHeadNeedsNoWeightOfTheOtherHead()
     {

@@ -77,11 +77,13 @@ public class PlanTests
         Wan = new() { TextLength = 32, InChannels = 4, OutChannels = 4, Dim = 512, FfnDim = 2048, FreqDim = 64, TextDim = 64, Heads = 4, Layers = 6 },
     };
 
+    /// <summary>Methods, with and without recompute.</summary>
+    public static TheoryData<string, bool> Trainings => Soak.Full
+        ? new() { { "LongSft", false }, { "LongSft", true }, { "Mmm", false }, { "Mmm", true } }
+        : new() { { "LongSft", false }, { "Mmm", true } };
+
     [SkippableTheory]
-    [InlineData("LongSft", false)]
-    [InlineData("LongSft", true)]
-    [InlineData("Mmm", false)]
-    [InlineData("Mmm", true)]
+    [MemberData(nameof(Trainings))]
     public void TrainingTakesWhatWasPlanned(string method, bool recompute)
     {
         var stage = new StageConfig { Method = method, Loop = new() { Recompute = recompute } }

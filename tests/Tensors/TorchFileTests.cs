@@ -196,7 +196,7 @@ public sealed class TorchFileTests : IDisposable
     }
 
     [Fact]
-    public void TenThousandMutatedFilesNeitherCrashNorHangNorGrow()
+    public void ManyMutatedFilesNeitherCrashNorHangNorGrow()
     {
         using var outer = torch.NewDisposeScope();
         LazyTensor[] tensors = [Tensor("blocks.0.self_attn.q.weight", ScalarType.Float32, 4, 4), Tensor("patch_embedding.weight", ScalarType.BFloat16, 4, 2, 1, 2, 2), Tensor("n", ScalarType.Int64, 3)];
@@ -206,7 +206,8 @@ public sealed class TorchFileTests : IDisposable
         var pickle = pickled.AsSpan().IndexOf("ctorch"u8) - 60;
         var random = new Rng(3);
         var (refused, clock) = (0, Stopwatch.StartNew());
-        for (var trial = 0; trial < 10_000; trial++)
+        var trials = Soak.Of(4_000, 100_000);
+        for (var trial = 0; trial < trials; trial++)
         {
             var isTorch = trial % 2 == 0;
             var bytes = Mutated(isTorch ? pickled : safe, random, isTorch ? pickle : 0);
@@ -228,7 +229,7 @@ public sealed class TorchFileTests : IDisposable
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2_000_000);
             Assert.InRange((clock.Elapsed - since).TotalSeconds, 0, 10);
         }
-        Assert.InRange(refused, 3000, 10_000);
+        Assert.InRange(refused, 3 * trials / 10, trials);
     }
 
     // A few bytes replaced, a piece cut out, doubled or moved; half of the changes in the part that is parsed.

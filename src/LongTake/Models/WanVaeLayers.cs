@@ -45,15 +45,38 @@ internal sealed class CausalConv(Weights w, long inner, long outer, long time = 
         if (!arranged && !torch.is_grad_enabled()) Convolution.Arrange(weight);
         arranged = true;
         var before = history == 0 ? null : cache?.Frames[this];
-        var all = history == 0 ? x : before is null ? torch.nn.functional.pad(x, [0, 0, 0, 0, history, 0]) : torch.cat([before, x], 2);
-        if (cache is not null && history > 0) cache.Frames[this] = all.narrow(2, all.size(2) - history, history).clone();
-        var y = Convolution.Forward(all, weight, bias, [1, 1, 1], [0, border, border]);
+        var all = before is null ? x : torch.cat([before, x], 2);
+        if (cache is not null && history > 0) cache.Frames[this] = Last(all).clone();
+        var y = history == 0 || before is not null ? Convolved(all, time) : FromTheFirst(all);
         if (pairs)
         {
             var (b, c, t, h, wide) = y;
             y = y.reshape(b, 2, c / 2, t, h, wide).permute(0, 2, 3, 1, 4, 5).reshape(b, c / 2, 2 * t, h, wide);
         }
         return add is null ? y : y + add;
+    }
+
+    // The first frames meet the last taps alone: nothing is multiplied by the zeros before them. Small pictures do not gain by that.
+    private Tensor FromTheFirst(Tensor x)
+    {
+        if (x.size(2) > 1 && x.size(3) * x.size(4) < 256) return Convolved(torch.nn.functional.pad(x, [0, 0, 0, 0, history, 0]), time);
+        var parts = new List<Tensor>();
+        for (var k = 1L; k < Math.Min(time, x.size(2) + 1); k++) parts.Add(Convolved(x.narrow(2, 0, k), k));
+        if (x.size(2) >= time) parts.Add(Convolved(x, time));
+        return parts.Count == 1 ? parts[0] : torch.cat([.. parts], 2);
+    }
+
+    private Tensor Convolved(Tensor x, long taps) => Convolution.TakesColumns(x, weight)
+        ? Convolution.ByColumns(x, w.Derived(weight, Convolution.Columns).narrow(3, time - taps, taps), bias, border)
+        : Convolution.Forward(x, weight.narrow(2, time - taps, taps), bias, [1, 1, 1], [0, border, border]);
+
+    // The frames that the next pass sees before its own; zeros stand for those before the first.
+    private Tensor Last(Tensor all)
+    {
+        var missing = history - all.size(2);
+        return missing > 0
+            ? torch.nn.functional.pad(all, [0, 0, 0, 0, missing, 0])
+            : all.narrow(2, -missing, history);
     }
 }
 

@@ -27,6 +27,14 @@ public sealed unsafe class Operator(string name, string overload = "")
         return Take(results[0]);
     }
 
+    /// <summary>Calls it for its one result, a whole number.</summary>
+    public long CallNumber(params ReadOnlySpan<Argument> arguments)
+    {
+        var results = stackalloc ulong[Most];
+        Run(arguments, results);
+        return (long)results[0];
+    }
+
     /// <summary>Calls it for a number of results, all tensors: 0 for an operator that only changes its arguments.</summary>
     public Tensor[] CallMany(int count, params ReadOnlySpan<Argument> arguments)
     {

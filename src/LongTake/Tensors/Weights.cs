@@ -22,6 +22,7 @@ public sealed class Weights : IDisposable
         public Func<string, bool>? Streams { get; init; }
         public Func<string, bool>? Bytes { get; init; }
         public readonly Dictionary<string, Int8Matrix> Int8 = [];
+        public readonly Dictionary<Tensor, (long Version, Tensor Made)> Derived = new(ReferenceEqualityComparer.Instance);
         public readonly HashSet<string> There = [];   // of the streamed ones
         public long Now, Peak;
     }
@@ -96,6 +97,21 @@ public sealed class Weights : IDisposable
         Replace(tensor, Empty(tensor.shape));
         return made;
     }
+
+    /// <summary>
+    /// What <paramref name="make"/> makes of a parameter of this set: made at the first call, and again when the parameter's numbers have changed since. It is freed with the set.
+    /// </summary>
+    public Tensor Derived(Tensor parameter, Func<Tensor, Tensor> make)
+    {
+        var version = version_.CallNumber(parameter);
+        if (store.Derived.TryGetValue(parameter, out var found) && found.Version == version) return found.Made;
+        found.Made?.Dispose();
+        var made = make(parameter).DetachFromDisposeScope();
+        store.Derived[parameter] = (version, made);
+        return made;
+    }
+
+    private static readonly Operator version_ = new("aten::_version");
 
     // One element, seen everywhere: a shape that takes no memory.
     private Tensor Empty(ReadOnlySpan<long> shape) => torch.full([], 0, store.Dtype).to(store.Device).expand(shape);
@@ -202,6 +218,8 @@ public sealed class Weights : IDisposable
     {
         foreach (var (_, matrix) in store.Int8) matrix.Dispose();
         store.Int8.Clear();
+        foreach (var (_, derived) in store.Derived.Values) derived.Dispose();
+        store.Derived.Clear();
         foreach (var (_, tensor) in store.Tensors) tensor.Dispose();
         store.Tensors.Clear();
     }
