@@ -61,7 +61,7 @@ public class FilmModelTests
     [Fact]
     public void ManyVideosInOneProcessAreFlatInMemory()
     {
-        using var files = ModelFiles.Open(Path.Combine(SourceFiles.Root(), "models", "traveller"));
+        using var files = ModelFiles.Open(Path.Combine(SourceFiles.Root, "models", "traveller"));
         using var model = new FilmModel(files, request);
         var count = Soak.Of(9, 200);
         var (tensors, resident) = (new List<long>(), new List<long>());
