@@ -14,12 +14,12 @@ internal static class AttentionSpeed
     public static IEnumerable<Row> Rows()
     {
         foreach (var (heads, d) in ((int, int)[])[(6, 64), (12, 128)])
-            foreach (var tokens in (int[])[1968, 3920])
-                foreach (var row in Rows(1, tokens, heads, d, tokens == 3920 ? 1.3 : null, tokens == 3920 ? 1.3 : null))
-                    yield return row;
+        foreach (var tokens in (int[])[1968, 3920])
+        foreach (var row in Rows(1, tokens, heads, d, tokens == 3920 ? 1.3 : null, tokens == 3920 ? 1.3 : null))
+            yield return row;
         foreach (var (batch, tokens) in ((int, int)[])[(336, 8), (128, 21)])
-            foreach (var row in Rows(batch, tokens, 2, 48, null, 2.5))
-                yield return row;
+        foreach (var row in Rows(batch, tokens, 2, 48, null, 2.5))
+            yield return row;
         yield return Memory();
     }
 
@@ -28,7 +28,8 @@ internal static class AttentionSpeed
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator(1);
-        var drawn = Enumerable.Range(0, 4)
+        var drawn = Enumerable
+            .Range(0, 4)
             .Select(_ => torch.randn([batch, tokens, heads, d], generator: g).to(ScalarType.BFloat16))
             .ToArray();
         var wide = drawn.Select(x => x.to(ScalarType.Float32)).ToArray();
@@ -40,14 +41,21 @@ internal static class AttentionSpeed
         var both = Turns.Run(fill, [.. works.Select(w => Turns.Of(w.Both, seconds))]);
         var flops = 4.0 * batch * tokens * tokens * d * heads / 1e9;
         var what = batch == 1 ? $"{tokens} tokens, {heads}x{d}" : $"{batch} sequences of {tokens}, {heads}x{d}";
-        yield return Beside($"attention.forward, {what}", forward, flops) with { Least = least };
-        yield return Beside($"attention.backward, {what}", both, 3.5 * flops) with { Least = leastBoth };
-        if (batch > 1) yield break;
-        foreach (var row in InPython(tokens, heads, d, ours16)) yield return row;
+        yield return Beside($"attention.forward, {what}", forward, flops) with
+        {
+            Least = least,
+        };
+        yield return Beside($"attention.backward, {what}", both, 3.5 * flops) with
+        {
+            Least = leastBoth,
+        };
+        if (batch > 1)
+            yield break;
+        foreach (var row in InPython(tokens, heads, d, ours16))
+            yield return row;
         using var off = torch.no_grad();
         var exact = Sdpa([.. wide.Select(x => x.to(ScalarType.Float64))]);
-        double Error(Tensor x) =>
-            ((x.to(ScalarType.Float64) - exact).norm() / exact.norm()).ToDouble();
+        double Error(Tensor x) => ((x.to(ScalarType.Float64) - exact).norm() / exact.norm()).ToDouble();
         yield return new($"attention.error, {what}", Error(Ours(drawn)), "relative", Lower: true)
         {
             Limit = 1.0 / 256,
@@ -74,7 +82,8 @@ internal static class AttentionSpeed
     private static IEnumerable<Row> InPython(int tokens, int heads, int d, Work ours)
     {
         using var python = Python.Start("attention.py", tokens, heads, d);
-        if (python is null) yield break;
+        if (python is null)
+            yield break;
         var s = Turns.Run(3, Turns.Of(ours.Forward), python.Of("forward"), Turns.Of(ours.Both), python.Of("both"));
         var what = $"{tokens} tokens, {heads}x{d}";
         yield return Row.Seconds($"attention.forward against Python, {what}", s[0], s[1], Python.Name, 1e3, "ms");
@@ -89,7 +98,9 @@ internal static class AttentionSpeed
         return torch.nn.functional.scaled_dot_product_attention(h[0], h[1], h[2]).transpose(1, 2);
     }
 
-    /// <summary>An attention of q, k, v [B, N, heads, d]; the fourth tensor is what its result is pulled towards.</summary>
+    /// <summary>
+    /// An attention of q, k, v [B, N, heads, d]; the fourth tensor is what its result is pulled towards.
+    /// </summary>
     private sealed class Work(Tensor[] given, Func<Tensor[], Tensor> attend)
     {
         private readonly Tensor[] leaves = [.. given.Take(3).Select(t => t.detach().clone().requires_grad_())];
@@ -104,7 +115,8 @@ internal static class AttentionSpeed
         {
             // Through a view, as in a model: a leaf would have its gradients copied.
             attend([.. leaves.Select(l => l.alias())]).Backward(given[3]);
-            foreach (var leaf in leaves) leaf.grad = null;
+            foreach (var leaf in leaves)
+                leaf.grad = null;
         }
     }
 
@@ -116,8 +128,9 @@ internal static class AttentionSpeed
         return new("attention.memory, exponent", Math.Log(large / small) / Math.Log(4), "N^", Lower: true)
         {
             Limit = 1.2,
-            Note = $"forward and backward, 6x64: {small / 1e6:0.0} MB at 2,048 tokens, {large / 1e6:0.0} MB at 8,192 " +
-                $"(the scores alone would take {scores:#,0} MB)",
+            Note =
+                $"forward and backward, 6x64: {small / 1e6:0.0} MB at 2,048 tokens, {large / 1e6:0.0} MB at 8,192 "
+                + $"(the scores alone would take {scores:#,0} MB)",
         };
     }
 
@@ -125,7 +138,8 @@ internal static class AttentionSpeed
     public static Action MemoryWork(int tokens)
     {
         using var g = new torch.Generator(1);
-        var drawn = Enumerable.Range(0, 4)
+        var drawn = Enumerable
+            .Range(0, 4)
             .Select(_ => torch.randn([1, tokens, 6, 64], generator: g).to(ScalarType.BFloat16))
             .ToArray();
         var work = new Work(drawn, Ours);

@@ -10,7 +10,7 @@ namespace LongTake.Bench;
 /// </summary>
 internal static class Law
 {
-    private static readonly int[] lengths = [61, 121, 245, 481, 961];   // latents: 15, 30, 61, 120 and 240 seconds
+    private static readonly int[] lengths = [61, 121, 245, 481, 961]; // latents: 15, 30, 61, 120 and 240 seconds
 
     private static readonly (string Work, string Name, string Title)[] works =
     [
@@ -60,7 +60,8 @@ internal static class Law
         using var files = ModelFiles.Open(Film.Traveller);
         var longest = files.Config with { FilmLatents = lengths[^1] };
         using var g = new torch.Generator(1);
-        if (work == "decode") return Decoding(files, longest);
+        if (work == "decode")
+            return Decoding(files, longest);
         var c = longest with { Wan = longest.Wan with { AxialAttention = work == "axes" } };
         var weights = Weights.Load(files.Require(PartKind.Student).Source(), ScalarType.BFloat16);
         var student = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, only: Head.DistributionMatching);

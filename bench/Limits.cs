@@ -22,9 +22,12 @@ internal static class Limits
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        const long words = 1 << 26;   // 256 MiB, far beyond the caches
+        const long words = 1 << 26; // 256 MiB, far beyond the caches
         using var python = Python.Start("limits.py", Side, words);
-        foreach (var (dtype, name) in ((ScalarType, string)[])[(ScalarType.Float32, "float32"), (ScalarType.BFloat16, "bfloat16")])
+        foreach (
+            var (dtype, name) in ((ScalarType, string)[])
+                [(ScalarType.Float32, "float32"), (ScalarType.BFloat16, "bfloat16")]
+        )
         {
             var s = Turns.Run(7, python is null ? [Product(dtype)] : [Product(dtype), python.Of(name)]);
             yield return Row.Rate($"limit.matrix, {name}", Work, s[0], Work, s.ElementAtOrDefault(1), Python.Name) with

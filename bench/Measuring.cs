@@ -6,7 +6,9 @@ using LongTake.Worlds;
 
 namespace LongTake.Bench;
 
-/// <summary>Everything that 'longtake reproduce' measures on a minute of film, beside making that minute in four steps.</summary>
+/// <summary>
+/// Everything that 'longtake reproduce' measures on a minute of film, beside making that minute in four steps.
+/// </summary>
 internal static class Measuring
 {
     public static IEnumerable<Row> Rows()
@@ -18,11 +20,17 @@ internal static class Measuring
         using var teacher = new TeacherFeatures(ModelFolder.Open(Film.Traveller));
         var take = TravellerTake.Long(new Rng(1), 0, 0);
         var rgb = Traveller.Video(take, 0, TravellerTake.LongFrames, 1);
-        var s = Turns.Run(5, Turns.Of(() => FilmMeasure.Of(rgb, 1, WorldTruth.Of(take), teacher, [])), Turns.Of(() => model.Sample(request)));
+        var s = Turns.Run(
+            5,
+            Turns.Of(() => FilmMeasure.Of(rgb, 1, WorldTruth.Of(take), teacher, [])),
+            Turns.Of(() => model.Sample(request))
+        );
         yield return Row.Seconds("measure.film", s[0], s[1], "sampling it in 4 steps") with
         {
             Least = .5,
-            Note = $"{TravellerTake.LongFrames} frames: world, curves, both feature spaces; 48 films: {48 * Turns.Median(s[0]):0} s",
+            Note =
+                $"{TravellerTake.LongFrames} frames: world, curves, both feature spaces; 48 films: "
+                + $"{48 * Turns.Median(s[0]):0} s",
         };
     }
 }

@@ -20,8 +20,11 @@ internal static class PeakMemory
         using var child = Process.Start(start)!;
         var answer = child.StandardOutput.ReadToEnd();
         child.WaitForExit();
-        return child.ExitCode == 0 ? double.Parse(answer, CultureInfo.InvariantCulture)
-            : throw new UserException($"the process that measures the memory of {work}, {size} ended with {child.ExitCode}");
+        return child.ExitCode == 0
+            ? double.Parse(answer, CultureInfo.InvariantCulture)
+            : throw new UserException(
+                $"the process that measures the memory of {work}, {size} ended with {child.ExitCode}"
+            );
     }
 
     /// <summary>What such a process does.</summary>

@@ -13,35 +13,40 @@ internal static class Plain
     public const string Name = "libtorch's operators";
 
     /// <summary>The work without kernels of ours.</summary>
-    public static Action Of(Action work) => () =>
-    {
-        KernelSwitch.On = false;
-        try
+    public static Action Of(Action work) =>
+        () =>
         {
-            work();
-        }
-        finally
-        {
-            KernelSwitch.On = true;
-        }
-    };
+            KernelSwitch.On = false;
+            try
+            {
+                work();
+            }
+            finally
+            {
+                KernelSwitch.On = true;
+            }
+        };
 
     /// <summary>The same, timed; what is stored in bfloat16 is multiplied in the type that is given.</summary>
-    public static Func<double> Of(Func<double> work, ProductKind kind) => () =>
-    {
-        var was = Products.Kind;
-        var seconds = 0.0;
-        try
+    public static Func<double> Of(Func<double> work, ProductKind kind) =>
+        () =>
         {
-            Products.Kind = kind;
-            Of(() => { seconds = work(); })();
-            return seconds;
-        }
-        finally
-        {
-            Products.Kind = was;
-        }
-    };
+            var was = Products.Kind;
+            var seconds = 0.0;
+            try
+            {
+                Products.Kind = kind;
+                Of(() =>
+                {
+                    seconds = work();
+                })();
+                return seconds;
+            }
+            finally
+            {
+                Products.Kind = was;
+            }
+        };
 
     /// <summary>The one of two series that is faster, and its type.</summary>
     public static (double[] Seconds, string Type) Faster(double[] bfloat16, double[] float32) =>

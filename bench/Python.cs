@@ -16,20 +16,23 @@ internal sealed class Python : IDisposable
     private Python(Process child) => this.child = child;
 
     /// <summary>The interpreter whose PyTorch 2 is the peer, found once; null where none here has one.</summary>
-    public static string? Interpreter { get; } = new[] { "python3", "/usr/bin/python3" }.FirstOrDefault(python =>
-    {
-        try
+    public static string? Interpreter { get; } =
+        new[] { "python3", "/usr/bin/python3" }.FirstOrDefault(python =>
         {
-            string[] words = ["-c", "import torch; assert torch.__version__ >= '2'"];
-            using var test = Process.Start(new ProcessStartInfo(python, words) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-            test.WaitForExit();
-            return test.ExitCode == 0;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return false;
-        }
-    });
+            try
+            {
+                string[] words = ["-c", "import torch; assert torch.__version__ >= '2'"];
+                using var test = Process.Start(
+                    new ProcessStartInfo(python, words) { RedirectStandardError = true, RedirectStandardOutput = true }
+                )!;
+                test.WaitForExit();
+                return test.ExitCode == 0;
+            }
+            catch (System.ComponentModel.Win32Exception)
+            {
+                return false;
+            }
+        });
 
     /// <summary>What the peer is called.</summary>
     public const string Name = "PyTorch from Python";
@@ -40,9 +43,18 @@ internal sealed class Python : IDisposable
     /// <summary>Starts bench/peers/<paramref name="program"/>; null where Python has no torch.</summary>
     public static Python? Start(string program, params IEnumerable<object> arguments)
     {
-        if (Interpreter is null) return null;
-        string[] words = [Path.Combine(Here(), "peers", program), .. arguments.Select(a => Convert.ToString(a, CultureInfo.InvariantCulture)!)];
-        var start = new ProcessStartInfo(Interpreter, words) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        if (Interpreter is null)
+            return null;
+        string[] words =
+        [
+            Path.Combine(Here(), "peers", program),
+            .. arguments.Select(a => Convert.ToString(a, CultureInfo.InvariantCulture)!),
+        ];
+        var start = new ProcessStartInfo(Interpreter, words)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
         start.Environment["LONGTAKE_BENCH_THREADS"] = Libtorch.Threads.ToString(CultureInfo.InvariantCulture);
         start.Environment["LONGTAKE_BENCH_CLOCK"] = Turns.Processor ? "processor" : "wall";
         start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
@@ -54,7 +66,8 @@ internal sealed class Python : IDisposable
     {
         child.StandardInput.WriteLine(function);
         child.StandardInput.Flush();
-        return child.StandardOutput.ReadLine() is { } answer ? double.Parse(answer, CultureInfo.InvariantCulture)
+        return child.StandardOutput.ReadLine() is { } answer
+            ? double.Parse(answer, CultureInfo.InvariantCulture)
             : throw new UserException($"bench: the peer ended instead of running '{function}'; its error is above");
     }
 
@@ -64,7 +77,8 @@ internal sealed class Python : IDisposable
     public void Dispose()
     {
         child.StandardInput.Close();
-        if (!child.WaitForExit(10_000)) child.Kill();
+        if (!child.WaitForExit(10_000))
+            child.Kill();
         child.Dispose();
     }
 

@@ -15,14 +15,23 @@ internal static class TrainStep
     public static IEnumerable<Row> Rows()
     {
         using var outer = torch.NewDisposeScope();
-        using Network ours = new(ScalarType.BFloat16), plain16 = new(ScalarType.BFloat16), plain32 = new(ScalarType.Float32);
-        var s = Turns.Run(7, ours.Step, Plain.Of(plain16.Step, ProductKind.BFloat16), Plain.Of(plain32.Step, ProductKind.Float32));
+        using Network ours = new(ScalarType.BFloat16),
+            plain16 = new(ScalarType.BFloat16),
+            plain32 = new(ScalarType.Float32);
+        var s = Turns.Run(
+            7,
+            ours.Step,
+            Plain.Of(plain16.Step, ProductKind.BFloat16),
+            Plain.Of(plain32.Step, ProductKind.Float32)
+        );
         var parts = Turns.Run(5, () => ours.Step(0), () => ours.Step(1), () => ours.Step(2));
         var (peer, type) = Plain.Faster(s[1], s[2]);
         yield return Row.Seconds("train.step", s[0], peer, $"{Plain.Name}, {type}") with
         {
-            Note = $"teacher of the miniature, {Batch} clips x {Latents * 16} tokens: forward {Turns.Median(parts[0]):0.00}, " +
-                $"backward {Turns.Median(parts[1]):0.00}, optimiser {Turns.Median(parts[2]):0.00}",
+            Note =
+                $"teacher of the miniature, {Batch} clips x {Latents * 16} tokens: forward "
+                + $"{Turns.Median(parts[0]):0.00}, "
+                + $"backward {Turns.Median(parts[1]):0.00}, optimiser {Turns.Median(parts[2]):0.00}",
         };
     }
 
@@ -30,14 +39,26 @@ internal static class TrainStep
     {
         private readonly WanConfig c = new()
         {
-            PatchSize = [1, 1, 1], TextLength = 32, InChannels = 64, OutChannels = 64, Dim = 192, FfnDim = 384, FreqDim = 128,
-            TextDim = 64, Heads = 3, Layers = 7, SkipPreconditioning = true,
+            PatchSize = [1, 1, 1],
+            TextLength = 32,
+            InChannels = 64,
+            OutChannels = 64,
+            Dim = 192,
+            FfnDim = 384,
+            FreqDim = 128,
+            TextDim = 64,
+            Heads = 3,
+            Layers = 7,
+            SkipPreconditioning = true,
         };
         private readonly Weights weights = Weights.Create(new Rng(1));
         private readonly Weights average;
         private readonly WanTransformer network;
         private readonly Optimiser optimiser;
-        private readonly Tensor x, text, timesteps, target;
+        private readonly Tensor x,
+            text,
+            timesteps,
+            target;
         private DisposeScope? graph;
         private Tensor? loss;
 

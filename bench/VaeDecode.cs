@@ -11,9 +11,13 @@ internal static class VaeDecode
 {
     public static IEnumerable<Row> Rows()
     {
-        foreach (var row in Rows("Wan's widths, 64x64, 9 frames", new WanVaeConfig(), 3, 8, 8)) yield return row;
+        foreach (var row in Rows("Wan's widths, 64x64, 9 frames", new WanVaeConfig(), 3, 8, 8))
+            yield return row;
         using var files = ModelFiles.Open(Film.Traveller);
-        foreach (var row in Rows("the miniature's, 32x32, 121 frames", files.Config.Vae with { LinearGrid = null }, 31, 4, 4)) yield return row;
+        foreach (
+            var row in Rows("the miniature's, 32x32, 121 frames", files.Config.Vae with { LinearGrid = null }, 31, 4, 4)
+        )
+            yield return row;
     }
 
     private static IEnumerable<Row> Rows(string name, WanVaeConfig c, int latents, int height, int width)
@@ -23,30 +27,50 @@ internal static class VaeDecode
         using var g = new torch.Generator(1);
         using var weights = Weights.Create(new Rng(1), ScalarType.BFloat16);
         using var wide = Weights.Create(new Rng(1));
-        using var python = Python.Start("wan_vae.py", c.Dim, c.ZDim, string.Join(',', c.DimMult), c.ResBlocks,
-            string.Join(',', c.TemporalDownsample.Select(t => t ? 1 : 0)), latents, height, width);
+        using var python = Python.Start(
+            "wan_vae.py",
+            c.Dim,
+            c.ZDim,
+            string.Join(',', c.DimMult),
+            c.ResBlocks,
+            string.Join(',', c.TemporalDownsample.Select(t => t ? 1 : 0)),
+            latents,
+            height,
+            width
+        );
         var (vae, exact) = (new WanVae(weights, c), new WanVae(wide, c, ScalarType.Float32));
         var z = torch.randn([1, c.ZDim, latents, height, width], generator: g);
         var chunk = WanVaeConfig.Chunk(height, width);
         var ours = Turns.Of(() => vae.Decode(z, chunk));
-        var (plain16, plain32) = (Turns.Of(Plain.Of(() => vae.Decode(z, chunk))), Turns.Of(Plain.Of(() => exact.Decode(z, chunk))));
+        var (plain16, plain32) = (
+            Turns.Of(Plain.Of(() => vae.Decode(z, chunk))),
+            Turns.Of(Plain.Of(() => exact.Decode(z, chunk)))
+        );
         var flops = Flops(c, latents, height, width) / 1e9;
-        var s = Turns.Run(5, python is null ? [ours, plain16, plain32] : [ours, plain16, plain32, python.Of("bfloat16")]);
+        var s = Turns.Run(
+            5,
+            python is null ? [ours, plain16, plain32] : [ours, plain16, plain32, python.Of("bfloat16")]
+        );
         var (peer, type) = Plain.Faster(s[1], s[2]);
         yield return Row.Seconds($"vae.decode, {name}", s[0], peer, $"{Plain.Name}, {type}") with
         {
             Note = $"{flops:0.0} GFLOP as direct convolutions, {flops / Turns.Median(s[0]):0} GFLOP/s",
         };
-        if (python is not null) yield return Row.Seconds($"vae.decode against Python, {name}", s[0], s[3], $"{Python.Name}, bfloat16");
+        if (python is not null)
+            yield return Row.Seconds($"vae.decode against Python, {name}", s[0], s[3], $"{Python.Name}, bfloat16");
     }
 
     /// <summary>FLOPs of the decoder's convolutions.</summary>
     public static double Flops(WanVaeConfig c, int latents, int height, int width)
     {
-        double total = 0, frames = latents, area = (double)height * width, dim = c.Dim * c.DimMult[^1];
+        double total = 0,
+            frames = latents,
+            area = (double)height * width,
+            dim = c.Dim * c.DimMult[^1];
         void Conv(double inner, double outer, double kernel) => total += 2 * frames * area * inner * outer * kernel;
         Conv(c.ZDim, dim, 27);
-        for (var i = 0; i < 4; i++) Conv(dim, dim, 27);
+        for (var i = 0; i < 4; i++)
+            Conv(dim, dim, 27);
         Conv(dim, 4 * dim, 1);
         total += 4 * frames * area * area * dim;
         for (var stage = c.DimMult.Length - 1; stage >= 0; stage--)
@@ -56,9 +80,11 @@ internal static class VaeDecode
             {
                 Conv(dim, wanted, 27);
                 Conv(wanted, wanted, 27);
-                if (dim != wanted) Conv(dim, wanted, 1);
+                if (dim != wanted)
+                    Conv(dim, wanted, 1);
             }
-            if (stage == 0) break;
+            if (stage == 0)
+                break;
             if (c.TemporalDownsample[stage - 1])
             {
                 Conv(dim, 2 * dim, 3);

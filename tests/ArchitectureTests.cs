@@ -21,9 +21,31 @@ public partial class ArchitectureTests
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Checkpoints", "Data", "Models", "Diffusion", "Nn"],
         ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Media"],
-        ["LongTake.Planning"] = ["Training", "Generation", "Methods", "Checkpoints", "Data", "Media", "Models", "Nn", "Kernels"],
+        ["LongTake.Planning"] =
+        [
+            "Training",
+            "Generation",
+            "Methods",
+            "Checkpoints",
+            "Data",
+            "Media",
+            "Models",
+            "Nn",
+            "Kernels",
+        ],
         ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Diffusion", "Nn", "Data", "Media", "Worlds"],
-        ["LongTake.Comparison"] = ["Evaluation", "Training", "Methods", "Generation", "Checkpoints", "Models", "Data", "Media", "Worlds"],
+        ["LongTake.Comparison"] =
+        [
+            "Evaluation",
+            "Training",
+            "Methods",
+            "Generation",
+            "Checkpoints",
+            "Models",
+            "Data",
+            "Media",
+            "Worlds",
+        ],
         ["LongTake.Studio"] = ["*"],
         ["LongTake.Cli"] = ["*", "Studio"],
     };
@@ -34,28 +56,42 @@ public partial class ArchitectureTests
         var broken = new List<string>();
         foreach (var (file, room) in Sources())
         {
-            if (!mayName.TryGetValue(room, out var allowed)) broken.Add($"{file}: the room {room} is not in the table");
+            if (!mayName.TryGetValue(room, out var allowed))
+                broken.Add($"{file}: the room {room} is not in the table");
             else
-                broken.AddRange(Named(file).Where(name => name != room && name != "LongTake.Tensors" && !Allows(allowed, name[9..]))
-                    .Select(name => $"{file}: {room} must not name {name}"));
+                broken.AddRange(
+                    Named(file)
+                        .Where(name => name != room && name != "LongTake.Tensors" && !Allows(allowed, name[9..]))
+                        .Select(name => $"{file}: {room} must not name {name}")
+                );
         }
         Assert.Empty(broken);
     }
 
     [Fact]
     public void OnlyTensorsAndKernelsAreUnsafe() =>
-        Assert.Empty(Sources().Where(s => s.Room is not ("LongTake.Tensors" or "LongTake.Kernels")
-            && Unsafe().IsMatch(File.ReadAllText(Path.Combine(Root, s.File)))).Select(s => s.File));
+        Assert.Empty(
+            Sources()
+                .Where(s =>
+                    s.Room is not ("LongTake.Tensors" or "LongTake.Kernels")
+                    && Unsafe().IsMatch(File.ReadAllText(Path.Combine(Root, s.File)))
+                )
+                .Select(s => s.File)
+        );
 
-    /// <summary>What is imported from the C library exists on some systems only, and says on which; the compiler then warns of unguarded calls, as errors.</summary>
+    /// <summary>
+    /// What is imported from the C library exists on some systems only, and says on which; the compiler then warns of
+    /// unguarded calls, as errors.
+    /// </summary>
     [Fact]
     public void EveryImportFromTheCLibraryNamesItsSystems()
     {
-        var bare = from s in Sources()
-                   let lines = File.ReadAllLines(Path.Combine(Root, s.File))
-                   from i in Enumerable.Range(0, lines.Length)
-                   where lines[i].Contains("Import(\"libc\"") && !lines[Math.Max(0, i - 1)].Contains("SupportedOSPlatform")
-                   select $"{s.File}:{i + 1}";
+        var bare =
+            from s in Sources()
+            let lines = File.ReadAllLines(Path.Combine(Root, s.File))
+            from i in Enumerable.Range(0, lines.Length)
+            where lines[i].Contains("Import(\"libc\"") && !lines[Math.Max(0, i - 1)].Contains("SupportedOSPlatform")
+            select $"{s.File}:{i + 1}";
         Assert.Empty(bare);
     }
 
@@ -75,8 +111,12 @@ public partial class ArchitectureTests
         select (Path.GetRelativePath(Root, file), parts[1] == "LongTake" ? $"LongTake.{parts[2]}" : parts[1]);
 
     private static IEnumerable<string> Named(string file) =>
-        File.ReadLines(Path.Combine(Root, file)).Select(line => Using().Match(line)).Where(m => m.Success)
-            .Select(m => m.Groups[1].Value).Where(mayName.ContainsKey).Distinct();
+        File.ReadLines(Path.Combine(Root, file))
+            .Select(line => Using().Match(line))
+            .Where(m => m.Success)
+            .Select(m => m.Groups[1].Value)
+            .Where(mayName.ContainsKey)
+            .Distinct();
 
     [GeneratedRegex(@"\bunsafe\b")]
     private static partial Regex Unsafe();

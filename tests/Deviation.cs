@@ -3,7 +3,8 @@ namespace LongTake.Tests;
 /// <summary>Holds tensors to a tolerance and, at the end, says how near the worst of them came to it.</summary>
 internal sealed class Deviation(Xunit.Abstractions.ITestOutputHelper output, string what = "") : IDisposable
 {
-    private double worst, share;
+    private double worst,
+        share;
     private int tensors;
 
     /// <summary>|actual - expected| at most atol + rtol |expected|.</summary>
@@ -20,5 +21,6 @@ internal sealed class Deviation(Xunit.Abstractions.ITestOutputHelper output, str
         }
     }
 
-    public void Dispose() => output.WriteLine($"{what} {tensors} tensors: largest deviation {worst:g3}, {share:p1} of what is allowed");
+    public void Dispose() =>
+        output.WriteLine($"{what} {tensors} tensors: largest deviation {worst:g3}, {share:p1} of what is allowed");
 }

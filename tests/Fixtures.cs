@@ -19,7 +19,8 @@ internal static class Fixtures
     public static string File(string name) => Path.Combine(Require(), name);
 
     /// <summary>What a fixture's JSON says: config, cases, tolerances.</summary>
-    public static JsonElement Json(string name) => JsonDocument.Parse(System.IO.File.ReadAllText(File(name + ".json"))).RootElement;
+    public static JsonElement Json(string name) =>
+        JsonDocument.Parse(System.IO.File.ReadAllText(File(name + ".json"))).RootElement;
 
     /// <summary>The tensors of a safetensors file, in the current scope.</summary>
     public static Dictionary<string, Tensor> Read(string name)
@@ -35,7 +36,8 @@ internal static class Fixtures
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
         {
             var beside = Path.Combine(at.FullName, "shared", "fixtures");
-            if (System.IO.Directory.Exists(beside)) return beside;
+            if (System.IO.Directory.Exists(beside))
+                return beside;
         }
         return null;
     }

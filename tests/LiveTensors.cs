@@ -1,6 +1,9 @@
 namespace LongTake.Tests;
 
-/// <summary>How many tensors there are, once those that earlier tests left to the collector are gone: what is counted afterwards is then the test's own.</summary>
+/// <summary>
+/// How many tensors there are, once those that earlier tests left to the collector are gone: what is counted afterwards
+/// is then the test's own.
+/// </summary>
 internal static class LiveTensors
 {
     public static long Settled()

@@ -8,6 +8,9 @@ internal static class Near
         Assert.Equal(expected.shape, actual.shape);
         var (a, b) = (expected.to(ScalarType.Float64), actual.to(ScalarType.Float64));
         var excess = ((a - b).abs() - a.abs() * rtol).max().ToDouble();
-        Assert.True(excess <= atol, $"largest error {(a - b).abs().max().ToDouble():g4} (beyond rtol: {excess:g4}, allowed {atol:g4})");
+        Assert.True(
+            excess <= atol,
+            $"largest error {(a - b).abs().max().ToDouble():g4} (beyond rtol: {excess:g4}, allowed {atol:g4})"
+        );
     }
 }

@@ -14,8 +14,10 @@ internal static class DeviceMemory
     public static long? Used(string device)
     {
         var name = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
-        if (device == "cpu" || !NativeLibrary.TryLoad(name, out var driver)) return null;
-        if (!NativeLibrary.TryGetExport(driver, "cuMemGetInfo_v2", out var address)) return null;
+        if (device == "cpu" || !NativeLibrary.TryLoad(name, out var driver))
+            return null;
+        if (!NativeLibrary.TryGetExport(driver, "cuMemGetInfo_v2", out var address))
+            return null;
         var ask = Marshal.GetDelegateForFunctionPointer<MemoryInfo>(address);
         return ask(out var free, out var total) == 0 ? (long)(total - free) : null;
     }

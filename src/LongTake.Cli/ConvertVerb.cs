@@ -6,38 +6,87 @@ using LongTake.Tensors;
 namespace LongTake.Cli;
 
 /// <summary>Layouts that can be written.</summary>
-internal enum Target { Wan, Diffusers, Comfy, LongTake }
+internal enum Target
+{
+    Wan,
+    Diffusers,
+    Comfy,
+    LongTake,
+}
 
 /// <summary>Element types weights are written in; Keep leaves each tensor its own.</summary>
-internal enum WeightType { Keep, Bf16, Fp16, Fp32 }
+internal enum WeightType
+{
+    Keep,
+    Bf16,
+    Fp16,
+    Fp32,
+}
 
 /// <summary>longtake convert PATH --to LAYOUT -o OUT</summary>
 internal static class ConvertVerb
 {
-    public static int Run(string path, Target to, string output, WeightType type, string? part, string[] loras, bool json)
+    public static int Run(
+        string path,
+        Target to,
+        string output,
+        WeightType type,
+        string? part,
+        string[] loras,
+        bool json
+    )
     {
         using var from = ModelFiles.Open(path);
-        var notes = Conversion.Run(from, new()
-        {
-            To = Enum.Parse<Layout>($"{to}"), Output = output, Part = part, Loras = [.. loras.Select(Lora)],
-            Dtype = Type(type),
-        }, json ? null : name => Console.Error.WriteLine($"writing {name}"));
-        Cli.Run.Print(json, new JsonObject
-        {
-            ["from"] = path, ["layout"] = $"{from.Layout}", ["to"] = $"{to}", ["output"] = output, ["notes"] = new JsonArray([.. notes.Select(n => JsonValue.Create(n))]),
-        }, [.. notes.Select(n => $"note: {n}"), $"Written: {output}. Look at it: longtake inspect {output}"]);
+        var notes = Conversion.Run(
+            from,
+            new()
+            {
+                To = Enum.Parse<Layout>($"{to}"),
+                Output = output,
+                Part = part,
+                Loras = [.. loras.Select(Lora)],
+                Dtype = Type(type),
+            },
+            json ? null : name => Console.Error.WriteLine($"writing {name}")
+        );
+        Cli.Run.Print(
+            json,
+            new JsonObject
+            {
+                ["from"] = path,
+                ["layout"] = $"{from.Layout}",
+                ["to"] = $"{to}",
+                ["output"] = output,
+                ["notes"] = new JsonArray([.. notes.Select(n => JsonValue.Create(n))]),
+            },
+            [.. notes.Select(n => $"note: {n}"), $"Written: {output}. Look at it: longtake inspect {output}"]
+        );
         return Cli.Run.Done;
     }
 
     /// <summary>The element type of an option; null for Keep.</summary>
-    public static ScalarType? Type(WeightType type) => type switch { WeightType.Bf16 => ScalarType.BFloat16, WeightType.Fp16 => ScalarType.Float16, WeightType.Fp32 => ScalarType.Float32, _ => null };
+    public static ScalarType? Type(WeightType type) =>
+        type switch
+        {
+            WeightType.Bf16 => ScalarType.BFloat16,
+            WeightType.Fp16 => ScalarType.Float16,
+            WeightType.Fp32 => ScalarType.Float32,
+            _ => null,
+        };
 
     // FILE or FILE=STRENGTH
     private static (string, double) Lora(string text)
     {
         var at = text.LastIndexOf('=');
-        if (at < 0) return (text, 1);
-        return double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out var strength) && double.IsFinite(strength) ? (text[..at], strength)
-            : throw new UserException($"--lora {text}: '{text[(at + 1)..]}' is no strength; write FILE or FILE=0.8", usage: true);
+        if (at < 0)
+            return (text, 1);
+        return
+            double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out var strength)
+            && double.IsFinite(strength)
+            ? (text[..at], strength)
+            : throw new UserException(
+                $"--lora {text}: '{text[(at + 1)..]}' is no strength; write FILE or FILE=0.8",
+                usage: true
+            );
     }
 }

@@ -11,14 +11,20 @@ using LongTake.Worlds;
 
 namespace LongTake.Cli;
 
-/// <summary>longtake demo: a minute of film from the bundled model, with its exact scores beside those of real takes.</summary>
+/// <summary>
+/// longtake demo: a minute of film from the bundled model, with its exact scores beside those of real takes.
+/// </summary>
 internal static class DemoVerb
 {
     public const string Prompt = "a traveller in a red coat and a wizard hat walks past a blue lighthouse";
 
     public static int Run(string folder, string prompt, long seed, torch.Device device, string output, bool json)
     {
-        void Say(string line) { if (!json) Console.WriteLine(line); }
+        void Say(string line)
+        {
+            if (!json)
+                Console.WriteLine(line);
+        }
         var cancel = Cli.Run.OnCtrlC();
         var clock = Stopwatch.StartNew();
         using var model = ModelFiles.Open(Shipped.Located(folder));
@@ -26,16 +32,35 @@ internal static class DemoVerb
         Cli.Run.UseAllCores();
         Ffmpeg.Locate("ffmpeg");
         Directory.CreateDirectory(output);
-        var request = new FilmRequest { Prompt = prompt, Seed = seed, Frames = c.Frames(c.FilmLatents), Speaker = Speaker.DmHead };
-        Say($"LongTake demo: {c.Frames(c.FilmLatents) / c.Fps:0} s of film in {c.FewSteps.Length} steps of the distribution-matching head");
+        var request = new FilmRequest
+        {
+            Prompt = prompt,
+            Seed = seed,
+            Frames = c.Frames(c.FilmLatents),
+            Speaker = Speaker.DmHead,
+        };
+        Say(
+            $"LongTake demo: {c.Frames(c.FilmLatents) / c.Fps:0} s of film in {c.FewSteps.Length} steps of "
+                + $"the distribution-matching head"
+        );
         Say($"  model   {model.Path} ({c.Width}x{c.Height} at {c.Fps} fps, {c.FilmLatents} latents)");
         Say($"  prompt  {prompt}");
         using var film = new FilmModel(model, request, device: device);
         var frames = new List<byte[]>();
         var upscale = (int)Math.Ceiling(384.0 / Math.Min(c.Width, c.Height));
-        var made = Progress.Run("demo", report => FilmFile.Make(film, request, Path.Combine(output, "film.mp4"),
-            new WriteOptions { Upscale = upscale }, report, frames.Add, cancel));
-        foreach (var line in GenerateVerb.Lines(made)) Say("  " + line);
+        var made = Progress.Run("demo", report =>
+            FilmFile.Make(
+                film,
+                request,
+                Path.Combine(output, "film.mp4"),
+                new WriteOptions { Upscale = upscale },
+                report,
+                frames.Add,
+                cancel
+            )
+        );
+        foreach (var line in GenerateVerb.Lines(made))
+            Say("  " + line);
 
         var sheet = Path.Combine(output, "sheet.png");
         var picked = Enumerable.Range(0, 32).Select(i => frames[(frames.Count - 1) * i / 31]).ToList();
@@ -45,10 +70,14 @@ internal static class DemoVerb
         var real = Enumerable.Range(0, 4).Select(i => Real(film, truth, 700_000 + i)).ToList();
         var rows = Rows(score, real).ToList();
         Say("  exact measures (world's laws), this film | real takes through the same autoencoder (mean of 4) | ideal");
-        foreach (var (name, mine, theirs, ideal, about) in rows) Say($"    {name,-8} {mine,7} | {theirs,7} | {ideal,5}   {about}");
+        foreach (var (name, mine, theirs, ideal, about) in rows)
+            Say($"    {name, -8} {mine, 7} | {theirs, 7} | {ideal, 5}   {about}");
         var report = Path.Combine(output, "report.html");
         File.WriteAllText(report, Html(request, made, c, rows, File.ReadAllBytes(sheet), File.ReadAllBytes(made.Path)));
-        Say($"Done in {clock.Elapsed.TotalSeconds:0} s. Look at: {Path.Combine(output, "film.mp4")} (any player), {sheet}, {report} (a browser).");
+        Say(
+            $"Done in {clock.Elapsed.TotalSeconds:0} s. Look at: {Path.Combine(output, "film.mp4")} (any "
+                + $"player), {sheet}, {report} (a browser)."
+        );
         if (json)
         {
             var result = GenerateVerb.Describe(made);
@@ -65,12 +94,20 @@ internal static class DemoVerb
     {
         var c = film.Config;
         var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
-        if (truth.Landmark is { } landmark) take = take with { LandmarkColour = landmark };
+        if (truth.Landmark is { } landmark)
+            take = take with { LandmarkColour = landmark };
         var stride = WorldData.Stride(c.Fps);
-        return WorldMetrics.Measure(film.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), stride)), stride, WorldTruth.Of(take));
+        return WorldMetrics.Measure(
+            film.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), stride)),
+            stride,
+            WorldTruth.Of(take)
+        );
     }
 
-    private static IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> Rows(WorldScore film, List<WorldScore> real)
+    private static IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> Rows(
+        WorldScore film,
+        List<WorldScore> real
+    )
     {
         (string, Func<WorldScore, double?>, string, string)[] rows =
         [
@@ -87,26 +124,46 @@ internal static class DemoVerb
             ("drift", s => s.coat_drift, "0", "drift of the coat's colour, RGB units"),
         ];
         foreach (var (name, of, ideal, about) in rows)
-            yield return (name, of(film)?.ToString("0.000") ?? "n/a", real.Select(of).Average()?.ToString("0.000") ?? "n/a", ideal, about);
+            yield return (
+                name,
+                of(film)?.ToString("0.000") ?? "n/a",
+                real.Select(of).Average()?.ToString("0.000") ?? "n/a",
+                ideal,
+                about
+            );
     }
 
-    private static string Html(FilmRequest request, FilmResult made, ModelConfig c, IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> rows,
-        byte[] sheet, byte[] film) => $$"""
-        <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>LongTake demo</title>
-        <style>
-          body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e26; background: #fafafa }
-          video, img { width: 100%; image-rendering: pixelated; border-radius: 6px } video { max-width: 24rem }
-          table { border-collapse: collapse } td, th { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd } td:last-child, th:last-child, td:first-child, th:first-child { text-align: left }
-        </style>
-        <h1>A minute in {{c.FewSteps.Length}} steps</h1>
-        <p>{{WebUtility.HtmlEncode(request.Prompt)}} &middot; seed {{request.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot; sampled in {{made.SampleSeconds:0.0}} s, decoded and written in {{made.DecodeSeconds:0.0}} s</p>
-        <video controls loop muted src="data:video/mp4;base64,{{Convert.ToBase64String(film)}}"></video>
-        <p>Thirty-two moments from the first second to the last:</p>
-        <img alt="contact sheet" src="data:image/png;base64,{{Convert.ToBase64String(sheet)}}">
-        <h2>Exact measures</h2>
-        <p>The film is held against the laws of its world; real takes went through the same autoencoder.</p>
-        <table><tr><th>measure</th><th>this film</th><th>real takes</th><th>ideal</th><th>what it says</th></tr>
-        {{string.Join("\n", rows.Select(r => $"<tr><td>{r.Name}</td><td>{r.Mine}</td><td>{r.Theirs}</td><td>{r.Ideal}</td><td>{r.About}</td></tr>"))}}
-        </table></html>
-        """;
+    private static string Html(
+        FilmRequest request,
+        FilmResult made,
+        ModelConfig c,
+        IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> rows,
+        byte[] sheet,
+        byte[] film
+    ) =>
+        $$"""
+            <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>LongTake demo</title>
+            <style>
+              body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e26; background: #fafafa }
+              video, img { width: 100%; image-rendering: pixelated; border-radius: 6px } video { max-width: 24rem }
+              table { border-collapse: collapse } td, th { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd } td:last-child, th:last-child, td:first-child, th:first-child { text-align: left }
+            </style>
+            <h1>A minute in {{c.FewSteps.Length}} steps</h1>
+            <p>{{WebUtility.HtmlEncode(
+                request.Prompt
+            )}} &middot; seed {{request.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot; sampled in {{made.SampleSeconds:0.0}} s, decoded and written in {{made.DecodeSeconds:0.0}} s</p>
+            <video controls loop muted src="data:video/mp4;base64,{{Convert.ToBase64String(film)}}"></video>
+            <p>Thirty-two moments from the first second to the last:</p>
+            <img alt="contact sheet" src="data:image/png;base64,{{Convert.ToBase64String(sheet)}}">
+            <h2>Exact measures</h2>
+            <p>The film is held against the laws of its world; real takes went through the same autoencoder.</p>
+            <table><tr><th>measure</th><th>this film</th><th>real takes</th><th>ideal</th><th>what it says</th></tr>
+            {{string.Join(
+                "\n",
+                rows.Select(r =>
+                    $"<tr><td>{r.Name}</td><td>{r.Mine}</td><td>{r.Theirs}</td><td>{r.Ideal}</td><td>{r.About}</td></tr>"
+                )
+            )}}
+            </table></html>
+            """;
 }

@@ -4,8 +4,9 @@ using LongTake.Comparison;
 namespace LongTake.Cli;
 
 /// <summary>
-/// Runs the jobs of a plan as child processes of this program, one thread each, so many side by side; a job begins when those before it are done,
-/// the one with the longest way to the end first. A job that fails keeps back only those that need it.
+/// Runs the jobs of a plan as child processes of this program, one thread each, so many side by side; a job begins when
+/// those before it are done, the one with the longest way to the end first. A job that fails keeps back only those that
+/// need it.
 /// </summary>
 internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
 {
@@ -18,8 +19,9 @@ internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
     public IReadOnlyDictionary<string, string> Run(IProgress<ProgressReport> progress, CancellationToken cancel)
     {
         var behind = plan.Jobs.ToDictionary(j => j.Id, _ => 0.0);
-        foreach (var job in plan.Jobs.Reverse())   // those before a job come before it in the plan
-            foreach (var before in job.After) behind[before.Id] = Math.Max(behind[before.Id], behind[job.Id] + job.Cost);
+        foreach (var job in plan.Jobs.Reverse()) // those before a job come before it in the plan
+        foreach (var before in job.After)
+            behind[before.Id] = Math.Max(behind[before.Id], behind[job.Id] + job.Cost);
         var waiting = plan.Jobs.Where(j => !j.Done).OrderByDescending(j => behind[j.Id] + j.Cost).ToList();
         var running = new List<Running>();
         try
@@ -29,24 +31,28 @@ internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
                 foreach (var one in running.Where(r => r.Child.HasExited).ToList())
                 {
                     running.Remove(one);
-                    one.Child.WaitForExit();   // the last lines of its output too
-                    if (!cancel.IsCancellationRequested && !one.Job.Done) failed[one.Job.Id] = $"{one.Job.Title}: {one.Error()}";
+                    one.Child.WaitForExit(); // the last lines of its output too
+                    if (!cancel.IsCancellationRequested && !one.Job.Done)
+                        failed[one.Job.Id] = $"{one.Job.Title}: {one.Error()}";
                     one.Child.Dispose();
                 }
-                if (cancel.IsCancellationRequested) break;
+                if (cancel.IsCancellationRequested)
+                    break;
                 while (running.Count < side && waiting.FirstOrDefault(j => j.After.All(a => a.Done)) is { } next)
                 {
                     waiting.Remove(next);
                     running.Add(new Running(next, Start(arguments(next))));
                 }
-                if (running.Count == 0) break;
+                if (running.Count == 0)
+                    break;
                 Tell(progress, running);
                 cancel.WaitHandle.WaitOne(100);
             }
         }
         finally
         {
-            foreach (var one in running) one.Child.StandardInput.Close();   // they save and end
+            foreach (var one in running)
+                one.Child.StandardInput.Close(); // they save and end
             foreach (var one in running)
             {
                 one.Child.WaitForExit();
@@ -54,7 +60,11 @@ internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
             }
         }
         if (cancel.IsCancellationRequested)
-            throw new OperationCanceledException($"stopped and saved; {plan.Jobs.Count(j => j.Done)} of {plan.Jobs.Count} jobs are done, the same command goes on", cancel);
+            throw new OperationCanceledException(
+                $"stopped and saved; {plan.Jobs.Count(j => j.Done)} of {plan.Jobs.Count} jobs are done, the "
+                    + $"same command goes on",
+                cancel
+            );
         Tell(progress, running);
         return failed;
     }
@@ -63,19 +73,39 @@ internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
 
     private void Tell(IProgress<ProgressReport> progress, List<Running> running)
     {
-        if (running.Count > 0 && told != 0 && Stopwatch.GetElapsedTime(told) < TimeSpan.FromSeconds(2)) return;   // it reads the logs
+        // it reads the logs
+        if (running.Count > 0 && told != 0 && Stopwatch.GetElapsedTime(told) < TimeSpan.FromSeconds(2))
+            return;
         told = Stopwatch.GetTimestamp();
         var all = plan.Jobs.Sum(j => j.Cost);
-        var text = string.Join("; ", running.Select(r => $"{r.Job.Title} {r.Said}".Trim()).Concat(failed.Count > 0 ? [$"{failed.Count} failed"] : []));
-        progress.Report(new ProgressReport((long)(all - Left(plan)), (long)all, "core-seconds", $"{plan.Jobs.Count(j => j.Done)}/{plan.Jobs.Count} jobs: {text}"));
+        var text = string.Join(
+            "; ",
+            running
+                .Select(r => $"{r.Job.Title} {r.Said}".Trim())
+                .Concat(failed.Count > 0 ? [$"{failed.Count} failed"] : [])
+        );
+        progress.Report(
+            new ProgressReport(
+                (long)(all - Left(plan)),
+                (long)all,
+                "core-seconds",
+                $"{plan.Jobs.Count(j => j.Done)}/{plan.Jobs.Count} jobs: {text}"
+            )
+        );
     }
 
     private static Process Start(string[] arguments)
     {
         var host = Environment.ProcessPath!;
         string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet" ? [typeof(Jobs).Assembly.Location] : [];
-        var start = new ProcessStartInfo(host, [.. program, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var variable in (string[])["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]) start.Environment[variable] = "1";
+        var start = new ProcessStartInfo(host, [.. program, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var variable in (string[])["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+            start.Environment[variable] = "1";
         return Process.Start(start)!;
     }
 
@@ -90,11 +120,13 @@ internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
             child.OutputDataReceived += (_, e) => Said = e.Data is { Length: > 0 } line ? line.Trim() : Said;
             child.ErrorDataReceived += (_, e) =>
             {
-                if (string.IsNullOrWhiteSpace(e.Data)) return;
+                if (string.IsNullOrWhiteSpace(e.Data))
+                    return;
                 lock (errors)
                 {
                     errors.Enqueue(e.Data.Trim());
-                    if (errors.Count > 5) errors.Dequeue();
+                    if (errors.Count > 5)
+                        errors.Dequeue();
                 }
             };
             child.BeginOutputReadLine();
@@ -107,7 +139,13 @@ internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
 
         public string Error()
         {
-            lock (errors) return errors.Count > 0 ? string.Join(" ", errors.Select(e => e.StartsWith("longtake: ", StringComparison.Ordinal) ? e[10..] : e)) : $"its process ended with code {Child.ExitCode}";
+            lock (errors)
+                return errors.Count > 0
+                    ? string.Join(
+                        " ",
+                        errors.Select(e => e.StartsWith("longtake: ", StringComparison.Ordinal) ? e[10..] : e)
+                    )
+                    : $"its process ended with code {Child.ExitCode}";
         }
     }
 }

@@ -14,15 +14,33 @@ namespace LongTake.Cli;
 /// <summary>longtake plan PATH</summary>
 internal static class PlanVerb
 {
-    private const double Gib = 1L << 30, Tera = 1e12;
+    private const double Gib = 1L << 30,
+        Tera = 1e12;
 
     // A plan, what would take less, and the work itself for a trial.
-    private sealed record Work(Plan Plan, Func<IEnumerable<Alternative>> Less, Action Check, Func<IReadOnlyList<Measured>> Try);
+    private sealed record Work(
+        Plan Plan,
+        Func<IEnumerable<Alternative>> Less,
+        Action Check,
+        Func<IReadOnlyList<Measured>> Try
+    );
 
-    public static int Run(string path, string[] sets, double? rate, bool measure, double? deviceMemory, ScalarType dtype, bool trial, int? only, bool json)
+    public static int Run(
+        string path,
+        string[] sets,
+        double? rate,
+        bool measure,
+        double? deviceMemory,
+        ScalarType dtype,
+        bool trial,
+        int? only,
+        bool json
+    )
     {
-        if (rate is <= 0 || deviceMemory is <= 0) throw new UserException("--rate and --device-memory: more than 0", usage: true);
-        if (rate is not null && measure) throw new UserException("--rate together with --measure: give one of them", usage: true);
+        if (rate is <= 0 || deviceMemory is <= 0)
+            throw new UserException("--rate and --device-memory: more than 0", usage: true);
+        if (rate is not null && measure)
+            throw new UserException("--rate together with --measure: give one of them", usage: true);
         var (works, notes) = Read(path, sets, dtype);
         if (only is { } one)
         {
@@ -39,16 +57,40 @@ internal static class PlanVerb
             notes.Add(why);
             trial = false;
         }
-        if (trial) foreach (var work in works) work.Check();
+        if (trial)
+            foreach (var work in works)
+                work.Check();
         var measured = trial ? works.SelectMany((_, i) => PeakChild.Run(path, sets, dtype, i)).ToList() : null;
-        var all = works.Select(w => (w.Plan, Remedies: deviceMemory is { } room && w.Plan.Fullest.Bytes > room * Gib ? Fitting.Remedies(w.Less(), room * Gib) : null)).ToList();
-        Cli.Run.Print(json, new JsonObject
-        {
-            ["path"] = path, ["rateTflops"] = rate, ["deviceMemoryGib"] = deviceMemory, ["notes"] = new JsonArray([.. notes.Select(n => JsonValue.Create(n))]),
-            ["plans"] = new JsonArray([.. all.Select(a => Describe(a.Plan, rate, deviceMemory, a.Remedies))]),
-            ["measured"] = measured is null ? null : new JsonArray([.. measured.Select(PeakChild.Describe)]),
-            ["tolerance"] = measured is null ? null : new JsonObject { ["share"] = Measured.Share, ["bytes"] = Measured.Fixed },
-        }, [.. notes.Select(n => $"note: {n}"), .. all.SelectMany(a => Lines(a.Plan, rate, measure, deviceMemory, a.Remedies)), .. measured is null ? [] : Lines(measured)]);
+        var all = works
+            .Select(w =>
+                (
+                    w.Plan,
+                    Remedies: deviceMemory is { } room && w.Plan.Fullest.Bytes > room * Gib
+                        ? Fitting.Remedies(w.Less(), room * Gib)
+                        : null
+                )
+            )
+            .ToList();
+        Cli.Run.Print(
+            json,
+            new JsonObject
+            {
+                ["path"] = path,
+                ["rateTflops"] = rate,
+                ["deviceMemoryGib"] = deviceMemory,
+                ["notes"] = new JsonArray([.. notes.Select(n => JsonValue.Create(n))]),
+                ["plans"] = new JsonArray([.. all.Select(a => Describe(a.Plan, rate, deviceMemory, a.Remedies))]),
+                ["measured"] = measured is null ? null : new JsonArray([.. measured.Select(PeakChild.Describe)]),
+                ["tolerance"] = measured is null
+                    ? null
+                    : new JsonObject { ["share"] = Measured.Share, ["bytes"] = Measured.Fixed },
+            },
+            [
+                .. notes.Select(n => $"note: {n}"),
+                .. all.SelectMany(a => Lines(a.Plan, rate, measure, deviceMemory, a.Remedies)),
+                .. measured is null ? [] : Lines(measured),
+            ]
+        );
         return Cli.Run.Done;
     }
 
@@ -56,20 +98,57 @@ internal static class PlanVerb
     {
         var notes = new List<string>();
         path = Shipped.Located(path);
-        if (Directory.Exists(path)) return ([Film(new FilmRecipe { From = path, Film = new() { Prompt = "plan" } })], notes);
-        if (!File.Exists(path)) throw new UserException($"{path}: no such file or folder. Give a recipe (recipes/wan-1.3b/mmm-30s.json), a model folder, or a model's config.json.", usage: true);
+        if (Directory.Exists(path))
+            return (
+                [
+                    Film(
+                        new FilmRecipe
+                        {
+                            From = path,
+                            Film = new() { Prompt = "plan" },
+                        }
+                    ),
+                ],
+                notes
+            );
+        if (!File.Exists(path))
+            throw new UserException(
+                $"{path}: no such file or folder. Give a recipe (recipes/wan-1.3b/mmm-30s.json), a model "
+                    + $"folder, or a model's config.json.",
+                usage: true
+            );
         var members = Inspect.Json(path);
         if (members.ContainsKey("wan"))
-            return ([Film(new FilmRecipe { From = "", Model = Recipe.Read(path, sets, ModelJson.Default.ModelConfig), Film = new() { Prompt = "plan" } })], notes);
-        if (members.ContainsKey("film")) return ([Film(Recipe.Read(path, sets, FilmJson.Default.FilmRecipe))], notes);
+            return (
+                [
+                    Film(
+                        new FilmRecipe
+                        {
+                            From = "",
+                            Model = Recipe.Read(path, sets, ModelJson.Default.ModelConfig),
+                            Film = new() { Prompt = "plan" },
+                        }
+                    ),
+                ],
+                notes
+            );
+        if (members.ContainsKey("film"))
+            return ([Film(Recipe.Read(path, sets, FilmJson.Default.FilmRecipe))], notes);
 
         var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
-        if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"{path}: {problems}", usage: true);
+        if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems)
+            throw new UserException($"{path}: {problems}", usage: true);
         var c = Config(recipe.From, recipe.Model);
         var works = new List<Work>();
         foreach (var stage in recipe.Stages)
-            if (TrainPlan.Of(c, stage) is { } plan) works.Add(new(plan, () => TrainPlan.Alternatives(c, stage), () => Small(c), () => [PeakTrial.Stage(c, stage)]));
-            else notes.Add($"stage '{stage.Folder}' ({stage.Method}) is not planned; LongSft, MixSft, Teacher and Mmm are");
+            if (TrainPlan.Of(c, stage) is { } plan)
+                works.Add(
+                    new(plan, () => TrainPlan.Alternatives(c, stage), () => Small(c), () => [PeakTrial.Stage(c, stage)])
+                );
+            else
+                notes.Add(
+                    $"stage '{stage.Folder}' ({stage.Method}) is not planned; LongSft, MixSft, Teacher and Mmm are"
+                );
         return (works, notes);
 
         Work Film(FilmRecipe film)
@@ -78,20 +157,30 @@ internal static class PlanVerb
             {
                 using var files = ModelFiles.Open(Shipped.Located(film.From));
                 if (sets.Length > 0 && !path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
-                    film = film with { Film = Recipe.Parse("""{ "film": { "prompt": "plan" } }""", path, sets, FilmJson.Default.FilmRecipe).Film };
+                    film = film with
+                    {
+                        Film = Recipe
+                            .Parse("""{ "film": { "prompt": "plan" } }""", path, sets, FilmJson.Default.FilmRecipe)
+                            .Film,
+                    };
                 return Of(files.Config, film.Film.For(files));
             }
             var model = Config(film.From, film.Model);
             var request = film.Film.Speaker is null ? film.Film with { Speaker = Speaker.DmHead } : film.Film;
-            if (string.Join("; ", request.Problems(model)) is { Length: > 0 } problems) throw new UserException($"{path}: {problems}", usage: true);
+            if (string.Join("; ", request.Problems(model)) is { Length: > 0 } problems)
+                throw new UserException($"{path}: {problems}", usage: true);
             return Of(model, request.Filled(model));
         }
 
         Work Of(ModelConfig model, FilmRequest request)
         {
             double compute = Tensor.SizeOf(dtype);
-            return new(GeneratePlan.Of(model, request, compute), () => GeneratePlan.Alternatives(model, request, compute),
-                () => Small(request.Config(model)), () => PeakTrial.Film(request.Config(model), request, dtype));
+            return new(
+                GeneratePlan.Of(model, request, compute),
+                () => GeneratePlan.Alternatives(model, request, compute),
+                () => Small(request.Config(model)),
+                () => PeakTrial.Film(request.Config(model), request, dtype)
+            );
         }
 
         ModelConfig Config(string from, ModelConfig? given)
@@ -102,9 +191,20 @@ internal static class PlanVerb
                 using var start = StartModel.Open(at, given);
                 return start.Config;
             }
-            if (at.Length > 0) notes.Add($"{from} is not here: planned from the recipe's \"model\"");
-            var c = given ?? (at.Length == 0 ? new() : throw new UserException($"{path}: {from} is not here, and the recipe has no \"model\" to plan with", usage: true));
-            return string.Join("; ", c.Problems()) is { Length: > 0 } wrong ? throw new UserException($"{path}: model: {wrong}", usage: true) : c;
+            if (at.Length > 0)
+                notes.Add($"{from} is not here: planned from the recipe's \"model\"");
+            var c = given
+                ?? (
+                    at.Length == 0
+                        ? new()
+                        : throw new UserException(
+                            $"{path}: {from} is not here, and the recipe has no \"model\" to plan with",
+                            usage: true
+                        )
+                );
+            return string.Join("; ", c.Problems()) is { Length: > 0 } wrong
+                ? throw new UserException($"{path}: model: {wrong}", usage: true)
+                : c;
         }
     }
 
@@ -113,7 +213,11 @@ internal static class PlanVerb
     {
         var size = c.Wan.Layers * (8.0 * c.Wan.Dim * c.Wan.Dim + 2.0 * c.Wan.Dim * c.Wan.FfnDim);
         if (size >= 5e8)
-            throw new UserException($"--measure-peak: a trial is run on this machine's CPU, and this model has {Number(size)} parameters in its blocks; at most 500 M", usage: true);
+            throw new UserException(
+                $"--measure-peak: a trial is run on this machine's CPU, and this model has {Number(size)} "
+                    + $"parameters in its blocks; at most 500 M",
+                usage: true
+            );
     }
 
     // Best of a few products; one thing that every step spends most of its time with.
@@ -129,59 +233,119 @@ internal static class PlanVerb
             var start = Stopwatch.GetTimestamp();
             a.matmul(a).Dispose();
             Libtorch.Synchronize(device);
-            if (i > 0) best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
+            if (i > 0)
+                best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
         return 2.0 * n * n * n / best / Tera;
     }
 
-    private static JsonObject Describe(Plan p, double? rate, double? memory, IReadOnlyList<Alternative>? remedies) => new()
-    {
-        ["name"] = p.Name, ["about"] = p.About, ["parameters"] = Members(p.Parameters), ["forwardFlops"] = Members(p.Forward),
-        ["phases"] = new JsonArray([.. p.Phases.Select(f => new JsonObject { ["name"] = f.Name, ["bytes"] = f.Bytes, ["memory"] = Members(f.Memory), ["flops"] = f.Flops })]),
-        ["peakBytes"] = p.Fullest.Bytes, ["flops"] = p.Flops, ["seconds"] = rate is { } r ? p.Flops / (r * Tera) : null, ["diskBytes"] = Members(p.Disk),
-        ["fits"] = memory is { } room ? p.Fullest.Bytes <= room * Gib : null,
-        ["wouldFit"] = remedies is null ? null : new JsonArray([.. remedies.Select(a => new JsonObject { ["setting"] = a.Setting, ["peakBytes"] = a.Plan.Fullest.Bytes })]),
-    };
+    private static JsonObject Describe(Plan p, double? rate, double? memory, IReadOnlyList<Alternative>? remedies) =>
+        new()
+        {
+            ["name"] = p.Name,
+            ["about"] = p.About,
+            ["parameters"] = Members(p.Parameters),
+            ["forwardFlops"] = Members(p.Forward),
+            ["phases"] = new JsonArray([
+                .. p.Phases.Select(f => new JsonObject
+                {
+                    ["name"] = f.Name,
+                    ["bytes"] = f.Bytes,
+                    ["memory"] = Members(f.Memory),
+                    ["flops"] = f.Flops,
+                }),
+            ]),
+            ["peakBytes"] = p.Fullest.Bytes,
+            ["flops"] = p.Flops,
+            ["seconds"] = rate is { } r ? p.Flops / (r * Tera) : null,
+            ["diskBytes"] = Members(p.Disk),
+            ["fits"] = memory is { } room ? p.Fullest.Bytes <= room * Gib : null,
+            ["wouldFit"] = remedies is null
+                ? null
+                : new JsonArray([
+                    .. remedies.Select(a => new JsonObject
+                    {
+                        ["setting"] = a.Setting,
+                        ["peakBytes"] = a.Plan.Fullest.Bytes,
+                    }),
+                ]),
+        };
 
-    private static JsonObject Members(IEnumerable<Amount> amounts) => new(amounts.Select(a => KeyValuePair.Create(a.Name, (JsonNode?)JsonValue.Create(a.Value))));
+    private static JsonObject Members(IEnumerable<Amount> amounts) =>
+        new(amounts.Select(a => KeyValuePair.Create(a.Name, (JsonNode?)JsonValue.Create(a.Value))));
 
-    private static IEnumerable<string> Lines(Plan p, double? rate, bool measured, double? memory, IReadOnlyList<Alternative>? remedies)
+    private static IEnumerable<string> Lines(
+        Plan p,
+        double? rate,
+        bool measured,
+        double? memory,
+        IReadOnlyList<Alternative>? remedies
+    )
     {
         yield return $"{p.Name}: {p.About}";
         yield return $"  parameters   {string.Join(", ", p.Parameters.Select(a => $"{a.Name} {Number(a.Value)}"))}";
-        yield return $"  one forward  {Flop(p.Forward.Sum(a => a.Value))}: {string.Join(", ", p.Forward.Select(a => $"{a.Name} {Flop(a.Value)}"))}";
+        yield return $"  one forward  {Flop(p.Forward.Sum(a => a.Value))}: "
+            + $"{string.Join(", ", p.Forward.Select(a => $"{a.Name} {Flop(a.Value)}"))}";
         foreach (var f in p.Phases)
-            yield return $"  {(f == p.Phases[0] ? "memory" : ""),-12} {f.Name} {Bytes(f.Bytes)}: {string.Join(", ", f.Memory.Where(m => m.Value > 0).Select(m => $"{m.Name} {Bytes(m.Value)}"))}";
+            yield return $"  {(f == p.Phases[0] ? "memory" : ""), -12} {f.Name} {Bytes(f.Bytes)}: "
+                + $"{string.Join(", ", f.Memory.Where(m => m.Value > 0).Select(m => $"{m.Name} {Bytes(m.Value)}"))}";
         foreach (var f in p.Phases.Where(f => f.Flops > 0))
-            yield return $"  {(f == p.Phases.First(x => x.Flops > 0) ? p.Times > 1 ? "work a step" : "work" : ""),-12} {f.Name} {Flop(f.Flops)}{(rate is { } r ? $", {Time(f.Flops / (r * Tera))}" : "")}";
+            yield return $"  "
+                + $"{(f == p.Phases.First(x => x.Flops > 0) ? p.Times > 1 ? "work a step" : "work" : ""), -12} "
+                + $"{f.Name} {Flop(f.Flops)}{(rate is { } r ? $", {Time(f.Flops / (r * Tera))}" : "")}";
         if (rate is { } tera)
-            yield return $"  time         {Time(p.Flops / (tera * Tera))}{(p.Times > 1 ? $" for {p.Times:#,0} steps" : "")} at {tera.ToString("0.###", CultureInfo.InvariantCulture)} TFLOP/s"
+            yield return $"  time         "
+                + $"{Time(p.Flops / (tera * Tera))}{(p.Times > 1 ? $" for {p.Times:#,0} steps" : "")} at "
+                + $"{tera.ToString("0.###", CultureInfo.InvariantCulture)} TFLOP/s"
                 + (measured ? ", the rate of matrix products here; attention reaches some 80 % of it" : "");
         yield return $"  disk         {string.Join(", ", p.Disk.Select(a => $"{a.Name} {Bytes(a.Value)}"))}";
-        if (memory is not { } room) yield break;
-        yield return p.Fullest.Bytes <= room * Gib ? $"  fits         {Bytes(p.Fullest.Bytes)} of {room:0.#} GiB, in {p.Fullest.Name}"
+        if (memory is not { } room)
+            yield break;
+        yield return p.Fullest.Bytes <= room * Gib
+            ? $"  fits         {Bytes(p.Fullest.Bytes)} of {room:0.#} GiB, in {p.Fullest.Name}"
             : $"  does not fit {p.Fullest.Name} needs {Bytes(p.Fullest.Bytes)}, there are {room:0.#} GiB. "
-                + (remedies is { Count: > 0 } ? $"It would with {string.Join("; or ", remedies.Select(a => $"{a.Setting} ({Bytes(a.Plan.Fullest.Bytes)})"))}" : "No setting tried here makes it fit; take a larger device or a smaller model.");
+                + (
+                    remedies is { Count: > 0 }
+                        ? $"It would with "
+                            + $"{string.Join("; or ", remedies.Select(a => $"{a.Setting} ({Bytes(a.Plan.Fullest.Bytes)})"))}"
+                        : "No setting tried here makes it fit; take a larger device or a smaller model."
+                );
     }
 
     private static IEnumerable<string> Lines(IReadOnlyList<Measured> measured)
     {
-        yield return "measured with random weights on one thread of this CPU, each in a process of its own: planned, memory the process took at its most, error of the plan";
+        yield return "measured with random weights on one thread of this CPU, each in a process of its own: "
+            + "planned, memory the process took at its most, error of the plan";
         foreach (var m in measured)
-            yield return $"  {m.Name,-14} {Bytes(m.Planned),10} {Bytes(m.Resident),10} {m.Error.ToString("+0.0 %;-0.0 %", CultureInfo.InvariantCulture),8}{(m.Agrees ? "" : "  beyond the tolerance")}";
-        yield return $"  plan and measurement agree within {Measured.Tolerance}, which are the allocator's and the runtime's";
+            yield return $"  {m.Name, -14} {Bytes(m.Planned), 10} {Bytes(m.Resident), 10} "
+                + $"{m.Error.ToString("+0.0 %;-0.0 %", CultureInfo.InvariantCulture), 8}{(m.Agrees ? "" : "  beyond the tolerance")}";
+        yield return $"  plan and measurement agree within {Measured.Tolerance}, which are the allocator's and "
+            + $"the runtime's";
     }
 
     private static string Scaled(double x, double step, params ReadOnlySpan<string> units)
     {
         var at = 0;
-        while (Math.Abs(x) >= step && at + 1 < units.Length) (x, at) = (x / step, at + 1);
-        return x.ToString(Math.Abs(x) >= 100 ? "0" : Math.Abs(x) >= 10 ? "0.0" : "0.00", CultureInfo.InvariantCulture) + units[at];
+        while (Math.Abs(x) >= step && at + 1 < units.Length)
+            (x, at) = (x / step, at + 1);
+        return x.ToString(
+                Math.Abs(x) >= 100 ? "0"
+                    : Math.Abs(x) >= 10 ? "0.0"
+                    : "0.00",
+                CultureInfo.InvariantCulture
+            ) + units[at];
     }
 
     private static string Number(double x) => Scaled(x, 1000, "", " k", " M", " G");
-    private static string Bytes(double x) => Scaled(x, 1024, " B", " KiB", " MiB", " GiB", " TiB", " PiB");
-    private static string Flop(double x) => Scaled(x, 1000, " FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP", " EFLOP", " ZFLOP");
 
-    private static string Time(double s) => s < 90 ? $"{s.ToString("0.##", CultureInfo.InvariantCulture)} s" : s < 5400 ? $"{s / 60:0.#} min" : s < 172_800 ? $"{s / 3600:0.#} h" : $"{s / 86_400:#,0.#} days";
+    private static string Bytes(double x) => Scaled(x, 1024, " B", " KiB", " MiB", " GiB", " TiB", " PiB");
+
+    private static string Flop(double x) =>
+        Scaled(x, 1000, " FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP", " EFLOP", " ZFLOP");
+
+    private static string Time(double s) =>
+        s < 90 ? $"{s.ToString("0.##", CultureInfo.InvariantCulture)} s"
+        : s < 5400 ? $"{s / 60:0.#} min"
+        : s < 172_800 ? $"{s / 3600:0.#} h"
+        : $"{s / 86_400:#,0.#} days";
 }

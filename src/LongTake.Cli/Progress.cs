@@ -11,8 +11,14 @@ public static class Progress
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         if (Console.IsErrorRedirected || !console.Profile.Capabilities.Interactive)
             return work(new PlainProgress(title, Console.Error, TimeProvider.System));
-        return console.Progress().AutoClear(true)
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+        return console
+            .Progress()
+            .AutoClear(true)
+            .Columns(
+                new TaskDescriptionColumn { Alignment = Justify.Left },
+                new ProgressBarColumn(),
+                new PercentageColumn()
+            )
             .Start(context =>
             {
                 var task = context.AddTask(Markup.Escape(title));
@@ -26,7 +32,8 @@ public static class Progress
         public void Report(ProgressReport value)
         {
             task.IsIndeterminate = value.Total <= 0;
-            if (value.Total > 0) task.MaxValue(value.Total).Value(value.Done);
+            if (value.Total > 0)
+                task.MaxValue(value.Total).Value(value.Done);
             task.Description = Markup.Escape(pace.Line(title, value));
         }
     }
@@ -42,13 +49,17 @@ public sealed class PlainProgress(string title, TextWriter output, TimeProvider 
     public void Report(ProgressReport value)
     {
         var line = pace.Line(title, value);
-        if (last is { } then && time.GetElapsedTime(then) < TimeSpan.FromSeconds(10) && value.Done != value.Total) return;
+        if (last is { } then && time.GetElapsedTime(then) < TimeSpan.FromSeconds(10) && value.Done != value.Total)
+            return;
         last = time.GetTimestamp();
         output.WriteLine(line);
     }
 }
 
-/// <summary>Rate and time left, counted from the first report on: what a resumed run had done before does not count. Each stage of work counts anew.</summary>
+/// <summary>
+/// Rate and time left, counted from the first report on: what a resumed run had done before does not count. Each stage
+/// of work counts anew.
+/// </summary>
 internal sealed class Pace(TimeProvider time)
 {
     private (long Done, long At)? first;
@@ -56,23 +67,28 @@ internal sealed class Pace(TimeProvider time)
 
     public string Line(string title, ProgressReport report)
     {
-        if (before is null || report.Done < before.Done || report.Unit != before.Unit) first = (report.Done, time.GetTimestamp());
+        if (before is null || report.Done < before.Done || report.Unit != before.Unit)
+            first = (report.Done, time.GetTimestamp());
         before = report;
         var seconds = time.GetElapsedTime(first!.Value.At).TotalSeconds;
         var rate = seconds > 0 ? (report.Done - first.Value.Done) / seconds : 0;
         var of = report.Total > 0 ? $"{report.Done}/{report.Total}" : $"{report.Done}";
         List<string> parts = [$"{title}: {of} {report.Unit}"];
-        if (rate > 0) parts.Add($"{rate:0.###} {report.Unit}/s");
-        if (rate > 0 && report.Total > report.Done) parts.Add($"{Span((report.Total - report.Done) / rate)} left");
-        if (report.Text.Length > 0) parts.Add(report.Text);
+        if (rate > 0)
+            parts.Add($"{rate:0.###} {report.Unit}/s");
+        if (rate > 0 && report.Total > report.Done)
+            parts.Add($"{Span((report.Total - report.Done) / rate)} left");
+        if (report.Text.Length > 0)
+            parts.Add(report.Text);
         return string.Join(", ", parts);
     }
 
-    private static string Span(double seconds) => seconds switch
-    {
-        < 60 => $"{seconds:0}s",
-        < 3600 => $"{(int)seconds / 60}m{(int)seconds % 60:D2}s",
-        < 360_000 => $"{(int)seconds / 3600}h{(int)seconds / 60 % 60:D2}m",
-        _ => $"{seconds / 86400:0} days",
-    };
+    private static string Span(double seconds) =>
+        seconds switch
+        {
+            < 60 => $"{seconds:0}s",
+            < 3600 => $"{(int)seconds / 60}m{(int)seconds % 60:D2}s",
+            < 360_000 => $"{(int)seconds / 3600}h{(int)seconds / 60 % 60:D2}m",
+            _ => $"{seconds / 86400:0} days",
+        };
 }

@@ -16,15 +16,34 @@ internal static class ReproduceVerb
     /// <param name="page">Only renew charts and page.</param>
     /// <param name="dry">Only say what there is to do.</param>
     /// <param name="job">Do this one job: what the processes side by side are called with.</param>
-    public static int Run(string path, IReadOnlyList<string> sets, double? budget, int jobs, string? device, string? report, bool page, bool dry, string? job, bool json)
+    public static int Run(
+        string path,
+        IReadOnlyList<string> sets,
+        double? budget,
+        int jobs,
+        string? device,
+        string? report,
+        bool page,
+        bool dry,
+        string? job,
+        bool json
+    )
     {
-        if (jobs < 0) throw new UserException($"--jobs {jobs}: at least 1, or 0 for one a core", usage: true);
-        if (budget is { } minutes && !(minutes > 0)) throw new UserException($"--budget {minutes}: minutes, more than 0", usage: true);
+        if (jobs < 0)
+            throw new UserException($"--jobs {jobs}: at least 1, or 0 for one a core", usage: true);
+        if (budget is { } minutes && !(minutes > 0))
+            throw new UserException($"--budget {minutes}: minutes, more than 0", usage: true);
         var table = ComparisonTable.Read(path, sets);
-        if (device is not null) table = table with { Device = device };
-        var side = jobs > 0 ? jobs : ComputeDevice.Choose(table.Device).type == DeviceType.CPU ? Environment.ProcessorCount : 1;
-        if (table.From.Length > 0) table = table with { From = Shipped.Located(table.From) };
-        if (report is not null || budget is not null) table = Elsewhere(table, report ?? Path.Combine(table.Out, "report"));
+        if (device is not null)
+            table = table with { Device = device };
+        var side =
+            jobs > 0 ? jobs
+            : ComputeDevice.Choose(table.Device).type == DeviceType.CPU ? Environment.ProcessorCount
+            : 1;
+        if (table.From.Length > 0)
+            table = table with { From = Shipped.Located(table.From) };
+        if (report is not null || budget is not null)
+            table = Elsewhere(table, report ?? Path.Combine(table.Out, "report"));
         if (page)
         {
             Page.Renew(table, path);
@@ -33,19 +52,26 @@ internal static class ReproduceVerb
         var whole = new Plan(table, path);
         var scale = budget is { } b ? Scale(whole, b * 60 * side) : 1;
         var plan = scale < 1 ? new Plan(table, path, scale) : whole;
-        if (job is not null) return Child(plan, table, job);
+        if (job is not null)
+            return Child(plan, table, job);
         if (dry)
         {
-            foreach (var j in plan.Jobs) Console.WriteLine($"{(j.Done ? "done" : $"{j.Share:0%}"),5}  {j.Cost / 60,7:0.0} min  {j.Title}");
-            Console.WriteLine($"{plan.Jobs.Count} jobs, about {Jobs.Left(plan) / side / 3600:0.0} hours left with {side} at a time{(scale < 1 ? $", steps times {scale:0.####}" : "")}");
+            foreach (var j in plan.Jobs)
+                Console.WriteLine($"{(j.Done ? "done" : $"{j.Share:0%}"), 5}  {j.Cost / 60, 7:0.0} min  {j.Title}");
+            Console.WriteLine(
+                $"{plan.Jobs.Count} jobs, about {Jobs.Left(plan) / side / 3600:0.0} hours left with {side} at "
+                    + $"a time{(scale < 1 ? $", steps times {scale:0.####}" : "")}"
+            );
             return Cli.Run.Done;
         }
 
-        ComputeDevice.Choose(table.Device);   // before anything is written
+        ComputeDevice.Choose(table.Device); // before anything is written
         Directory.CreateDirectory(table.Out);
         using var alone = Alone(table.Out);
         var cancel = Cli.Run.OnCtrlC();
-        var failed = Progress.Run("reproduce", progress => new Jobs(plan, side, j => Arguments(path, sets, budget, side, device, j)).Run(progress, cancel));
+        var failed = Progress.Run("reproduce", progress =>
+            new Jobs(plan, side, j => Arguments(path, sets, budget, side, device, j)).Run(progress, cancel)
+        );
         cancel.ThrowIfCancellationRequested();
         var made = Scoring.Report(table, plan, scale, budget, j => Why(j, failed));
         Page.Write(made, table, plan, path);
@@ -53,55 +79,116 @@ internal static class ReproduceVerb
     }
 
     private static ComparisonTable Elsewhere(ComparisonTable table, string folder) =>
-        table with { Report = Path.Combine(folder, Path.GetFileName(table.Report)), Page = Path.Combine(folder, Path.GetFileName(table.Page)) };
+        table with
+        {
+            Report = Path.Combine(folder, Path.GetFileName(table.Report)),
+            Page = Path.Combine(folder, Path.GetFileName(table.Page)),
+        };
 
     private static int Said(ComparisonTable table, IReadOnlyDictionary<string, string> failed, bool json)
     {
-        Cli.Run.Print(json, new JsonObject { ["page"] = table.Page, ["report"] = table.Report + ".json", ["failed"] = new JsonArray([.. failed.Values.Select(f => (JsonNode)f)]) },
-            [.. failed.Values.Select(f => $"Failed: {f}"), $"The page is {table.Page}, the numbers are in {table.Report}.json."]);
+        Cli.Run.Print(
+            json,
+            new JsonObject
+            {
+                ["page"] = table.Page,
+                ["report"] = table.Report + ".json",
+                ["failed"] = new JsonArray([.. failed.Values.Select(f => (JsonNode)f)]),
+            },
+            [
+                .. failed.Values.Select(f => $"Failed: {f}"),
+                $"The page is {table.Page}, the numbers are in {table.Report}.json.",
+            ]
+        );
         return failed.Count > 0 ? Cli.Run.Failed : Cli.Run.Done;
     }
 
     private static string Why(Job job, IReadOnlyDictionary<string, string> failed) =>
-        failed.TryGetValue(job.Id, out var own) ? own : job.After.Where(a => !a.Done).Select(a => Why(a, failed)).FirstOrDefault() ?? $"{job.Title}: not done";
+        failed.TryGetValue(job.Id, out var own)
+            ? own
+            : job.After.Where(a => !a.Done).Select(a => Why(a, failed)).FirstOrDefault() ?? $"{job.Title}: not done";
 
     // Films and their measuring cost what they cost; what is left of the budget is for the stages, each its share.
     private static double Scale(Plan plan, double seconds)
     {
         var films = plan.Jobs.Where(j => j is FilmJob).Sum(j => j.Cost);
         var stages = plan.Jobs.Where(j => j is StageJob).Sum(j => j.Cost);
-        if (stages == 0) return 1;
+        if (stages == 0)
+            return 1;
         return Math.Min(1, Math.Max(seconds - films, .02 * seconds) / stages);
     }
 
     private static FileStream Alone(string folder)
     {
-        try { return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None); }
+        try
+        {
+            return new FileStream(
+                Path.Combine(folder, "lock"),
+                FileMode.OpenOrCreate,
+                FileAccess.ReadWrite,
+                FileShare.None
+            );
+        }
         catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
         {
-            throw new UserException($"{folder}: another 'longtake reproduce' works in this folder. Wait for it, stop it, or give another folder with --set out=FOLDER.", inner: e);
+            throw new UserException(
+                $"{folder}: another 'longtake reproduce' works in this folder. Wait for it, stop it, or give "
+                    + $"another folder with --set out=FOLDER.",
+                inner: e
+            );
         }
     }
 
-    private static string[] Arguments(string path, IReadOnlyList<string> sets, double? budget, int side, string? device, Job job) =>
-    [
-        "reproduce", path, .. sets.SelectMany(s => new[] { "--set", s }), .. budget is { } b ? new[] { "--budget", b.ToString("R", System.Globalization.CultureInfo.InvariantCulture) } : [],
-        .. device is null ? [] : new[] { "--device", device }, "--jobs", $"{side}", "--job", job.Id,
-    ];
+    private static string[] Arguments(
+        string path,
+        IReadOnlyList<string> sets,
+        double? budget,
+        int side,
+        string? device,
+        Job job
+    ) =>
+        [
+            "reproduce",
+            path,
+            .. sets.SelectMany(s => new[] { "--set", s }),
+            .. budget is { } b
+                ? new[] { "--budget", b.ToString("R", System.Globalization.CultureInfo.InvariantCulture) }
+                : [],
+            .. device is null ? [] : new[] { "--device", device },
+            "--jobs",
+            $"{side}",
+            "--job",
+            job.Id,
+        ];
 
-    /// <summary>One job in this process. It ends when its parent does: the parent's end of the standard input closes, however the parent ends.</summary>
+    /// <summary>
+    /// One job in this process. It ends when its parent does: the parent's end of the standard input closes, however
+    /// the parent ends.
+    /// </summary>
     private static int Child(Plan plan, ComparisonTable table, string id)
     {
-        var job = plan.Jobs.FirstOrDefault(j => j.Id == id) ?? throw new UserException($"--job {id}: no job of this table; this option is for the program itself", usage: true);
+        var job = plan.Jobs.FirstOrDefault(j => j.Id == id)
+            ?? throw new UserException(
+                $"--job {id}: no job of this table; this option is for the program itself",
+                usage: true
+            );
         using var orphaned = CancellationTokenSource.CreateLinkedTokenSource(Cli.Run.OnCtrlC());
         new Thread(() =>
         {
-            try { while (Console.In.Read() >= 0) { } }
+            try
+            {
+                while (Console.In.Read() >= 0) { }
+            }
             catch (IOException) { }
-            try { orphaned.Cancel(); }
+            try
+            {
+                orphaned.Cancel();
+            }
             catch (ObjectDisposedException) { }
         })
-        { IsBackground = true }.Start();
+        {
+            IsBackground = true,
+        }.Start();
         // What an earlier parent left behind may still be saving the same job.
         using var turn = Turn.Take(Path.Combine(table.Out, "jobs", id + ".lock"), orphaned.Token);
         Libtorch.Threads = 1;
@@ -111,6 +198,7 @@ internal static class ReproduceVerb
 
     private sealed class Lines : IProgress<ProgressReport>
     {
-        public void Report(ProgressReport value) => Console.Out.WriteLine($"{value.Done}/{value.Total} {value.Unit} {value.Text}");
+        public void Report(ProgressReport value) =>
+            Console.Out.WriteLine($"{value.Done}/{value.Total} {value.Unit} {value.Text}");
     }
 }

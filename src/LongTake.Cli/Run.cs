@@ -6,10 +6,15 @@ using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
-/// <summary>Exit codes: 0 done, 1 the work failed, 2 wrong arguments or recipe, 130 interrupted (state saved).</summary>
+/// <summary>
+/// Exit codes: 0 done, 1 the work failed, 2 wrong arguments or recipe, 130 interrupted (state saved).
+/// </summary>
 public static class Run
 {
-    public const int Done = 0, Failed = 1, Usage = 2, Interrupted = 130;
+    public const int Done = 0,
+        Failed = 1,
+        Usage = 2,
+        Interrupted = 130;
 
     /// <summary>Parses and runs; a person's mistake becomes one line, never a stack trace.</summary>
     public static int Guarded(Func<ParseResult> parse)
@@ -17,14 +22,17 @@ public static class Run
         var parsed = parse();
         if (Mistakes(parsed) is { Count: > 0 } mistakes)
         {
-            foreach (var mistake in mistakes) Console.Error.WriteLine($"longtake: {mistake}");
+            foreach (var mistake in mistakes)
+                Console.Error.WriteLine($"longtake: {mistake}");
             Console.Error.WriteLine($"Try '{Name(parsed.CommandResult)} --help'.");
             return Usage;
         }
         try
         {
             Engine.Start();
-            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            return parsed.Invoke(
+                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }
+            );
         }
         catch (Exception e) when (Mistake(e) is { } mistake)
         {
@@ -36,7 +44,14 @@ public static class Run
             Console.Error.WriteLine($"longtake: {e.Message}");
             return Interrupted;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or TorchException or ExternalException or OutOfMemoryException)
+        catch (Exception e)
+            when (e
+                    is IOException
+                        or UnauthorizedAccessException
+                        or TorchException
+                        or ExternalException
+                        or OutOfMemoryException
+            )
         {
             Console.Error.WriteLine($"longtake: {Reason(e)}");
             return Failed;
@@ -44,15 +59,22 @@ public static class Run
     }
 
     // A wrong environment variable is found when a class is first used, and comes wrapped.
-    private static UserException? Mistake(Exception? e) => e is TypeInitializationException ? Mistake(e.InnerException) : e as UserException;
+    private static UserException? Mistake(Exception? e) =>
+        e is TypeInitializationException ? Mistake(e.InnerException) : e as UserException;
 
     // libtorch's own errors go on with a list of its frames.
     private static string Reason(Exception e)
     {
-        var text = e is ExternalException ? e.Message.Split("\nException raised from")[0].ReplaceLineEndings(" ").Trim() : e.Message;
+        var text =
+            e is ExternalException
+                ? e.Message.Split("\nException raised from")[0].ReplaceLineEndings(" ").Trim()
+                : e.Message;
         const string less = "give a smaller size, fewer frames or a smaller batch";
-        if (e is OutOfMemoryException || text.Contains("DefaultCPUAllocator", StringComparison.Ordinal)) return $"memory is full ({text}): {less}";
-        return text.Contains("out of memory", StringComparison.OrdinalIgnoreCase) ? $"the device's memory is full ({text}): {less}, or --device cpu" : text;
+        if (e is OutOfMemoryException || text.Contains("DefaultCPUAllocator", StringComparison.Ordinal))
+            return $"memory is full ({text}): {less}";
+        return text.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+            ? $"the device's memory is full ({text}): {less}, or --device cpu"
+            : text;
     }
 
     // The parser takes a misspelt option for a file's name; what was meant comes first.
@@ -60,19 +82,33 @@ public static class Run
     {
         var command = parsed.CommandResult.Command;
         List<Option> options = [.. command.Options];
-        for (var at = parsed.CommandResult.Parent; at is CommandResult above; at = above.Parent) options.AddRange(above.Command.Options.Where(o => o.Recursive));
+        for (var at = parsed.CommandResult.Parent; at is CommandResult above; at = above.Parent)
+            options.AddRange(above.Command.Options.Where(o => o.Recursive));
         List<string> names = [.. options.SelectMany(o => o.Aliases.Prepend(o.Name))];
         var wrong = new List<string>();
         for (var i = 0; i < parsed.Tokens.Count; i++)
         {
             var given = parsed.Tokens[i].Value.Split('=')[0];
-            if (parsed.Tokens[i].Type == TokenType.DoubleDash) break;
-            if (parsed.Tokens[i].Type != TokenType.Argument || !given.StartsWith("--", StringComparison.Ordinal) || names.Contains(given)) continue;
-            var before = i == 0 ? null : options.FirstOrDefault(o => o.Name == parsed.Tokens[i - 1].Value || o.Aliases.Contains(parsed.Tokens[i - 1].Value));
-            if (before is { } o && o.ValueType != typeof(bool)) continue;   // its value
+            if (parsed.Tokens[i].Type == TokenType.DoubleDash)
+                break;
+            if (
+                parsed.Tokens[i].Type != TokenType.Argument
+                || !given.StartsWith("--", StringComparison.Ordinal)
+                || names.Contains(given)
+            )
+                continue;
+            var before =
+                i == 0
+                    ? null
+                    : options.FirstOrDefault(o =>
+                        o.Name == parsed.Tokens[i - 1].Value || o.Aliases.Contains(parsed.Tokens[i - 1].Value)
+                    );
+            if (before is { } o && o.ValueType != typeof(bool))
+                continue; // its value
             wrong.Add($"unknown option '{given}'; {Instead(given, names)}");
         }
-        if (wrong.Count > 0) return wrong;
+        if (wrong.Count > 0)
+            return wrong;
         if (command.Subcommands.Count > 0 && parsed.UnmatchedTokens is [var verb, ..])
             return [$"unknown verb '{verb}'; {Instead(verb, [.. command.Subcommands.Select(c => c.Name)])}"];
         if (command.Subcommands.Count > 0 && parsed.Errors.Count > 0)
@@ -80,16 +116,19 @@ public static class Run
         return [.. parsed.Errors.Select(e => e.Message)];
     }
 
-    private static string Instead(string given, IReadOnlyList<string> names) => Suggest.Nearest(given, names) is { } near
-        ? $"did you mean '{near}'?" : $"known are {string.Join(", ", names)}";
+    private static string Instead(string given, IReadOnlyList<string> names) =>
+        Suggest.Nearest(given, names) is { } near ? $"did you mean '{near}'?" : $"known are {string.Join(", ", names)}";
 
     private static string Name(CommandResult command) =>
         command.Parent is CommandResult above ? $"{Name(above)} {command.Command.Name}" : command.Command.Name;
 
-    /// <summary>All cores for an operator unless OMP_NUM_THREADS says otherwise; libtorch 1.13 would take one.</summary>
+    /// <summary>
+    /// All cores for an operator unless OMP_NUM_THREADS says otherwise; libtorch 1.13 would take one.
+    /// </summary>
     public static void UseAllCores()
     {
-        if (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null or "") Libtorch.Threads = Environment.ProcessorCount;
+        if (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null or "")
+            Libtorch.Threads = Environment.ProcessorCount;
     }
 
     /// <summary>A token that Ctrl-C (or a polite kill) cancels; a second one ends the process at once.</summary>
@@ -98,13 +137,24 @@ public static class Run
         var source = new CancellationTokenSource();
         void Cancel(System.Runtime.InteropServices.PosixSignalContext context)
         {
-            if (source.IsCancellationRequested) return;
+            if (source.IsCancellationRequested)
+                return;
             context.Cancel = true;
             Console.Error.WriteLine("longtake: stopping at the next safe point; press again to stop at once");
             source.Cancel();
         }
-        signals.Add(System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGINT, Cancel));
-        signals.Add(System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGTERM, Cancel));
+        signals.Add(
+            System.Runtime.InteropServices.PosixSignalRegistration.Create(
+                System.Runtime.InteropServices.PosixSignal.SIGINT,
+                Cancel
+            )
+        );
+        signals.Add(
+            System.Runtime.InteropServices.PosixSignalRegistration.Create(
+                System.Runtime.InteropServices.PosixSignal.SIGTERM,
+                Cancel
+            )
+        );
         return source.Token;
     }
 
@@ -113,7 +163,10 @@ public static class Run
     /// <summary>Prints a result: one JSON object with --json, else lines of text.</summary>
     public static void Print(bool json, JsonObject result, IEnumerable<string> lines)
     {
-        if (json) Console.WriteLine(result.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
-        else foreach (var line in lines) Console.WriteLine(line);
+        if (json)
+            Console.WriteLine(result.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+        else
+            foreach (var line in lines)
+                Console.WriteLine(line);
     }
 }

@@ -1,6 +1,8 @@
 namespace LongTake.Cli;
 
-/// <summary>What comes with the program: the bundled model and the recipes of its checkout, found from any working folder.</summary>
+/// <summary>
+/// What comes with the program: the bundled model and the recipes of its checkout, found from any working folder.
+/// </summary>
 internal static class Shipped
 {
     /// <summary>The bundled model, as a user writes it.</summary>
@@ -9,9 +11,15 @@ internal static class Shipped
     /// <summary>A relative folder or file is looked for here, then in the program's checkout.</summary>
     public static string Located(string path)
     {
-        if (Path.Exists(path) || Path.IsPathRooted(path)) return path;
+        if (Path.Exists(path) || Path.IsPathRooted(path))
+            return path;
         for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "LongTake.slnx")) && Path.Combine(at.FullName, path) is var there && Path.Exists(there)) return there;
+            if (
+                File.Exists(Path.Combine(at.FullName, "LongTake.slnx"))
+                && Path.Combine(at.FullName, path) is var there
+                && Path.Exists(there)
+            )
+                return there;
         return path;
     }
 }

@@ -16,8 +16,10 @@ internal static class TrainVerb
     {
         path = Shipped.Located(path);
         var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
-        if (device is not null) recipe = recipe with { Device = device };
-        if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"{path}: {problems}", usage: true);
+        if (device is not null)
+            recipe = recipe with { Device = device };
+        if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems)
+            throw new UserException($"{path}: {problems}", usage: true);
         if (dry)
         {
             Console.WriteLine(JsonSerializer.Serialize(recipe, TrainJson.Recipe));
@@ -26,38 +28,76 @@ internal static class TrainVerb
         recipe = recipe with { From = recipe.From.Length > 0 ? Shipped.Located(recipe.From) : "" };
         var on = ComputeDevice.Choose(recipe.Device);
         var cancel = Cli.Run.OnCtrlC();
-        if (recipe.Threads == 0) Cli.Run.UseAllCores();
+        if (recipe.Threads == 0)
+            Cli.Run.UseAllCores();
         var film = Path.Combine(recipe.Out, "film.mp4");
         var trained = Progress.Run("train", report =>
         {
             var trainer = new Trainer(recipe, stage => new Named(stage.Folder, report), cancel)
             {
-                Sample = (stage, step, model) => Film(recipe, model, Path.Combine(recipe.Out, stage.Folder, "samples", $"step-{step:D8}.mp4"), on, report, cancel),
+                Sample = (stage, step, model) =>
+                    Film(
+                        recipe,
+                        model,
+                        Path.Combine(recipe.Out, stage.Folder, "samples", $"step-{step:D8}.mp4"),
+                        on,
+                        report,
+                        cancel
+                    ),
             };
             var model = trainer.Run();
             Film(recipe, model, film, on, report, cancel);
             return model;
         });
-        Cli.Run.Print(json, new JsonObject { ["model"] = trained.Path, ["run"] = recipe.Out, ["film"] = File.Exists(film) ? film : null },
-        [
-            $"The trained model is {trained.Path}.",
-            File.Exists(film) ? $"A film of it: {film}. More: longtake generate --model {trained.Path} --prompt '...'" : "It has no network that makes films yet.",
-        ]);
+        Cli.Run.Print(
+            json,
+            new JsonObject
+            {
+                ["model"] = trained.Path,
+                ["run"] = recipe.Out,
+                ["film"] = File.Exists(film) ? film : null,
+            },
+            [
+                $"The trained model is {trained.Path}.",
+                File.Exists(film)
+                    ? $"A film of it: {film}. More: longtake generate --model {trained.Path} --prompt '...'"
+                    : "It has no network that makes films yet.",
+            ]
+        );
         return Cli.Run.Done;
     }
 
-    /// <summary>A film at a fixed seed, of the longest-trained network the model has; the prompt is the first caption of the data.</summary>
-    private static void Film(TrainRecipe recipe, ModelFolder model, string path, torch.Device device, IProgress<ProgressReport> report, CancellationToken cancel)
+    /// <summary>
+    /// A film at a fixed seed, of the longest-trained network the model has; the prompt is the first caption of the
+    /// data.
+    /// </summary>
+    private static void Film(
+        TrainRecipe recipe,
+        ModelFolder model,
+        string path,
+        torch.Device device,
+        IProgress<ProgressReport> report,
+        CancellationToken cancel
+    )
     {
-        if (!model.Has(ModelFolder.Text)) return;
+        if (!model.Has(ModelFolder.Text))
+            return;
         var prompt = recipe.Data.Length > 0 ? VideoSet.Read(recipe.Data).Items[0].Item.Caption : DemoVerb.Prompt;
         var c = model.Config;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var files = ModelFiles.Open(model.Path);
         var request = new FilmRequest { Prompt = prompt, Seed = 1 }.For(files);
-        if (request.Speaker is Speaker.Teacher or Speaker.Transformer) request = request with { Sampler = Sampler.Euler, Steps = 25 };
+        if (request.Speaker is Speaker.Teacher or Speaker.Transformer)
+            request = request with { Sampler = Sampler.Euler, Steps = 25 };
         using var film = new FilmModel(files, request, device: device);
-        FilmFile.Make(film, request, path, new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) }, report, cancel: cancel);
+        FilmFile.Make(
+            film,
+            request,
+            path,
+            new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) },
+            report,
+            cancel: cancel
+        );
     }
 
     /// <summary>Puts the stage's name before what it reports.</summary>

@@ -9,58 +9,95 @@ using LongTake.Training;
 namespace LongTake;
 
 /// <summary>
-/// What a path holds: a kind ("model", "weights", "run", "data", "film", "recipe"), facts in order (texts, numbers, lists,
-/// objects), and what is missing or broken; sound things have no problems.
+/// What a path holds: a kind ("model", "weights", "run", "data", "film", "recipe"), facts in order (texts, numbers,
+/// lists, objects), and what is missing or broken; sound things have no problems.
 /// </summary>
 public sealed record Inspection(string Path, string Kind, JsonObject Facts, IReadOnlyList<string> Problems);
 
-/// <summary>Recognises models, weights, runs, data sets, films and recipes. Reads only, also while a run is at work.</summary>
+/// <summary>
+/// Recognises models, weights, runs, data sets, films and recipes. Reads only, also while a run is at work.
+/// </summary>
 public static class Inspect
 {
     private const string Known =
-        "a model folder (config.json and parts), a run folder (stages or log.jsonl), a data set (videos.json or set.json), " +
-        "weights (the original Wan folder, a diffusers folder, ComfyUI's files, .safetensors or an index of shards, .pt and .pth), " +
-        "a recipe (JSON with stages), a film";
+        "a model folder (config.json and parts), a run folder (stages or log.jsonl), a data set (videos.json "
+        + "or set.json), "
+        + "weights (the original Wan folder, a diffusers folder, ComfyUI's files, .safetensors or an index of "
+        + "shards, .pt and .pth), "
+        + "a recipe (JSON with stages), a film";
 
     /// <summary>Looks at a file or folder.</summary>
     /// <exception cref="UserException">Usage: nothing there, or nothing that is known. Else: it is broken.</exception>
     public static Inspection Path(string path, CancellationToken cancel = default) =>
-        Directory.Exists(path) ? Folder(path) : File.Exists(path) ? Single(path, cancel)
+        Directory.Exists(path) ? Folder(path)
+        : File.Exists(path) ? Single(path, cancel)
         : throw new UserException($"{path}: no such file or folder. inspect knows {Known}.", usage: true);
 
     private static Inspection Folder(string path)
     {
         bool Has(string name) => File.Exists(System.IO.Path.Combine(path, name));
-        if (VideoSet.Exists(path)) return InspectFolders.Videos(path);
-        if (Has("set.json")) return InspectFolders.Latents(path);
+        if (VideoSet.Exists(path))
+            return InspectFolders.Videos(path);
+        if (Has("set.json"))
+            return InspectFolders.Latents(path);
         var config = Has("config.json") ? Json(System.IO.Path.Combine(path, "config.json")) : null;
-        if (config?["stages"] is not null) return InspectFolders.Run(path);
-        if (Has("log.jsonl") || Directory.Exists(System.IO.Path.Combine(path, "checkpoints"))) return InspectFolders.Stage(path);
-        if (config?["wan"] is not null) return InspectFolders.Model(path);
-        if (InspectWeights.IsFolder(path)) return InspectWeights.Look(path);
-        var inside = Directory.EnumerateFileSystemEntries(path).Select(e => System.IO.Path.GetFileName(e)!).Order(StringComparer.Ordinal).Take(6).ToList();
-        throw new UserException($"{path}: not recognised; it holds {(inside.Count == 0 ? "nothing" : string.Join(", ", inside))}. inspect knows {Known}.", usage: true);
+        if (config?["stages"] is not null)
+            return InspectFolders.Run(path);
+        if (Has("log.jsonl") || Directory.Exists(System.IO.Path.Combine(path, "checkpoints")))
+            return InspectFolders.Stage(path);
+        if (config?["wan"] is not null)
+            return InspectFolders.Model(path);
+        if (InspectWeights.IsFolder(path))
+            return InspectWeights.Look(path);
+        var inside = Directory
+            .EnumerateFileSystemEntries(path)
+            .Select(e => System.IO.Path.GetFileName(e)!)
+            .Order(StringComparer.Ordinal)
+            .Take(6)
+            .ToList();
+        throw new UserException(
+            $"{path}: not recognised; it holds {(inside.Count == 0 ? "nothing" : string.Join(", ", inside))}. "
+                + $"inspect knows {Known}.",
+            usage: true
+        );
     }
 
     private static Inspection Single(string path, CancellationToken cancel)
     {
         var end = System.IO.Path.GetExtension(path).ToLowerInvariant();
-        if (end is ".safetensors" or ".pth" or ".pt" or ".ckpt") return InspectWeights.Look(path);
-        if (end == ".gguf") throw new UserException($"{path}: a .gguf file; its weights are quantised in ways that are not read here. Give the original as safetensors.");
-        if (end is ".json" or ".jsonc") return Text(path);
+        if (end is ".safetensors" or ".pth" or ".pt" or ".ckpt")
+            return InspectWeights.Look(path);
+        if (end == ".gguf")
+            throw new UserException(
+                $"{path}: a .gguf file; its weights are quantised in ways that are not read here. Give the "
+                    + $"original as safetensors."
+            );
+        if (end is ".json" or ".jsonc")
+            return Text(path);
         var probed = Probe.Try(path, token: cancel);
-        return probed.Info is { } info ? InspectFolders.Film(info, Probe.Tags(path, token: cancel))
-            : throw new UserException($"{path}: not recognised; as a film: {probed.Reason}. inspect knows {Known}.", usage: true);
+        return probed.Info is { } info
+            ? InspectFolders.Film(info, Probe.Tags(path, token: cancel))
+            : throw new UserException(
+                $"{path}: not recognised; as a film: {probed.Reason}. inspect knows {Known}.",
+                usage: true
+            );
     }
 
     private static Inspection Text(string path)
     {
         var json = Json(path);
-        if (json.ContainsKey("weight_map")) return InspectWeights.Look(path);
-        if (json.ContainsKey("stages") || json.ContainsKey("extends")) return InspectFolders.Recipe(path);
-        if (json.ContainsKey("wan") && json.ContainsKey("vae")) return InspectFolders.Model(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
-        throw new UserException($"{path}: JSON, but neither a recipe, a model's config nor an index of shards; it has {string.Join(", ", json.Take(6).Select(m => m.Key))}. " +
-            $"inspect knows {Known}.", usage: true);
+        if (json.ContainsKey("weight_map"))
+            return InspectWeights.Look(path);
+        if (json.ContainsKey("stages") || json.ContainsKey("extends"))
+            return InspectFolders.Recipe(path);
+        if (json.ContainsKey("wan") && json.ContainsKey("vae"))
+            return InspectFolders.Model(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
+        throw new UserException(
+            $"{path}: JSON, but neither a recipe, a model's config nor an index of shards; it has "
+                + $"{string.Join(", ", json.Take(6).Select(m => m.Key))}. "
+                + $"inspect knows {Known}.",
+            usage: true
+        );
     }
 
     /// <summary>The JSON object a file holds.</summary>
@@ -69,11 +106,19 @@ public static class Inspect
     {
         try
         {
-            var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false };
+            var options = new JsonDocumentOptions
+            {
+                CommentHandling = JsonCommentHandling.Skip,
+                AllowTrailingCommas = true,
+                AllowDuplicateProperties = false,
+            };
             return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: options) as JsonObject
                 ?? throw new UserException($"{path}: not one JSON object");
         }
-        catch (JsonException e) { throw new UserException($"{path}: not valid JSON ({e.Message.TrimEnd('.')})", inner: e); }
+        catch (JsonException e)
+        {
+            throw new UserException($"{path}: not valid JSON ({e.Message.TrimEnd('.')})", inner: e);
+        }
     }
 
     /// <summary>The facts for a person, one a line, with what is inside of one below it; problems last.</summary>
@@ -83,26 +128,36 @@ public static class Inspect
     private static IEnumerable<string> Lines(JsonObject facts, string indent)
     {
         foreach (var (name, value) in facts)
-            if (value is JsonObject { Count: 0 } or JsonArray { Count: 0 }) yield return $"{indent}{name}: none";
-            else if (value is JsonObject inner && inner.All(m => m.Value is JsonValue) && inner.ToJsonString().Length <= 90)
+            if (value is JsonObject { Count: 0 } or JsonArray { Count: 0 })
+                yield return $"{indent}{name}: none";
+            else if (
+                value is JsonObject inner
+                && inner.All(m => m.Value is JsonValue)
+                && inner.ToJsonString().Length <= 90
+            )
                 yield return $"{indent}{name}: {string.Join(", ", inner.Select(m => $"{m.Key} {Plain(m.Value)}"))}";
             else if (value is JsonObject deep)
             {
                 yield return $"{indent}{name}";
-                foreach (var line in Lines(deep, indent + "  ")) yield return line;
+                foreach (var line in Lines(deep, indent + "  "))
+                    yield return line;
             }
-            else if (value is JsonArray list) yield return $"{indent}{name}: {string.Join(", ", list.Select(Plain))}";
-            else yield return $"{indent}{name}: {Plain(value)}";
+            else if (value is JsonArray list)
+                yield return $"{indent}{name}: {string.Join(", ", list.Select(Plain))}";
+            else
+                yield return $"{indent}{name}: {Plain(value)}";
     }
 
-    private static string Plain(JsonNode? value) => value switch
-    {
-        null => "none",
-        JsonArray list => $"[{string.Join(", ", list.Select(Plain))}]",
-        _ when value.GetValueKind() == JsonValueKind.String => Clean(value.GetValue<string>()),
-        _ when value.GetValueKind() == JsonValueKind.Number && value.AsValue().TryGetValue<long>(out var n) => n.ToString("#,0", CultureInfo.InvariantCulture),
-        _ => value.ToJsonString(),
-    };
+    private static string Plain(JsonNode? value) =>
+        value switch
+        {
+            null => "none",
+            JsonArray list => $"[{string.Join(", ", list.Select(Plain))}]",
+            _ when value.GetValueKind() == JsonValueKind.String => Clean(value.GetValue<string>()),
+            _ when value.GetValueKind() == JsonValueKind.Number && value.AsValue().TryGetValue<long>(out var n) =>
+                n.ToString("#,0", CultureInfo.InvariantCulture),
+            _ => value.ToJsonString(),
+        };
 
     // A name out of a stranger's file must not steer the terminal.
     private static string Clean(string text) => string.Concat(text.Select(c => char.IsControl(c) ? ' ' : c));

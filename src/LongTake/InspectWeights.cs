@@ -9,7 +9,9 @@ internal static class InspectWeights
     private static readonly PartKind[] film = [PartKind.Transformer, PartKind.Vae, PartKind.TextEncoder];
 
     /// <summary>Whether a folder looks like one of weights.</summary>
-    public static bool IsFolder(string path) => File.Exists(Path.Combine(path, "model_index.json")) || Directory.Exists(Path.Combine(path, "diffusion_models"))
+    public static bool IsFolder(string path) =>
+        File.Exists(Path.Combine(path, "model_index.json"))
+        || Directory.Exists(Path.Combine(path, "diffusion_models"))
         || Directory.EnumerateFiles(path).Any(f => Path.GetExtension(f) is ".safetensors" or ".pth" or ".pt");
 
     public static Inspection Look(string path)
@@ -19,17 +21,33 @@ internal static class InspectWeights
         var facts = new JsonObject { ["layout"] = Text(found.Layout) };
         var folder = Directory.Exists(path);
         if (found.Parts is [var only])
-            foreach (var (name, value) in Facts(only)) facts[name] = value?.DeepClone();
-        else facts["parts"] = new JsonObject(found.Parts.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)Brief(p))));
-        if (found.Files.Count > 1) facts[found.Parts.Count == 1 ? "shards" : "files"] = found.Files.Count;
+            foreach (var (name, value) in Facts(only))
+                facts[name] = value?.DeepClone();
+        else
+            facts["parts"] = new JsonObject(found.Parts.Select(p => KeyValuePair.Create(p.Name, (JsonNode?)Brief(p))));
+        if (found.Files.Count > 1)
+            facts[found.Parts.Count == 1 ? "shards" : "files"] = found.Files.Count;
         if (found.Metadata.Count > 0)
-            facts["metadata"] = new JsonObject(found.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal).Take(20)
-                .Select(m => KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))));
+            facts["metadata"] = new JsonObject(
+                found
+                    .Metadata.OrderBy(m => m.Key, StringComparer.Ordinal)
+                    .Take(20)
+                    .Select(m =>
+                        KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))
+                    )
+            );
         if (folder && found.Parts.Any(p => film.Contains(p.Kind)))
         {
             var takesImage = found.Part(PartKind.Transformer)?.TakesImage ?? false;
-            string[] absent = [.. film.Concat(takesImage ? [PartKind.ImageEncoder] : []).Where(k => found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)).Select(k => $"{k}"),
-                .. found.Tokenizer is null ? ["tokenizer"] : Array.Empty<string>()];
+            string[] absent =
+            [
+                .. film.Concat(takesImage ? [PartKind.ImageEncoder] : [])
+                    .Where(k =>
+                        found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)
+                    )
+                    .Select(k => $"{k}"),
+                .. found.Tokenizer is null ? ["tokenizer"] : Array.Empty<string>(),
+            ];
             facts["absent"] = new JsonArray([.. absent.Select(a => JsonValue.Create(a))]);
         }
         return new(path, folder && found.Parts.Count > 1 ? "model" : "weights", facts, problems);
@@ -44,8 +62,10 @@ internal static class InspectWeights
         var facts = Facts(part);
         return new()
         {
-            ["family"] = facts["family"]!.DeepClone(), ["parameters"] = facts["parameters"]!.DeepClone(),
-            ["types"] = string.Join(' ', facts["types"]!.AsObject().Select(t => t.Key)), ["bytes"] = facts["bytes"]!.DeepClone(),
+            ["family"] = facts["family"]!.DeepClone(),
+            ["parameters"] = facts["parameters"]!.DeepClone(),
+            ["types"] = string.Join(' ', facts["types"]!.AsObject().Select(t => t.Key)),
+            ["bytes"] = facts["bytes"]!.DeepClone(),
         };
     }
 
@@ -53,12 +73,21 @@ internal static class InspectWeights
     {
         var facts = new JsonObject
         {
-            ["family"] = Family(part), ["tensors"] = part.Tensors.Count, ["parameters"] = part.Count, ["bytes"] = part.Bytes,
-            ["types"] = new JsonObject([.. part.Tensors.GroupBy(t => t.Dtype).OrderByDescending(g => g.Sum(t => t.Count))
-                .Select(g => KeyValuePair.Create(TensorFiles.Name(g.Key), (JsonNode?)g.Sum(t => t.Count)))]),
+            ["family"] = Family(part),
+            ["tensors"] = part.Tensors.Count,
+            ["parameters"] = part.Count,
+            ["bytes"] = part.Bytes,
+            ["types"] = new JsonObject([
+                .. part
+                    .Tensors.GroupBy(t => t.Dtype)
+                    .OrderByDescending(g => g.Sum(t => t.Count))
+                    .Select(g => KeyValuePair.Create(TensorFiles.Name(g.Key), (JsonNode?)g.Sum(t => t.Count))),
+            ]),
         };
-        if (part.Kind == PartKind.Lora) facts["modules"] = part.Tensors.Count(t => Lora.IsFactor(t.Name));
-        if (part.Naming.Length > 0) facts["names"] = $"{part.Naming}'s";
+        if (part.Kind == PartKind.Lora)
+            facts["modules"] = part.Tensors.Count(t => Lora.IsFactor(t.Name));
+        if (part.Naming.Length > 0)
+            facts["names"] = $"{part.Naming}'s";
         if (part.Tensors.Count > 0)
         {
             var largest = part.Tensors.MaxBy(t => t.Bytes)!;
@@ -71,31 +100,54 @@ internal static class InspectWeights
     {
         var blocks = ModelPart.Blocks(part.Shapes.Keys, "blocks.");
         long Size(string name, Index dim) => part.Shapes.TryGetValue(name, out var s) && s.Length > 0 ? s[dim] : 0;
-        var width = part.Shapes.TryGetValue("patch_embedding.weight", out var patch) && patch.Length > 0 ? patch.Length == 5 ? patch[0] : patch[^1] : 0;
+        var width =
+            part.Shapes.TryGetValue("patch_embedding.weight", out var patch) && patch.Length > 0
+                ? patch.Length == 5
+                    ? patch[0]
+                    : patch[^1]
+                : 0;
         return part.Kind switch
         {
             PartKind.Transformer when (width, blocks, part.TakesImage) == (1536, 30, false) => "Wan 2.1 T2V 1.3B",
-            PartKind.Transformer when (width, blocks) == (5120, 40) => part.TakesImage ? "Wan 2.1 I2V 14B" : "Wan 2.1 T2V 14B",
-            PartKind.Transformer => $"Wan transformer{(part.TakesImage ? " (image to video)" : "")}, {blocks} blocks, width {width}",
-            PartKind.Student => $"LongTake student {(part.OnlyHead is { } one ? $"with its {Models.DecoupledTransformer.Name(one)} only" : "of two heads")}, {blocks} shared blocks, {Sizes.HeadBlocks(part)} a head, width {width}",
-            PartKind.Vae => (Size("encoder.conv1.weight", 0), Size("conv2.weight", 0)) == (96, 16) ? "Wan 2.1 VAE" : "Wan causal autoencoder",
-            PartKind.TextEncoder => (Size("token_embedding.weight", ^1), blocks) == (4096, 24) ? "umT5-xxl encoder" : $"umT5 text encoder, {blocks} blocks, width {Size("token_embedding.weight", ^1)}",
-            PartKind.ImageEncoder => (Size("visual.cls_embedding", ^1), ModelPart.Blocks(part.Shapes.Keys, "visual.transformer.")) is var (across, deep) && (across, deep) == (1280, 32)
-                ? "CLIP ViT-H/14 image encoder" : $"CLIP image encoder, {deep} blocks, width {across}",
+            PartKind.Transformer when (width, blocks) == (5120, 40) => part.TakesImage
+                ? "Wan 2.1 I2V 14B"
+                : "Wan 2.1 T2V 14B",
+            PartKind.Transformer =>
+                $"Wan transformer{(part.TakesImage ? " (image to video)" : "")}, {blocks} blocks, width {width}",
+            PartKind.Student => $"LongTake student "
+                + $"{(part.OnlyHead is { } one ? $"with its {Models.DecoupledTransformer.Name(one)} only" : "of two heads")}, "
+                + $"{blocks} shared blocks, {Sizes.HeadBlocks(part)} a head, width {width}",
+            PartKind.Vae => (Size("encoder.conv1.weight", 0), Size("conv2.weight", 0)) == (96, 16)
+                ? "Wan 2.1 VAE"
+                : "Wan causal autoencoder",
+            PartKind.TextEncoder => (Size("token_embedding.weight", ^1), blocks) == (4096, 24)
+                ? "umT5-xxl encoder"
+                : $"umT5 text encoder, {blocks} blocks, width {Size("token_embedding.weight", ^1)}",
+            PartKind.ImageEncoder => (
+                Size("visual.cls_embedding", ^1),
+                ModelPart.Blocks(part.Shapes.Keys, "visual.transformer.")
+            )
+                is var (across, deep)
+            && (across, deep) == (1280, 32)
+                ? "CLIP ViT-H/14 image encoder"
+                : $"CLIP image encoder, {deep} blocks, width {across}",
             PartKind.Lora => "LoRA",
-            _ when part.Tensors.All(t => t.Dtype == ScalarType.Byte && t.Shape is [_, _, _, 3]) => "frames of a data set",
-            _ when part.Tensors.All(t => t.Dtype == ScalarType.BFloat16 && t.Shape.Length == 4) => "latents of a data set",
+            _ when part.Tensors.All(t => t.Dtype == ScalarType.Byte && t.Shape is [_, _, _, 3]) =>
+                "frames of a data set",
+            _ when part.Tensors.All(t => t.Dtype == ScalarType.BFloat16 && t.Shape.Length == 4) =>
+                "latents of a data set",
             _ => "unknown",
         };
     }
 
-    private static string Text(Layout layout) => layout switch
-    {
-        Layout.Wan => "original Wan folder",
-        Layout.Diffusers => "diffusers",
-        Layout.Comfy => "ComfyUI",
-        Layout.Research => "research checkpoint",
-        Layout.LongTake => "LongTake folder",
-        _ => "one file",
-    };
+    private static string Text(Layout layout) =>
+        layout switch
+        {
+            Layout.Wan => "original Wan folder",
+            Layout.Diffusers => "diffusers",
+            Layout.Comfy => "ComfyUI",
+            Layout.Research => "research checkpoint",
+            Layout.LongTake => "LongTake folder",
+            _ => "one file",
+        };
 }

@@ -6,18 +6,24 @@ using System.Text.Json.Serialization.Metadata;
 namespace LongTake;
 
 /// <summary>
-/// Config records as JSON: comments and trailing commas allowed, <c>"extends": "other.json"</c> merges deep over another
-/// file, <c>--set a.b=value</c> goes over both. Each source is checked by itself, so that a message names the right one.
+/// Config records as JSON: comments and trailing commas allowed, <c>"extends": "other.json"</c> merges deep over
+/// another file, <c>--set a.b=value</c> goes over both. Each source is checked by itself, so that a message names the
+/// right one.
 /// </summary>
 public static class Recipe
 {
     private static readonly JsonDocumentOptions Lenient = new()
     {
-        CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false,
+        CommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        AllowDuplicateProperties = false,
     };
 
-    /// <summary>Reads a file, what it extends, and the <paramref name="sets"/> ("a.b=value"), later ones winning.</summary>
-    /// <exception cref="UserException">Usage: unreadable file, bad JSON, unknown member, wrong type, circular extends.</exception>
+    /// <summary>
+    /// Reads a file, what it extends, and the <paramref name="sets"/> ("a.b=value"), later ones winning.
+    /// </summary>
+    /// <exception cref="UserException">Usage: unreadable file, bad JSON, unknown member, wrong type, circular
+    /// extends.</exception>
     public static T Read<T>(string path, IEnumerable<string> sets, JsonTypeInfo<T> info) =>
         Finish(Load(path, info, []), path, sets, info);
 
@@ -35,18 +41,22 @@ public static class Recipe
     /// <summary>Writes the whole record, defaults included; what is written can be read again.</summary>
     /// <exception cref="UserException">The file cannot be written.</exception>
     public static void Write<T>(string path, T recipe, JsonTypeInfo<T> info) => AtomicFile.Write(path, file =>
-    {
-        var options = new JsonWriterOptions
         {
-            Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        };
-        using (var json = new Utf8JsonWriter(file, options)) JsonSerializer.Serialize(json, recipe, info);
-        file.WriteByte((byte)'\n');
-    });
+            var options = new JsonWriterOptions
+            {
+                Indented = true,
+                NewLine = "\n",
+                Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            };
+            using (var json = new Utf8JsonWriter(file, options))
+                JsonSerializer.Serialize(json, recipe, info);
+            file.WriteByte((byte)'\n');
+        });
 
     private static T Finish<T>(JsonObject node, string source, IEnumerable<string> sets, JsonTypeInfo<T> info)
     {
-        foreach (var set in sets) Merge(node, FromSet(set, info));
+        foreach (var set in sets)
+            Merge(node, FromSet(set, info));
         RecipeCheck.AddDefaults(node, info);
         try
         {
@@ -64,15 +74,24 @@ public static class Recipe
         if (chain.Contains(full))
             throw new UserException(
                 $"{path}: extends itself: {string.Join(" -> ", chain.Append(full).Select(Path.GetFileName))}. "
-                + "Take one of these \"extends\" out.", usage: true);
+                    + "Take one of these \"extends\" out.",
+                usage: true
+            );
         var node = Object(Text(path, chain), path);
         node.Remove("extends", out var extends);
         RecipeCheck.Members(node, info, path);
-        if (extends is null) return node;
+        if (extends is null)
+            return node;
         if (extends.GetValueKind() != JsonValueKind.String)
             throw new UserException(
-                $"{path}: extends: given {extends.ToJsonString()}; give another recipe's path as a text.", usage: true);
-        var below = Load(Path.Combine(Path.GetDirectoryName(full)!, extends.GetValue<string>()), info, [.. chain, full]);
+                $"{path}: extends: given {extends.ToJsonString()}; give another recipe's path as a text.",
+                usage: true
+            );
+        var below = Load(
+            Path.Combine(Path.GetDirectoryName(full)!, extends.GetValue<string>()),
+            info,
+            [.. chain, full]
+        );
         Merge(below, node);
         return below;
     }
@@ -86,9 +105,13 @@ public static class Recipe
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             var by = chain.Count > 0 ? $" (\"extends\" of {chain[^1]})" : "";
-            throw new UserException(e is FileNotFoundException or DirectoryNotFoundException
-                ? $"{path}: no such file{by}. Give a recipe, for example one from recipes/."
-                : $"{path}: cannot be read{by} ({e.Message}).", usage: true, e);
+            throw new UserException(
+                e is FileNotFoundException or DirectoryNotFoundException
+                    ? $"{path}: no such file{by}. Give a recipe, for example one from recipes/."
+                    : $"{path}: cannot be read{by} ({e.Message}).",
+                usage: true,
+                e
+            );
         }
     }
 
@@ -98,7 +121,9 @@ public static class Recipe
         {
             return JsonNode.Parse(text, documentOptions: Lenient) as JsonObject
                 ?? throw new UserException(
-                    $"{source}: not a recipe: the file must be one JSON object, {{ ... }}.", usage: true);
+                    $"{source}: not a recipe: the file must be one JSON object, {{ ... }}.",
+                    usage: true
+                );
         }
         catch (JsonException e)
         {
@@ -107,32 +132,43 @@ public static class Recipe
     }
 
     /// <summary>
-    /// "a.b=value" as { "a": { "b": value } }: the value as JSON if it is that and no text is asked for, else as a text.
+    /// "a.b=value" as { "a": { "b": value } }: the value as JSON if it is that and no text is asked for, else as a
+    /// text.
     /// </summary>
     private static JsonObject FromSet(string set, JsonTypeInfo info)
     {
         var (source, equals) = ($"--set {set}", set.IndexOf('='));
-        if (equals <= 0) throw new UserException(
-            $"{source}: give it as name=value, for example train.seed=7.", usage: true);
+        if (equals <= 0)
+            throw new UserException($"{source}: give it as name=value, for example train.seed=7.", usage: true);
         var names = set[..equals].Split('.', StringSplitOptions.TrimEntries);
         var node = Value(set[(equals + 1)..].Trim(), RecipeCheck.Find(info, names)?.Type == typeof(string));
-        for (var i = names.Length - 1; i >= 0; i--) node = new JsonObject { [names[i]] = node };
+        for (var i = names.Length - 1; i >= 0; i--)
+            node = new JsonObject { [names[i]] = node };
         RecipeCheck.Members((JsonObject)node!, info, source);
         return (JsonObject)node!;
     }
 
     private static JsonNode? Value(string text, bool asText)
     {
-        if (asText && text is not (['"', ..] or "null")) return JsonValue.Create(text);
-        try { return JsonNode.Parse(text, documentOptions: Lenient); }
-        catch (JsonException) { return JsonValue.Create(text); }
+        if (asText && text is not (['"', ..] or "null"))
+            return JsonValue.Create(text);
+        try
+        {
+            return JsonNode.Parse(text, documentOptions: Lenient);
+        }
+        catch (JsonException)
+        {
+            return JsonValue.Create(text);
+        }
     }
 
     /// <summary>Objects merge member by member; anything else, lists too, is replaced.</summary>
     internal static void Merge(JsonObject below, JsonObject above)
     {
         foreach (var (name, node) in above)
-            if (node is JsonObject inner && below[name] is JsonObject old) Merge(old, inner);
-            else below[name] = node?.DeepClone();
+            if (node is JsonObject inner && below[name] is JsonObject old)
+                Merge(old, inner);
+            else
+                below[name] = node?.DeepClone();
     }
 }

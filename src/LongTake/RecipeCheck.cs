@@ -4,11 +4,14 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace LongTake;
 
-/// <summary>Checks a recipe's JSON against the record it is for, and says what is wrong where, and what is allowed.</summary>
+/// <summary>
+/// Checks a recipe's JSON against the record it is for, and says what is wrong where, and what is allowed.
+/// </summary>
 internal static class RecipeCheck
 {
     /// <summary>Every member must be known and of its type. Members may be missing here.</summary>
-    /// <exception cref="UserException">Usage: names the source, the member's path, what was given and allowed.</exception>
+    /// <exception cref="UserException">Usage: names the source, the member's path, what was given and
+    /// allowed.</exception>
     public static void Members(JsonObject node, JsonTypeInfo info, string source, string at = "")
     {
         foreach (var (name, value) in node)
@@ -16,8 +19,10 @@ internal static class RecipeCheck
             var path = at.Length == 0 ? name : $"{at}.{name}";
             var property = info.Properties.FirstOrDefault(p => p.Name == name && Given(p))
                 ?? throw new UserException($"{source}: unknown member '{path}'; {Instead(name, info)}", usage: true);
-            if (property.CustomConverter is not null) continue;
-            if (value is not null) Value(value, Type(info, property.PropertyType), source, path);
+            if (property.CustomConverter is not null)
+                continue;
+            if (value is not null)
+                Value(value, Type(info, property.PropertyType), source, path);
             else if (!property.IsSetNullable || NeverNull(property.PropertyType))
                 throw Wrong(source, path, value, Type(info, property.PropertyType));
         }
@@ -45,18 +50,26 @@ internal static class RecipeCheck
     public static void AddDefaults(JsonNode? node, JsonTypeInfo info)
     {
         if (node is JsonArray list && info.ElementType is { } item)
-            foreach (var element in list) AddDefaults(element, Type(info, item));
-        if (node is not JsonObject members) return;
+            foreach (var element in list)
+                AddDefaults(element, Type(info, item));
+        if (node is not JsonObject members)
+            return;
         if (info.Kind == JsonTypeInfoKind.Dictionary)
-            foreach (var (_, element) in members) AddDefaults(element, Type(info, info.ElementType!));
-        if (info.Kind != JsonTypeInfoKind.Object) return;
+            foreach (var (_, element) in members)
+                AddDefaults(element, Type(info, info.ElementType!));
+        if (info.Kind != JsonTypeInfoKind.Object)
+            return;
         var fresh = info.Type.GetConstructor(System.Type.EmptyTypes)?.Invoke(null);
         foreach (var property in info.Properties)
         {
-            if (property.CustomConverter is not null) continue;
+            if (property.CustomConverter is not null)
+                continue;
             var inner = Type(info, property.PropertyType);
-            if (fresh is not null && !members.ContainsKey(property.Name)
-                && property is { IsRequired: false, Get: { } get, Set: not null })
+            if (
+                fresh is not null
+                && !members.ContainsKey(property.Name)
+                && property is { IsRequired: false, Get: { } get, Set: not null }
+            )
                 members[property.Name] = JsonSerializer.SerializeToNode(get(fresh), inner);
             AddDefaults(members[property.Name], inner);
         }
@@ -71,13 +84,18 @@ internal static class RecipeCheck
                 Members(members, info, source, path);
                 break;
             case (JsonTypeInfoKind.Dictionary, JsonObject members):
-                foreach (var (key, value) in members) Element(value, $"{path}.{key}");
+                foreach (var (key, value) in members)
+                    Element(value, $"{path}.{key}");
                 break;
             case (JsonTypeInfoKind.Enumerable, JsonArray list):
-                for (var i = 0; i < list.Count; i++) Element(list[i], $"{path}[{i}]");
+                for (var i = 0; i < list.Count; i++)
+                    Element(list[i], $"{path}[{i}]");
                 break;
             case (JsonTypeInfoKind.None, _):
-                try { node.Deserialize(info); }
+                try
+                {
+                    node.Deserialize(info);
+                }
                 catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
                 {
                     throw Wrong(source, path, node, info);
@@ -90,13 +108,16 @@ internal static class RecipeCheck
         void Element(JsonNode? element, string at)
         {
             var inner = Type(info, info.ElementType!);
-            if (element is not null) Value(element, inner, source, at);
-            else if (NeverNull(inner.Type)) throw Wrong(source, at, element, inner);
+            if (element is not null)
+                Value(element, inner, source, at);
+            else if (NeverNull(inner.Type))
+                throw Wrong(source, at, element, inner);
         }
     }
 
     // What a record derives from its other members, or ignores, is still listed among its properties.
-    private static bool Given(JsonPropertyInfo property) => property.Set is not null || property.AssociatedParameter is not null;
+    private static bool Given(JsonPropertyInfo property) =>
+        property.Set is not null || property.AssociatedParameter is not null;
 
     private static bool NeverNull(Type type) => type.IsValueType && Nullable.GetUnderlyingType(type) is null;
 
@@ -105,32 +126,40 @@ internal static class RecipeCheck
     private static UserException Wrong(string source, string path, JsonNode? given, JsonTypeInfo info)
     {
         var text = given?.ToJsonString() ?? "null";
-        if (text.Length > 80) text = text[..80] + "...";
+        if (text.Length > 80)
+            text = text[..80] + "...";
         return new($"{source}: {path}: given {text}; allowed is {Allowed(info)}.", usage: true);
     }
 
-    private static string Allowed(JsonTypeInfo info) => info switch
-    {
-        _ when Nullable.GetUnderlyingType(info.Type) is { } inner => $"{Allowed(Type(info, inner))} or null",
-        { Type.IsEnum: true } => "one of " + string.Join(", ",
-            Enum.GetValues(info.Type).Cast<object>().Select(v => JsonSerializer.Serialize(v, info))),
-        { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } item } => $"a list, each {Allowed(Type(info, item))}",
-        { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } item } =>
-            $"an object of any names, each {Allowed(Type(info, item))}",
-        { Kind: JsonTypeInfoKind.Object } => $"an object of {string.Join(", ", info.Properties.Where(Given).Select(p => p.Name))}",
-        _ => System.Type.GetTypeCode(info.Type) switch
+    private static string Allowed(JsonTypeInfo info) =>
+        info switch
         {
-            TypeCode.String => "a text",
-            TypeCode.Boolean => "true or false",
-            TypeCode.Single or TypeCode.Double or TypeCode.Decimal => "a number",
-            >= TypeCode.SByte and <= TypeCode.UInt64 => "a whole number",
-            _ => $"a {info.Type.Name}",
-        },
-    };
+            _ when Nullable.GetUnderlyingType(info.Type) is { } inner => $"{Allowed(Type(info, inner))} or null",
+            { Type.IsEnum: true } => "one of "
+                + string.Join(
+                    ", ",
+                    Enum.GetValues(info.Type).Cast<object>().Select(v => JsonSerializer.Serialize(v, info))
+                ),
+            { Kind: JsonTypeInfoKind.Enumerable, ElementType: { } item } => $"a list, each {Allowed(Type(info, item))}",
+            { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } item } =>
+                $"an object of any names, each {Allowed(Type(info, item))}",
+            { Kind: JsonTypeInfoKind.Object } =>
+                $"an object of {string.Join(", ", info.Properties.Where(Given).Select(p => p.Name))}",
+            _ => System.Type.GetTypeCode(info.Type) switch
+            {
+                TypeCode.String => "a text",
+                TypeCode.Boolean => "true or false",
+                TypeCode.Single or TypeCode.Double or TypeCode.Decimal => "a number",
+                >= TypeCode.SByte and <= TypeCode.UInt64 => "a whole number",
+                _ => $"a {info.Type.Name}",
+            },
+        };
 
     private static string Instead(string name, JsonTypeInfo info)
     {
         var names = info.Properties.Where(Given).Select(p => p.Name).ToList();
-        return Suggest.Nearest(name, names) is { } near ? $"did you mean '{near}'?" : $"allowed are {string.Join(", ", names)}.";
+        return Suggest.Nearest(name, names) is { } near
+            ? $"did you mean '{near}'?"
+            : $"allowed are {string.Join(", ", names)}.";
     }
 }

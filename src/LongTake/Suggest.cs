@@ -6,8 +6,10 @@ public static class Suggest
     /// <summary>The name most like the one given, or null when none is near.</summary>
     public static string? Nearest(string given, IEnumerable<string> names)
     {
-        var (best, distance) = names.Select(n => (n, Distance(given.ToLowerInvariant(), n.ToLowerInvariant())))
-            .OrderBy(p => p.Item2).FirstOrDefault(("", int.MaxValue));
+        var (best, distance) = names
+            .Select(n => (n, Distance(given.ToLowerInvariant(), n.ToLowerInvariant())))
+            .OrderBy(p => p.Item2)
+            .FirstOrDefault(("", int.MaxValue));
         return distance <= Math.Max(2, given.Length / 3) && distance < given.Length ? best : null;
     }
 
@@ -16,13 +18,18 @@ public static class Suggest
     {
         var d = new int[a.Length + 1, b.Length + 1];
         for (var i = 0; i <= a.Length; i++)
-            for (var j = 0; j <= b.Length; j++)
-            {
-                d[i, j] = i == 0 || j == 0 ? i + j
-                    : Math.Min(Math.Min(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
-            }
+        for (var j = 0; j <= b.Length; j++)
+        {
+            d[i, j] =
+                i == 0 || j == 0
+                    ? i + j
+                    : Math.Min(
+                        Math.Min(d[i - 1, j], d[i, j - 1]) + 1,
+                        d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)
+                    );
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
+        }
         return d[a.Length, b.Length];
     }
 }

@@ -12,23 +12,52 @@ public class NamesTests
     private sealed record CheckpointLike((string Name, long[] Shape)[] Tensors)
     {
         public ModelPart Part(Func<string, string?>? rename = null) =>
-            ModelPart.Recognise("", [.. Tensors.Select(t => new LazyTensor(rename?.Invoke(t.Name) ?? t.Name, ScalarType.BFloat16, t.Shape, () => throw new InvalidOperationException()))]);
+            ModelPart.Recognise(
+                "",
+                [
+                    .. Tensors.Select(t => new LazyTensor(
+                        rename?.Invoke(t.Name) ?? t.Name,
+                        ScalarType.BFloat16,
+                        t.Shape,
+                        () => throw new InvalidOperationException()
+                    )),
+                ]
+            );
     }
 
-    private static readonly WanConfig Large = new() { Dim = 5120, FfnDim = 13824, Heads = 40, Layers = 40 };
+    private static readonly WanConfig Large = new()
+    {
+        Dim = 5120,
+        FfnDim = 13824,
+        Heads = 40,
+        Layers = 40,
+    };
 
     private static (string, long[])[] Image(WanConfig c)
     {
         long d = c.Dim;
         return
         [
-            ("img_emb.proj.0.weight", [1280]), ("img_emb.proj.0.bias", [1280]), ("img_emb.proj.1.weight", [1280, 1280]), ("img_emb.proj.1.bias", [1280]),
-            ("img_emb.proj.3.weight", [d, 1280]), ("img_emb.proj.3.bias", [d]), ("img_emb.proj.4.weight", [d]), ("img_emb.proj.4.bias", [d]),
-            .. Enumerable.Range(0, c.Layers).SelectMany(i => new (string, long[])[]
-            {
-                ($"blocks.{i}.cross_attn.k_img.weight", [d, d]), ($"blocks.{i}.cross_attn.k_img.bias", [d]), ($"blocks.{i}.cross_attn.v_img.weight", [d, d]),
-                ($"blocks.{i}.cross_attn.v_img.bias", [d]), ($"blocks.{i}.cross_attn.norm_k_img.weight", [d]),
-            }),
+            ("img_emb.proj.0.weight", [1280]),
+            ("img_emb.proj.0.bias", [1280]),
+            ("img_emb.proj.1.weight", [1280, 1280]),
+            ("img_emb.proj.1.bias", [1280]),
+            ("img_emb.proj.3.weight", [d, 1280]),
+            ("img_emb.proj.3.bias", [d]),
+            ("img_emb.proj.4.weight", [d]),
+            ("img_emb.proj.4.bias", [d]),
+            .. Enumerable
+                .Range(0, c.Layers)
+                .SelectMany(i =>
+                    new (string, long[])[]
+                    {
+                        ($"blocks.{i}.cross_attn.k_img.weight", [d, d]),
+                        ($"blocks.{i}.cross_attn.k_img.bias", [d]),
+                        ($"blocks.{i}.cross_attn.v_img.weight", [d, d]),
+                        ($"blocks.{i}.cross_attn.v_img.bias", [d]),
+                        ($"blocks.{i}.cross_attn.norm_k_img.weight", [d]),
+                    }
+                ),
         ];
     }
 
@@ -38,19 +67,27 @@ public class NamesTests
         Assert.Equal(Text(new WanConfig()), Text(Sizes.Wan(T2V(new()).Part(), null)));
         Assert.Equal(Text(Large), Text(Sizes.Wan(T2V(Large).Part(), null)));
         var plain = Large with { InChannels = 36 };
-        var (i2v, image) = (plain with { ClipDim = 1280 }, T2V(plain, Image(plain)).Part());   // image's names are written out below
+        // image's names are written out below
+        var (i2v, image) = (plain with { ClipDim = 1280 }, T2V(plain, Image(plain)).Part());
         Assert.Equal(Text(i2v), Text(Sizes.Wan(image, null)));
         Assert.True(image.TakesImage);
-        Assert.Equal(image.Shapes.Keys.Order(StringComparer.Ordinal), Sizes.Expected(image, new() { Wan = i2v })!.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            image.Shapes.Keys.Order(StringComparer.Ordinal),
+            Sizes.Expected(image, new() { Wan = i2v })!.Keys.Order(StringComparer.Ordinal)
+        );
         Assert.InRange(T2V(new()).Part().Count, 1.41e9, 1.43e9);
         Assert.InRange(T2V(Large).Part().Count, 14.2e9, 14.3e9);
 
         var vae = new WanVaeConfig();
-        var part = new CheckpointLike([.. Weights.Shapes(w => _ = new WanVae(w, vae)).Select(p => (p.Key, p.Value))]).Part();
+        var part = new CheckpointLike([
+            .. Weights.Shapes(w => _ = new WanVae(w, vae)).Select(p => (p.Key, p.Value)),
+        ]).Part();
         Assert.Equal(PartKind.Vae, part.Kind);
         Assert.Equal(Text(vae), Text(Sizes.Vae(part, null)));
         var text = new UmT5Config();
-        part = new CheckpointLike([.. Weights.Shapes(w => _ = new UmT5Encoder(w, text)).Select(p => (p.Key, p.Value))]).Part();
+        part = new CheckpointLike([
+            .. Weights.Shapes(w => _ = new UmT5Encoder(w, text)).Select(p => (p.Key, p.Value)),
+        ]).Part();
         Assert.Equal(text, Sizes.Text(part, null));
         Assert.InRange(part.Count, 5.6e9, 5.8e9);
     }
@@ -62,11 +99,31 @@ public class NamesTests
     {
         var i2v = Large with { InChannels = 36 };
         var vae = new WanVaeConfig();
-        var small = new WanVaeConfig { Dim = 4, ZDim = 4, DimMult = [1, 2, 2], ResBlocks = 1, TemporalDownsample = [true, true], Mean = [], Std = [] };
+        var small = new WanVaeConfig
+        {
+            Dim = 4,
+            ZDim = 4,
+            DimMult = [1, 2, 2],
+            ResBlocks = 1,
+            TemporalDownsample = [true, true],
+            Mean = [],
+            Std = [],
+        };
         BackAndForth(T2V(i2v, Image(i2v)).Part(), Names.Transformer);
-        BackAndForth(new CheckpointLike([.. Weights.Shapes(w => _ = new WanVae(w, vae)).Select(p => (p.Key, p.Value))]).Part(), Names.Vae(4, 2));
-        BackAndForth(new CheckpointLike([.. Weights.Shapes(w => _ = new WanVae(w, small)).Select(p => (p.Key, p.Value))]).Part(), Names.Vae(3, 1));
-        BackAndForth(new CheckpointLike([.. Weights.Shapes(w => _ = new UmT5Encoder(w, new())).Select(p => (p.Key, p.Value))]).Part(), Names.Text);
+        BackAndForth(
+            new CheckpointLike([.. Weights.Shapes(w => _ = new WanVae(w, vae)).Select(p => (p.Key, p.Value))]).Part(),
+            Names.Vae(4, 2)
+        );
+        BackAndForth(
+            new CheckpointLike([.. Weights.Shapes(w => _ = new WanVae(w, small)).Select(p => (p.Key, p.Value))]).Part(),
+            Names.Vae(3, 1)
+        );
+        BackAndForth(
+            new CheckpointLike([
+                .. Weights.Shapes(w => _ = new UmT5Encoder(w, new())).Select(p => (p.Key, p.Value)),
+            ]).Part(),
+            Names.Text
+        );
 
         static void BackAndForth(ModelPart part, NameMap map)
         {
@@ -75,7 +132,10 @@ public class NamesTests
             Assert.Equal(there.Count, there.Distinct().Count());
             Assert.Equal(part.Shapes.Keys, there.Select(n => map.ToWan(n!)));
             var other = new CheckpointLike([.. part.Shapes.Select(p => (map.ToOther(p.Key)!, p.Value))]).Part();
-            Assert.Equal((part.Kind, string.Join(' ', part.Shapes.Keys)), (other.Kind, string.Join(' ', other.Shapes.Keys)));
+            Assert.Equal(
+                (part.Kind, string.Join(' ', part.Shapes.Keys)),
+                (other.Kind, string.Join(' ', other.Shapes.Keys))
+            );
             Assert.NotEqual(part.Naming, other.Naming);
         }
     }
@@ -116,7 +176,10 @@ public class NamesTests
 
     [Theory]
     [InlineData("token_embedding.weight", "shared.weight")]
-    [InlineData("blocks.23.pos_embedding.embedding.weight", "encoder.block.23.layer.0.SelfAttention.relative_attention_bias.weight")]
+    [InlineData(
+        "blocks.23.pos_embedding.embedding.weight",
+        "encoder.block.23.layer.0.SelfAttention.relative_attention_bias.weight"
+    )]
     [InlineData("blocks.2.ffn.gate.0.weight", "encoder.block.2.layer.1.DenseReluDense.wi_0.weight")]
     [InlineData("blocks.2.norm2.weight", "encoder.block.2.layer.1.layer_norm.weight")]
     [InlineData("norm.weight", "encoder.final_layer_norm.weight")]
@@ -127,14 +190,20 @@ public class NamesTests
     [InlineData("diffusion_model.blocks.0.norm3.bias")]
     [InlineData("module.blocks.0.norm3.bias")]
     [InlineData("model._fsdp_wrapped_module.blocks.0._checkpoint_wrapped_module.norm3.bias")]
-    [InlineData("module.model._orig_mod._fsdp_wrapped_module.blocks.0._fsdp_wrapped_module._checkpoint_wrapped_module.norm3.bias")]
+    [InlineData(
+        "module.model._orig_mod._fsdp_wrapped_module.blocks.0._fsdp_wrapped_module._checkpoint_wrapped_module.norm3.bias"
+    )]
     public void WrappersFall(string name) => Assert.Equal("blocks.0.norm3.bias", Names.Bare(name));
 
     [Fact]
     public void ATokenTableThatIsThereTwiceIsReadOnce()
     {
-        var text = new CheckpointLike([.. Weights.Shapes(w => _ = new UmT5Encoder(w, new(40, 8, 8, 16, 2, 2))).Select(p => (Names.Text.ToOther(p.Key)!, p.Value)),
-            ("encoder.embed_tokens.weight", [40, 8])]).Part();
+        var text = new CheckpointLike([
+            .. Weights
+                .Shapes(w => _ = new UmT5Encoder(w, new(40, 8, 8, 16, 2, 2)))
+                .Select(p => (Names.Text.ToOther(p.Key)!, p.Value)),
+            ("encoder.embed_tokens.weight", [40, 8]),
+        ]).Part();
         Assert.Single(text.Tensors, t => t.Name == "token_embedding.weight");
         Assert.Equal(Weights.Shapes(w => _ = new UmT5Encoder(w, new(40, 8, 8, 16, 2, 2))).Keys, text.Shapes.Keys);
     }
@@ -142,7 +211,18 @@ public class NamesTests
     [Fact]
     public void HeadsThatShapesDoNotTellAreAskedFor()
     {
-        var narrow = T2V(new() { Dim = 24, FfnDim = 32, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 1 }).Part();
+        var narrow = T2V(
+                new()
+                {
+                    Dim = 24,
+                    FfnDim = 32,
+                    FreqDim = 16,
+                    TextDim = 8,
+                    Heads = 2,
+                    Layers = 1,
+                }
+            )
+            .Part();
         Assert.Contains("num_heads", Assert.Throws<UserException>(() => Sizes.Wan(narrow, null)).Message);
         Assert.Equal(3, Sizes.Wan(narrow, new() { ["num_heads"] = 3 }).Heads);
         Assert.Throws<UserException>(() => Sizes.Wan(narrow, new() { ["num_heads"] = 0 }));

@@ -6,7 +6,9 @@ namespace LongTake.Tests.Cli;
 /// <summary>Each mistake gets its message and exit code, and leaves nothing behind that looks whole.</summary>
 public sealed class BadInputTests : IDisposable
 {
-    private const string Stages = "\"stages\": [{ \"method\": \"Autoencoder\" }, { \"method\": \"Teacher\", \"loop\": { \"steps\": 1 } }, { \"method\": \"LongSft\", \"loop\": { \"steps\": 1 } }]";
+    private const string Stages =
+        "\"stages\": [{ \"method\": \"Autoencoder\" }, { \"method\": \"Teacher\", \"loop\": { \"steps\": 1 } "
+        + "}, { \"method\": \"LongSft\", \"loop\": { \"steps\": 1 } }]";
     private readonly CommandLine program = new();
 
     public void Dispose() => program.Dispose();
@@ -24,7 +26,18 @@ public sealed class BadInputTests : IDisposable
     [InlineData("shots-threshold", "data", "shots", "film.mp4", "--threshold", "20")]
     [InlineData("shots-missing", "data", "shots", "film.mp4")]
     [InlineData("probe-missing", "data", "probe", "film.mp4", "--json")]
-    [InlineData("ingest-lengths", "data", "ingest", "films", "-o", "set", "--set", "filter.minSeconds=20", "--set", "geometry.maxSeconds=15")]
+    [InlineData(
+        "ingest-lengths",
+        "data",
+        "ingest",
+        "films",
+        "-o",
+        "set",
+        "--set",
+        "filter.minSeconds=20",
+        "--set",
+        "geometry.maxSeconds=15"
+    )]
     [InlineData("ingest-clip-longer", "data", "ingest", "films", "-o", "set", "--set", "filter.minSeconds=2")]
     [InlineData("ingest-unknown-key", "data", "ingest", "films", "-o", "set", "--set", "filter.minSecond=5")]
     public void Arguments(string name, params string[] arguments)
@@ -35,10 +48,16 @@ public sealed class BadInputTests : IDisposable
 
     [Theory]
     [InlineData("recipe-unknown-key", """{ "out": "run", "wrold": { "clips": 3 }, STAGES }""")]
-    [InlineData("recipe-unknown-key-within", """{ "out": "run", "stages": [{ "method": "Teacher", "loop": { "stepz": 3 } }] }""")]
+    [InlineData(
+        "recipe-unknown-key-within",
+        """{ "out": "run", "stages": [{ "method": "Teacher", "loop": { "stepz": 3 } }] }"""
+    )]
     [InlineData("recipe-unknown-method", """{ "out": "run", "stages": [{ "method": "Techer" }] }""")]
     [InlineData("recipe-derived-key", """{ "out": "run", "model": { "vae": { "spatialStride": 4 } }, STAGES }""")]
-    [InlineData("recipe-frames", """{ "out": "run", "stages": [{ "method": "Autoencoder", "autoencoder": { "frames": 16 } }] }""")]
+    [InlineData(
+        "recipe-frames",
+        """{ "out": "run", "stages": [{ "method": "Autoencoder", "autoencoder": { "frames": 16 } }] }"""
+    )]
     [InlineData("recipe-size", """{ "out": "run", "model": { "width": 30 }, STAGES }""")]
     [InlineData("recipe-json", """{ "out": "run", "stages": [ }""")]
     [InlineData("recipe-set", """{ "out": "run", STAGES }""", "--set", "world.klips=5")]
@@ -55,7 +74,15 @@ public sealed class BadInputTests : IDisposable
         Directory.CreateDirectory(program["empty"]);
         Directory.CreateDirectory(program["broken"]);
         program.Put("broken/videos.json", "{ \"fps\": 8, ");
-        VideoSet.Write(program["clips"], new(8, [], [new("v", "clip.mp4", "", 0, null, 8, 41, 32, 32, null)], [new(new("clip-0000", "clip", 11, "a clip"), "v", 0, 41)]));
+        VideoSet.Write(
+            program["clips"],
+            new(
+                8,
+                [],
+                [new("v", "clip.mp4", "", 0, null, 8, 41, 32, 32, null)],
+                [new(new("clip-0000", "clip", 11, "a clip"), "v", 0, 41)]
+            )
+        );
         program.Put("recipe.json", recipe.Replace("STAGES", Stages));
         Expectation.Same($"cli/{name}.txt", program.Transcript(["train", "recipe.json", .. more]));
         Assert.False(Directory.Exists(program["run"]), "a run folder was made");
@@ -92,9 +119,27 @@ public sealed class BadInputTests : IDisposable
         using (var scope = torch.NewDisposeScope())
         {
             using var weights = Weights.Create(new Rng(1));
-            var config = new WanConfig { Dim = 12, FfnDim = 16, FreqDim = 8, TextDim = 8, Heads = 1, Layers = 3 };
+            var config = new WanConfig
+            {
+                Dim = 12,
+                FfnDim = 16,
+                FreqDim = 8,
+                TextDim = 8,
+                Heads = 1,
+                Layers = 3,
+            };
             _ = new WanTransformer(weights, config);
-            ModelFolder.Create(program["model"], new() { Name = "tiny", Wan = config, Text = new() { Dim = 8 } }).Save(ModelFolder.Teacher, weights);
+            ModelFolder
+                .Create(
+                    program["model"],
+                    new()
+                    {
+                        Name = "tiny",
+                        Wan = config,
+                        Text = new() { Dim = 8 },
+                    }
+                )
+                .Save(ModelFolder.Teacher, weights);
         }
         Expectation.Same("cli/inspect-model.txt", program.Transcript("inspect", "model"));
         var file = program["model/teacher.safetensors"];
@@ -108,11 +153,25 @@ public sealed class BadInputTests : IDisposable
             var bytes = sound.ToArray();
             switch (i % 5)
             {
-                case 0: bytes = sound[..random.Int(sound.Length)]; break;                                  // cut short
-                case 1: bytes[random.Int(8)] ^= (byte)(1 + random.Int(255)); break;                        // another length of header
-                case 2: bytes[8 + random.Int(header)] ^= (byte)(1 + random.Int(255)); break;               // one byte of the header
-                case 3: random.Int(256); sound.AsSpan(sound.Length - 64).CopyTo(bytes.AsSpan(8 + random.Int(header - 64))); break;
-                default: bytes = [.. sound, .. new byte[1 + random.Int(100)]]; break;                      // something follows
+                case 0:
+                    bytes = sound[..random.Int(sound.Length)];
+                    break; // cut short
+                // another length of header
+                case 1:
+                    bytes[random.Int(8)] ^= (byte)(1 + random.Int(255));
+                    break;
+                // one byte of the header
+                case 2:
+                    bytes[8 + random.Int(header)] ^= (byte)(1 + random.Int(255));
+                    break;
+                case 3:
+                    random.Int(256);
+                    sound.AsSpan(sound.Length - 64).CopyTo(bytes.AsSpan(8 + random.Int(header - 64)));
+                    break;
+                // something follows
+                default:
+                    bytes = [.. sound, .. new byte[1 + random.Int(100)]];
+                    break;
             }
             File.WriteAllBytes(file, bytes);
             var ran = program.Run("inspect", i % 2 == 0 ? "model/teacher.safetensors" : "model");
@@ -120,8 +179,10 @@ public sealed class BadInputTests : IDisposable
             Assert.True(ran.Code is 0 or 1, $"mutation {i}: exit {ran.Code}\n{said}");
             Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
             Assert.DoesNotContain("nhandled", said, StringComparison.Ordinal);
-            if (i % 2 == 0 && ran.Error.Length > 0) Assert.StartsWith("longtake: model/teacher.safetensors: ", ran.Error);
-            if (ran.Code == 1 && said.Contains("not a valid safetensors file", StringComparison.Ordinal)) refused++;
+            if (i % 2 == 0 && ran.Error.Length > 0)
+                Assert.StartsWith("longtake: model/teacher.safetensors: ", ran.Error);
+            if (ran.Code == 1 && said.Contains("not a valid safetensors file", StringComparison.Ordinal))
+                refused++;
         }
         Assert.True(refused >= files / 2, $"only {refused} of {files} damaged files were refused");
     }
@@ -130,7 +191,17 @@ public sealed class BadInputTests : IDisposable
     public void ADryRunPrintsARecipeThatResolvesToItself()
     {
         program.Put("recipe.json", $"{{ \"about\": \"größer\", {Stages} }}");
-        var first = program.Run("train", "recipe.json", "--set", "out=elsewhere", "--set", "from=a model", "--set", "stages=[{\"method\":\"Mmm\"}]", "--dry-run");
+        var first = program.Run(
+            "train",
+            "recipe.json",
+            "--set",
+            "out=elsewhere",
+            "--set",
+            "from=a model",
+            "--set",
+            "stages=[{\"method\":\"Mmm\"}]",
+            "--dry-run"
+        );
         Assert.Equal((0, ""), (first.Code, first.Error));
         Assert.Contains("\"elsewhere\"", first.Out);
         program.Put("resolved.json", first.Out);

@@ -18,20 +18,27 @@ internal sealed class CommandLine : IDisposable
         using var child = Start(arguments);
         var error = child.StandardError.ReadToEndAsync();
         var output = child.StandardOutput.ReadToEnd();
-        if (!child.WaitForExit(120_000)) child.Kill(entireProcessTree: true);
+        if (!child.WaitForExit(120_000))
+            child.Kill(entireProcessTree: true);
         child.WaitForExit();
         return new(child.ExitCode, output, error.Result);
     }
 
     public Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "LongTake.Cli.dll"), .. arguments])
+        var start = new ProcessStartInfo(
+            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "LongTake.Cli.dll"), .. arguments]
+        )
         {
-            WorkingDirectory = Folder, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+            WorkingDirectory = Folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
         };
         start.Environment["DOTNET_NOLOGO"] = "1";
-        foreach (var (name, value) in Variables) start.Environment[name] = value;
+        foreach (var (name, value) in Variables)
+            start.Environment[name] = value;
         var child = Process.Start(start)!;
         child.StandardInput.Close();
         return child;
@@ -41,8 +48,11 @@ internal sealed class CommandLine : IDisposable
     public string Transcript(params string[] arguments)
     {
         var ran = Run(arguments);
-        Assert.DoesNotContain("   at ", ran.Out + ran.Error, StringComparison.Ordinal);   // a stack trace
-        return $"$ longtake {string.Join(' ', arguments)}\n{ran.Out}{ran.Error}exit {ran.Code}\n".Replace(Folder, "HERE");
+        Assert.DoesNotContain("   at ", ran.Out + ran.Error, StringComparison.Ordinal); // a stack trace
+        return $"$ longtake {string.Join(' ', arguments)}\n{ran.Out}{ran.Error}exit {ran.Code}\n".Replace(
+            Folder,
+            "HERE"
+        );
     }
 
     public string Put(string name, string text)

@@ -10,14 +10,15 @@ public sealed class DeviceOptionTests
 {
     private static string Asset(string name) => Path.Combine(AppContext.BaseDirectory, "assets", name);
 
-    private static string[] Arguments(string verb) => verb switch
-    {
-        "train" => ["train", Asset("tiny.json"), "--set", "out=out"],
-        "reproduce" => ["reproduce", Asset("tiny-table.json"), "--set", "out=out"],
-        "eval" => ["eval", "world", "--films", "2", "--seconds", "5", "-o", "out"],
-        "demo" => ["demo", "-o", "out"],
-        _ => ["generate", "-p", "a traveller", "-o", "out.mp4"],
-    };
+    private static string[] Arguments(string verb) =>
+        verb switch
+        {
+            "train" => ["train", Asset("tiny.json"), "--set", "out=out"],
+            "reproduce" => ["reproduce", Asset("tiny-table.json"), "--set", "out=out"],
+            "eval" => ["eval", "world", "--films", "2", "--seconds", "5", "-o", "out"],
+            "demo" => ["demo", "-o", "out"],
+            _ => ["generate", "-p", "a traveller", "-o", "out.mp4"],
+        };
 
     [Theory]
     [InlineData("generate", "--device", "cuda:9")]
@@ -35,8 +36,12 @@ public sealed class DeviceOptionTests
         var ran = program.Run([.. Arguments(verb), option, value]);
         Assert.Equal(2, ran.Code);
         Assert.Equal("", ran.Out);
-        Assert.Matches(value.EndsWith("tpu", StringComparison.Ordinal) ? @"^longtake: (.*: )?device 'tpu': give auto, cpu, cuda, cuda:N, mps\r?\n$"
-            : @"^longtake: device 'cuda:9' is not here \(.+\); there are: cpu.*\r?\n$", ran.Error);
+        Assert.Matches(
+            value.EndsWith("tpu", StringComparison.Ordinal)
+                ? @"^longtake: (.*: )?device 'tpu': give auto, cpu, cuda, cuda:N, mps\r?\n$"
+                : @"^longtake: device 'cuda:9' is not here \(.+\); there are: cpu.*\r?\n$",
+            ran.Error
+        );
         Assert.Empty(Directory.EnumerateFileSystemEntries(program.Folder));
     }
 
@@ -44,7 +49,10 @@ public sealed class DeviceOptionTests
     public void AMachineWithoutCudaSaysWhy()
     {
         Skip.If(Engine.Describe().Devices.Count > 1);
-        Assert.StartsWith("device 'cuda' is not here (cuda: ", Assert.Throws<UserException>(() => ComputeDevice.Choose("cuda")).Message);
+        Assert.StartsWith(
+            "device 'cuda' is not here (cuda: ",
+            Assert.Throws<UserException>(() => ComputeDevice.Choose("cuda")).Message
+        );
         Assert.Equal(DeviceType.CPU, ComputeDevice.Choose("auto").type);
     }
 
@@ -57,18 +65,29 @@ public sealed class DeviceOptionTests
     [InlineData("cpu:0", false)]
     [InlineData("CPU", false)]
     [InlineData("", false)]
-    public void NamesAreReadBeforeDevicesAre(string name, bool good) => Assert.Equal(good, ComputeDevice.Problem(name) is null);
+    public void NamesAreReadBeforeDevicesAre(string name, bool good) =>
+        Assert.Equal(good, ComputeDevice.Problem(name) is null);
 
     [Fact]
     public void FullMemoryIsOneSentence()
     {
-        var (code, text) = Ended(() => throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc at /a.cpp:1\nframe #0: b"));
+        var (code, text) = Ended(() =>
+            throw new ExternalException(
+                "CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised from malloc at /a.cpp:1\nframe #0: b"
+            )
+        );
         Assert.Equal(1, code);
-        Assert.Matches(@"^longtake: the device's memory is full \(CUDA out of memory\. Tried to allocate 2\.00 GiB\.\): give .* or --device cpu\r?\n$", text);
+        Assert.Matches(
+            @"^longtake: the device's memory is full \(CUDA out of memory\. Tried to allocate 2\.00 GiB\.\): give .* or --device cpu\r?\n$",
+            text
+        );
 
-        (code, text) = Ended(() => torch.empty([1L << 52]).Dispose());   // more than any address space has
+        (code, text) = Ended(() => torch.empty([1L << 52]).Dispose()); // more than any address space has
         Assert.Equal(1, code);
-        Assert.Matches(@"^longtake: memory is full \(.+\): give a smaller size, fewer frames or a smaller batch\r?\n$", text);
+        Assert.Matches(
+            @"^longtake: memory is full \(.+\): give a smaller size, fewer frames or a smaller batch\r?\n$",
+            text
+        );
         Assert.Equal(1, Ended(() => throw new OutOfMemoryException()).Code);
     }
 
@@ -82,7 +101,13 @@ public sealed class DeviceOptionTests
         });
         var (before, said) = (Console.Error, new StringWriter());
         Console.SetError(said);
-        try { return (LongTake.Cli.Run.Guarded(() => command.Parse([])), said.ToString()); }
-        finally { Console.SetError(before); }
+        try
+        {
+            return (LongTake.Cli.Run.Guarded(() => command.Parse([])), said.ToString());
+        }
+        finally
+        {
+            Console.SetError(before);
+        }
     }
 }

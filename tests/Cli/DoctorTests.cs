@@ -13,7 +13,8 @@ public class DoctorTests
         Doctor.Run(json: true, text);
         var health = JsonDocument.Parse(text.ToString()).RootElement;
         Assert.Equal(Libtorch.Version, health.GetProperty("engine").GetProperty("version").GetString());
-        foreach (var kind in Enum.GetValues<ProductKind>()) Assert.True(health.GetProperty("rates").GetProperty(Products.Name(kind)).GetDouble() > 0);
+        foreach (var kind in Enum.GetValues<ProductKind>())
+            Assert.True(health.GetProperty("rates").GetProperty(Products.Name(kind)).GetDouble() > 0);
         Assert.Equal(Products.Name(Products.Kind), health.GetProperty("products").GetString());
         Assert.Contains(Engine.Describe().Folder, Doctor.Text(health.Deserialize<Health>(JsonSerializerOptions.Web)!));
     }

@@ -24,24 +24,60 @@ public sealed class InspectTests : IDisposable
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using (var writer = new VideoWriter(program["noise.mp4"], 32, 32, 8))
         {
-            for (var t = 0; t < 41; t++) writer.Write(Frames.Drifting(t, 32, 32));
+            for (var t = 0; t < 41; t++)
+                writer.Write(Frames.Drifting(t, 32, 32));
             writer.Complete();
         }
-        VideoSet.Write(program["set"], new(8, [], [new("v", program["noise.mp4"], "", 0, null, 8, 41, 32, 32, null)], [new(new("take-0000", "take", 11, "noise"), "v", 0, 41)]));
-        program.Put("recipe.json", """
+        VideoSet.Write(
+            program["set"],
+            new(
+                8,
+                [],
+                [new("v", program["noise.mp4"], "", 0, null, 8, 41, 32, 32, null)],
+                [new(new("take-0000", "take", 11, "noise"), "v", 0, 41)]
+            )
+        );
+        program.Put(
+            "recipe.json",
+            """
             { "out": "run", "data": "set", "threads": 1,
               "model": { "vae": { "dim": 4, "zDim": 16, "dimMult": [1, 1, 1], "resBlocks": 1, "temporalDownsample": [true, true], "mean": [], "std": [] } },
               "stages": [{ "method": "Autoencoder", "loop": { "steps": 2, "logEvery": 1 }, "autoencoder": { "batch": 1, "frames": 5 } }, { "method": "Teacher" }] }
-            """);
-        Assert.Equal(0, program.Run("train", "recipe.json", "--set", """stages=[{"method":"Autoencoder","loop":{"steps":2},"autoencoder":{"batch":1,"frames":5}}]""").Code);
+            """
+        );
+        Assert.Equal(
+            0,
+            program
+                .Run(
+                    "train",
+                    "recipe.json",
+                    "--set",
+                    """stages=[{"method":"Autoencoder","loop":{"steps":2},"autoencoder":{"batch":1,"frames":5}}]"""
+                )
+                .Code
+        );
         var facts = Look("run").GetProperty("facts");
-        Assert.Equal(("done", "2 of 2"), (facts.GetProperty("autoencoder").GetProperty("state").GetString(), facts.GetProperty("autoencoder").GetProperty("steps").GetString()));
-        Assert.True(facts.GetProperty("autoencoder").GetProperty("last figures").GetProperty("vae loss").GetDouble() > 0);
+        Assert.Equal(
+            ("done", "2 of 2"),
+            (
+                facts.GetProperty("autoencoder").GetProperty("state").GetString(),
+                facts.GetProperty("autoencoder").GetProperty("steps").GetString()
+            )
+        );
+        Assert.True(
+            facts.GetProperty("autoencoder").GetProperty("last figures").GetProperty("vae loss").GetDouble() > 0
+        );
         Assert.Equal("run (one stage)", Look("run/autoencoder").GetProperty("kind").GetString());
         var model = Look("run/autoencoder/model");
-        Assert.Equal("Wan causal autoencoder", model.GetProperty("facts").GetProperty("parts").GetProperty("vae").GetProperty("family").GetString());
+        Assert.Equal(
+            "Wan causal autoencoder",
+            model.GetProperty("facts").GetProperty("parts").GetProperty("vae").GetProperty("family").GetString()
+        );
         Assert.Contains("nothing here can make a film", model.GetProperty("problems").ToString());
-        Assert.Equal(1, Look("set").GetProperty("facts").GetProperty("roles").GetProperty("take").GetProperty("items").GetInt32());
+        Assert.Equal(
+            1,
+            Look("set").GetProperty("facts").GetProperty("roles").GetProperty("take").GetProperty("items").GetInt32()
+        );
         Assert.Equal("recipe", Look("recipe.json").GetProperty("kind").GetString());
 
         var checkpoint = Directory.GetDirectories(program["run/autoencoder/checkpoints"]).Single();
@@ -52,10 +88,22 @@ public sealed class InspectTests : IDisposable
     [Fact]
     public void ShardsAndStrangeNames()
     {
-        (string, string, long[], Action<Stream>) Tensor(string name) => (name, "F32", [2, 2], s => s.Write(new byte[16]));
-        SafetensorsWriter.WriteSharded(program["w.safetensors"], [Tensor("blocks.0.lora_A"), Tensor("blocks.0.lora_B\u001b[31m")], 16);
+        (string, string, long[], Action<Stream>) Tensor(string name) =>
+            (name, "F32", [2, 2], s => s.Write(new byte[16]));
+        SafetensorsWriter.WriteSharded(
+            program["w.safetensors"],
+            [Tensor("blocks.0.lora_A"), Tensor("blocks.0.lora_B\u001b[31m")],
+            16
+        );
         var facts = Look("w.safetensors.index.json").GetProperty("facts");
-        Assert.Equal(("LoRA", 2, 8), (facts.GetProperty("family").GetString(), facts.GetProperty("shards").GetInt32(), facts.GetProperty("parameters").GetInt32()));
+        Assert.Equal(
+            ("LoRA", 2, 8),
+            (
+                facts.GetProperty("family").GetString(),
+                facts.GetProperty("shards").GetInt32(),
+                facts.GetProperty("parameters").GetInt32()
+            )
+        );
         Assert.DoesNotContain("\u001b", program.Run("inspect", "w.safetensors.index.json").Out);
     }
 
@@ -63,10 +111,19 @@ public sealed class InspectTests : IDisposable
     public void AFilmSaysWhatItWasMadeOf()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
-        var options = new WriteOptions { Metadata = new Dictionary<string, string> { ["prompt"] = "a fox = a fox", ["seed"] = "7", ["model"] = "0123" } };
+        var options = new WriteOptions
+        {
+            Metadata = new Dictionary<string, string>
+            {
+                ["prompt"] = "a fox = a fox",
+                ["seed"] = "7",
+                ["model"] = "0123",
+            },
+        };
         using (var writer = new VideoWriter(program["a.mp4"], 32, 32, 8, options))
         {
-            for (var t = 0; t < 16; t++) writer.Write(Frames.Drifting(t, 32, 32));
+            for (var t = 0; t < 16; t++)
+                writer.Write(Frames.Drifting(t, 32, 32));
             writer.Complete();
         }
         var facts = Look("a.mp4").GetProperty("facts");

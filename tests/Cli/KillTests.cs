@@ -12,10 +12,20 @@ public sealed class KillTests : IDisposable
 
     private Process Train(string run)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "LongTake.Cli.dll"), "train", Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"),
-                "--set", $"out={Path.Combine(root, run)}"])
-        { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(
+            Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet",
+            [
+                Path.Combine(AppContext.BaseDirectory, "LongTake.Cli.dll"),
+                "train",
+                Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"),
+                "--set",
+                $"out={Path.Combine(root, run)}",
+            ]
+        )
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        };
         var process = Process.Start(start)!;
         process.BeginOutputReadLine();
         return process;
@@ -33,9 +43,15 @@ public sealed class KillTests : IDisposable
     private SortedDictionary<string, string> Hashes(string run)
     {
         var folder = Path.Combine(root, run);
-        return new(Directory.EnumerateFiles(folder, "*.safetensors", SearchOption.AllDirectories)
-            .Where(f => Path.GetFileName(Path.GetDirectoryName(f)) == "model")
-            .ToDictionary(f => Path.GetRelativePath(folder, f), f => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(f)))));
+        return new(
+            Directory
+                .EnumerateFiles(folder, "*.safetensors", SearchOption.AllDirectories)
+                .Where(f => Path.GetFileName(Path.GetDirectoryName(f)) == "model")
+                .ToDictionary(
+                    f => Path.GetRelativePath(folder, f),
+                    f => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(f)))
+                )
+        );
     }
 
     [Fact]
@@ -44,25 +60,32 @@ public sealed class KillTests : IDisposable
         Finish("unbroken");
         var unbroken = Hashes("unbroken");
         Assert.Contains(Path.Combine("mmm", "model", "student.safetensors"), unbroken.Keys);
-        Assert.Equal(12, unbroken.Count);   // vae 4 times, text and teacher 3 times, transformer, student
+        Assert.Equal(12, unbroken.Count); // vae 4 times, text and teacher 3 times, transformer, student
 
         var (random, killed, moments) = (new Random(), 0, new List<string>());
         var kills = Soak.Of(3, 10);
         for (var n = 0; n < kills; n++)
         {
             using var process = Train("killed");
-            var (lines, pause) = (random.Next(6), random.Next(60));   // after so many lines of log, or somewhere in the start
-            if (lines == 0) Thread.Sleep(random.Next(1500));
-            for (var seen = 0; seen < lines && !process.HasExited; Thread.Sleep(1)) seen += Grown();
-            if (process.WaitForExit(pause)) continue;
-            process.Kill();   // SIGKILL
+            // after so many lines of log, or somewhere in the start
+            var (lines, pause) = (random.Next(6), random.Next(60));
+            if (lines == 0)
+                Thread.Sleep(random.Next(1500));
+            for (var seen = 0; seen < lines && !process.HasExited; Thread.Sleep(1))
+                seen += Grown();
+            if (process.WaitForExit(pause))
+                continue;
+            process.Kill(); // SIGKILL
             process.WaitForExit();
             killed++;
             moments.Add($"{lines} lines and {pause} ms");
         }
         Finish("killed");
         Assert.True(killed >= kills - 2, $"only {killed} of {kills} runs could be killed");
-        Assert.True(unbroken.SequenceEqual(Hashes("killed")), $"other bytes after kills at {string.Join(", ", moments)}");
+        Assert.True(
+            unbroken.SequenceEqual(Hashes("killed")),
+            $"other bytes after kills at {string.Join(", ", moments)}"
+        );
 
         Interrupt("interrupted");
         Finish("interrupted");
@@ -75,7 +98,10 @@ public sealed class KillTests : IDisposable
     private int Grown()
     {
         var now = Directory.Exists(Path.Combine(root, "killed"))
-            ? Directory.GetFiles(Path.Combine(root, "killed"), "log.jsonl", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length) : 0;
+            ? Directory
+                .GetFiles(Path.Combine(root, "killed"), "log.jsonl", SearchOption.AllDirectories)
+                .Sum(f => new FileInfo(f).Length)
+            : 0;
         var grown = now > before ? 1 : 0;
         before = now;
         return grown;
@@ -86,8 +112,10 @@ public sealed class KillTests : IDisposable
     {
         using var process = Train(run);
         var log = Path.Combine(root, run, "teacher", "log.jsonl");
-        while (!process.HasExited && !(File.Exists(log) && new FileInfo(log).Length > 0)) Thread.Sleep(2);
-        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"])) kill.WaitForExit();
+        while (!process.HasExited && !(File.Exists(log) && new FileInfo(log).Length > 0))
+            Thread.Sleep(2);
+        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"]))
+            kill.WaitForExit();
         var errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.True(process.ExitCode == 130, $"exit code {process.ExitCode}: {errors}");

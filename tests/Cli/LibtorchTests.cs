@@ -38,17 +38,23 @@ public sealed class LibtorchTests : IDisposable
     }
 
     [Fact]
-    public void AFolderThatIsNotThere() => Refused(Path.Combine(folder, "none"), "LIBTORCH names '.+', which is no folder: set LIBTORCH to ");
+    public void AFolderThatIsNotThere() =>
+        Refused(Path.Combine(folder, "none"), "LIBTORCH names '.+', which is no folder: set LIBTORCH to ");
 
     [Fact]
-    public void AFolderWithoutLibtorch() => Refused(folder, @"LIBTORCH names '.+', where there is no \S+, nor in its lib or torch/lib: set LIBTORCH to ");
+    public void AFolderWithoutLibtorch() =>
+        Refused(folder, @"LIBTORCH names '.+', where there is no \S+, nor in its lib or torch/lib: set LIBTORCH to ");
 
     [Fact]
     public void AnOlderOneByItsVersionFile()
     {
-        foreach (var name in (string[])["c10", "torch_cpu", "torch"]) File.WriteAllText(Path.Combine(folder, Library(name)), "never loaded");
+        foreach (var name in (string[])["c10", "torch_cpu", "torch"])
+            File.WriteAllText(Path.Combine(folder, Library(name)), "never loaded");
         File.WriteAllText(Path.Combine(folder, "version.py"), "__version__ = '2.9.1+cu128'\n");
-        Refused(folder, @"the libtorch of '.+' is 2\.9\.1\+cu128, but 2\.10 or later is needed: set LIBTORCH to one, or unset it");
+        Refused(
+            folder,
+            @"the libtorch of '.+' is 2\.9\.1\+cu128, but 2\.10 or later is needed: set LIBTORCH to one, or unset it"
+        );
     }
 
     [SkippableFact]
@@ -66,7 +72,10 @@ public sealed class LibtorchTests : IDisposable
     {
         Skip.IfNot(OperatingSystem.IsLinux());
         Put("c10", "torch");
-        File.Copy(Path.Combine(Engine.Describe().Folder, Library("torch_global_deps")), Path.Combine(folder, Library("torch_cpu")));
+        File.Copy(
+            Path.Combine(Engine.Describe().Folder, Library("torch_global_deps")),
+            Path.Combine(folder, Library("torch_cpu"))
+        );
         Refused(folder, "(the libtorch of|lib)");
     }
 
@@ -74,6 +83,9 @@ public sealed class LibtorchTests : IDisposable
     private void Put(params string[] libraries)
     {
         foreach (var name in libraries)
-            File.CreateSymbolicLink(Path.Combine(folder, Library(name)), Path.Combine(Engine.Describe().Folder, Library(name)));
+            File.CreateSymbolicLink(
+                Path.Combine(folder, Library(name)),
+                Path.Combine(Engine.Describe().Folder, Library(name))
+            );
     }
 }

@@ -10,8 +10,19 @@ public sealed class ReproduceTests : IDisposable
 
     public void Dispose() => program.Dispose();
 
-    private Process Start(string folder) => program.Start("reproduce", Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"),
-        "--set", $"out={folder}/runs", "--set", $"report={folder}/docs/results/tiny", "--set", $"page={folder}/docs/results.md", "--jobs", "2");
+    private Process Start(string folder) =>
+        program.Start(
+            "reproduce",
+            Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"),
+            "--set",
+            $"out={folder}/runs",
+            "--set",
+            $"report={folder}/docs/results/tiny",
+            "--set",
+            $"page={folder}/docs/results.md",
+            "--jobs",
+            "2"
+        );
 
     private void Finish(string folder)
     {
@@ -19,7 +30,7 @@ public sealed class ReproduceTests : IDisposable
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
-        Assert.True(process.ExitCode == 1, errors + output.Result);   // for the one row that cannot be trained
+        Assert.True(process.ExitCode == 1, errors + output.Result); // for the one row that cannot be trained
         Assert.Contains("Failed: bad: mmm: ", output.Result);
         Assert.Contains("training collapsed", output.Result);
         Assert.Contains("**Not made:** bad.", File.ReadAllText(program[$"{folder}/docs/results.md"]));
@@ -31,13 +42,20 @@ public sealed class ReproduceTests : IDisposable
         var report = JsonNode.Parse(File.ReadAllText(program[$"{folder}/docs/results/tiny.json"]))!;
         Assert.Equal(["bad"], report["missing"]!.AsObject().Select(m => m.Key));
         ((JsonObject)report).Remove("missing");
-        foreach (var row in report["rows"]!.AsArray()) ((JsonObject)row!).Remove("cost");
+        foreach (var row in report["rows"]!.AsArray())
+            ((JsonObject)row!).Remove("cost");
         return report;
     }
 
     /// <summary>Stages that are done and films that are measured.</summary>
-    private int Got(string folder) => !Directory.Exists(program[$"{folder}/runs"]) ? 0
-        : Directory.EnumerateFiles(program[$"{folder}/runs"], "*", SearchOption.AllDirectories).Count(f => Path.GetFileName(f) is "done" || Path.GetFileName(f).StartsWith("film-", StringComparison.Ordinal));
+    private int Got(string folder) =>
+        !Directory.Exists(program[$"{folder}/runs"])
+            ? 0
+            : Directory
+                .EnumerateFiles(program[$"{folder}/runs"], "*", SearchOption.AllDirectories)
+                .Count(f =>
+                    Path.GetFileName(f) is "done" || Path.GetFileName(f).StartsWith("film-", StringComparison.Ordinal)
+                );
 
     [Fact]
     public void AKilledTableHasTheNumbersOfTheUnbrokenOne()
@@ -46,7 +64,7 @@ public sealed class ReproduceTests : IDisposable
         var unbroken = Numbers("unbroken");
         var rows = unbroken["rows"]!.AsArray();
         Assert.Equal(["real takes (autoencoded)", "MMM", "teacher"], rows.Select(r => (string)r!["name"]!));
-        Assert.Equal(2, rows[1]!["metrics"]!["FDt"]!["seeds"]!.AsArray().Count);   // by training seed
+        Assert.Equal(2, rows[1]!["metrics"]!["FDt"]!["seeds"]!.AsArray().Count); // by training seed
         Assert.NotEqual((string)rows[1]!["origins"]![0]!["weights"]!, (string)rows[1]!["origins"]![1]!["weights"]!);
         Assert.NotNull(rows[1]!["lens"]);
         Assert.NotNull(rows[2]!["differences"]!["scroll"]);
@@ -55,15 +73,19 @@ public sealed class ReproduceTests : IDisposable
             using var process = Start("killed");
             var ended = process.StandardOutput.ReadToEndAsync();
             _ = process.StandardError.ReadToEndAsync();
-            while (!process.HasExited && Got("killed") < moment) Thread.Sleep(5);
+            while (!process.HasExited && Got("killed") < moment)
+                Thread.Sleep(5);
             Assert.False(process.HasExited, "it was done before it could be killed");
-            process.Kill();   // SIGKILL, of the parent alone: the children must end by themselves
+            process.Kill(); // SIGKILL, of the parent alone: the children must end by themselves
             process.WaitForExit();
         }
         Finish("killed");
         Assert.Equal(unbroken.ToJsonString(), Numbers("killed").ToJsonString());
         foreach (var picture in (string[])["drift", "bars", "tradeoff"])
-            Assert.Equal(File.ReadAllText(program[$"unbroken/docs/results/tiny-{picture}.svg"]), File.ReadAllText(program[$"killed/docs/results/tiny-{picture}.svg"]));
+            Assert.Equal(
+                File.ReadAllText(program[$"unbroken/docs/results/tiny-{picture}.svg"]),
+                File.ReadAllText(program[$"killed/docs/results/tiny-{picture}.svg"])
+            );
         Discussion();
     }
 
@@ -72,10 +94,20 @@ public sealed class ReproduceTests : IDisposable
     {
         var page = program["killed/docs/results.md"];
         var made = File.ReadAllText(page);
-        var edited = "# Results\n\nOurs above.\n\n" + made[made.IndexOf("<!-- tiny", StringComparison.Ordinal)..].Replace("Tiny table", "spoilt") + "\nOurs below.\n";
+        var edited =
+            "# Results\n\nOurs above.\n\n"
+            + made[made.IndexOf("<!-- tiny", StringComparison.Ordinal)..].Replace("Tiny table", "spoilt")
+            + "\nOurs below.\n";
         File.WriteAllText(page, edited);
-        var ran = program.Run("reproduce", Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"), "--page",
-            "--set", "report=killed/docs/results/tiny", "--set", "page=killed/docs/results.md");
+        var ran = program.Run(
+            "reproduce",
+            Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"),
+            "--page",
+            "--set",
+            "report=killed/docs/results/tiny",
+            "--set",
+            "page=killed/docs/results.md"
+        );
         Assert.True(ran.Code == 0, ran.Error);
         Assert.Equal(edited.Replace("spoilt", "Tiny table"), File.ReadAllText(page));
     }

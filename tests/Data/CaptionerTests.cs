@@ -14,7 +14,8 @@ public sealed class CaptionerTests : IDisposable
     private readonly List<JsonElement> asked = [];
     private readonly string url;
     private Func<int, (int Status, string Text)> reply = n => (200, Say($"caption {n}"));
-    private int atOnce, mostAtOnce;
+    private int atOnce,
+        mostAtOnce;
 
     public CaptionerTests()
     {
@@ -27,8 +28,14 @@ public sealed class CaptionerTests : IDisposable
             while (server.IsListening)
             {
                 HttpListenerContext context;
-                try { context = await server.GetContextAsync(); }
-                catch (Exception e) when (e is HttpListenerException or ObjectDisposedException) { return; }
+                try
+                {
+                    context = await server.GetContextAsync();
+                }
+                catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+                {
+                    return;
+                }
                 _ = Task.Run(() => Answer(context));
             }
         });
@@ -61,37 +68,82 @@ public sealed class CaptionerTests : IDisposable
     }
 
     private static string Say(string caption) =>
-        """{"choices":[{"message":{"role":"assistant","content":"CAPTION\n of it"}}],"usage":{"prompt_tokens":1000,"completion_tokens":100}}""".Replace("CAPTION", caption);
+        """{"choices":[{"message":{"role":"assistant","content":"CAPTION\n of it"}}],"usage":{"prompt_tokens":1000,"completion_tokens":100}}""".Replace(
+            "CAPTION",
+            caption
+        );
 
     private List<Decision> Takes(int count)
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         var film = Films.Write(Path.Combine(root, "film.mp4"), 4, t => t);
-        return [.. Enumerable.Range(0, count).Select(n => new Decision(film, "film.mp4", 0, 0, 4, "take", "kept", 4, null, "", new($"id{n}", film, "", 0, n == 0 ? null : 0.5, 8, 33, 32, 32, null), "its name", "name", []))];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(n => new Decision(
+                    film,
+                    "film.mp4",
+                    0,
+                    0,
+                    4,
+                    "take",
+                    "kept",
+                    4,
+                    null,
+                    "",
+                    new($"id{n}", film, "", 0, n == 0 ? null : 0.5, 8, 33, 32, 32, null),
+                    "its name",
+                    "name",
+                    []
+                )),
+        ];
     }
 
-    private CaptionEndpoint Endpoint => new() { Url = url, Model = "seer", Frames = 3, Pixels = 32, Concurrency = 2, Retries = 3, PriceIn = 2, PriceOut = 10 };
+    private CaptionEndpoint Endpoint =>
+        new()
+        {
+            Url = url,
+            Model = "seer",
+            Frames = 3,
+            Pixels = 32,
+            Concurrency = 2,
+            Retries = 3,
+            PriceIn = 2,
+            PriceOut = 10,
+        };
 
-    private Captioner Captioner(CaptionEndpoint e) => new(Path.Combine(root, "set"), e) { FirstPause = TimeSpan.FromMilliseconds(20) };
+    private Captioner Captioner(CaptionEndpoint e) =>
+        new(Path.Combine(root, "set"), e) { FirstPause = TimeSpan.FromMilliseconds(20) };
 
     [SkippableFact]
     public void AsksOnceWithPicturesAndCountsTheCost()
     {
         var takes = Takes(5);
         var busy = 0;
-        reply = n => Interlocked.Increment(ref busy) <= 3 ? (busy == 1 ? 429 : 503, "busy") : (200, Say($"caption {n}"));
+        reply = n =>
+            Interlocked.Increment(ref busy) <= 3 ? (busy == 1 ? 429 : 503, "busy") : (200, Say($"caption {n}"));
         var report = Captioner(Endpoint).Ask(takes, null, default);
-        Assert.Equal((5, 5, 0, 8), (report.Answers, report.Asked, report.Failed, asked.Count));   // three were told to come again
+        // three were told to come again
+        Assert.Equal((5, 5, 0, 8), (report.Answers, report.Asked, report.Failed, asked.Count));
         Assert.Equal((5000, 500, 0.015), (report.TokensIn, report.TokensOut, Math.Round(report.Cost, 6)));
         Assert.InRange(mostAtOnce, 1, 2);
         var content = asked[0].GetProperty("messages")[0].GetProperty("content").EnumerateArray().ToList();
         Assert.Equal(4, content.Count);
-        var picture = Convert.FromBase64String(content[1].GetProperty("image_url").GetProperty("url").GetString()!["data:image/jpeg;base64,".Length..]);
+        var picture = Convert.FromBase64String(
+            content[1].GetProperty("image_url").GetProperty("url").GetString()!["data:image/jpeg;base64,".Length..]
+        );
         Assert.Equal([0xFF, 0xD8], picture[..2]);
         Assert.Equal([0xFF, 0xD9], picture[^2..]);
         var captioned = Captioner(Endpoint).Apply(takes);
-        Assert.All(captioned, d => Assert.True(d.Caption.StartsWith("caption ", StringComparison.Ordinal) && d.Caption.EndsWith(" of it", StringComparison.Ordinal) && d.CaptionFrom == "seer"));
-        Assert.Equal(0, Captioner(Endpoint).Ask(takes, null, default).Asked);   // nothing is paid for twice
+        Assert.All(captioned, d =>
+            Assert.True(
+                d.Caption.StartsWith("caption ", StringComparison.Ordinal)
+                    && d.Caption.EndsWith(" of it", StringComparison.Ordinal)
+                    && d.CaptionFrom == "seer"
+            )
+        );
+        Assert.Equal(0, Captioner(Endpoint).Ask(takes, null, default).Asked); // nothing is paid for twice
         Assert.Equal(8, asked.Count);
         // Captions of people stay unless told otherwise; windows get their own.
         List<Decision> said = [takes[0] with { Caption = "said", CaptionFrom = "film.txt" }];
@@ -113,9 +165,12 @@ public sealed class CaptionerTests : IDisposable
         reply = _ => (401, "who are you");
         asked.Clear();
         Assert.Contains("401", Captioner(Endpoint with { Concurrency = 1 }).Ask(takes, null, default).Problem);
-        Assert.Single(asked);   // it will not have us: nobody asks on
+        Assert.Single(asked); // it will not have us: nobody asks on
         reply = _ => (200, """{"other":1}""");
-        Assert.Contains("is it an OpenAI-compatible address", Captioner(Endpoint with { Concurrency = 1 }).Ask(takes, null, default).Problem);
+        Assert.Contains(
+            "is it an OpenAI-compatible address",
+            Captioner(Endpoint with { Concurrency = 1 }).Ask(takes, null, default).Problem
+        );
         server.Stop();
         Assert.Equal(3, Captioner(Endpoint with { Retries = 0, PatienceSeconds = 2 }).Ask(takes, null, default).Failed);
     }

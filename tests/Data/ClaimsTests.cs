@@ -12,7 +12,8 @@ public sealed class ClaimsTests : IDisposable
     [Fact]
     public void OneOwnerAtATime()
     {
-        using Claims a = new(root), b = new(root);
+        using Claims a = new(root),
+            b = new(root);
         Assert.True(a.Take("x"));
         Assert.False(a.Take("x"));
         Assert.False(b.Take("x"));
@@ -33,7 +34,8 @@ public sealed class ClaimsTests : IDisposable
         File.WriteAllText(Path.Combine(root, "x.1"), $"{owner[0]}\t{owner[1]}\t1");
         Claims[] all = [.. Enumerable.Range(0, 8).Select(_ => new Claims(root))];
         Assert.Equal(1, all.AsParallel().WithDegreeOfParallelism(8).Count(c => c.Take("x")));
-        foreach (var c in all) c.Dispose();
+        foreach (var c in all)
+            c.Dispose();
         Assert.Equal(["mine.1"], Directory.GetFiles(root).Select(f => Path.GetFileName(f)));
     }
 
@@ -45,7 +47,8 @@ public sealed class ClaimsTests : IDisposable
         using var claims = new Claims(root, TimeSpan.FromMilliseconds(300));
         for (var clock = Stopwatch.StartNew(); clock.ElapsedMilliseconds < 700; Thread.Sleep(50))
         {
-            File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddHours(-5).AddMilliseconds(clock.ElapsedMilliseconds));   // its clock is wrong, but it lives
+            // its clock is wrong, but it lives
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddHours(-5).AddMilliseconds(clock.ElapsedMilliseconds));
             Assert.False(claims.Take("x"));
         }
         Thread.Sleep(400);
@@ -61,11 +64,20 @@ public sealed class ClaimsTests : IDisposable
         void Work()
         {
             using var claims = new Claims(root);
-            SharedWork.Run(items, i => $"{i}", done.ContainsKey, i =>
-            {
-                Thread.Sleep(1);
-                done.AddOrUpdate(i, 1, (_, n) => n + 1);
-            }, claims, 3, (_, _) => { }, default);
+            SharedWork.Run(
+                items,
+                i => $"{i}",
+                done.ContainsKey,
+                i =>
+                {
+                    Thread.Sleep(1);
+                    done.AddOrUpdate(i, 1, (_, n) => n + 1);
+                },
+                claims,
+                3,
+                (_, _) => { },
+                default
+            );
         }
         await Task.WhenAll(Task.Run(Work), Task.Run(Work));
         Assert.Equal(items.Length, done.Count);
@@ -73,8 +85,23 @@ public sealed class ClaimsTests : IDisposable
 
         var seen = 0;
         using var own = new Claims(root);
-        var error = Assert.Throws<UserException>(() => SharedWork.Run(items, i => $"{i}", _ => false,
-            i => { Interlocked.Increment(ref seen); if (i % 20 == 7) throw new UserException($"item {i} is bad"); }, own, 1, (_, _) => { }, default));
+        var error = Assert.Throws<UserException>(() =>
+            SharedWork.Run(
+                items,
+                i => $"{i}",
+                _ => false,
+                i =>
+                {
+                    Interlocked.Increment(ref seen);
+                    if (i % 20 == 7)
+                        throw new UserException($"item {i} is bad");
+                },
+                own,
+                1,
+                (_, _) => { },
+                default
+            )
+        );
         Assert.Equal(60, seen);
         Assert.Equal("3 of 60 failed; the first: item 7 is bad", error.Message);
     }

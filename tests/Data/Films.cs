@@ -8,11 +8,14 @@ namespace LongTake.Tests.Data;
 /// <summary>Small films and a small model for the foundry.</summary>
 internal static class Films
 {
-    /// <summary>Writes a film of so many seconds at 16 frames a second; `time` tells which frame of an endless drift is shown.</summary>
+    /// <summary>
+    /// Writes a film of so many seconds at 16 frames a second; `time` tells which frame of an endless drift is shown.
+    /// </summary>
     public static string Write(string path, double seconds, Func<int, int> time, int width = 48, int height = 32)
     {
         using var writer = new VideoWriter(path, width, height, 16);
-        for (var t = 0; t < seconds * 16; t++) writer.Write(Frames.Drifting(time(t), width, height));
+        for (var t = 0; t < seconds * 16; t++)
+            writer.Write(Frames.Drifting(time(t), width, height));
         writer.Complete();
         return path;
     }
@@ -22,7 +25,8 @@ internal static class Films
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         Directory.CreateDirectory(program["films"]);
-        for (var n = 0; n < takes; n++) Write(program[$"films/take{n}.mp4"], 12, t => t + 400 * n);
+        for (var n = 0; n < takes; n++)
+            Write(program[$"films/take{n}.mp4"], 12, t => t + 400 * n);
         File.WriteAllText(program["films/take0.txt"], "a lone walker\n");
         Write(program["films/brief.mp4"], 6, t => t + 7000);
         Write(program["films/still.mp4"], 12, _ => 0);
@@ -32,7 +36,21 @@ internal static class Films
     public static ModelFolder Model(string path)
     {
         using var scope = torch.NewDisposeScope();
-        var config = new ModelConfig { ClipLatents = 5, FilmLatents = 25, Vae = new() { Dim = 4, ZDim = 4, DimMult = [1, 1, 1], ResBlocks = 1, TemporalDownsample = [true, true], Mean = [], Std = [] } };
+        var config = new ModelConfig
+        {
+            ClipLatents = 5,
+            FilmLatents = 25,
+            Vae = new()
+            {
+                Dim = 4,
+                ZDim = 4,
+                DimMult = [1, 1, 1],
+                ResBlocks = 1,
+                TemporalDownsample = [true, true],
+                Mean = [],
+                Std = [],
+            },
+        };
         using var weights = Weights.Create(new Rng(1));
         _ = new WanVae(weights, config.Vae);
         var model = ModelFolder.Create(path, config);

@@ -17,7 +17,9 @@ public class LatentSetTests
         Assert.DoesNotContain("shard", old, StringComparison.Ordinal);
         File.WriteAllText(path, old);
         using var set = LatentSet.Open(tiny.Data.Folder);
-        Assert.All(set.Info.Items, i => Assert.Equal(("latents.safetensors", "", 0), (i.Shard, i.Size, i.Locals.Count)));
+        Assert.All(set.Info.Items, i =>
+            Assert.Equal(("latents.safetensors", "", 0), (i.Shard, i.Size, i.Locals.Count))
+        );
         using var scope = torch.NewDisposeScope();
         Assert.Equal(set.Takes[0].Latents, set.Latents(set.Takes[0]).size(2));
     }

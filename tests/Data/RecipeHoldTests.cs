@@ -2,7 +2,9 @@ using LongTake.Data;
 
 namespace LongTake.Tests.Data;
 
-/// <summary>One recipe at a time: whoever comes with another is told what differs, and nothing of the set is touched.</summary>
+/// <summary>
+/// One recipe at a time: whoever comes with another is told what differs, and nothing of the set is touched.
+/// </summary>
 public sealed class RecipeHoldTests : IDisposable
 {
     private readonly string root = Directory.CreateTempSubdirectory("longtake-hold-").FullName;
@@ -16,16 +18,20 @@ public sealed class RecipeHoldTests : IDisposable
     public void TheSameRecipeSharesAndAnotherIsRefused()
     {
         var other = recipe with { Filter = recipe.Filter with { MinSeconds = 20 } };
-        using (RecipeHold first = new(root, recipe), second = new(root, recipe))
+        using (
+            RecipeHold first = new(root, recipe),
+                second = new(root, recipe)
+        )
         {
             var before = System.IO.File.ReadAllText(File);
-            first.Dispose();   // one is still at work
+            first.Dispose(); // one is still at work
             var refused = Assert.Throws<UserException>(() => new RecipeHold(root, other));
             Assert.True(refused.Usage);
             Assert.Contains("filter.minSeconds 10 there, 20 here", refused.Message);
             Assert.Equal(before, System.IO.File.ReadAllText(File));
         }
-        using (new RecipeHold(root, other)) Assert.Contains("\"minSeconds\": 20", System.IO.File.ReadAllText(File));
+        using (new RecipeHold(root, other))
+            Assert.Contains("\"minSeconds\": 20", System.IO.File.ReadAllText(File));
         Assert.Empty(Directory.GetFiles(Path.Combine(root, "claims")));
     }
 
@@ -37,7 +43,10 @@ public sealed class RecipeHoldTests : IDisposable
             var held = new RecipeHold?[2];
             Parallel.For(0, 2, n =>
             {
-                try { held[n] = new(root, recipe with { About = $"{round} {n}" }); }
+                try
+                {
+                    held[n] = new(root, recipe with { About = $"{round} {n}" });
+                }
                 catch (UserException) { }
             });
             var winner = Assert.Single(held, h => h is not null);
@@ -57,8 +66,10 @@ public sealed class RecipeHoldTests : IDisposable
             var owner = System.IO.File.ReadAllText(held).Split('\t');
             System.IO.File.WriteAllText(Path.Combine(claims, "recipe-dead.1"), $"{owner[0]}\t{owner[1]}\t1");
         }
-        using (new RecipeHold(root, recipe with { About = "another" })) Assert.DoesNotContain("recipe-dead.1", Directory.GetFiles(claims).Select(Path.GetFileName));
+        using (new RecipeHold(root, recipe with { About = "another" }))
+            Assert.DoesNotContain("recipe-dead.1", Directory.GetFiles(claims).Select(Path.GetFileName));
         System.IO.File.WriteAllText(File, "{ broken");
-        using (new RecipeHold(root, recipe)) Assert.StartsWith("{\n", System.IO.File.ReadAllText(File));
+        using (new RecipeHold(root, recipe))
+            Assert.StartsWith("{\n", System.IO.File.ReadAllText(File));
     }
 }

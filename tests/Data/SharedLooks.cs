@@ -4,19 +4,32 @@ using LongTake.Tests.Media;
 
 namespace LongTake.Tests.Data;
 
-/// <summary>The shared media corrupt, long and short, looked at once for all tests that ask what was seen: decoding them is most of what those cost.</summary>
+/// <summary>
+/// The shared media corrupt, long and short, looked at once for all tests that ask what was seen: decoding them is most
+/// of what those cost.
+/// </summary>
 internal static class SharedLooks
 {
-    private static readonly Lazy<(IReadOnlyList<(SourceFile File, Look Look)> Looked, IReadOnlyList<Decision> Decisions)> all = new(() =>
+    private static readonly Lazy<(
+        IReadOnlyList<(SourceFile File, Look Look)> Looked,
+        IReadOnlyList<Decision> Decisions
+    )> all = new(() =>
     {
         var set = Directory.CreateTempSubdirectory("longtake-shared-").FullName;
         try
         {
-            using var foundry = new Foundry(set, new() { Sources = [.. ((string[])["corrupt", "long", "short"]).Select(SharedMedia.Get)] }, new ModelConfig());
+            using var foundry = new Foundry(
+                set,
+                new() { Sources = [.. ((string[])["corrupt", "long", "short"]).Select(SharedMedia.Get)] },
+                new ModelConfig()
+            );
             var looked = foundry.Look(out var refused, 2, null, default);
             return (looked, foundry.Filter(looked, refused));
         }
-        finally { Directory.Delete(set, recursive: true); }
+        finally
+        {
+            Directory.Delete(set, recursive: true);
+        }
     });
 
     /// <summary>What was decided of every file; skips the test when there are no shared media.</summary>

@@ -29,22 +29,40 @@ public sealed class SourcesTests : IDisposable
     [InlineData("m.csv", "video,caption\na.mp4,\"a fox, red\"\nsub/b.mp4,a hen\n")]
     [InlineData("m.csv", "\uFEFFFile_Name;Text\r\na.mp4;a fox, red\r\nsub/b.mp4;a hen\r\n")]
     [InlineData("m.tsv", "path\tprompt\textra\na.mp4\ta fox, red\t1\nsub/b.mp4\ta hen\t2\n")]
-    [InlineData("m.json", """[{"video_path":"a.mp4","cap":["a fox, red"],"fps":30},{"video_path":"sub/b.mp4","cap":"a hen"}]""")]
-    [InlineData("m.json", """{"data":[{"video":"a.mp4","caption":"a fox, red"},{"video":"sub/b.mp4","caption":"a hen"}]}""")]
+    [InlineData(
+        "m.json",
+        """[{"video_path":"a.mp4","cap":["a fox, red"],"fps":30},{"video_path":"sub/b.mp4","cap":"a hen"}]"""
+    )]
+    [InlineData(
+        "m.json",
+        """{"data":[{"video":"a.mp4","caption":"a fox, red"},{"video":"sub/b.mp4","caption":"a hen"}]}"""
+    )]
     [InlineData("m.json", """{"a.mp4":"a fox, red","sub/b.mp4":"a hen"}""")]
-    [InlineData("m.jsonl", "{\"path\":\"a.mp4\",\"text\":\"a fox, red\"}\n\n{\"path\":\"sub/b.mp4\",\"prompt\":\"a hen\"}\n")]
+    [InlineData(
+        "m.jsonl",
+        "{\"path\":\"a.mp4\",\"text\":\"a fox, red\"}\n\n{\"path\":\"sub/b.mp4\",\"prompt\":\"a hen\"}\n"
+    )]
     [InlineData("videos.txt", "a.mp4\r\nsub/b.mp4\r\n")]
-    [InlineData("m.csv", "clip_id,source,video_url,video_id,file_path,short_caption,dense_caption\n12,youtube,https://x/y,abc,video/000000012.mp4,short,\"a fox, red\"\n7,youtube,https://x/z,abd,b.mp4,short,a hen\n", true)]
+    [InlineData(
+        "m.csv",
+        "clip_id,source,video_url,video_id,file_path,short_caption,dense_caption\n12,youtube,https://x/y,abc,video/000000012.mp4,short,\"a "
+            + "fox, red\"\n7,youtube,https://x/z,abd,b.mp4,short,a hen\n",
+        true
+    )]
     [InlineData("m.csv", "videoFile,caption,location\n000000012,\"a fox, red\",Rome\nb.mp4,a hen,Oslo\n", true)]
     public void ManifestsOfAllLayouts(string name, string text, bool ids = false)
     {
         Put(ids ? "films/deep/000000012.mp4" : "films/a.mp4");
         Put(ids ? "films/deep/b.mp4" : "films/sub/b.mp4");
         Put("films/" + name, text);
-        if (name == "videos.txt") Put("films/prompt.txt", "a fox, red\na hen\n");
+        if (name == "videos.txt")
+            Put("films/prompt.txt", "a fox, red\na hen\n");
         var (files, refused) = Find("films/" + name);
         Assert.Empty(refused);
-        Assert.Equal(["a fox, red", "a hen"], files.OrderBy(f => f.Key, StringComparer.Ordinal).Select(f => f.Value.Caption));
+        Assert.Equal(
+            ["a fox, red", "a hen"],
+            files.OrderBy(f => f.Key, StringComparer.Ordinal).Select(f => f.Value.Caption)
+        );
     }
 
     [Fact]
@@ -56,7 +74,10 @@ public sealed class SourcesTests : IDisposable
         Put("films/c.mkv");
         Put("films/c.json", """{"caption":"a cow"}""");
         Put("films/notes.md");
-        Put("films/metadata.jsonl", "{\"file_name\":\"b.mp4\",\"text\":\"of the list\"}\n{\"file_name\":\"gone.mp4\",\"text\":\"x\"}\n");
+        Put(
+            "films/metadata.jsonl",
+            "{\"file_name\":\"b.mp4\",\"text\":\"of the list\"}\n{\"file_name\":\"gone.mp4\",\"text\":\"x\"}\n"
+        );
         var (files, refused) = Find("films");
         Assert.Equal(["a red fox", "of the list", "a cow"], files.Values.Select(f => f.Caption));
         Assert.Equal(["name", "metadata.jsonl", "c.json"], files.Values.Select(f => f.CaptionFrom));
@@ -64,7 +85,10 @@ public sealed class SourcesTests : IDisposable
         Assert.Equal(["films/b.mp4"], Find("films/b*").Files.Keys);
         Assert.Equal(2, Find("films/**/*.m*").Files.Count(f => f.Key.EndsWith(".mp4", StringComparison.Ordinal)));
         Assert.Equal("a hen walks", Find("films/b.mp4").Files.Values.Single().Caption);
-        Assert.Contains("nothing is downloaded", Find(Path.GetRelativePath(root, Put("u.csv", "video,caption\nhttps://x/y.mp4,z\n"))).Refused.Single().Reason);
+        Assert.Contains(
+            "nothing is downloaded",
+            Find(Path.GetRelativePath(root, Put("u.csv", "video,caption\nhttps://x/y.mp4,z\n"))).Refused.Single().Reason
+        );
         Assert.Equal("exists", Find("films/*.avi").Refused.Single().Rule);
         Assert.True(Assert.Throws<UserException>(() => Find("nowhere", "films")).Usage);
     }
@@ -76,7 +100,10 @@ public sealed class SourcesTests : IDisposable
         Put("films/in.mp4");
         File.CreateSymbolicLink(Path.Combine(root, "films/link.mp4"), secret);
         Directory.CreateSymbolicLink(Path.Combine(root, "films/loop"), root);
-        Put("films/m.csv", $"video,caption\n../secret.mp4,a\n{secret},b\nlink.mp4,c\nloop/secret.mp4,d\nin.mp4,e\n.,f\n");
+        Put(
+            "films/m.csv",
+            $"video,caption\n../secret.mp4,a\n{secret},b\nlink.mp4,c\nloop/secret.mp4,d\nin.mp4,e\n.,f\n"
+        );
         var (files, refused) = Find("films/m.csv");
         Assert.Equal(["films/in.mp4"], files.Keys);
         Assert.Equal(["link", "link", "outside", "outside", "outside"], refused.Select(r => r.Rule).Order());
@@ -92,7 +119,13 @@ public sealed class SourcesTests : IDisposable
         var tar = Path.Combine(root, "shard-0.tar");
         using (var writer = new TarWriter(File.Create(tar)))
         {
-            void Add(string name, string text) => writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)) });
+            void Add(string name, string text) =>
+                writer.WriteEntry(
+                    new PaxTarEntry(TarEntryType.RegularFile, name)
+                    {
+                        DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)),
+                    }
+                );
             Add("000.mp4", "film");
             Add("000.txt", "a fox");
             Add("001.mp4", "film");
@@ -116,7 +149,8 @@ public sealed class SourcesTests : IDisposable
     {
         var secret = Put("secret.mp4");
         string[] films = ["a.mp4", "sub/b.mp4", "c d.mp4"];
-        foreach (var film in films) Put("films/" + film);
+        foreach (var film in films)
+            Put("films/" + film);
         File.CreateSymbolicLink(Path.Combine(root, "films/link.mp4"), secret);
         Directory.CreateSymbolicLink(Path.Combine(root, "films/loop"), root);
         var random = new Rng(11);
@@ -133,17 +167,35 @@ public sealed class SourcesTests : IDisposable
                 _ => string.Concat(films.Select(f => f + "\n")),
             };
             Put("films/prompt.txt", "one\ntwo\nthree\n");
-            for (var times = 1 + random.Int(2); times > 0; times--) text = Mutated(text, n % 97 == 0, random);
+            for (var times = 1 + random.Int(2); times > 0; times--)
+                text = Mutated(text, n % 97 == 0, random);
             var bytes = Encoding.UTF8.GetBytes(text);
-            if (random.Int(12) == 0) bytes[random.Int(bytes.Length)] = (byte)(128 + random.Int(64));
-            if (random.Int(8) == 0) bytes = [0xEF, 0xBB, 0xBF, .. bytes];
+            if (random.Int(12) == 0)
+                bytes[random.Int(bytes.Length)] = (byte)(128 + random.Int(64));
+            if (random.Int(8) == 0)
+                bytes = [0xEF, 0xBB, 0xBF, .. bytes];
             var path = Path.Combine(root, "films", name);
             File.WriteAllBytes(path, bytes);
             try
             {
                 var (files, refused) = Find("films/" + name);
-                Assert.All(files, f => Assert.True(f.Key.StartsWith("films/", StringComparison.Ordinal) && File.Exists(f.Value.Path) && !f.Key.Contains("link") && !f.Key.Contains("loop"), f.Key));
-                Assert.All(refused, r => Assert.True(r.Path.StartsWith(path, StringComparison.Ordinal) && r.Reason.Length < 600 && !r.Reason.Contains('\n'), $"{r}"));
+                Assert.All(files, f =>
+                    Assert.True(
+                        f.Key.StartsWith("films/", StringComparison.Ordinal)
+                            && File.Exists(f.Value.Path)
+                            && !f.Key.Contains("link")
+                            && !f.Key.Contains("loop"),
+                        f.Key
+                    )
+                );
+                Assert.All(refused, r =>
+                    Assert.True(
+                        r.Path.StartsWith(path, StringComparison.Ordinal)
+                            && r.Reason.Length < 600
+                            && !r.Reason.Contains('\n'),
+                        $"{r}"
+                    )
+                );
                 (rows, good) = (rows + (refused.Count > 0 ? 1 : 0), good + (refused.Count == 0 ? 1 : 0));
             }
             catch (UserException e)
@@ -154,12 +206,18 @@ public sealed class SourcesTests : IDisposable
             }
             File.Delete(path);
         }
-        Assert.True(errors > 100 && rows > 100 && good > 50, $"{errors} errors, {rows} with refused lines, {good} whole");
+        Assert.True(
+            errors > 100 && rows > 100 && good > 50,
+            $"{errors} errors, {rows} with refused lines, {good} whole"
+        );
     }
 
     private static string Mutated(string text, bool huge, Rng random)
     {
-        string Replace(string what, string with) => text.Contains(what, StringComparison.Ordinal) ? text.Replace(what, with, StringComparison.Ordinal) : text + with;
+        string Replace(string what, string with) =>
+            text.Contains(what, StringComparison.Ordinal)
+                ? text.Replace(what, with, StringComparison.Ordinal)
+                : text + with;
         var at = random.Int(Math.Max(1, text.Length));
         return random.Int(huge ? 1 : 16) switch
         {

@@ -17,7 +17,13 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
         // rows [N, C, H, W] as latents [N, C, 1, H, W]
         Tensor In(string name) => f["inputs/flow_match/" + name].unsqueeze(2);
         var (clean, noise, flow, t) = (In("clean"), In("noise"), In("flow_pred"), f["inputs/flow_match/timestep"]);
-        foreach (var shift in f.Keys.Select(k => Shift().Match(k)).Where(m => m.Success).Select(m => m.Groups[1].Value).Distinct())
+        foreach (
+            var shift in f
+                .Keys.Select(k => Shift().Match(k))
+                .Where(m => m.Success)
+                .Select(m => m.Groups[1].Value)
+                .Distinct()
+        )
         {
             var table = new FlowTable(double.Parse(shift));
             Tensor Out(string name) => f[$"outputs/flow_match/shift{shift}/{name}"];
@@ -29,7 +35,12 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
             var weights = table.TrainingWeights();
             error.Hold(Out("training_weight_at_timestep"), Values([.. at.Select(i => weights[i])]), 1e-6, 1e-5);
             error.Hold(Out("warped_denoising_step_list"), Values(table.Warp([1000, 750, 500, 250])), 1e-6, 1e-6);
-            error.Hold(Out("warped_denoising_step_list_with_zero"), Values(table.Warp([1000, 750, 500, 250, 0])), 1e-6, 1e-6);
+            error.Hold(
+                Out("warped_denoising_step_list_with_zero"),
+                Values(table.Warp([1000, 750, 500, 250, 0])),
+                1e-6,
+                1e-6
+            );
 
             var noisy = table.Noisy(clean, noise, t);
             error.Hold(Out("add_noise"), noisy.squeeze(2), 2e-5, 1e-5);
@@ -39,7 +50,12 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
             error.Hold(first, table.Velocity(noisy, clean, t).squeeze(2).Slice(0, ..(int)n), 2e-5, 1e-5);
         }
         error.Hold(f["outputs/flow_match/training_target"], Flow.Target(clean, noise).squeeze(2), 2e-5, 1e-5);
-        error.Hold(f["outputs/flow_match/strength0.6_N10/sigmas"], Values(new FlowTable(5, 10, strength: 0.6).Sigmas), 1e-6, 1e-6);
+        error.Hold(
+            f["outputs/flow_match/strength0.6_N10/sigmas"],
+            Values(new FlowTable(5, 10, strength: 0.6).Sigmas),
+            1e-6,
+            1e-6
+        );
         var defaults = new FlowTable(3, 100, sigmaMin: 0.003 / 1.002, beforeLast: false);
         error.Hold(f["outputs/flow_match/defaults/sigmas"], Values(defaults.Sigmas), 1e-6, 1e-6);
         error.Hold(f["outputs/flow_match/defaults/timesteps"], Values(defaults.Timesteps), 1e-6, 1e-6);
@@ -51,9 +67,13 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
         var table = new FlowTable(5);
-        var (x0, noise, t) = (torch.randn([2, 3, 2, 4, 4], generator: g), torch.randn([2, 3, 2, 4, 4], generator: g), Tensor.From([0f, 300, 700, 1000], 2, 2));
+        var (x0, noise, t) = (
+            torch.randn([2, 3, 2, 4, 4], generator: g),
+            torch.randn([2, 3, 2, 4, 4], generator: g),
+            Tensor.From([0f, 300, 700, 1000], 2, 2)
+        );
         var xt = table.Noisy(x0, noise, t);
-        Near.Equal(noise - x0, table.Velocity(xt, x0, t), 1e-4);   // the lowest level is .005
+        Near.Equal(noise - x0, table.Velocity(xt, x0, t), 1e-4); // the lowest level is .005
         Near.Equal(x0, table.Clean(xt, noise - x0, t), 1e-6);
     }
 

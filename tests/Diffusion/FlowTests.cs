@@ -23,7 +23,11 @@ public class FlowTests
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
         var (xt, vc, vu, sigma) = (Noise(g), Noise(g), Noise(g), Tensor.From([0.3, 0.8]));
-        Near.Equal(Flow.Guide(Flow.Clean(xt, vc, sigma), Flow.Clean(xt, vu, sigma), 4.5), Flow.Clean(xt, Flow.Guide(vc, vu, 4.5), sigma), 1e-12);
+        Near.Equal(
+            Flow.Guide(Flow.Clean(xt, vc, sigma), Flow.Clean(xt, vu, sigma), 4.5),
+            Flow.Clean(xt, Flow.Guide(vc, vu, 4.5), sigma),
+            1e-12
+        );
     }
 
     [Theory]
@@ -44,7 +48,9 @@ public class FlowTests
         Assert.Equal(1, Flow.Loss(v + 1, x0, noise).ToDouble(), 1e-12);
     }
 
-    /// <summary>The paper's sign is the other one; its eq. 9 and the difference of scores are (fake - real) in x0 space.</summary>
+    /// <summary>
+    /// The paper's sign is the other one; its eq. 9 and the difference of scores are (fake - real) in x0 space.
+    /// </summary>
     [Fact]
     public void ThePapersVelocityIsMinusWansAndItsEquationNineIsTheDifferenceOfPredictions()
     {
@@ -54,11 +60,11 @@ public class FlowTests
         var sigma = torch.full([2], t, ScalarType.Float64);
         var xt = Flow.Noisy(x0, noise, sigma);
         var (vFake, vReal) = (Noise(g), Noise(g));
-        var (uFake, uReal) = (-vFake, -vReal);                               // u = x0 - noise
+        var (uFake, uReal) = (-vFake, -vReal); // u = x0 - noise
         var (fake, real) = (Flow.Clean(xt, vFake, sigma), Flow.Clean(xt, vReal, sigma));
         Near.Equal(xt + uFake * t, fake, 1e-12);
         Near.Equal(x0 - noise, -Flow.Target(x0, noise), 1e-15);
-        Near.Equal((fake - real) / t, uFake - uReal, 1e-12);                 // eq. 9
+        Near.Equal((fake - real) / t, uFake - uReal, 1e-12); // eq. 9
         Tensor Score(Tensor clean) => -(xt - clean * (1 - t)) / (t * t);
         Near.Equal((fake - real) * ((1 - t) / (t * t)), Score(fake) - Score(real), 1e-12);
         Near.Equal((vFake - vReal) * (-(1 - t) / t), Score(fake) - Score(real), 1e-12);

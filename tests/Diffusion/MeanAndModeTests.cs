@@ -4,28 +4,42 @@ using LongTake.Nn;
 namespace LongTake.Tests.Diffusion;
 
 /// <summary>
-/// The paper's title in one dimension, trained with the real losses and optimiser against scores that are closed forms: the
-/// student is one Gaussian N(m, s^2) and its critic is exact.
+/// The paper's title in one dimension, trained with the real losses and optimiser against scores that are closed forms:
+/// the student is one Gaussian N(m, s^2) and its critic is exact.
 /// </summary>
 public class MeanAndModeTests
 {
-    private const int Levels = 16, Points = 64;
+    private const int Levels = 16,
+        Points = 64;
 
     private static Tensor Shape(Tensor x) => x.reshape(-1, 1, 1, 1, 1);
 
     /// <summary>All that is random in a step: levels, normal draws, sides; a row a level.</summary>
-    private sealed class Noise(int seed, int step, double from, double to, double shift, int rows = Levels) : IDisposable
+    private sealed class Noise(int seed, int step, double from, double to, double shift, int rows = Levels)
+        : IDisposable
     {
         private readonly Rng random = new(seed, step);
         private readonly torch.Generator g = new((ulong)new Rng(seed, step, 1).Seed());
 
-        public Tensor Sigma() => Tensor.From<float>([.. Enumerable.Range(0, rows).Select(_ =>
-            (float)Math.Clamp(Times.Shift(random.Uniform(), shift), from, to))]);
+        public Tensor Sigma() =>
+            Tensor.From<float>([
+                .. Enumerable
+                    .Range(0, rows)
+                    .Select(_ => (float)Math.Clamp(Times.Shift(random.Uniform(), shift), from, to)),
+            ]);
 
         public Tensor Draw() => torch.randn([rows, 1, 1, 1, Points], generator: g);
 
         /// <summary>-1 or 1, the modes' sides.</summary>
-        public Tensor Sides() => Tensor.From<float>([.. Enumerable.Range(0, rows * Points).Select(_ => random.Uniform() < .5 ? -1f : 1)], rows, 1, 1, 1, Points);
+        public Tensor Sides() =>
+            Tensor.From<float>(
+                [.. Enumerable.Range(0, rows * Points).Select(_ => random.Uniform() < .5 ? -1f : 1)],
+                rows,
+                1,
+                1,
+                1,
+                Points
+            );
 
         public void Dispose() => g.Dispose();
     }
@@ -40,10 +54,12 @@ public class MeanAndModeTests
     /// <summary>E[x0 | x_sigma] of the two modes centre +- 2, each of deviation .3.</summary>
     private static Tensor TwoModes(Tensor xt, Tensor sigma, Tensor centre)
     {
-        const double spread = 2, variance = .09;
+        const double spread = 2,
+            variance = .09;
         var (a, v) = (1 - sigma, torch.full([1], variance));
         var right = ((xt - a * centre) * a * (2 * spread) / (a * a * variance + sigma * sigma)).sigmoid();
-        return Posterior(xt, sigma, centre + spread, v) * right + Posterior(xt, sigma, centre - spread, v) * (1 - right);
+        return Posterior(xt, sigma, centre + spread, v) * right
+            + Posterior(xt, sigma, centre - spread, v) * (1 - right);
     }
 
     /// <summary>Mode seeking: the surrogate of the student's samples against teacher and exact critic.</summary>
@@ -70,7 +86,14 @@ public class MeanAndModeTests
 
     private static void Train(int steps, IReadOnlyList<KeyValuePair<string, Tensor>> parameters, Func<int, Tensor> loss)
     {
-        var c = new OptimiserConfig { Lr = .05, Beta1 = .5, WarmUp = 10, EndsAt = .02, WeightDecay = 0 };
+        var c = new OptimiserConfig
+        {
+            Lr = .05,
+            Beta1 = .5,
+            WarmUp = 10,
+            EndsAt = .02,
+            WeightDecay = 0,
+        };
         using var optimiser = new Optimiser("toy", parameters, c);
         for (var step = 0; step < steps; step++)
         {
@@ -84,13 +107,20 @@ public class MeanAndModeTests
     private static (Tensor M, Tensor LogS) Student(double m, double s) =>
         (torch.full([1, 1, 1, 1, 1], m).requires_grad_(), torch.full([1, 1, 1, 1, 1], Math.Log(s)).requires_grad_());
 
-    private static KeyValuePair<string, Tensor>[] Named(params Tensor[] tensors) => [.. tensors.Select((t, i) => KeyValuePair.Create($"p{i}", t))];
+    private static KeyValuePair<string, Tensor>[] Named(params Tensor[] tensors) =>
+        [.. tensors.Select((t, i) => KeyValuePair.Create($"p{i}", t))];
 
     [Theory]
     [InlineData(1, -2.0, 1.5, 1.0, 0.4)]
     [InlineData(2, 2.0, 0.3, -1.0, 1.2)]
     [InlineData(3, 0.0, 0.2, 3.0, 2.0)]
-    public void DistributionMatchingMovesMeanAndSpreadToTheTeachers(int seed, double m, double s, double teacherM, double teacherS)
+    public void DistributionMatchingMovesMeanAndSpreadToTheTeachers(
+        int seed,
+        double m,
+        double s,
+        double teacherM,
+        double teacherS
+    )
     {
         using var scope = torch.NewDisposeScope();
         var (mean, logS) = Student(m, s);
@@ -104,7 +134,9 @@ public class MeanAndModeTests
         Assert.Equal(teacherS, Math.Exp(logS.ToDouble()), 0.03);
     }
 
-    /// <summary>At levels where the noised teacher still has two modes; under much noise any two modes look like one wide one.</summary>
+    /// <summary>
+    /// At levels where the noised teacher still has two modes; under much noise any two modes look like one wide one.
+    /// </summary>
     [Theory]
     [InlineData(1, .3)]
     [InlineData(2, -.3)]
@@ -133,8 +165,8 @@ public class MeanAndModeTests
     }
 
     /// <summary>
-    /// Four captions with other centres, one trunk from captions to features, two linear heads, both losses in one step: each
-    /// head keeps its own answer. One head under both losses has neither.
+    /// Four captions with other centres, one trunk from captions to features, two linear heads, both losses in one
+    /// step: each head keeps its own answer. One head under both losses has neither.
     /// </summary>
     [Theory]
     [InlineData(1, true)]
@@ -154,7 +186,8 @@ public class MeanAndModeTests
         var (fmBias, dmBias) = (Tensor.From([0f, -.7f]).requires_grad_(), Tensor.From([0f, -.7f]).requires_grad_());
         (Tensor M, Tensor LogS) Answer(Tensor head, Tensor bias)
         {
-            var y = torch.nn.functional.linear(Elementwise.Gelu(trunk, true).transpose(0, 1), head, bias);                       // one column a caption
+            // one column a caption
+            var y = torch.nn.functional.linear(Elementwise.Gelu(trunk, true).transpose(0, 1), head, bias);
             return (Shape(y.select(1, 0)) + centre, Shape(y.select(1, 1)));
         }
         Train(600, twoHeads ? Named(trunk, fm, dm, fmBias, dmBias) : Named(trunk, dm, dmBias), step =>
@@ -163,14 +196,17 @@ public class MeanAndModeTests
             using var wide = new Noise(seed + 100, step, .02, .98, 1, rows: 4);
             var (m, logS) = Answer(dm, dmBias);
             var (fmM, fmLogS) = twoHeads ? Answer(fm, fmBias) : (m, logS);
-            return ModeSeeking(n, m, logS, (xt, sigma) => TwoModes(xt, sigma, centre)) + MeanSeeking(wide, fmM, fmLogS, centre) * .3;
+            return ModeSeeking(n, m, logS, (xt, sigma) => TwoModes(xt, sigma, centre))
+                + MeanSeeking(wide, fmM, fmLogS, centre) * .3;
         });
         float[] Values(Tensor x) => x.to(ScalarType.Float32).ToArray<float>();
         var (mode, modeS) = Answer(dm, dmBias);
         var (fromCentre, deviation) = (Values((mode - centre).abs()), Values(modeS.exp()));
         if (!twoHeads)
         {
-            Assert.DoesNotContain(fromCentre.Zip(deviation), p => Math.Abs(p.First - 2) < .2 && Math.Abs(p.Second - .3) < .1);
+            Assert.DoesNotContain(fromCentre.Zip(deviation), p =>
+                Math.Abs(p.First - 2) < .2 && Math.Abs(p.Second - .3) < .1
+            );
             return;
         }
         Assert.All(fromCentre, d => Assert.Equal(2, d, 0.15));

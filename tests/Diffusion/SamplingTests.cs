@@ -2,21 +2,27 @@ using LongTake.Diffusion;
 
 namespace LongTake.Tests.Diffusion;
 
-/// <summary>Data N(m, s^2) has the posterior mean m + (1-sigma) s^2 / ((1-sigma)^2 s^2 + sigma^2) (x - (1-sigma) m): everything is affine.</summary>
+/// <summary>
+/// Data N(m, s^2) has the posterior mean m + (1-sigma) s^2 / ((1-sigma)^2 s^2 + sigma^2) (x - (1-sigma) m): everything
+/// is affine.
+/// </summary>
 public class SamplingTests
 {
     private const double M = 1.5;
 
-    private static double Gain(double sigma, double s) => (1 - sigma) * s * s / ((1 - sigma) * (1 - sigma) * s * s + sigma * sigma);
+    private static double Gain(double sigma, double s) =>
+        (1 - sigma) * s * s / ((1 - sigma) * (1 - sigma) * s * s + sigma * sigma);
 
-    private static Sampling.Velocity Gaussian(double s) => (x, t) =>
-    {
-        var sigma = t / 1000;
-        var clean = (x - (1 - sigma) * M) * Gain(sigma, s) + M;
-        return (x - clean) / sigma;
-    };
+    private static Sampling.Velocity Gaussian(double s) =>
+        (x, t) =>
+        {
+            var sigma = t / 1000;
+            var clean = (x - (1 - sigma) * M) * Gain(sigma, s) + M;
+            return (x - clean) / sigma;
+        };
 
-    private static Tensor Noise(torch.Generator g, long n = 6) => torch.randn([1, 1, 1, 1, n], generator: g).to(ScalarType.Float64);
+    private static Tensor Noise(torch.Generator g, long n = 6) =>
+        torch.randn([1, 1, 1, 1, n], generator: g).to(ScalarType.Float64);
 
     [Fact]
     public void OfOnePointEverySamplerFindsThePointExactly()
@@ -27,7 +33,8 @@ public class SamplingTests
         foreach (var n in (int[])[1, 2, 4])
         {
             Near.Equal(point, Sampling.FewStep(Gaussian(0), () => Noise(g), Times.FewSteps(n, 5)), 1e-12);
-            Near.Equal(point, Sampling.Euler(Gaussian(0), Noise(g), Times.Sigmas(n, 5)), 1e-12);   // the path is straight
+            // the path is straight
+            Near.Equal(point, Sampling.Euler(Gaussian(0), Noise(g), Times.Sigmas(n, 5)), 1e-12);
         }
     }
 
@@ -66,7 +73,7 @@ public class SamplingTests
         using var g = new torch.Generator((ulong)(3));
         const double s = 0.7;
         var noise = Noise(g);
-        var exact = noise * s + M;                     // x_sigma = (1 - sigma) m + sqrt((1 - sigma)^2 s^2 + sigma^2) z
+        var exact = noise * s + M; // x_sigma = (1 - sigma) m + sqrt((1 - sigma)^2 s^2 + sigma^2) z
         double Error(int n) => (Sampling.Euler(Gaussian(s), noise, Times.Sigmas(n, 3)) - exact).abs().max().ToDouble();
         var (coarse, fine) = (Error(200), Error(400));
         Assert.True(fine < 0.01, $"{fine}");
@@ -89,7 +96,11 @@ public class SamplingTests
     {
         using var scope = torch.NewDisposeScope();
         var asked = 0;
-        Tensor Uncond(Tensor x, double t) { asked++; return x; }
+        Tensor Uncond(Tensor x, double t)
+        {
+            asked++;
+            return x;
+        }
         var x = torch.ones([1, 1, 1, 1, 1]);
         Assert.Equal(2, Sampling.Guided((x, _) => x * 2, Uncond, 1)(x, 500).ToDouble());
         Assert.Equal(0, asked);

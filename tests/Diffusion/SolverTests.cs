@@ -8,45 +8,71 @@ public partial class SolverTests(Xunit.Abstractions.ITestOutputHelper output)
     /// <summary>The fixture's model: v = 0.3 x + sin(t / 1000), t being the solver's timestep.</summary>
     private static Tensor Toy(Tensor x, double t) => x * 0.3 + Math.Sin(t / 1000);
 
-    private static IFlowSolver Solver(string kind, double shift, int steps, Func<Tensor> noise) => kind switch
-    {
-        "flow_match" => new EulerSolver([.. new FlowTable(shift, steps).Sigmas, 0]),
-        "unipc" => new UniPcSolver(steps, shift),
-        "unipc_variants/order1" => new UniPcSolver(steps, shift, order: 1),
-        "unipc_variants/order3" => new UniPcSolver(steps, shift, order: 3),
-        "unipc_variants/disable_corrector_0_1" => new UniPcSolver(steps, shift, uncorrected: [0, 1]),
-        "dpmpp" => new DpmSolver(steps, shift),
-        "dpmpp_variants/order1" => new DpmSolver(steps, shift, order: 1),
-        "dpmpp_variants/heun" => new DpmSolver(steps, shift, slope: DpmSlope.Heun),
-        "dpmpp_variants/sde" => new DpmSolver(steps, shift, noise: noise),
-        _ => throw new NotSupportedException(kind),
-    };
+    private static IFlowSolver Solver(string kind, double shift, int steps, Func<Tensor> noise) =>
+        kind switch
+        {
+            "flow_match" => new EulerSolver([.. new FlowTable(shift, steps).Sigmas, 0]),
+            "unipc" => new UniPcSolver(steps, shift),
+            "unipc_variants/order1" => new UniPcSolver(steps, shift, order: 1),
+            "unipc_variants/order3" => new UniPcSolver(steps, shift, order: 3),
+            "unipc_variants/disable_corrector_0_1" => new UniPcSolver(steps, shift, uncorrected: [0, 1]),
+            "dpmpp" => new DpmSolver(steps, shift),
+            "dpmpp_variants/order1" => new DpmSolver(steps, shift, order: 1),
+            "dpmpp_variants/heun" => new DpmSolver(steps, shift, slope: DpmSlope.Heun),
+            "dpmpp_variants/sde" => new DpmSolver(steps, shift, noise: noise),
+            _ => throw new NotSupportedException(kind),
+        };
 
-    /// <summary>Every trajectory of the fixture: outputs/KIND/shiftS/Nn, or outputs/FAMILY_variants/KIND/Nn at the first shift.</summary>
+    /// <summary>
+    /// Every trajectory of the fixture: outputs/KIND/shiftS/Nn, or outputs/FAMILY_variants/KIND/Nn at the first shift.
+    /// </summary>
     [SkippableFact]
     public void TrajectoriesAreTheReferences()
     {
         using var scope = torch.NewDisposeScope();
         var f = Fixtures.Read("schedulers");
-        var firstShift = Fixtures.Json("schedulers").GetProperty("config").GetProperty("multistep_shifts")[0].GetDouble();
+        var firstShift = Fixtures
+            .Json("schedulers")
+            .GetProperty("config")
+            .GetProperty("multistep_shifts")[0]
+            .GetDouble();
         foreach (var m in f.Keys.Select(k => Trajectory().Match(k)).Where(m => m.Success))
         {
             var at = m.Groups[1].Value;
             var given = m.Groups[3].Value;
-            var (kind, shift, steps) = (m.Groups[2].Value, given.Length > 0 ? double.Parse(given) : firstShift, int.Parse(m.Groups[4].Value));
+            var (kind, shift, steps) = (
+                m.Groups[2].Value,
+                given.Length > 0 ? double.Parse(given) : firstShift,
+                int.Parse(m.Groups[4].Value)
+            );
             using var error = new Deviation(output, at);
             var expected = f[at + "/trajectory"];
             var drawn = 0;
             using var solver = Solver(kind, shift, steps, () => f["inputs/multistep/variance_noise"][drawn++]);
-            error.Hold(f[at + "/timesteps"].to(ScalarType.Float64), Tensor.From<double>([.. solver.Timesteps]), 1e-6, 1e-6);
-            var sigmas = solver switch { UniPcSolver u => u.Sigmas, DpmSolver d => d.Sigmas, _ => null };
-            if (sigmas is not null) error.Hold(f[at + "/sigmas"], Tensor.From<double>([.. sigmas]), 1e-6, 1e-6);
-            var seen = new List<Tensor>();
-            var last = Sampling.Solve(solver, (x, t) =>
+            error.Hold(
+                f[at + "/timesteps"].to(ScalarType.Float64),
+                Tensor.From<double>([.. solver.Timesteps]),
+                1e-6,
+                1e-6
+            );
+            var sigmas = solver switch
             {
-                seen.Add(x.clone().DetachFromDisposeScope());
-                return Toy(x, t);
-            }, expected[0]);
+                UniPcSolver u => u.Sigmas,
+                DpmSolver d => d.Sigmas,
+                _ => null,
+            };
+            if (sigmas is not null)
+                error.Hold(f[at + "/sigmas"], Tensor.From<double>([.. sigmas]), 1e-6, 1e-6);
+            var seen = new List<Tensor>();
+            var last = Sampling.Solve(
+                solver,
+                (x, t) =>
+                {
+                    seen.Add(x.clone().DetachFromDisposeScope());
+                    return Toy(x, t);
+                },
+                expected[0]
+            );
             for (var i = 0; i < steps; i++)
             {
                 error.Hold(expected[i], seen[i], 2e-5, 1e-5);
@@ -65,13 +91,15 @@ public partial class SolverTests(Xunit.Abstractions.ITestOutputHelper output)
     [InlineData("dpmpp")]
     public void MultistepComesNearerToTheExactFlowThanEulerWithTwiceTheSteps(string kind)
     {
-        const double m = 1.5, s = 0.7;
+        const double m = 1.5,
+            s = 0.7;
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
         var z = torch.randn([1, 1, 1, 1, 6], generator: g).to(ScalarType.Float64);
         Tensor Velocity(Tensor x, double sigma)
         {
-            var clean = (x - (1 - sigma) * m) * ((1 - sigma) * s * s / ((1 - sigma) * (1 - sigma) * s * s + sigma * sigma)) + m;
+            var clean =
+                (x - (1 - sigma) * m) * ((1 - sigma) * s * s / ((1 - sigma) * (1 - sigma) * s * s + sigma * sigma)) + m;
             return (x - clean) / sigma;
         }
         double Error(int n)
@@ -111,7 +139,8 @@ public class SolverMemoryTests
         var before = LiveTensors.Settled();
         using (torch.NewDisposeScope())
             foreach (var solver in (IFlowSolver[])[new UniPcSolver(5, 5, 3), new DpmSolver(5, 5)])
-                using (solver) Sampling.Solve(solver, (x, t) => x * 0.3 + t / 1000, noise);
+                using (solver)
+                    Sampling.Solve(solver, (x, t) => x * 0.3 + t / 1000, noise);
         Assert.Equal(before, Tensor.TotalCount);
     }
 }

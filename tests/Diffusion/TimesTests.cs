@@ -13,7 +13,8 @@ public class TimesTests
     {
         var list = Times.FewSteps(n, k);
         Assert.Equal(expected.Length, list.Length);
-        for (var i = 0; i < n; i++) Assert.Equal(expected[i], list[i], 0.05);
+        for (var i = 0; i < n; i++)
+            Assert.Equal(expected[i], list[i], 0.05);
     }
 
     [SkippableTheory]
@@ -24,8 +25,16 @@ public class TimesTests
         using var scope = torch.NewDisposeScope();
         var fixture = Fixtures.Read("schedulers");
         var table = Enumerable.Range(0, 1000).Select(i => Times.Shift(1 - i / 1000.0, k)).ToArray();
-        Near.Equal(fixture[$"outputs/flow_match/shift{k}/sigmas"].to(ScalarType.Float64), Tensor.From<double>(table), 2e-7);
-        Near.Equal(fixture[$"outputs/flow_match/shift{k}/warped_denoising_step_list"].to(ScalarType.Float64), Tensor.From<double>(Times.FewSteps(4, k)), 1e-4);
+        Near.Equal(
+            fixture[$"outputs/flow_match/shift{k}/sigmas"].to(ScalarType.Float64),
+            Tensor.From<double>(table),
+            2e-7
+        );
+        Near.Equal(
+            fixture[$"outputs/flow_match/shift{k}/warped_denoising_step_list"].to(ScalarType.Float64),
+            Tensor.From<double>(Times.FewSteps(4, k)),
+            1e-4
+        );
     }
 
     [Fact]
@@ -39,8 +48,9 @@ public class TimesTests
                 var (s, sigma) = (i / 1000.0, Times.Shift(i / 1000.0, k));
                 Assert.True(sigma > before);
                 before = sigma;
-                if (k == 1) Assert.Equal(s, sigma, 1e-15);
-                Assert.Equal(s, Times.Shift(sigma, 1 / k), 1e-12);   // 1/k undoes k
+                if (k == 1)
+                    Assert.Equal(s, sigma, 1e-15);
+                Assert.Equal(s, Times.Shift(sigma, 1 / k), 1e-12); // 1/k undoes k
             }
             Assert.Equal(0, Times.Shift(0, k));
             Assert.Equal(1, Times.Shift(1, k), 1e-15);
@@ -62,11 +72,11 @@ public class TimesTests
         var random = new Rng(5);
         var matching = Enumerable.Range(0, 20_000).Select(_ => Times.DrawMatching(random, 5)).Order().ToArray();
         Assert.Equal((0.02, 0.98), (matching[0], matching[^1]));
-        Assert.Equal(Times.Shift(0.5, 5), matching[10_000], 0.01);          // the median of shifted uniform levels
+        Assert.Equal(Times.Shift(0.5, 5), matching[10_000], 0.01); // the median of shifted uniform levels
         Assert.Equal(0.1, matching.Count(s => s > Times.Shift(0.9, 5)) / 20_000.0, 0.01);
         var flow = Enumerable.Range(0, 20_000).Select(_ => Times.DrawFlow(random, 3)).Order().ToArray();
         Assert.True(flow[0] > 0 && flow[^1] < 1);
         Assert.Equal(Times.Shift(0.5, 3), flow[10_000], 0.01);
-        Assert.Equal(Times.Shift(1 / (1 + Math.Exp(-1)), 3), flow[(int)(0.8413 * 20_000)], 0.01);   // one deviation up
+        Assert.Equal(Times.Shift(1 / (1 + Math.Exp(-1)), 3), flow[(int)(0.8413 * 20_000)], 0.01); // one deviation up
     }
 }

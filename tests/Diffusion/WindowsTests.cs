@@ -4,14 +4,18 @@ namespace LongTake.Tests.Diffusion;
 
 public class WindowsTests
 {
-    private const int Total = 12, Length = 5;
+    private const int Total = 12,
+        Length = 5;
 
     [Fact]
     public void TheFirstWindowIsAPlainCropAndOthersBeginWithTheImageLatent()
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
-        var (film, image) = (torch.randn([1, 2, Total, 2, 2], generator: g), torch.randn([1, 2, 1, 2, 2], generator: g));
+        var (film, image) = (
+            torch.randn([1, 2, Total, 2, 2], generator: g),
+            torch.randn([1, 2, 1, 2, 2], generator: g)
+        );
         Assert.True(film.narrow(2, 0, Length).SameAs(Windows.Crop(film, 0, Length, null)));
         var inner = Windows.Crop(film, 3, Length, image);
         Assert.True(image.SameAs(inner.narrow(2, 0, 1)));
@@ -27,7 +31,7 @@ public class WindowsTests
         foreach (var start in (int[])[0, 1, 4])
         {
             var film = torch.randn([1, 2, Total, 2, 2], generator: g).requires_grad_();
-            var image = film.narrow(2, start, 1) * 2;                       // even when made of the film itself
+            var image = film.narrow(2, start, 1) * 2; // even when made of the film itself
             Windows.Crop(film, start, Length, image).sum().Backward();
             var per = film.grad!.sum([0, 1, 3, 4]).ToArray<float>();
             for (var t = 0; t < Total; t++)
@@ -50,11 +54,11 @@ public class WindowsTests
         (windows * Windows.Mask(starts, length)).sum().Backward();
         var counted = film.grad!.ToArray<float>().Select(v => (int)v).ToArray();
         Assert.Equal(counted, Windows.HitCounts(total, length));
-        Assert.All(counted, c => Assert.True(c > 0));                        // the union covers everything
-        Assert.Equal(1, counted[0]);                                         // latents 0 and 1: by window 0 alone
+        Assert.All(counted, c => Assert.True(c > 0)); // the union covers everything
+        Assert.Equal(1, counted[0]); // latents 0 and 1: by window 0 alone
         Assert.Equal(1, counted[1]);
         Assert.Equal(counted[..(total / 2)].Order(), counted[..(total / 2)]); // up,
-        Assert.Equal(counted[^(total / 2)..].OrderDescending(), counted[^(total / 2)..]);   // flat, down
+        Assert.Equal(counted[^(total / 2)..].OrderDescending(), counted[^(total / 2)..]); // flat, down
         // Inner windows give length - 1 hits at most; window 0 adds one to its first latents.
         var inner = Math.Min(length - 1, total - length);
         Assert.InRange(counted.Max(), inner, inner + 1);
@@ -75,9 +79,11 @@ public class WindowsTests
     {
         var random = new Rng(4);
         var counts = new int[Total - Length + 1];
-        for (var i = 0; i < 40_000; i++) counts[Windows.DrawStart(random, Total, Length, 0.2)]++;
+        for (var i = 0; i < 40_000; i++)
+            counts[Windows.DrawStart(random, Total, Length, 0.2)]++;
         Assert.Equal(0.2 + 0.8 / 8, counts[0] / 40_000.0, 0.01);
-        foreach (var c in counts[1..]) Assert.Equal(0.1, c / 40_000.0, 0.01);
+        foreach (var c in counts[1..])
+            Assert.Equal(0.1, c / 40_000.0, 0.01);
         Assert.Equal(0, Windows.DrawStart(random, 5, 5, 0));
         Assert.All(Enumerable.Range(0, 50), _ => Assert.Equal(0, Windows.DrawStart(random, Total, Length, 1)));
     }

@@ -6,7 +6,8 @@ namespace LongTake.Tests.Evaluation;
 /// <summary>What changes a film must show in the measure that is about it.</summary>
 public class FilmMeasureTests
 {
-    private const int Stride = 2, WindowFrames = 40;
+    private const int Stride = 2,
+        WindowFrames = 40;
 
     private static TravellerTake Take(int n) => TravellerTake.Long(new Rng(3, n), n % 6, n % 4);
 
@@ -16,7 +17,10 @@ public class FilmMeasureTests
     private static FilmMeasure Measure(byte[] rgb, TravellerTake take, params int[] seams)
     {
         var network = new RandomFeatures();
-        var random = RandomFeatures.Windows(rgb, WindowFrames).Select(w => Array.ConvertAll(network.Raw(w), v => (float)v)).ToArray();
+        var random = RandomFeatures
+            .Windows(rgb, WindowFrames)
+            .Select(w => Array.ConvertAll(network.Raw(w), v => (float)v))
+            .ToArray();
         return new()
         {
             World = WorldMetrics.Measure(rgb, Stride, WorldTruth.Of(take), new WorldReal(1, 1)),
@@ -27,9 +31,12 @@ public class FilmMeasureTests
         };
     }
 
-    private static readonly Lazy<RealUnits> units = new(() => new RealUnits([.. Enumerable.Range(0, 8).Select(n => Measure(Video(Take(n)), Take(n)))]));
+    private static readonly Lazy<RealUnits> units = new(() =>
+        new RealUnits([.. Enumerable.Range(0, 8).Select(n => Measure(Video(Take(n)), Take(n)))])
+    );
 
-    private static double? Of(string metric, FilmMeasure film) => Metric.All.Single(m => m.Name == metric).Of(film, units.Value);
+    private static double? Of(string metric, FilmMeasure film) =>
+        Metric.All.Single(m => m.Name == metric).Of(film, units.Value);
 
     [Fact]
     public void A_real_take_is_real()
@@ -75,7 +82,14 @@ public class FilmMeasureTests
         byte[] still = [.. Enumerable.Repeat(video[..Traveller.FrameBytes], 489).SelectMany(f => f)];
         Assert.Equal(0, Of("motion", Measure(still, take)));
         // Every 20 latents another film goes on: its first frame follows no frame of the one before.
-        byte[] cut = [.. Enumerable.Range(0, 489).SelectMany(f => Video2((f + 3) / 4 / 20 % 2)[(f * Traveller.FrameBytes)..((f + 1) * Traveller.FrameBytes)])];
+        byte[] cut =
+        [
+            .. Enumerable
+                .Range(0, 489)
+                .SelectMany(f =>
+                    Video2((f + 3) / 4 / 20 % 2)[(f * Traveller.FrameBytes)..((f + 1) * Traveller.FrameBytes)]
+                ),
+        ];
         int[] seams = [.. Enumerable.Range(1, 6).Select(i => 20 * i)];
         Assert.True(FilmMeasure.SeamRatio(cut, seams) > 2);
         Assert.InRange(FilmMeasure.SeamRatio(video, seams)!.Value, .8, 1.25);

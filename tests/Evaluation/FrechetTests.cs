@@ -35,7 +35,8 @@ public class FrechetTests(ITestOutputHelper output)
     [Fact]
     public void Distance_does_not_depend_on_the_axes()
     {
-        double[][] Turn(double[][] rows) => [.. rows.Select(r => new[] { .6 * r[0] - .8 * r[1], .8 * r[0] + .6 * r[1] })];
+        double[][] Turn(double[][] rows) =>
+            [.. rows.Select(r => new[] { .6 * r[0] - .8 * r[1], .8 * r[0] + .6 * r[1] })];
         var (a, b) = (Cloud(4, 300, [0, 0], [1, 3]), Cloud(5, 300, [1, 2], [2, 1]));
         Assert.Equal(Frechet.Distance(a, b), Frechet.Distance(Turn(a), Turn(b)), 6);
     }
@@ -44,14 +45,31 @@ public class FrechetTests(ITestOutputHelper output)
     public void Features_tell_films_apart_and_real_from_real_hardly()
     {
         byte[][] Windows(int seed, int takes, Func<TravellerTake, TravellerTake> change) =>
-            [.. Enumerable.Range(0, takes).SelectMany(i => RandomFeatures.Windows(
-                Traveller.Video(change(TravellerTake.Long(new Rng(seed, i), i % 6, (i + i / 6) % 4)), 0, 489, 2), 40))];
-        byte[][] real = Windows(1, 8, t => t), again = Windows(2, 8, t => t), late = Windows(3, 8, t => t with { Dawn = .5 });
+            [
+                .. Enumerable
+                    .Range(0, takes)
+                    .SelectMany(i =>
+                        RandomFeatures.Windows(
+                            Traveller.Video(
+                                change(TravellerTake.Long(new Rng(seed, i), i % 6, (i + i / 6) % 4)),
+                                0,
+                                489,
+                                2
+                            ),
+                            40
+                        )
+                    ),
+            ];
+        byte[][] real = Windows(1, 8, t => t),
+            again = Windows(2, 8, t => t),
+            late = Windows(3, 8, t => t with { Dawn = .5 });
         var clock = Stopwatch.StartNew();
         var features = RandomFeatures.Fit(real);
         double[][] Of(byte[][] windows) => [.. windows.Select(features.Of)];
         var (floor, far) = (Frechet.Percent(Of(real), Of(again)), Frechet.Percent(Of(real), Of(late)));
-        output.WriteLine($"real against real {floor:F2} %, against late films {far:F2} %, {clock.Elapsed.TotalSeconds:F1} s");
+        output.WriteLine(
+            $"real against real {floor:F2} %, against late films {far:F2} %, {clock.Elapsed.TotalSeconds:F1} s"
+        );
         Assert.Equal(32, features.Of(real[0]).Length);
         Assert.Equal(RandomFeatures.Fit(real[..4], 3).Of(real[5]), RandomFeatures.Fit(real[..4], 3).Of(real[5]));
         Assert.True(floor < 15 && far > 3 * floor, $"{floor} {far}");
@@ -66,7 +84,8 @@ public class FrechetTests(ITestOutputHelper output)
             var rng = new Rng(9, i);
             double[] values = [.. Enumerable.Range(0, 40).Select(_ => rng.Normal())];
             var (low, high) = Bootstrap.Interval(values, rng, 400);
-            if (low <= 0 && high >= 0) held++;
+            if (low <= 0 && high >= 0)
+                held++;
         }
         Assert.InRange(held, 178, 198);
     }

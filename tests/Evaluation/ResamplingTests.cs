@@ -4,8 +4,18 @@ namespace LongTake.Tests.Evaluation;
 
 public class ResamplingTests
 {
-    private static double?[][] Values(long seed, int films, double shift, double spread, params double[] seeds) => [.. seeds.Select((s, i) =>
-        Enumerable.Range(0, films).Select(n => (double?)(shift + s + 5 * new Rng(1, n).Normal() + spread * new Rng(seed, i, n).Normal())).ToArray())];
+    private static double?[][] Values(long seed, int films, double shift, double spread, params double[] seeds) =>
+        [
+            .. seeds.Select(
+                (s, i) =>
+                    Enumerable
+                        .Range(0, films)
+                        .Select(n =>
+                            (double?)(shift + s + 5 * new Rng(1, n).Normal() + spread * new Rng(seed, i, n).Normal())
+                        )
+                        .ToArray()
+            ),
+        ];
 
     [Fact]
     public void A_difference_is_paired_by_film_and_seed()
@@ -24,7 +34,15 @@ public class ResamplingTests
     public void Several_seeds_widen_the_interval_by_what_they_differ()
     {
         var draws = new Resampling(48);
-        Estimate Of(params double[] seeds) => draws.Mean([.. seeds.Select((s, i) => Enumerable.Range(0, 48).Select(n => (double?)(s + new Rng(9, i, n).Normal())).ToArray())]).Estimate();
+        Estimate Of(params double[] seeds) =>
+            draws
+                .Mean([
+                    .. seeds.Select(
+                        (s, i) =>
+                            Enumerable.Range(0, 48).Select(n => (double?)(s + new Rng(9, i, n).Normal())).ToArray()
+                    ),
+                ])
+                .Estimate();
         var (alike, apart) = (Of(0, 0, 0), Of(-2, 0, 2));
         Assert.InRange(alike.High - alike.Low, .15, .6);
         Assert.True(apart.High - apart.Low > 2);
@@ -33,16 +51,31 @@ public class ResamplingTests
     [Fact]
     public void Films_that_do_not_say_are_left_out()
     {
-        var mean = new Resampling(4).Mean([[1, null, 3, null]]);
+        var mean = new Resampling(4).Mean([
+            [1, null, 3, null],
+        ]);
         Assert.Equal(2, mean.Value);
         Assert.Equal(2, mean.Films);
-        Assert.True(double.IsNaN(new Resampling(2).Mean([[null, null]]).Value));
+        Assert.True(
+            double.IsNaN(
+                new Resampling(2)
+                    .Mean([
+                        [null, null],
+                    ])
+                    .Value
+            )
+        );
     }
 
     [Fact]
     public void Moments_give_the_distance_of_the_samples_themselves()
     {
-        double[][] Cloud(int seed, double shift) => [.. Enumerable.Range(0, 60).Select(i => new[] { shift + new Rng(seed, i).Normal(), 2 * new Rng(seed, i, 1).Normal() })];
+        double[][] Cloud(int seed, double shift) =>
+            [
+                .. Enumerable
+                    .Range(0, 60)
+                    .Select(i => new[] { shift + new Rng(seed, i).Normal(), 2 * new Rng(seed, i, 1).Normal() }),
+            ];
         var (a, b) = (Cloud(1, 0), Cloud(2, 1));
         var parts = Moments.Of(b[..20]) + Moments.Of(b[20..45]) + Moments.Of(b[45..]);
         Assert.Equal(Frechet.Percent(a, b), new Frechet.Side(Moments.Of(a)).Percent(parts), 8);
@@ -53,7 +86,8 @@ public class ResamplingTests
     {
         Assert.Equal(1, Ranks.Spearman([1, 2, 5, 9], [0, 10, 11, 100])!.Value, 12);
         Assert.Equal(-1, Ranks.Spearman([1, 2, 5], [3, 2, 1])!.Value, 12);
-        Assert.Equal(.9486832980505138, Ranks.Spearman([1, 2, 2, 3], [1, 2, 3, 4])!.Value, 12);   // ties: Pearson of (0, 1.5, 1.5, 3) and (0, 1, 2, 3)
+        // ties: Pearson of (0, 1.5, 1.5, 3) and (0, 1, 2, 3)
+        Assert.Equal(.9486832980505138, Ranks.Spearman([1, 2, 2, 3], [1, 2, 3, 4])!.Value, 12);
         Assert.Null(Ranks.Spearman([1, 1, 1], [1, 2, 3]));
         Assert.Equal(60, Ranks.Slope([5, null, 7, 8])!.Value, 9);
         Assert.Null(Ranks.Slope([5, null]));

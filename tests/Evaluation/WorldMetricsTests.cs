@@ -11,7 +11,8 @@ public class WorldMetricsTests(ITestOutputHelper output)
 
     private static TravellerTake Take(int i) => TravellerTake.Long(new Rng(21, i), i % 6, i % 4);
 
-    private static byte[] Film(TravellerTake take, int stride = 2) => Traveller.Video(take, 0, 976 / stride + 1, stride);
+    private static byte[] Film(TravellerTake take, int stride = 2) =>
+        Traveller.Video(take, 0, 976 / stride + 1, stride);
 
     private static WorldScore Score(byte[] film, TravellerTake take, int stride = 2) =>
         WorldMetrics.Measure(film, stride, WorldTruth.Of(take));
@@ -42,7 +43,12 @@ public class WorldMetricsTests(ITestOutputHelper output)
         Mean(s => s.sharp, .9, 1.1);
         Mean(s => s.flick, 0, 1.1);
 
-        void Mean(Func<WorldScore, double?> of, double low, double high, [CallerArgumentExpression(nameof(of))] string name = "")
+        void Mean(
+            Func<WorldScore, double?> of,
+            double low,
+            double high,
+            [CallerArgumentExpression(nameof(of))] string name = ""
+        )
         {
             var mean = scores.Average(of)!.Value;
             output.WriteLine($"{name[5..]} {mean:F4}");
@@ -103,7 +109,9 @@ public class WorldMetricsTests(ITestOutputHelper output)
         var other = Film(take with { LandmarkColour = (take.LandmarkColour + 1) % 3 });
         other.AsSpan(film.Length / 2).CopyTo(film.AsSpan(film.Length / 2));
         Assert.True(Score(film, take) is { lm_rec: 1, lm_same: 0, lm_acc: .5 });
-        Assert.True(Score(Film(take with { Landmarks = [] }), take) is { lm_rec: 0, lm_fa: 0, lm_same: null, lm_acc: null });
+        Assert.True(
+            Score(Film(take with { Landmarks = [] }), take) is { lm_rec: 0, lm_fa: 0, lm_same: null, lm_acc: null }
+        );
         Assert.True(Score(Film(take with { Landmarks = [128, 330, 704] }), take) is { lm_rec: 1, lm_fa: > .05 });
     }
 
@@ -116,12 +124,13 @@ public class WorldMetricsTests(ITestOutputHelper output)
     {
         var (take, film) = (Take(5), Film(Take(5)));
         for (var f = 0; f < film.Length / Traveller.FrameBytes; f++)
-            for (var y = 26; y < 32; y++)
-            {
-                var row = film.AsSpan(f * Traveller.FrameBytes + y * Row, Row);
-                var turned = row.ToArray();
-                for (var i = 0; i < Row; i++) row[i] = turned[(i + 3 * f) % Row];
-            }
+        for (var y = 26; y < 32; y++)
+        {
+            var row = film.AsSpan(f * Traveller.FrameBytes + y * Row, Row);
+            var turned = row.ToArray();
+            for (var i = 0; i < Row; i++)
+                row[i] = turned[(i + 3 * f) % Row];
+        }
         Assert.Equal(.5, Score(film, take).scroll, .05);
     }
 

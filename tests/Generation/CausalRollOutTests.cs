@@ -10,7 +10,10 @@ namespace LongTake.Tests.Generation;
 /// <summary>Whole films of the causal references, call by call.</summary>
 public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
 {
-    /// <summary>What a film's calls were: (token start, frames, global end, local end[, recache]) as the fixtures list them, and all x0.</summary>
+    /// <summary>
+    /// What a film's calls were: (token start, frames, global end, local end[, recache]) as the fixtures list them, and
+    /// all x0.
+    /// </summary>
     private sealed class Calls(WanFixture f, KvCache cache, bool recache = false)
     {
         private readonly int tokens = f.Int("frame_seq_length");
@@ -22,27 +25,34 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
         public void Add(CausalCall call)
         {
             Rows.AddRange([call.Start * tokens, call.Frames, cache.End * tokens, cache.Held * tokens]);
-            if (recache) Rows.Add(call.Recache ? 1 : 0);
+            if (recache)
+                Rows.Add(call.Recache ? 1 : 0);
             Timesteps.Add((float)call.Timestep);
             Tensor Copy(Tensor x) => x.clone().DetachFromDisposeScope();
-            if (call.X0 is { } x0) Denoised.Add((call.Start, Copy(x0), Copy(call.Velocity)));
-            if (call.Recache) Recached.Add((Copy(call.Velocity), Copy(cache.Buffers(0).K!), Copy(cache.Buffers(0).V!)));
+            if (call.X0 is { } x0)
+                Denoised.Add((call.Start, Copy(x0), Copy(call.Velocity)));
+            if (call.Recache)
+                Recached.Add((Copy(call.Velocity), Copy(cache.Buffers(0).K!), Copy(cache.Buffers(0).V!)));
         }
     }
 
-    private static double[] Steps(WanFixture f, bool warp) => warp
-        ? new FlowTable(f.Json.GetProperty("config").GetProperty("timestep_shift").GetDouble()).Warp(f.Numbers("denoising_step_list"))
-        : f.Numbers("denoising_step_list");
+    private static double[] Steps(WanFixture f, bool warp) =>
+        warp
+            ? new FlowTable(f.Json.GetProperty("config").GetProperty("timestep_shift").GetDouble()).Warp(
+                f.Numbers("denoising_step_list")
+            )
+            : f.Numbers("denoising_step_list");
 
-    private static CausalSampling Settings(WanFixture f, JsonElement c) => new()
-    {
-        Shift = f.Json.GetProperty("config").GetProperty("timestep_shift").GetDouble(),
-        Timesteps = Steps(f, f.Json.GetProperty("config").GetProperty("warp_denoising_step").GetBoolean()),
-        BlockFrames = f.Int("num_frame_per_block"),
-        ContextTimestep = f.Int("context_noise"),
-        Window = Math.Max(0, c.GetProperty("local_attn_size").GetInt32()),
-        Sink = c.GetProperty("sink_size").GetInt32(),
-    };
+    private static CausalSampling Settings(WanFixture f, JsonElement c) =>
+        new()
+        {
+            Shift = f.Json.GetProperty("config").GetProperty("timestep_shift").GetDouble(),
+            Timesteps = Steps(f, f.Json.GetProperty("config").GetProperty("warp_denoising_step").GetBoolean()),
+            BlockFrames = f.Int("num_frame_per_block"),
+            ContextTimestep = f.Int("context_noise"),
+            Window = Math.Max(0, c.GetProperty("local_attn_size").GetInt32()),
+            Sink = c.GetProperty("sink_size").GetInt32(),
+        };
 
     /// <summary>Renoise tensors [n, B * frames, C, H, W] in call order.</summary>
     private static Func<long[], Tensor> InOrder(Tensor renoise)
@@ -78,12 +88,23 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             var (block, step) = (0, 0);
             using var cache = how.Cache();
             var calls = new Calls(f, cache);
-            var film = CausalRollOut.Generate(wan, how, cache, [new(0, f["inputs/prompt_embeds"].Slice(0, ..(int)noise.size(0)))], noise, shape =>
-            {
-                var drawn = In($"renoise_block{block}_step{step}").reshape(shape[0], shape[2], shape[1], shape[3], shape[4]);
-                if (++step == how.Timesteps.Length - 1) (block, step) = (block + 1, 0);
-                return WanFixture.Turn(drawn);
-            }, initial, calls.Add);
+            var film = CausalRollOut.Generate(
+                wan,
+                how,
+                cache,
+                [new(0, f["inputs/prompt_embeds"].Slice(0, ..(int)noise.size(0)))],
+                noise,
+                shape =>
+                {
+                    var drawn = In($"renoise_block{block}_step{step}")
+                        .reshape(shape[0], shape[2], shape[1], shape[3], shape[4]);
+                    if (++step == how.Timesteps.Length - 1)
+                        (block, step) = (block + 1, 0);
+                    return WanFixture.Turn(drawn);
+                },
+                initial,
+                calls.Add
+            );
             Assert.Equal(Out("calls_start_frames_globalend_localend").ToArray<long>(), calls.Rows);
             error.Hold(Out("calls_timestep"), Tensor.From<float>(calls.Timesteps.ToArray()), 1e-6, 1e-6);
             var n = how.Timesteps.Length;
@@ -95,7 +116,10 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                     error.Hold(Out($"block{b}/flow_per_step"), Steps4(own.Select(c => c.Velocity)), f.Atol, f.Rtol);
             }
             error.Hold(Out("latents"), WanFixture.Turn(film), f.Atol, f.Rtol);
-            foreach (var (name, layer, key) in ((string, int, bool)[])[("layer0_k", 0, true), ("layer0_v", 0, false), ("lastlayer_k", f.Config.Layers - 1, true)])
+            foreach (
+                var (name, layer, key) in ((string, int, bool)[])
+                    [("layer0_k", 0, true), ("layer0_v", 0, false), ("lastlayer_k", f.Config.Layers - 1, true)]
+            )
                 if (f.Has($"outputs/{item.Name}/final_cache_{name}"))
                 {
                     var expected = Out("final_cache_" + name);
@@ -118,18 +142,35 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             using var error = new Deviation(output, "causvid " + item.Name);
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
             var shift = f.Json.GetProperty("config").GetProperty("timestep_shift").GetDouble();
-            double[] list = [.. item.Value.GetProperty("denoising_step_list").EnumerateArray().Select(n => n.GetDouble()).SkipLast(1)];   // the last is 0, the clean end
+            // the last is 0, the clean end
+            double[] list =
+            [
+                .. item
+                    .Value.GetProperty("denoising_step_list")
+                    .EnumerateArray()
+                    .Select(n => n.GetDouble())
+                    .SkipLast(1),
+            ];
             var noise = WanFixture.Turn(In("noise"));
             var given = item.Value.GetProperty("start_frames").GetInt32();
             var how = new CausalSampling
             {
-                Shift = shift, Timesteps = item.Value.GetProperty("warp").GetBoolean() ? new FlowTable(shift).Warp(list) : list,
-                BlockFrames = f.Int("num_frame_per_block"), Capacity = (int)noise.size(2),
+                Shift = shift,
+                Timesteps = item.Value.GetProperty("warp").GetBoolean() ? new FlowTable(shift).Warp(list) : list,
+                BlockFrames = f.Int("num_frame_per_block"),
+                Capacity = (int)noise.size(2),
             };
             error.Hold(f[$"outputs/{item.Name}/denoising_step_list"], Tensor.From<double>(how.Timesteps), 1e-6, 1e-6);
             using var cache = how.Cache();
-            var film = CausalRollOut.Generate(wan, how, cache, [new(0, f["inputs/prompt_embeds"])], noise.Slice(2, given..), InOrder(In("renoise")),
-                given > 0 ? WanFixture.Turn(In("start_latents")) : null);
+            var film = CausalRollOut.Generate(
+                wan,
+                how,
+                cache,
+                [new(0, f["inputs/prompt_embeds"])],
+                noise.Slice(2, given..),
+                InOrder(In("renoise")),
+                given > 0 ? WanFixture.Turn(In("start_latents")) : null
+            );
             error.Hold(f[$"outputs/{item.Name}/latents"], WanFixture.Turn(film), f.Atol, f.Rtol);
         }
     }
@@ -148,14 +189,31 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             var c = item.Value;
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
             Tensor Out(string name) => f[$"outputs/{item.Name}/{name}"];
-            var how = Settings(f, c) with { Positions = c.GetProperty("infinite_attention").GetBoolean() ? CachePositions.Window : CachePositions.Film };
-            var entry = c.GetProperty("global_sink").GetBoolean() ? PromptSwitch.RecacheBehindSink : PromptSwitch.Recache;
+            var how = Settings(f, c) with
+            {
+                Positions = c.GetProperty("infinite_attention").GetBoolean()
+                    ? CachePositions.Window
+                    : CachePositions.Film,
+            };
+            var entry = c.GetProperty("global_sink").GetBoolean()
+                ? PromptSwitch.RecacheBehindSink
+                : PromptSwitch.Recache;
             int[] starts = [0, .. c.GetProperty("switch_frame_indices").EnumerateArray().Select(i => i.GetInt32())];
-            var scenes = c.GetProperty("prompts").EnumerateArray()
-                .Select((p, i) => new CausalScene(starts[i], f["inputs/prompt_embeds_" + p.GetString()], entry)).ToArray();
+            var scenes = c.GetProperty("prompts")
+                .EnumerateArray()
+                .Select((p, i) => new CausalScene(starts[i], f["inputs/prompt_embeds_" + p.GetString()], entry))
+                .ToArray();
             using var cache = how.Cache();
             var calls = new Calls(f, cache, recache: true);
-            var film = CausalRollOut.Generate(wan, how, cache, scenes, WanFixture.Turn(In("noise")), InOrder(In("renoise")), called: calls.Add);
+            var film = CausalRollOut.Generate(
+                wan,
+                how,
+                cache,
+                scenes,
+                WanFixture.Turn(In("noise")),
+                InOrder(In("renoise")),
+                called: calls.Add
+            );
             Assert.Equal(Out("calls_start_frames_globalend_localend_recache").ToArray<long>(), calls.Rows);
             error.Hold(Out("calls_timestep"), Tensor.From<float>(calls.Timesteps.ToArray()), 1e-6, 1e-6);
             for (var i = 0; i < calls.Recached.Count; i++)
@@ -164,7 +222,12 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 error.Hold(Out($"recache{i}/cache_layer0_k"), calls.Recached[i].K, f.Atol, f.Rtol);
                 error.Hold(Out($"recache{i}/cache_layer0_v"), calls.Recached[i].V, f.Atol, f.Rtol);
             }
-            error.Hold(Out("lastblock_x0_per_step"), Steps4(calls.Denoised.TakeLast(how.Timesteps.Length).Select(d => d.X0)), f.Atol, f.Rtol);
+            error.Hold(
+                Out("lastblock_x0_per_step"),
+                Steps4(calls.Denoised.TakeLast(how.Timesteps.Length).Select(d => d.X0)),
+                f.Atol,
+                f.Rtol
+            );
             error.Hold(Out("final_cache_layer0_k"), cache.Buffers(0).K!, f.Atol, f.Rtol);
             error.Hold(Out("latents"), WanFixture.Turn(film), f.Atol, f.Rtol);
         }
@@ -185,30 +248,80 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             Tensor In(string name) => f[$"inputs/{item.Name}/{name}"];
             Tensor Out(string name) => f[$"outputs/{item.Name}/{name}"];
             var how = Settings(f, c) with { Positions = CachePositions.Pinned };
-            var script = InfinityRope.Scenes(c.GetProperty("prompt").GetString()!, c.GetProperty("fps").GetDouble(), how.BlockFrames);
-            Assert.Equal(c.GetProperty("scenes").EnumerateArray().Select(s => s.GetProperty("prompt").GetString()), script.Select(s => s.Prompt));
-            Assert.Equal(c.GetProperty("scenes").EnumerateArray().Select(s => s.GetProperty("cut_after_this_scene").GetBoolean()), script.Select(s => s.CutAfter));
+            var script = InfinityRope.Scenes(
+                c.GetProperty("prompt").GetString()!,
+                c.GetProperty("fps").GetDouble(),
+                how.BlockFrames
+            );
+            Assert.Equal(
+                c.GetProperty("scenes").EnumerateArray().Select(s => s.GetProperty("prompt").GetString()),
+                script.Select(s => s.Prompt)
+            );
+            Assert.Equal(
+                c.GetProperty("scenes")
+                    .EnumerateArray()
+                    .Select(s => s.GetProperty("cut_after_this_scene").GetBoolean()),
+                script.Select(s => s.CutAfter)
+            );
             var scenes = new List<CausalScene>();
             for (var (i, start) = (0, 0); i < script.Count; start += script[i++].Blocks * how.BlockFrames)
-                scenes.Add(new(start, f["inputs/prompt_embeds_" + script[i].Prompt], i > 0 && script[i - 1].CutAfter ? PromptSwitch.FlushAndCut : PromptSwitch.Flush));
+                scenes.Add(
+                    new(
+                        start,
+                        f["inputs/prompt_embeds_" + script[i].Prompt],
+                        i > 0 && script[i - 1].CutAfter ? PromptSwitch.FlushAndCut : PromptSwitch.Flush
+                    )
+                );
             using var cache = how.Cache();
             var calls = new Calls(f, cache);
-            var film = CausalRollOut.Generate(wan, how, cache, scenes, WanFixture.Turn(In("noise")), InOrder(In("renoise")), called: calls.Add);
+            var film = CausalRollOut.Generate(
+                wan,
+                how,
+                cache,
+                scenes,
+                WanFixture.Turn(In("noise")),
+                InOrder(In("renoise")),
+                called: calls.Add
+            );
             Assert.Equal(Out("calls_start_frames_globalend_localend").ToArray<long>(), calls.Rows);
             error.Hold(Out("calls_timestep"), Tensor.From<float>(calls.Timesteps.ToArray()), 1e-6, 1e-6);
             var n = how.Timesteps.Length;
             error.Hold(Out("block0_x0_per_step"), Steps4(calls.Denoised.Take(n).Select(d => d.X0)), f.Atol, f.Rtol);
-            error.Hold(Out("lastblock_x0_per_step"), Steps4(calls.Denoised.TakeLast(n).Select(d => d.X0)), f.Atol, f.Rtol);
+            error.Hold(
+                Out("lastblock_x0_per_step"),
+                Steps4(calls.Denoised.TakeLast(n).Select(d => d.X0)),
+                f.Atol,
+                f.Rtol
+            );
             error.Hold(Out("latents"), WanFixture.Turn(film), f.Atol, f.Rtol);
             // The reference keeps the first frame rotated; ours is rotated at use.
             var (k, v) = cache.Buffers(0);
             var tokens = f.Int("frame_seq_length");
             error.Hold(Out("final_cache_layer0_v"), v!, f.Atol, f.Rtol);
             var expected = Out("final_cache_layer0_k");
-            error.Hold(expected.narrow(1, tokens, expected.size(1) - tokens), k!.narrow(1, tokens, expected.size(1) - tokens), f.Atol, f.Rtol);
-            var (cos, sin) = LongTake.Nn.Rotary.Table(f.Config.HeadDim, 1, (int)In("noise").size(3) / 2, (int)In("noise").size(4) / 2);
+            error.Hold(
+                expected.narrow(1, tokens, expected.size(1) - tokens),
+                k!.narrow(1, tokens, expected.size(1) - tokens),
+                f.Atol,
+                f.Rtol
+            );
+            var (cos, sin) = LongTake.Nn.Rotary.Table(
+                f.Config.HeadDim,
+                1,
+                (int)In("noise").size(3) / 2,
+                (int)In("noise").size(4) / 2
+            );
             long[] shape = [1, tokens, 1, f.Config.HeadDim / 2];
-            error.Hold(expected.narrow(1, 0, tokens), LongTake.Nn.Rotary.Apply(k!.narrow(1, 0, tokens), Tensor.From<float>(cos, shape), Tensor.From<float>(sin, shape)), f.Atol, f.Rtol);
+            error.Hold(
+                expected.narrow(1, 0, tokens),
+                LongTake.Nn.Rotary.Apply(
+                    k!.narrow(1, 0, tokens),
+                    Tensor.From<float>(cos, shape),
+                    Tensor.From<float>(sin, shape)
+                ),
+                f.Atol,
+                f.Rtol
+            );
         }
     }
 
@@ -218,17 +331,33 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
         var parsing = Fixtures.Json("infinity_rope").GetProperty("scene_parsing");
         foreach (var item in parsing.GetProperty("results").EnumerateObject())
         {
-            var scenes = InfinityRope.Scenes(item.Name, parsing.GetProperty("fps").GetDouble(), parsing.GetProperty("num_frame_per_block").GetInt32(),
-                defaultBlocks: parsing.GetProperty("default_blocks_per_scene").GetInt32());
-            Assert.Equal(item.Value.GetProperty("prompts").EnumerateArray().Select(p => p.GetString()), scenes.Select(s => s.Prompt));
-            Assert.Equal(item.Value.GetProperty("blocks").EnumerateArray().Select(p => p.GetInt32()), scenes.Select(s => s.Blocks));
-            Assert.Equal(item.Value.GetProperty("cut_flags").EnumerateArray().Select(p => p.GetBoolean()), scenes.Select(s => s.CutAfter));
+            var scenes = InfinityRope.Scenes(
+                item.Name,
+                parsing.GetProperty("fps").GetDouble(),
+                parsing.GetProperty("num_frame_per_block").GetInt32(),
+                defaultBlocks: parsing.GetProperty("default_blocks_per_scene").GetInt32()
+            );
+            Assert.Equal(
+                item.Value.GetProperty("prompts").EnumerateArray().Select(p => p.GetString()),
+                scenes.Select(s => s.Prompt)
+            );
+            Assert.Equal(
+                item.Value.GetProperty("blocks").EnumerateArray().Select(p => p.GetInt32()),
+                scenes.Select(s => s.Blocks)
+            );
+            Assert.Equal(
+                item.Value.GetProperty("cut_flags").EnumerateArray().Select(p => p.GetBoolean()),
+                scenes.Select(s => s.CutAfter)
+            );
         }
     }
 
     [Fact]
     public void ASceneThatSaysNothingIsNamed() =>
-        Assert.Contains("scene 2", Assert.Throws<UserException>(() => InfinityRope.Scenes("a man walks[5s] | [3s]")).Message);
+        Assert.Contains(
+            "scene 2",
+            Assert.Throws<UserException>(() => InfinityRope.Scenes("a man walks[5s] | [3s]")).Message
+        );
 }
 
 /// <summary>Counts live tensors, so nothing may run beside it.</summary>
@@ -241,21 +370,47 @@ public class CausalMemoryTests
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         using var g = new torch.Generator((ulong)(1));
-        var config = new WanConfig { TextLength = 5, Dim = 48, FfnDim = 64, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 2 };
+        var config = new WanConfig
+        {
+            TextLength = 5,
+            Dim = 48,
+            FfnDim = 64,
+            FreqDim = 16,
+            TextDim = 8,
+            Heads = 2,
+            Layers = 2,
+        };
         using var weights = Weights.Create(new Rng(1));
         var wan = new CausalWanTransformer(weights, config, ScalarType.Float32);
-        var how = new CausalSampling { BlockFrames = 2, Window = 4, Sink = 1, Positions = CachePositions.Window };
+        var how = new CausalSampling
+        {
+            BlockFrames = 2,
+            Window = 4,
+            Sink = 1,
+            Positions = CachePositions.Window,
+        };
         var text = torch.randn([1, 5, 8], generator: g);
         var before = LiveTensors.Settled();
         var live = new List<(long Tensors, long Bytes)>();
         using (torch.NewDisposeScope())
         {
             using var cache = how.Cache();
-            CausalRollOut.Generate(wan, how, cache, [new(0, text)], torch.randn([1, 16, 16, 4, 4], generator: g), shape => torch.randn(shape, generator: g),
-                called: call => { if (call.X0 is null) live.Add((Tensor.TotalCount, cache.Bytes)); });
+            CausalRollOut.Generate(
+                wan,
+                how,
+                cache,
+                [new(0, text)],
+                torch.randn([1, 16, 16, 4, 4], generator: g),
+                shape => torch.randn(shape, generator: g),
+                called: call =>
+                {
+                    if (call.X0 is null)
+                        live.Add((Tensor.TotalCount, cache.Bytes));
+                }
+            );
         }
         Assert.Equal(before, Tensor.TotalCount);
         Assert.Equal(8, live.Count);
-        Assert.Single(live.Skip(2).Distinct());   // the window is full after two blocks
+        Assert.Single(live.Skip(2).Distinct()); // the window is full after two blocks
     }
 }

@@ -10,8 +10,8 @@ using LongTake.Tests.Training;
 namespace LongTake.Tests.Generation;
 
 /// <summary>
-/// Films and measures on libtorch's device "meta" (see <see cref="DeviceTests"/>): the first thing that fails is the reading out of numbers, which
-/// such tensors do not have.
+/// Films and measures on libtorch's device "meta" (see <see cref="DeviceTests"/>): the first thing that fails is the
+/// reading out of numbers, which such tensors do not have.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class FilmDeviceTests
@@ -31,13 +31,13 @@ public sealed class FilmDeviceTests
         using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(folder);
         request = request.For(files);
-        using (var here = new FilmModel(files, request)) { }   // leaves the texts' features, which have numbers
+        using (var here = new FilmModel(files, request)) { } // leaves the texts' features, which have numbers
         using var model = new FilmModel(files, request, device: meta, offload: Offload.Off);
         ReadsOut(() => model.Sample(request));
     }
 
     [Theory]
-    [InlineData(Speaker.Teacher, Sampler.UniPc, false)]    // three latents at a time: window by window
+    [InlineData(Speaker.Teacher, Sampler.UniPc, false)] // three latents at a time: window by window
     [InlineData(Speaker.Teacher, Sampler.Dpm, true)]
     [InlineData(Speaker.DmHead, Sampler.FewStep, false)]
     [InlineData(Speaker.DmHead, Sampler.FewStep, true)]
@@ -50,13 +50,22 @@ public sealed class FilmDeviceTests
     public void AFilmIsMadeOnItsDevice(Speaker speaker, Sampler sampler, bool miniature)
     {
         using var tiny = TinyModel.Of(c => miniature ? DeviceTests.Miniature(c) : c);
-        using (var weights = tiny.Teacher(1, 0.05)) tiny.Folder.Save(ModelFolder.Generator, weights);
-        using (var student = tiny.Student(2)) tiny.Folder.Save(ModelFolder.Student, student);
-        Filmed(tiny.Folder.Path, new()
-        {
-            Prompt = "a traveller", Speaker = speaker, Sampler = sampler, Steps = sampler is Sampler.UniPc or Sampler.Dpm or Sampler.Euler ? 3 : 0,
-            Guidance = speaker == Speaker.Generator ? null : 2, FmSteps = sampler == Sampler.FewStep ? 1 : 0,
-        });
+        using (var weights = tiny.Teacher(1, 0.05))
+            tiny.Folder.Save(ModelFolder.Generator, weights);
+        using (var student = tiny.Student(2))
+            tiny.Folder.Save(ModelFolder.Student, student);
+        Filmed(
+            tiny.Folder.Path,
+            new()
+            {
+                Prompt = "a traveller",
+                Speaker = speaker,
+                Sampler = sampler,
+                Steps = sampler is Sampler.UniPc or Sampler.Dpm or Sampler.Euler ? 3 : 0,
+                Guidance = speaker == Speaker.Generator ? null : 2,
+                FmSteps = sampler == Sampler.FewStep ? 1 : 0,
+            }
+        );
     }
 
     [Fact]
@@ -64,7 +73,17 @@ public sealed class FilmDeviceTests
     {
         using var tiny = new WanTiny(pictures: true);
         File.WriteAllBytes(tiny["first.ppm"], [.. "P6\n30 15\n255\n"u8, .. new byte[30 * 15 * 3]]);
-        Filmed(tiny["own"], new() { Prompt = "a red cat", Steps = 2, Guidance = 3, Speaker = Speaker.Teacher, Image = tiny["first.ppm"] });
+        Filmed(
+            tiny["own"],
+            new()
+            {
+                Prompt = "a red cat",
+                Steps = 2,
+                Guidance = 3,
+                Speaker = Speaker.Teacher,
+                Image = tiny["first.ppm"],
+            }
+        );
     }
 
     [Fact]
@@ -85,8 +104,16 @@ public sealed class FilmDeviceTests
     [Fact]
     public void MeasuresAreTakenThere()
     {
-        using var tiny = TinyModel.Of(c => c with { Width = 32, Height = 32, Vae = c.Vae with { DimMult = [1, 1, 1, 1], TemporalDownsample = [false, true, true] } });
-        using (var student = tiny.Student(2)) tiny.Folder.Save(ModelFolder.Student, student);
+        using var tiny = TinyModel.Of(c =>
+            c with
+            {
+                Width = 32,
+                Height = 32,
+                Vae = c.Vae with { DimMult = [1, 1, 1, 1], TemporalDownsample = [false, true, true] },
+            }
+        );
+        using (var student = tiny.Student(2))
+            tiny.Folder.Save(ModelFolder.Student, student);
         using var scope = torch.NewDisposeScope();
         using var teacher = new TeacherFeatures(tiny.Folder, meta);
         ReadsOut(() => teacher.Of(new byte[9 * 32 * 32 * 3]));

@@ -13,7 +13,7 @@ public sealed class FilmFileTests : IDisposable
     private readonly WanTiny tiny = new();
     private readonly int threads = Libtorch.Threads;
 
-    public FilmFileTests() => Libtorch.Threads = 1;   // small operators, very many of them
+    public FilmFileTests() => Libtorch.Threads = 1; // small operators, very many of them
 
     public void Dispose()
     {
@@ -26,9 +26,22 @@ public sealed class FilmFileTests : IDisposable
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         Skip.IfNot(File.Exists("/proc/self/clear_refs"), "this system does not tell the peak of a process's memory");
-        Recipe.Write(tiny["own", "config.json"], WanTiny.Config with { FilmLatents = 481 }, ModelJson.Default.ModelConfig);
+        Recipe.Write(
+            tiny["own", "config.json"],
+            WanTiny.Config with
+            {
+                FilmLatents = 481,
+            },
+            ModelJson.Default.ModelConfig
+        );
         using var files = ModelFiles.Open(tiny["own"]);
-        var request = new FilmRequest { Prompt = "a red cat", Sampler = Sampler.Causal, Steps = 1, Frames = 161 };
+        var request = new FilmRequest
+        {
+            Prompt = "a red cat",
+            Sampler = Sampler.Causal,
+            Steps = 1,
+            Frames = 161,
+        };
         using var model = new FilmModel(files, request, ScalarType.Float32);
         Make(49);
         var (seconds, minute) = (Make(161), Make(961));
@@ -38,22 +51,36 @@ public sealed class FilmFileTests : IDisposable
         (long Peak, long Live) Make(int frames)
         {
             GC.Collect();
-            File.WriteAllText("/proc/self/clear_refs", "5");   // the peak starts anew
+            File.WriteAllText("/proc/self/clear_refs", "5"); // the peak starts anew
             var (path, before, live, seen) = (tiny[$"{frames}.mp4"], LiveTensors.Settled(), 0L, 0);
-            var made = FilmFile.Make(model, request with { Frames = frames }, path, progress: new Heard(() =>
-            {
-                live = Math.Max(live, Tensor.TotalCount - before);
-                GC.Collect(0);   // else the collector's slack is what is measured
-            }), frame: _ =>
-            {
-                if (seen++ > 0) return;
-                using var scope = torch.NewDisposeScope();
-                using var latents = SafetensorsSet.Open(tiny[$"{frames}.latents.safetensors"]);
-                Assert.Equal(files.Config.Vae.Latents(frames), latents.Tensor("latents").size(2));
-            });
+            var made = FilmFile.Make(
+                model,
+                request with
+                {
+                    Frames = frames,
+                },
+                path,
+                progress: new Heard(() =>
+                {
+                    live = Math.Max(live, Tensor.TotalCount - before);
+                    GC.Collect(0); // else the collector's slack is what is measured
+                }),
+                frame: _ =>
+                {
+                    if (seen++ > 0)
+                        return;
+                    using var scope = torch.NewDisposeScope();
+                    using var latents = SafetensorsSet.Open(tiny[$"{frames}.latents.safetensors"]);
+                    Assert.Equal(files.Config.Vae.Latents(frames), latents.Tensor("latents").size(2));
+                }
+            );
             Assert.Equal((frames, frames), (made.Frames, seen));
             Assert.Equal(before, Tensor.TotalCount);
-            var peak = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmHWM", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "").Trim();
+            var peak = File.ReadLines("/proc/self/status")
+                .First(l => l.StartsWith("VmHWM", StringComparison.Ordinal))
+                .Split(':')[1]
+                .Replace("kB", "")
+                .Trim();
             return (long.Parse(peak) << 10, live);
         }
     }

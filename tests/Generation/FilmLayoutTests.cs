@@ -15,9 +15,20 @@ public sealed class FilmLayoutTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    private static readonly FilmRequest request = new() { Prompt = "a red cat", Seed = 3, Steps = 3, Guidance = 3, Speaker = Speaker.Teacher };
+    private static readonly FilmRequest request = new()
+    {
+        Prompt = "a red cat",
+        Seed = 3,
+        Steps = 3,
+        Guidance = 3,
+        Speaker = Speaker.Teacher,
+    };
 
-    private static (Tensor Latents, byte[] Frames) Film(string path, FilmRequest request, ScalarType dtype = ScalarType.BFloat16)
+    private static (Tensor Latents, byte[] Frames) Film(
+        string path,
+        FilmRequest request,
+        ScalarType dtype = ScalarType.BFloat16
+    )
     {
         using var files = ModelFiles.Open(path);
         using var model = new FilmModel(files, request, dtype);
@@ -38,9 +49,16 @@ public sealed class FilmLayoutTests : IDisposable
             Assert.True(latents.SameAs(same), $"{layout}: other latents");
             Assert.True(frames.AsSpan().SequenceEqual(seen), $"{layout}: other frames");
         }
-        File.Copy(tiny.Research(), tiny["as-Wan", "self_forcing.pt"]);   // its average equals the transformer, the generator is another
-        Assert.True(latents.SameAs(Film(tiny["as-Wan"], request with { Part = "generator_ema", Sampler = Sampler.UniPc }).Latents));
-        Assert.False(latents.SameAs(Film(tiny["as-Wan"], request with { Part = "generator", Sampler = Sampler.UniPc }).Latents));
+        // its average equals the transformer, the generator is another
+        File.Copy(tiny.Research(), tiny["as-Wan", "self_forcing.pt"]);
+        Assert.True(
+            latents.SameAs(
+                Film(tiny["as-Wan"], request with { Part = "generator_ema", Sampler = Sampler.UniPc }).Latents
+            )
+        );
+        Assert.False(
+            latents.SameAs(Film(tiny["as-Wan"], request with { Part = "generator", Sampler = Sampler.UniPc }).Latents)
+        );
     }
 
     [Fact]
@@ -63,7 +81,17 @@ public sealed class FilmLayoutTests : IDisposable
             var (v, u) = (wan.Forward(x, torch.full([1], t), with), wan.Forward(x, torch.full([1], t), without));
             x = solver.Step(x, u + (v - u) * 3);
         }
-        var made = Film(tiny["own"], request with { NegativePrompt = "a hat", Steps = 4, Shift = 2, Width = 24 }, ScalarType.Float32).Latents;
+        var made = Film(
+            tiny["own"],
+            request with
+            {
+                NegativePrompt = "a hat",
+                Steps = 4,
+                Shift = 2,
+                Width = 24,
+            },
+            ScalarType.Float32
+        ).Latents;
         Near.Equal(x, made, 1e-5);
     }
 
@@ -71,10 +99,23 @@ public sealed class FilmLayoutTests : IDisposable
     public void EverySamplerMakesAFilmOfItsOwn()
     {
         using var scope = torch.NewDisposeScope();
-        var films = Enum.GetValues<Sampler>().Where(s => s is not (Sampler.Segments or Sampler.InfinityRope))   // of one clip these are Causal
-            .Select(s => Film(tiny["own"], request with { Sampler = s, Guidance = FilmRequest.LooksBack(s) ? null : request.Guidance }).Latents).ToList();
+        // of one clip these are Causal
+        var films = Enum.GetValues<Sampler>()
+            .Where(s => s is not (Sampler.Segments or Sampler.InfinityRope))
+            .Select(s =>
+                Film(
+                    tiny["own"],
+                    request with
+                    {
+                        Sampler = s,
+                        Guidance = FilmRequest.LooksBack(s) ? null : request.Guidance,
+                    }
+                ).Latents
+            )
+            .ToList();
         Assert.All(films, f => Assert.True(f.AllFinite()));
-        for (var i = 0; i < films.Count; i++) Assert.DoesNotContain(films.Skip(i + 1), f => films[i].SameAs(f));
+        for (var i = 0; i < films.Count; i++)
+            Assert.DoesNotContain(films.Skip(i + 1), f => films[i].SameAs(f));
     }
 
     [Fact]
@@ -87,7 +128,10 @@ public sealed class FilmLayoutTests : IDisposable
         using var files = ModelFiles.Open(tiny["wan"]);
         var plain = new FilmRequest { Prompt = "a cat" };
         var r = plain.For(files);
-        Assert.Equal((Speaker.Teacher, Sampler.UniPc, 50, 3, 5), (r.Speaker!.Value, r.Sampler!.Value, r.Steps, r.Shift!.Value, r.Guidance!.Value));
+        Assert.Equal(
+            (Speaker.Teacher, Sampler.UniPc, 50, 3, 5),
+            (r.Speaker!.Value, r.Sampler!.Value, r.Steps, r.Shift!.Value, r.Guidance!.Value)
+        );
         Assert.Contains("JPEG", r.NegativePrompt);
         Assert.Equal(21, r.Latents(files.Config));
         Assert.Equal(5, (plain with { Width = 1280, Height = 720 }).For(files).Shift);
@@ -95,9 +139,15 @@ public sealed class FilmLayoutTests : IDisposable
         var few = (plain with { Part = "generator_ema" }).For(files);
         Assert.Equal((Sampler.Causal, 4, 1), (few.Sampler!.Value, few.Steps, few.Guidance!.Value));
         var minute = (plain with { Part = "generator_ema", Frames = files.Config.Frames(243) }).For(files);
-        Assert.Equal((Speaker.Transformer, Sampler.Causal, 21), (minute.Speaker!.Value, minute.Sampler!.Value, minute.Causal(files.Config).Window));
-        Assert.Equal(241, (plain with { Part = "generator_ema", Frames = 481 }).For(files).Latents(files.Config));   // no whole blocks: the film is cut
-        Assert.All(new CausalSampling().Timesteps.Zip(few.Causal(files.Config).Timesteps), t => Assert.Equal(t.First, t.Second, 1e-4));
+        Assert.Equal(
+            (Speaker.Transformer, Sampler.Causal, 21),
+            (minute.Speaker!.Value, minute.Sampler!.Value, minute.Causal(files.Config).Window)
+        );
+        // no whole blocks: the film is cut
+        Assert.Equal(241, (plain with { Part = "generator_ema", Frames = 481 }).For(files).Latents(files.Config));
+        Assert.All(new CausalSampling().Timesteps.Zip(few.Causal(files.Config).Timesteps), t =>
+            Assert.Equal(t.First, t.Second, 1e-4)
+        );
         Assert.Equal(r, r.For(files));
     }
 
@@ -125,7 +175,14 @@ public sealed class FilmLayoutTests : IDisposable
     public void SizesThatCannotBeAreRefusedWithTheNearest(int? frames, int? width, int? height, string said)
     {
         using var files = ModelFiles.Open(tiny["own"]);
-        Assert.Equal(said, Assert.Throws<UserException>(() => (request with { Frames = frames, Width = width, Height = height }).For(files)).Message);
+        Assert.Equal(
+            said,
+            Assert
+                .Throws<UserException>(() =>
+                    (request with { Frames = frames, Width = width, Height = height }).For(files)
+                )
+                .Message
+        );
     }
 
     [Theory]
@@ -145,6 +202,9 @@ public sealed class FilmLayoutTests : IDisposable
     public void PicturesAreNotTakenByModelsWithoutPlaceForThem()
     {
         using var files = ModelFiles.Open(tiny["own"]);
-        Assert.Contains("text-to-video model, which takes no picture", Assert.Throws<UserException>(() => (request with { Image = "a.png" }).For(files)).Message);
+        Assert.Contains(
+            "text-to-video model, which takes no picture",
+            Assert.Throws<UserException>(() => (request with { Image = "a.png" }).For(files)).Message
+        );
     }
 }

@@ -44,7 +44,8 @@ public class FilmModelTests
         var (vae, weights) = tiny.Folder.LoadVae();
         using var owned = weights;
         byte[] whole;
-        using (torch.no_grad()) whole = LongTake.Data.Pixels.ToBytes(vae.Decode(latents, chunk: 1));
+        using (torch.no_grad())
+            whole = LongTake.Data.Pixels.ToBytes(vae.Decode(latents, chunk: 1));
         var live = new List<long>();
         var streamed = new List<byte>();
         foreach (var frame in model.Decode(latents))
@@ -53,11 +54,17 @@ public class FilmModelTests
             live.Add(Tensor.TotalCount);
         }
         Assert.Equal(whole.Length, streamed.Count);
-        Assert.True(whole.AsSpan().SequenceEqual(streamed.ToArray()), "the frames are those of a decode, latent by latent");
+        Assert.True(
+            whole.AsSpan().SequenceEqual(streamed.ToArray()),
+            "the frames are those of a decode, latent by latent"
+        );
         Assert.Equal(live[^5], live[^1]);
     }
 
-    /// <summary>The bundled model, prompt to frames, again and again: as much resident memory after the last video as after the first third.</summary>
+    /// <summary>
+    /// The bundled model, prompt to frames, again and again: as much resident memory after the last video as after the
+    /// first third.
+    /// </summary>
     [Fact]
     public void ManyVideosInOneProcessAreFlatInMemory()
     {
@@ -76,7 +83,10 @@ public class FilmModelTests
         }
         Assert.Equal(tensors[1], tensors[^1]);
         var growth = resident[^1] - resident[count / 3];
-        Assert.True(growth < 48 << 20, $"{count} videos: resident MB {string.Join(' ', resident.Select(r => r >> 20))}");
+        Assert.True(
+            growth < 48 << 20,
+            $"{count} videos: resident MB {string.Join(' ', resident.Select(r => r >> 20))}"
+        );
     }
 
     [Fact]
@@ -91,7 +101,8 @@ public class FilmModelTests
                 kept.Add(KeyValuePair.Create(name, file.Tensor(name)));
         Tensor expected;
         using (var whole = ModelFiles.Open(tiny.Folder.Path))
-        using (var both = new FilmModel(whole, request)) expected = both.Sample(request with { Seconds = Seconds });
+        using (var both = new FilmModel(whole, request))
+            expected = both.Sample(request with { Seconds = Seconds });
         TensorFiles.Write(path, kept);
         using var files = ModelFiles.Open(tiny.Folder.Path);
         using var alone = new FilmModel(files, request);

@@ -33,13 +33,21 @@ public sealed class GeneratorTests : IDisposable
         using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         var r = request.For(files);
-        Assert.Equal((Speaker.Generator, Sampler.Causal, 7, 2), (r.Speaker!.Value, r.Sampler!.Value, r.Latents(files.Config), r.Steps));
+        Assert.Equal(
+            (Speaker.Generator, Sampler.Causal, 7, 2),
+            (r.Speaker!.Value, r.Sampler!.Value, r.Latents(files.Config), r.Steps)
+        );
         Assert.Equal(tiny.Folder.Config.FewSteps, r.Causal(files.Config).Timesteps);
-        var films = ((Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope]).Select(s => Film(request with { Sampler = s })).ToList();
+        var films = ((Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope])
+            .Select(s => Film(request with { Sampler = s }))
+            .ToList();
         Assert.All(films, f => Assert.Equal(tiny.Folder.Config.LatentShape(7), f.shape));
         Assert.False(films[0].SameAs(films[1]) || films[0].SameAs(films[2]) || films[1].SameAs(films[2]));
         Assert.True(films[1].SameAs(Film(request with { Sampler = Sampler.Segments })));
-        Assert.Contains("looks back only", Assert.Throws<UserException>(() => Film(request with { Sampler = Sampler.FewStep })).Message);
+        Assert.Contains(
+            "looks back only",
+            Assert.Throws<UserException>(() => Film(request with { Sampler = Sampler.FewStep })).Message
+        );
     }
 
     /// <summary>Segment after segment by hand: three latents, then twice two behind a re-made first one.</summary>
@@ -63,11 +71,19 @@ public sealed class GeneratorTests : IDisposable
         Tensor Segment(Tensor? known)
         {
             using var cache = how.Cache();
-            return CausalRollOut.Generate(generator, how, cache, [new(0, text.Encode([request.Prompt]))],
-                torch.randn(tiny.Folder.Config.LatentShape(known is null ? 3 : 2), generator: g), s => torch.randn(s, generator: g), known);
+            return CausalRollOut.Generate(
+                generator,
+                how,
+                cache,
+                [new(0, text.Encode([request.Prompt]))],
+                torch.randn(tiny.Folder.Config.LatentShape(known is null ? 3 : 2), generator: g),
+                s => torch.randn(s, generator: g),
+                known
+            );
         }
         var film = Segment(null);
-        while (film.size(2) < 7) film = torch.cat([film, Segment(vae.ImageLatent(film, film.size(2) - 1)).Slice(2, 1..)], 2);
+        while (film.size(2) < 7)
+            film = torch.cat([film, Segment(vae.ImageLatent(film, film.size(2) - 1)).Slice(2, 1..)], 2);
         Assert.True(film.SameAs(made));
     }
 
@@ -84,16 +100,23 @@ public sealed class GeneratorTests : IDisposable
         var (two, one) = (Film(script), Film(script with { Prompt = "a traveller[2.5s]" }));
         Assert.True(two.Slice(2, ..2).SameAs(one.Slice(2, ..2)));
         Assert.False(two.Slice(2, 2..3).SameAs(one.Slice(2, 2..3)));
-        Assert.False(two.SameAs(Film(script with { Prompt = "a traveller[1s#] | a hat[1.5s]" })));   // a cut
-        Assert.Contains("scene 2", Assert.Throws<UserException>(() => Film(request with { Prompt = "a[1s] | [2s]" })).Message);
-        Assert.Equal(script.Prompt, Assert.Single((script with { Sampler = Sampler.Segments }).Scenes(files.Config)).Prompt);   // no script elsewhere
+        Assert.False(two.SameAs(Film(script with { Prompt = "a traveller[1s#] | a hat[1.5s]" }))); // a cut
+        Assert.Contains(
+            "scene 2",
+            Assert.Throws<UserException>(() => Film(request with { Prompt = "a[1s] | [2s]" })).Message
+        );
+        // no script elsewhere
+        Assert.Equal(
+            script.Prompt,
+            Assert.Single((script with { Sampler = Sampler.Segments }).Scenes(files.Config)).Prompt
+        );
     }
 
     [Fact]
     public void FilmsBeyondWhatWasTrainedMustBeAskedFor()
     {
         using var scope = torch.NewDisposeScope();
-        var longer = request with { Frames = 33, Sampler = Sampler.Causal };   // 9 latents
+        var longer = request with { Frames = 33, Sampler = Sampler.Causal }; // 9 latents
         Assert.Contains("films of 1 to 25 frames", Assert.Throws<UserException>(() => Film(longer)).Message);
         Assert.Equal(9, Film(longer with { Beyond = true }).size(2));
         Assert.Throws<UserException>(() => Film(longer with { Beyond = true, Frames = 4 * 28 + 1 }));

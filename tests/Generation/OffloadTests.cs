@@ -13,7 +13,13 @@ public sealed class OffloadTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    private static readonly FilmRequest request = new() { Prompt = "a red cat", Seed = 3, Steps = 2, Guidance = 3 };
+    private static readonly FilmRequest request = new()
+    {
+        Prompt = "a red cat",
+        Seed = 3,
+        Steps = 2,
+        Guidance = 3,
+    };
 
     [Theory]
     [InlineData(Speaker.Teacher, null)]
@@ -22,11 +28,18 @@ public sealed class OffloadTests : IDisposable
     public void TheFilmIsTheSameAndTwoBlocksAreThereAtMost(Speaker speaker, Sampler? sampler)
     {
         var own = tiny.Convert(tiny.Convert(tiny["own"], Layout.Diffusers, "d"), Layout.LongTake, "with-student");
-        var asked = request with { Speaker = speaker, Sampler = sampler, Guidance = sampler is null ? 3 : null, Frames = 5 };
+        var asked = request with
+        {
+            Speaker = speaker,
+            Sampler = sampler,
+            Guidance = sampler is null ? 3 : null,
+            Frames = 5,
+        };
         using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(own);
         var before = LiveTensors.Settled();
-        Tensor kept, streamed;
+        Tensor kept,
+            streamed;
         using (var model = new FilmModel(files, asked, offload: Offload.Off))
         {
             kept = model.Sample(asked);
@@ -35,9 +48,13 @@ public sealed class OffloadTests : IDisposable
         using (var model = new FilmModel(files, asked, offload: Offload.On))
         {
             streamed = model.Sample(asked);
-            var block = model.Part.Tensors.Where(t => t.Name.StartsWith("blocks.0.", StringComparison.Ordinal)).Sum(t => t.Count * 2);   // in bfloat16
+            // in bfloat16
+            var block = model
+                .Part.Tensors.Where(t => t.Name.StartsWith("blocks.0.", StringComparison.Ordinal))
+                .Sum(t => t.Count * 2);
             Assert.Equal(0, model.Streamed.Now);
-            Assert.InRange(model.Streamed.Peak, block, 2 * block);   // the next may come after this one is done with: they are tiny
+            // the next may come after this one is done with: they are tiny
+            Assert.InRange(model.Streamed.Peak, block, 2 * block);
         }
         Assert.True(kept.SameAs(streamed));
         Assert.Equal(before + 2, Tensor.TotalCount);
@@ -47,8 +64,17 @@ public sealed class OffloadTests : IDisposable
     public void TheRuleIsAShareOfTheMemory()
     {
         var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        Assert.Equal((false, true), (Offloading.Streams(Offload.Auto, (long)(memory * 0.59), "cpu"), Offloading.Streams(Offload.Auto, (long)(memory * 0.61), "cpu")));
-        Assert.Equal((true, false), (Offloading.Streams(Offload.On, 1, "cpu"), Offloading.Streams(Offload.Off, long.MaxValue, "cpu")));
+        Assert.Equal(
+            (false, true),
+            (
+                Offloading.Streams(Offload.Auto, (long)(memory * 0.59), "cpu"),
+                Offloading.Streams(Offload.Auto, (long)(memory * 0.61), "cpu")
+            )
+        );
+        Assert.Equal(
+            (true, false),
+            (Offloading.Streams(Offload.On, 1, "cpu"), Offloading.Streams(Offload.Off, long.MaxValue, "cpu"))
+        );
     }
 
     [Fact]
@@ -56,9 +82,16 @@ public sealed class OffloadTests : IDisposable
     {
         var wan = tiny.Convert(tiny["own"], Layout.Wan, "w");
         using (var whole = ModelFiles.Open(wan))
-            TensorFiles.Write(Path.Combine(wan, "diffusion_pytorch_model.safetensors"), [.. whole.Require(PartKind.Transformer).Tensors.Where(t => t.Name != "blocks.1.ffn.2.bias")], null);
+            TensorFiles.Write(
+                Path.Combine(wan, "diffusion_pytorch_model.safetensors"),
+                [.. whole.Require(PartKind.Transformer).Tensors.Where(t => t.Name != "blocks.1.ffn.2.bias")],
+                null
+            );
         using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(wan);
-        Assert.Contains("blocks.1.ffn.2.bias", Assert.Throws<UserException>(() => new FilmModel(files, request, offload: Offload.On)).Message);
+        Assert.Contains(
+            "blocks.1.ffn.2.bias",
+            Assert.Throws<UserException>(() => new FilmModel(files, request, offload: Offload.On)).Message
+        );
     }
 }

@@ -16,7 +16,14 @@ public sealed class ScenesTests : IDisposable
 
     public ScenesTests()
     {
-        Recipe.Write(tiny["own", "config.json"], WanTiny.Config with { FilmLatents = 15 }, ModelJson.Default.ModelConfig);
+        Recipe.Write(
+            tiny["own", "config.json"],
+            WanTiny.Config with
+            {
+                FilmLatents = 15,
+            },
+            ModelJson.Default.ModelConfig
+        );
         files = ModelFiles.Open(tiny["own"]);
     }
 
@@ -27,7 +34,13 @@ public sealed class ScenesTests : IDisposable
     }
 
     // Two frames a latent at 16 frames a second: a block of three latents is 0.375 s.
-    private static readonly FilmRequest request = new() { Prompt = "a red cat[0.4s] | the hat[0.8s#] | the door[0.4s]", Seed = 3, Steps = 4, Sampler = Sampler.InfinityRope };
+    private static readonly FilmRequest request = new()
+    {
+        Prompt = "a red cat[0.4s] | the hat[0.8s#] | the door[0.4s]",
+        Seed = 3,
+        Steps = 4,
+        Sampler = Sampler.InfinityRope,
+    };
 
     [Fact]
     public void TheScenesMakeTheLength()
@@ -55,10 +68,27 @@ public sealed class ScenesTests : IDisposable
         using var g = new torch.Generator((ulong)new Rng(3).Seed());
         Tensor Say(string words) => text.Encode([words]);
         var how = new CausalSampling { BlockFrames = 3, Timesteps = new FlowTable(5).Warp([1000, 750, 500, 250]) };
-        CausalScene[] scenes = [new(0, Say("a red cat")), new(3, Say("the hat"), PromptSwitch.Flush), new(9, Say("the door"), PromptSwitch.FlushAndCut)];
-        Near.Equal(CausalRollOut.Generate(new CausalWanTransformer(weights, c.Wan, ScalarType.Float32), how, cache, scenes, torch.randn([1, 4, 12, 4, 4], generator: g), shape => torch.randn(shape, generator: g)), film, 1e-5);
+        CausalScene[] scenes =
+        [
+            new(0, Say("a red cat")),
+            new(3, Say("the hat"), PromptSwitch.Flush),
+            new(9, Say("the door"), PromptSwitch.FlushAndCut),
+        ];
+        Near.Equal(
+            CausalRollOut.Generate(
+                new CausalWanTransformer(weights, c.Wan, ScalarType.Float32),
+                how,
+                cache,
+                scenes,
+                torch.randn([1, 4, 12, 4, 4], generator: g),
+                shape => torch.randn(shape, generator: g)
+            ),
+            film,
+            1e-5
+        );
 
-        Assert.False(film.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("#", "") })));   // a cut changes what follows
+        // a cut changes what follows
+        Assert.False(film.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("#", "") })));
         Assert.False(film.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("hat", "cat") })));
     }
 
@@ -77,7 +107,11 @@ public sealed class ScenesTests : IDisposable
     [Fact]
     public void OtherModelsTakeOnePrompt()
     {
-        Assert.Contains("this one makes one scene a film", Assert.Throws<UserException>(() => (request with { Sampler = null }).For(files)).Message);
-        Assert.NotNull((request with { Sampler = null, Prompt = "a cat | a hat" }).For(files));   // no duration: a text like any other
+        Assert.Contains(
+            "this one makes one scene a film",
+            Assert.Throws<UserException>(() => (request with { Sampler = null }).For(files)).Message
+        );
+        // no duration: a text like any other
+        Assert.NotNull((request with { Sampler = null, Prompt = "a cat | a hat" }).For(files));
     }
 }

@@ -1,11 +1,11 @@
-using static TorchSharp.torch;
 using System.Diagnostics;
 using LongTake.Kernels;
+using static TorchSharp.torch;
 
 namespace LongTake.Tests.Kernels;
 
 /// <summary>The kernel beside float64 with written-out scores.</summary>
-[Collection("Alone")]   // thread counts, scopes and peak memory belong to the whole process
+[Collection("Alone")] // thread counts, scopes and peak memory belong to the whole process
 public class AttentionKernelTests
 {
     private static readonly ScalarType[] types = [ScalarType.Float32, ScalarType.BFloat16];
@@ -56,7 +56,10 @@ public class AttentionKernelTests
 
     // Value and the gradients of q, k and v; inputs holds q, k, v and the gradient of the value.
     private static Tensor[] Run(
-        Func<Tensor, Tensor, Tensor, Tensor> attention, Tensor[] inputs, Func<Tensor, Tensor>? view = null)
+        Func<Tensor, Tensor, Tensor, Tensor> attention,
+        Tensor[] inputs,
+        Func<Tensor, Tensor>? view = null
+    )
     {
         var leaves = inputs[..3].Select(x => x.detach().clone().requires_grad_()).ToArray();
         var seen = leaves.Select(x => view is null ? x : view(x)).ToArray();
@@ -113,15 +116,29 @@ public class AttentionKernelTests
         return (tensor(from).reshape(1, keys), tensor(until).reshape(1, keys));
     }
 
-    public static TheoryData<long, long, long, long, long> Shapes => new()
-    {
-        { 1, 7, 10, 3, 4 }, { 2, 100, 300, 2, 24 }, { 1, 300, 97, 1, 7 }, { 2, 145, 145, 3, 8 }, { 1, 48, 24, 1, 12 },
-        { 1, 289, 290, 2, 128 }, { 1, 97, 145, 1, 96 }, { 1, 500, 77, 6, 64 },
-        { 1, 1, 200, 2, 32 }, { 1, 40, 1, 2, 16 },
-        { 3, 8, 8, 2, 48 }, { 2, 21, 21, 3, 48 }, { 1, 1001, 32, 2, 20 }, { 2, 50, 2, 1, 128 }, { 1, 3, 30, 1, 7 },
-        { 1, 1, 1, 1, 1 },
-        { 2, 8, 8, 2, 64 }, { 1, 5, 200, 2, 40 }, { 3, 8, 24, 1, 32 },   // and so have few queries
-    };
+    public static TheoryData<long, long, long, long, long> Shapes =>
+        new()
+        {
+            { 1, 7, 10, 3, 4 },
+            { 2, 100, 300, 2, 24 },
+            { 1, 300, 97, 1, 7 },
+            { 2, 145, 145, 3, 8 },
+            { 1, 48, 24, 1, 12 },
+            { 1, 289, 290, 2, 128 },
+            { 1, 97, 145, 1, 96 },
+            { 1, 500, 77, 6, 64 },
+            { 1, 1, 200, 2, 32 },
+            { 1, 40, 1, 2, 16 },
+            { 3, 8, 8, 2, 48 },
+            { 2, 21, 21, 3, 48 },
+            { 1, 1001, 32, 2, 20 },
+            { 2, 50, 2, 1, 128 },
+            { 1, 3, 30, 1, 7 },
+            { 1, 1, 1, 1, 1 },
+            { 2, 8, 8, 2, 64 },
+            { 1, 5, 200, 2, 40 },
+            { 3, 8, 24, 1, 32 }, // and so have few queries
+        };
 
     [Theory, MemberData(nameof(Shapes))]
     public void ValuesAndGradientsAreThoseOfFloat64(long b, long n, long m, long heads, long d)
@@ -133,9 +150,9 @@ public class AttentionKernelTests
 
     [Theory]
     [InlineData(400, 400, 20, 1 << 20, 0)]
-    [InlineData(400, 400, 16, 3, 2)]   // a window and sinks: blocks between them are skipped
-    [InlineData(64, 400, 16, 4, 1)]   // a chunk after cached keys
-    [InlineData(130, 130, 1, 1 << 20, 0)]   // causal by token
+    [InlineData(400, 400, 16, 3, 2)] // a window and sinks: blocks between them are skipped
+    [InlineData(64, 400, 16, 4, 1)] // a chunk after cached keys
+    [InlineData(130, 130, 1, 1 << 20, 0)] // causal by token
     [InlineData(24, 24, 3, 2, 1)]
     public void AWindowWithSinksIsThatOfTheWrittenOutMask(long n, long m, int tokens, int window, int sinks)
     {
@@ -152,7 +169,7 @@ public class AttentionKernelTests
         using var scope = NewDisposeScope();
         var until = new int[3 * keys];
         until.AsSpan(0, keys).Fill(int.MaxValue);
-        until.AsSpan(keys, 33).Fill(int.MaxValue);   // the third sample sees nothing
+        until.AsSpan(keys, 33).Fill(int.MaxValue); // the third sample sees nothing
         var mask = (zeros([3, keys], ScalarType.Int32), tensor(until).reshape(3, keys));
         foreach (var type in types)
         {
@@ -203,10 +220,14 @@ public class AttentionKernelTests
         {
             var inputs = Inputs(5, 2, tokens, tokens, 3, d, type);
             var plain = Run((q, k, v) => AttentionKernel.Full(q, k, v), inputs);
-            foreach (var view in (Func<Tensor, Tensor>[])[
-                x => x.transpose(1, 2).contiguous().transpose(1, 2),   // heads before tokens
-                x => x.transpose(1, 3).contiguous().transpose(1, 3),   // the features not contiguous
-                x => stack([x, x * 0, x], 2).select(2, 2)])   // a slice of q, k and v in one tensor
+            foreach (
+                var view in (Func<Tensor, Tensor>[])
+                    [
+                        x => x.transpose(1, 2).contiguous().transpose(1, 2), // heads before tokens
+                        x => x.transpose(1, 3).contiguous().transpose(1, 3), // the features not contiguous
+                        x => stack([x, x * 0, x], 2).select(2, 2),
+                    ]
+            ) // a slice of q, k and v in one tensor
                 Same(plain, Run((q, k, v) => AttentionKernel.Full(q, k, v), inputs, view));
         }
     }
@@ -218,17 +239,19 @@ public class AttentionKernelTests
         try
         {
             foreach (var type in types)
-                foreach (var (b, n, m) in ((long, long, long)[])[(1, 700, 900), (1, 700, 30), (100, 8, 8)])
-                {
-                    var inputs = Inputs(6, b, n, m, 3, 64, type);
-                    var runs = ((int[])[1, 2, 5]).Select(threads =>
+            foreach (var (b, n, m) in ((long, long, long)[])[(1, 700, 900), (1, 700, 30), (100, 8, 8)])
+            {
+                var inputs = Inputs(6, b, n, m, 3, 64, type);
+                var runs = ((int[])[1, 2, 5])
+                    .Select(threads =>
                     {
                         Workers.Count = threads;
                         return Run((q, k, v) => AttentionKernel.Full(q, k, v), inputs);
-                    }).ToArray();
-                    Same(runs[0], runs[1]);
-                    Same(runs[0], runs[2]);
-                }
+                    })
+                    .ToArray();
+                Same(runs[0], runs[1]);
+                Same(runs[0], runs[2]);
+            }
         }
         finally
         {
@@ -243,8 +266,8 @@ public class AttentionKernelTests
         var inputs = Inputs(11, 1, 60, 70, 2, 48, ScalarType.Float32);
         var wide = Run((q, k, v) => AttentionKernel.Full(q, k, v), inputs);
         foreach (var simd in widths)
-            foreach (var (a, b) in wide.Zip(Run((q, k, v) => AttentionKernel.Full(q, k, v, null, null, simd), inputs)))
-                Assert.InRange(Error(a.to(ScalarType.Float64), b), 0, 1e-6);
+        foreach (var (a, b) in wide.Zip(Run((q, k, v) => AttentionKernel.Full(q, k, v, null, null, simd), inputs)))
+            Assert.InRange(Error(a.to(ScalarType.Float64), b), 0, 1e-6);
     }
 
     [Fact]
@@ -264,7 +287,7 @@ public class AttentionKernelTests
     [Fact]
     public void ThousandsOfCallsLeaveNothingBehind()
     {
-        var inputs = Inputs(13, 2, 64, 64, 2, 32, ScalarType.Float32);   // 32 KB each
+        var inputs = Inputs(13, 2, 64, 64, 2, 32, ScalarType.Float32); // 32 KB each
         var mask = BlockCausal(64, 64, 8, 3, 1);
         void Once(bool gradients)
         {
@@ -279,7 +302,7 @@ public class AttentionKernelTests
         {
             using var scope = NewDisposeScope();
             var leaf = inputs[0].detach().requires_grad_();
-            var value = AttentionKernel.Full(leaf, inputs[1], inputs[2]);   // its graph is dropped
+            var value = AttentionKernel.Full(leaf, inputs[1], inputs[2]); // its graph is dropped
             (leaf * 2).sum().backward();
         }
         void Many(int times)
@@ -300,7 +323,7 @@ public class AttentionKernelTests
         }
         Many(500);
         var (memory, live) = (Resident(), Tensor.TotalCount);
-        Many(3500);   // 10,500 calls; one tensor a call would be over 300 MB
+        Many(3500); // 10,500 calls; one tensor a call would be over 300 MB
         Assert.InRange(Resident() - memory, long.MinValue, 30L << 20);
         Assert.InRange(Tensor.TotalCount - live, long.MinValue, 10);
     }
@@ -370,7 +393,7 @@ public class AttentionKernelTests
     public void ManyTokensNeedNoSquareOfMemory()
     {
         using var scope = NewDisposeScope();
-        const long tokens = 16_000;   // the scores alone would be 1 GB in float32
+        const long tokens = 16_000; // the scores alone would be 1 GB in float32
         var inputs = Inputs(7, 1, tokens, tokens, 1, 32, ScalarType.BFloat16);
         using var before = Process.GetCurrentProcess();
         var peak = before.PeakWorkingSet64;
@@ -384,14 +407,14 @@ public class AttentionKernelTests
     {
         using var scope = NewDisposeScope();
         foreach (var type in types)
-            foreach (var simd in widths)
-                for (var which = 0; which < 3; which++)
-                {
-                    var inputs = Inputs(8, 1, 50, 60, 1, 32, type);
-                    inputs[which].narrow(1, 3, 1).fill_(double.NaN);
-                    var value = AttentionKernel.Full(inputs[0], inputs[1], inputs[2], null, null, simd);
-                    Assert.True((which == 0 ? value[0][3] : value[0][40]).isnan().any().item<bool>());
-                }
+        foreach (var simd in widths)
+            for (var which = 0; which < 3; which++)
+            {
+                var inputs = Inputs(8, 1, 50, 60, 1, 32, type);
+                inputs[which].narrow(1, 3, 1).fill_(double.NaN);
+                var value = AttentionKernel.Full(inputs[0], inputs[1], inputs[2], null, null, simd);
+                Assert.True((which == 0 ? value[0][3] : value[0][40]).isnan().any().item<bool>());
+            }
     }
 
     [Fact]

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using LongTake.Kernels;
+using static TorchSharp.torch;
 
 namespace LongTake.Tests.Kernels;
 
@@ -60,8 +60,10 @@ internal static class Compare
                     Near(expected.Gradients[i]!, actual.Gradients[i]!, $"{width}, gradient {i}");
                 }
                 using var off = no_grad();
-                Assert.True(kernel(inputs).equal(actual.Out).all().ToBoolean(),
-                    $"{width}: without a graph the values differ");
+                Assert.True(
+                    kernel(inputs).equal(actual.Out).all().ToBoolean(),
+                    $"{width}: without a graph the values differ"
+                );
             });
         }
     }
@@ -74,8 +76,10 @@ internal static class Compare
         Assert.Equal(expected.shape, actual.shape);
         var (e, a) = (expected.to(ScalarType.Float64), actual.to(ScalarType.Float64));
         var largest = Math.Max(1, e.abs().max().ToDouble());
-        var allowed = actual.dtype == ScalarType.BFloat16 ? e.abs() * (1.02 / 256) + 1e-5 * largest : zeros_like(e)
-            + 3e-6 * largest;
+        var allowed =
+            actual.dtype == ScalarType.BFloat16
+                ? e.abs() * (1.02 / 256) + 1e-5 * largest
+                : zeros_like(e) + 3e-6 * largest;
         var over = ((e - a).abs() - allowed).max().ToDouble();
         Assert.True(over <= 0, $"{what}: {over} too far (largest number {largest})");
     }

@@ -1,6 +1,6 @@
-using static TorchSharp.torch;
 using LongTake.Kernels;
 using static LongTake.Tests.Kernels.Compare;
+using static TorchSharp.torch;
 
 namespace LongTake.Tests.Kernels;
 
@@ -8,8 +8,15 @@ namespace LongTake.Tests.Kernels;
 [Collection(nameof(Alone))]
 public class KernelMemoryTests
 {
-    private static Tensor Chain(Tensor x, Tensor scale, Tensor shift, Tensor weight, Tensor cos, Tensor sin,
-        ScalarType type)
+    private static Tensor Chain(
+        Tensor x,
+        Tensor scale,
+        Tensor shift,
+        Tensor weight,
+        Tensor cos,
+        Tensor sin,
+        ScalarType type
+    )
     {
         var h = LayerNormKernel.Forward(x, scale, shift, 1, 1e-6, type);
         var q = RmsNormKernel.Forward(h.reshape(x.size(0), -1, x.size(-1)), weight, cos, sin, 1e-6);
@@ -27,7 +34,8 @@ public class KernelMemoryTests
         {
             Workers.Count = threads;
             Tensor[] leaves = [Random(1, 4, 50, 16, 96), Random(2, 4, 1, 1, 96), Random(3, 4, 1, 1, 96), Random(4, 96)];
-            foreach (var leaf in leaves) leaf.requires_grad_();
+            foreach (var leaf in leaves)
+                leaf.requires_grad_();
             var y = Chain(leaves[0], leaves[1], leaves[2], leaves[3], angles.cos(), angles.sin(), type);
             y.backward([Random(7, y.shape)]);
             var picture = PixelNormKernel.Forward(leaves[0].detach().to(type), Random(8, 50), true);
@@ -36,7 +44,8 @@ public class KernelMemoryTests
         try
         {
             foreach (var other in (int[])[2, 3, 5])
-                foreach (var (one, two) in Run(1).Zip(Run(other))) Assert.True(one.equal(two).all().ToBoolean());
+            foreach (var (one, two) in Run(1).Zip(Run(other)))
+                Assert.True(one.equal(two).all().ToBoolean());
         }
         finally
         {
@@ -72,18 +81,21 @@ public class KernelMemoryTests
             using var grid = u.reshape(2, 4, 16, 64);
             using var y = GatedAddKernel.Forward(x, grid, scale);
             using var pixels = PixelNormKernel.Forward(y, gamma, true);
-            if (graph) y.backward([pull]);
+            if (graph)
+                y.backward([pull]);
             foreach (var leaf in (Tensor[])[x, scale, weight])
             {
                 leaf.grad?.Dispose();
                 leaf.grad = null!;
             }
         }
-        for (var i = 0; i < 200; i++) Once();
+        for (var i = 0; i < 200; i++)
+            Once();
         GC.Collect();
         GC.WaitForPendingFinalizers();
         var (tensors, memory) = (Tensor.TotalCount, Resident());
-        for (var i = 0; i < calls / 5; i++) Once();
+        for (var i = 0; i < calls / 5; i++)
+            Once();
         Assert.InRange(Tensor.TotalCount - tensors, long.MinValue, 10);
         Assert.InRange(Resident() - memory, long.MinValue, 48 << 20);
     }
@@ -109,8 +121,9 @@ public class KernelMemoryTests
         using var scope = NewDisposeScope();
         var x = Random(1, 2, 3, 4, 16).requires_grad_();
         var scale = Random(2, 2, 1, 1, 16).requires_grad_();
-        var y = GeluKernel.Forward(GatedAddKernel.Forward(x,
-            LayerNormKernel.Forward(x, scale, scale, 1, 1e-6, ScalarType.Float32), scale));
+        var y = GeluKernel.Forward(
+            GatedAddKernel.Forward(x, LayerNormKernel.Forward(x, scale, scale, 1, 1e-6, ScalarType.Float32), scale)
+        );
         var z = RmsNormKernel.Forward(y.reshape(2, 12, 16), Random(3, 16), null, null, 1e-6);
         (Cut.apply(z) * 2).sum().backward();
         Assert.True(x.grad is null || x.grad.IsInvalid);
@@ -122,8 +135,10 @@ public class KernelMemoryTests
     {
         using var scope = NewDisposeScope();
         var (x, still) = (Random(1, 2, 3, 16).requires_grad_(), Random(2, 2, 1, 16));
-        GatedAddKernel.Forward(x, LayerNormKernel.Forward(x, still, still, 1, 1e-6, ScalarType.BFloat16),
-            still).sum().backward();
+        GatedAddKernel
+            .Forward(x, LayerNormKernel.Forward(x, still, still, 1, 1e-6, ScalarType.BFloat16), still)
+            .sum()
+            .backward();
         Assert.NotNull(x.grad);
         Assert.True(still.grad is null || still.grad.IsInvalid);
         Assert.False(GeluKernel.Forward(still).requires_grad);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LongTake.Tests.Kernels;
 
-[Collection(nameof(Alone))]   // it sets the vector width of the process
+[Collection(nameof(Alone))] // it sets the vector width of the process
 public class NormKernelTests
 {
     [Fact]

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using LongTake.Kernels;
+using static TorchSharp.torch;
 
 namespace LongTake.Tests.Kernels;
 
@@ -39,10 +39,10 @@ public class WorkersTests
             for (var round = 0; round < 50; round++)
             {
                 var thrown = Assert.Throws<InvalidOperationException>(() => Workers.For(20, i =>
-                {
-                    if (i == 7)
-                        throw new InvalidOperationException("seven");
-                }));
+                    {
+                        if (i == 7)
+                            throw new InvalidOperationException("seven");
+                    }));
                 Assert.Equal("seven", thrown.Message);
                 var count = 0;
                 Workers.For(20, _ => Interlocked.Increment(ref count));
@@ -62,11 +62,14 @@ public class WorkersTests
         try
         {
             var total = 0;
-            var callers = Enumerable.Range(0, 4).Select(_ => new Thread(() =>
-            {
-                for (var round = 0; round < 200; round++)
-                    Workers.For(9, _ => Interlocked.Increment(ref total));
-            })).ToArray();
+            var callers = Enumerable
+                .Range(0, 4)
+                .Select(_ => new Thread(() =>
+                {
+                    for (var round = 0; round < 200; round++)
+                        Workers.For(9, _ => Interlocked.Increment(ref total));
+                }))
+                .ToArray();
             foreach (var caller in callers)
                 caller.Start();
             foreach (var caller in callers)

@@ -14,9 +14,11 @@ sealed class Frames : IDisposable
     {
         var frame = new byte[width * height * 3];
         for (var y = 0; y < height; y++)
-            for (var x = 0; x < width; x++)
-                for (var c = 0; c < 3; c++)
-                    frame[(y * width + x) * 3 + c] = (byte)(128 + 80 * Math.Sin((x + t * 0.7) * 0.15 + c) * Math.Cos((y - t * 0.3) * 0.12 + c));
+        for (var x = 0; x < width; x++)
+        for (var c = 0; c < 3; c++)
+            frame[(y * width + x) * 3 + c] = (byte)(
+                128 + 80 * Math.Sin((x + t * 0.7) * 0.15 + c) * Math.Cos((y - t * 0.3) * 0.12 + c)
+            );
         return frame;
     }
 
@@ -24,7 +26,8 @@ sealed class Frames : IDisposable
     public static double Psnr(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b)
     {
         double sum = 0;
-        for (var i = 0; i < a.Length; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+        for (var i = 0; i < a.Length; i++)
+            sum += (a[i] - b[i]) * (a[i] - b[i]);
         return 10 * Math.Log10(255 * 255 / Math.Max(1e-9, sum / a.Length));
     }
 

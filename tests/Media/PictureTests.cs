@@ -14,8 +14,15 @@ public sealed class PictureTests : IDisposable
     private (string Path, byte[] Rgb) Made(string kind, int width, int height)
     {
         var rgb = Frames.Drifting(3, width, height);
-        File.WriteAllBytes(At("from.ppm"), [.. System.Text.Encoding.ASCII.GetBytes($"P6\n{width} {height}\n255\n"), .. rgb]);
-        using var child = new Child("ffmpeg", ["-v", "error", "-y", "-i", At("from.ppm"), "-q:v", "1", At("made." + kind)], TimeSpan.FromSeconds(30));
+        File.WriteAllBytes(
+            At("from.ppm"),
+            [.. System.Text.Encoding.ASCII.GetBytes($"P6\n{width} {height}\n255\n"), .. rgb]
+        );
+        using var child = new Child(
+            "ffmpeg",
+            ["-v", "error", "-y", "-i", At("from.ppm"), "-q:v", "1", At("made." + kind)],
+            TimeSpan.FromSeconds(30)
+        );
         Assert.Equal(0, child.Wait());
         return (At("made." + kind), rgb);
     }

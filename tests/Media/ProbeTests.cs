@@ -14,21 +14,37 @@ public class ProbeTests(ITestOutputHelper output)
         foreach (var known in index.RootElement.EnumerateArray())
         {
             var name = known.GetProperty("file").GetString()!;
-            if (!name.StartsWith("long/", StringComparison.Ordinal) && !name.StartsWith("short/", StringComparison.Ordinal)) continue;
+            if (
+                !name.StartsWith("long/", StringComparison.Ordinal)
+                && !name.StartsWith("short/", StringComparison.Ordinal)
+            )
+                continue;
             var info = Probe.Read(SharedMedia.Get(name));
-            output.WriteLine($"{name}: {info.Seconds:0.###} s, {info.Fps:0.###} fps{(info.Variable ? " variable" : "")}, {info.Frames} frames, " +
-                $"{info.Width}x{info.Height} sar {info.SampleAspect:0.##} rot {info.Rotation} {info.Codec} {info.PixelFormat} from {info.StartSeconds:0.###}");
-            void Check(bool right, string what) { if (!right) wrong.Add($"{name}: {what}"); }
+            output.WriteLine(
+                $"{name}: {info.Seconds:0.###} s, {info.Fps:0.###} fps{(info.Variable ? " variable" : "")}, "
+                    + $"{info.Frames} frames, "
+                    + $"{info.Width}x{info.Height} sar {info.SampleAspect:0.##} rot {info.Rotation} "
+                    + $"{info.Codec} {info.PixelFormat} from {info.StartSeconds:0.###}"
+            );
+            void Check(bool right, string what)
+            {
+                if (!right)
+                    wrong.Add($"{name}: {what}");
+            }
             var turned = info.Rotation % 180 != 0;
             Check(info.Codec == known.GetProperty("codec").GetString(), "codec");
             Check(info.PixelFormat == known.GetProperty("pix_fmt").GetString(), "pixel format");
             Check((turned ? info.Height : info.Width) == known.GetProperty("width").GetInt32(), "width");
             Check(turned == (known.GetProperty("rotation").ValueKind != JsonValueKind.Null), "rotation");
             Check(Math.Abs(info.Frames - known.GetProperty("frames").GetInt32()) <= 1, $"{info.Frames} frames");
-            var span = known.GetProperty("last_pts").GetDouble() - known.GetProperty("first_pts").GetDouble() + 1 / info.Fps;
+            var span =
+                known.GetProperty("last_pts").GetDouble() - known.GetProperty("first_pts").GetDouble() + 1 / info.Fps;
             Check(Math.Abs(info.Seconds - span) < 0.1, $"{info.Seconds} s, not {span}");
             Check((info.AudioStreams > 0) == (known.GetProperty("audio").ValueKind != JsonValueKind.Null), "sound");
-            Check(info.Variable == (name == "short/driving_vfr.mp4") || name == "short/unordered_pts.mov", $"variable {info.Variable}");
+            Check(
+                info.Variable == (name == "short/driving_vfr.mp4") || name == "short/unordered_pts.mov",
+                $"variable {info.Variable}"
+            );
         }
         Assert.Empty(wrong);
     }
@@ -39,7 +55,14 @@ public class ProbeTests(ITestOutputHelper output)
         VideoInfo Of(string name) => Probe.Read(SharedMedia.Get(name));
         Assert.True(Of("short/bottles_mpeg2_interlaced.mpg").Interlaced);
         Assert.False(Of("short/driving_lane.mp4").Interlaced);
-        Assert.Equal((10, 10, 8), (Of("short/h264_10bit.mp4").BitDepth, Of("short/driving_hevc10.mp4").BitDepth, Of("short/driving_lane.mp4").BitDepth));
+        Assert.Equal(
+            (10, 10, 8),
+            (
+                Of("short/h264_10bit.mp4").BitDepth,
+                Of("short/driving_hevc10.mp4").BitDepth,
+                Of("short/driving_lane.mp4").BitDepth
+            )
+        );
         Assert.Equal("pc", Of("short/asl_walk.mkv").ColourRange);
         var several = Of("multishot/nasa_13013.mp4");
         Assert.Equal((2, 2, 0, 320), (several.VideoStreams, several.AudioStreams, several.Stream, several.Width));
@@ -52,8 +75,12 @@ public class ProbeTests(ITestOutputHelper output)
     {
         Dictionary<string, ProbeFault> expected = new()
         {
-            ["audio_only.mp4"] = ProbeFault.NoVideoStream, ["ftyp_only.mp4"] = ProbeFault.Unreadable, ["random_bytes.mp4"] = ProbeFault.Unreadable,
-            ["text_renamed.mp4"] = ProbeFault.Unreadable, ["truncated_moov_missing.mp4"] = ProbeFault.Unreadable, ["zero_byte.mp4"] = ProbeFault.Empty,
+            ["audio_only.mp4"] = ProbeFault.NoVideoStream,
+            ["ftyp_only.mp4"] = ProbeFault.Unreadable,
+            ["random_bytes.mp4"] = ProbeFault.Unreadable,
+            ["text_renamed.mp4"] = ProbeFault.Unreadable,
+            ["truncated_moov_missing.mp4"] = ProbeFault.Unreadable,
+            ["zero_byte.mp4"] = ProbeFault.Empty,
         };
         foreach (var file in SharedMedia.Files("corrupt"))
         {
@@ -74,14 +101,21 @@ public class ProbeTests(ITestOutputHelper output)
         Assert.Equal(ProbeFault.Unreadable, Probe.Try(place.Folder).Fault);
         File.WriteAllText(place["-i words.txt"], "words that are no film\n");
         Assert.Null(Probe.Try(place["-i words.txt"]).Info);
-        Assert.Contains("nothing.mp4", Assert.Throws<UserException>(() => Probe.Read(place["nothing.mp4"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "nothing.mp4",
+            Assert.Throws<UserException>(() => Probe.Read(place["nothing.mp4"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [SkippableFact]
     public void TooLittleTimeIsAReasonToo()
     {
         // The program is at times quicker than the clock that stops it.
-        Assert.Contains(Enumerable.Range(0, 30), _ => Probe.Try(SharedMedia.Get("long/one_by_one_person.mp4"), TimeSpan.FromMilliseconds(1)).Fault == ProbeFault.TimedOut);
+        Assert.Contains(Enumerable.Range(0, 30), _ =>
+            Probe.Try(SharedMedia.Get("long/one_by_one_person.mp4"), TimeSpan.FromMilliseconds(1)).Fault
+            == ProbeFault.TimedOut
+        );
     }
 
     [Fact]
@@ -91,7 +125,11 @@ public class ProbeTests(ITestOutputHelper output)
         var error = Assert.Throws<UserException>(() => Ffmpeg.Locate("ffprobe", place.Folder, "/usr/bin"));
         Assert.Contains(place.Folder, error.Message, StringComparison.Ordinal);
         Assert.Contains("apt install ffmpeg", error.Message, StringComparison.Ordinal);
-        Assert.Contains("PATH", Assert.Throws<UserException>(() => Ffmpeg.Locate("ffmpeg", null, place.Folder)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "PATH",
+            Assert.Throws<UserException>(() => Ffmpeg.Locate("ffmpeg", null, place.Folder)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [SkippableFact]

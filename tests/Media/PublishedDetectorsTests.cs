@@ -3,7 +3,9 @@ using LongTake.Media;
 
 namespace LongTake.Tests.Media;
 
-/// <summary>The lists that PySceneDetect's documentation and tests give, as the truth of the shared films quotes them.</summary>
+/// <summary>
+/// The lists that PySceneDetect's documentation and tests give, as the truth of the shared films quotes them.
+/// </summary>
 public class PublishedDetectorsTests
 {
     [SkippableFact]
@@ -11,7 +13,12 @@ public class PublishedDetectorsTests
     {
         var truth = Expected("goldeneye_vfr_drop3.mp4", "ContentDetector, times");
         var found = Detect("goldeneye_vfr_drop3.mp4", ShotMethod.Content);
-        Assert.Equal(truth.EnumerateArray().Select(pair => pair[1].GetString()), found.Select(t => $"{TimeSpan.FromSeconds(Math.Round(t.Start, 3, MidpointRounding.AwayFromZero)):hh\\:mm\\:ss\\.fff}"));
+        Assert.Equal(
+            truth.EnumerateArray().Select(pair => pair[1].GetString()),
+            found.Select(t =>
+                $"{TimeSpan.FromSeconds(Math.Round(t.Start, 3, MidpointRounding.AwayFromZero)):hh\\:mm\\:ss\\.fff}"
+            )
+        );
     }
 
     [SkippableTheory]
@@ -21,8 +28,20 @@ public class PublishedDetectorsTests
     [InlineData("psd_fades.mp4", "ceiling, threshold 243, add_final_scene", 243, true, true)]
     public void ThresholdFrames(string film, string name, double threshold, bool ceiling, bool final)
     {
-        var found = Detect(film, ShotMethod.Threshold, new() { Threshold = threshold, Ceiling = ceiling, AddFinal = final });
-        Assert.Equal(Expected(film, name).EnumerateArray().Select(f => f.GetInt32()), found.Select(t => t.Frame).Where(f => f <= 500).Prepend(0));
+        var found = Detect(
+            film,
+            ShotMethod.Threshold,
+            new()
+            {
+                Threshold = threshold,
+                Ceiling = ceiling,
+                AddFinal = final,
+            }
+        );
+        Assert.Equal(
+            Expected(film, name).EnumerateArray().Select(f => f.GetInt32()),
+            found.Select(t => t.Frame).Where(f => f <= 500).Prepend(0)
+        );
     }
 
     [SkippableFact]
@@ -35,6 +54,11 @@ public class PublishedDetectorsTests
     static JsonElement Expected(string film, string name)
     {
         using var document = JsonDocument.Parse(File.ReadAllText(SharedMedia.Get("multishot/truth.json")));
-        return document.RootElement.GetProperty("clips").GetProperty(film).GetProperty("pyscenedetect_expected").GetProperty(name).Clone();
+        return document
+            .RootElement.GetProperty("clips")
+            .GetProperty(film)
+            .GetProperty("pyscenedetect_expected")
+            .GetProperty(name)
+            .Clone();
     }
 }

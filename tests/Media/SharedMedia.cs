@@ -1,6 +1,8 @@
 namespace LongTake.Tests.Media;
 
-/// <summary>Finds the folder of shared test media, which lies beside a checkout or where LONGTAKE_SHARED says; else tests skip.</summary>
+/// <summary>
+/// Finds the folder of shared test media, which lies beside a checkout or where LONGTAKE_SHARED says; else tests skip.
+/// </summary>
 static class SharedMedia
 {
     public static string? Folder { get; } = Find();

@@ -12,36 +12,53 @@ public class ShotDetectorTests(ITestOutputHelper output)
     [SkippableFact]
     public void LabelledFilms()
     {
-        int hit = 0, missed = 0, extra = 0, gradual = 0, gradualMissed = 0, stray = 0;
+        int hit = 0,
+            missed = 0,
+            extra = 0,
+            gradual = 0,
+            gradualMissed = 0,
+            stray = 0;
         foreach (var (name, truth) in Truths())
         {
             var found = VideoScan.Read(SharedMedia.Get("multishot/" + name)).Transitions;
-            if (name == "synth_gradual_a.mp4") Assert.Equal("Dissolve Fade Wipe Cut Fade Dissolve", string.Join(' ', found.Select(t => t.Kind)));
+            if (name == "synth_gradual_a.mp4")
+                Assert.Equal("Dissolve Fade Wipe Cut Fade Dissolve", string.Join(' ', found.Select(t => t.Kind)));
             var left = found.ToList();
             var lost = new List<string>();
             foreach (var cut in truth.Cuts)
             {
                 var same = truth.SameScene.Contains(cut);
                 var right = left.FirstOrDefault(t => t.Kind == TransitionKind.Cut && Math.Abs(t.Frame - cut) <= 2);
-                if (right is not null) left.Remove(right);
-                else lost.Add($"cut {cut}{(same ? " within a scene" : "")}");
-                if (!same) (hit, missed) = right is null ? (hit, missed + 1) : (hit + 1, missed);
+                if (right is not null)
+                    left.Remove(right);
+                else
+                    lost.Add($"cut {cut}{(same ? " within a scene" : "")}");
+                if (!same)
+                    (hit, missed) = right is null ? (hit, missed + 1) : (hit + 1, missed);
             }
             foreach (var range in truth.Gradual)
             {
                 var right = left.FirstOrDefault(t => t.Kind != TransitionKind.Cut && Inside(range, t.Middle));
-                if (right is not null) left.Remove(right);
-                else lost.Add($"{range.Start}-{range.End}");
+                if (right is not null)
+                    left.Remove(right);
+                else
+                    lost.Add($"{range.Start}-{range.End}");
                 (gradual, gradualMissed) = right is null ? (gradual, gradualMissed + 1) : (gradual + 1, gradualMissed);
             }
             left.RemoveAll(t => truth.Ignore.Any(r => t.EndFrame >= r.Start && t.Frame <= r.End));
             extra += left.Count(t => t.Kind == TransitionKind.Cut);
             stray += left.Count(t => t.Kind != TransitionKind.Cut);
-            output.WriteLine($"{name}: missed [{string.Join(", ", lost)}], extra [{string.Join(", ", left.Select(t => $"{t.Kind} {t.Frame}-{t.EndFrame}"))}]");
+            output.WriteLine(
+                $"{name}: missed [{string.Join(", ", lost)}], extra "
+                    + $"[{string.Join(", ", left.Select(t => $"{t.Kind} {t.Frame}-{t.EndFrame}"))}]"
+            );
         }
         var cuts = F1(hit, missed, extra);
         var all = F1(hit + gradual, missed + gradualMissed, extra + stray);
-        output.WriteLine($"hard cuts: right {hit}, missed {missed}, extra {extra}, F1 {cuts:f3}; gradual: right {gradual}, missed {gradualMissed}, extra {stray}; all F1 {all:f3}");
+        output.WriteLine(
+            $"hard cuts: right {hit}, missed {missed}, extra {extra}, F1 {cuts:f3}; gradual: right {gradual}, "
+                + $"missed {gradualMissed}, extra {stray}; all F1 {all:f3}"
+        );
         Assert.True(cuts >= 0.95, $"F1 of hard cuts {cuts:f3}");
         Assert.True(all >= 0.85, $"F1 of all transitions {all:f3}");
     }
@@ -53,12 +70,31 @@ public class ShotDetectorTests(ITestOutputHelper output)
     [SkippableFact]
     public void NothingIsFoundInSingleShots()
     {
-        // Of the generated films those whose prompt changes are left out; two of them are looked at, for the others take long.
-        string[] others = [SharedMedia.Get("multishot/synth_nocut_a.mp4"), SharedMedia.Get("generated/cloud__self-forcing.mp4"), .. SharedMedia.Files("generated/short5s").Take(Soak.Of(1, 100))];
-        List<VideoScan> single = [.. SharedLooks.In("long").Concat(SharedLooks.In("short")).Select(l => l.Scan!), .. others.Select(f => VideoScan.Read(f))];
-        Assert.Equal(SharedMedia.Files("long").Length + SharedMedia.Files("short").Length + others.Length, single.Count);
-        Assert.Empty(single.Where(s => s.Transitions.Count > 0)
-            .Select(s => $"{Path.GetFileName(s.Info.Path)}: {string.Join(", ", s.Transitions.Select(t => $"{t.Kind} {t.Frame} ({t.Score:f2})"))}"));
+        // Of the generated films those whose prompt changes are left out; two of them are looked at, for the others
+        // take long.
+        string[] others =
+        [
+            SharedMedia.Get("multishot/synth_nocut_a.mp4"),
+            SharedMedia.Get("generated/cloud__self-forcing.mp4"),
+            .. SharedMedia.Files("generated/short5s").Take(Soak.Of(1, 100)),
+        ];
+        List<VideoScan> single =
+        [
+            .. SharedLooks.In("long").Concat(SharedLooks.In("short")).Select(l => l.Scan!),
+            .. others.Select(f => VideoScan.Read(f)),
+        ];
+        Assert.Equal(
+            SharedMedia.Files("long").Length + SharedMedia.Files("short").Length + others.Length,
+            single.Count
+        );
+        Assert.Empty(
+            single
+                .Where(s => s.Transitions.Count > 0)
+                .Select(s =>
+                    $"{Path.GetFileName(s.Info.Path)}: "
+                    + $"{string.Join(", ", s.Transitions.Select(t => $"{t.Kind} {t.Frame} ({t.Score:f2})"))}"
+                )
+        );
     }
 
     [Fact]
@@ -73,26 +109,41 @@ public class ShotDetectorTests(ITestOutputHelper output)
         {
             var next = Scene(random);
             var length = random.Next(30, 90);
-            for (var i = 0; i < length; i++) Add(film, scene);
+            for (var i = 0; i < length; i++)
+                Add(film, scene);
             var kind = (TransitionKind)random.Next(4);
             truth.Add((kind, film.Count));
             var over = kind == TransitionKind.Cut ? 0 : 20;
             for (var i = 1; i <= over; i++)
-                Add(film, kind switch
-                {
-                    TransitionKind.Dissolve => Mix(scene, next, i / 21.0),
-                    TransitionKind.Fade => i <= 10 ? Mix(scene, black, i / 10.0) : Mix(black, next, (i - 10) / 10.0),
-                    _ => [.. scene.Select((v, at) => at % SmallFrame.FineWidth < i * SmallFrame.FineWidth / 21 ? next[at] : v)],
-                });
+                Add(
+                    film,
+                    kind switch
+                    {
+                        TransitionKind.Dissolve => Mix(scene, next, i / 21.0),
+                        TransitionKind.Fade => i <= 10
+                            ? Mix(scene, black, i / 10.0)
+                            : Mix(black, next, (i - 10) / 10.0),
+                        _ =>
+                        [
+                            .. scene.Select(
+                                (v, at) => at % SmallFrame.FineWidth < i * SmallFrame.FineWidth / 21 ? next[at] : v
+                            ),
+                        ],
+                    }
+                );
             scene = next;
         }
-        for (var i = 0; i < 60; i++) Add(film, scene);
+        for (var i = 0; i < 60; i++)
+            Add(film, scene);
         var found = ShotDetector.Detect(film, 25);
         var whole = ShotWindow.Transitions(film);
         Assert.Equal(whole, found);
         Assert.Equal(truth.Select(t => t.Kind), found.Select(t => t.Kind));
         foreach (var (t, f) in truth.Zip(found))
-            Assert.True(t.Kind == TransitionKind.Cut ? f.Frame == t.Frame : f.Middle >= t.Frame && f.Middle < t.Frame + 20, $"{t} as {f}");
+            Assert.True(
+                t.Kind == TransitionKind.Cut ? f.Frame == t.Frame : f.Middle >= t.Frame && f.Middle < t.Frame + 20,
+                $"{t} as {f}"
+            );
     }
 
     [Fact]
@@ -102,16 +153,30 @@ public class ShotDetectorTests(ITestOutputHelper output)
         var scene = Scene(random);
         List<SmallFrame> film = [];
         for (var i = 0; i < 400; i++)
-            Add(film, i switch
-            {
-                >= 30 and < 33 => [.. scene.Select(v => (byte)Math.Min(255, v + 120))], // flash
-                >= 60 and < 64 => black, // dropped pictures
-                >= 90 and < 130 => [.. scene.Select(v => (byte)Math.Clamp(v * (1 + 0.4 * Math.Sin(i * 2.3)), 0, 255))], // flicker
-                >= 160 and < 200 => Moved(scene, random.Next(-8, 9), random.Next(-6, 7)), // shake
-                >= 230 and < 270 => [.. scene.Select(v => (byte)Math.Clamp(v * (1 + (i - 230) / 60.0), 0, 255))], // exposure
-                >= 300 and < 340 => [.. scene.Select((v, at) => Math.Abs(at % SmallFrame.FineWidth - (i - 300) * 6 + 40) < 30 ? (byte)60 : v)], // something passes
-                _ => scene,
-            });
+            Add(
+                film,
+                i switch
+                {
+                    >= 30 and < 33 => [.. scene.Select(v => (byte)Math.Min(255, v + 120))], // flash
+                    >= 60 and < 64 => black, // dropped pictures
+                    // flicker
+                    >= 90 and < 130 =>
+                    [
+                        .. scene.Select(v => (byte)Math.Clamp(v * (1 + 0.4 * Math.Sin(i * 2.3)), 0, 255)),
+                    ],
+                    >= 160 and < 200 => Moved(scene, random.Next(-8, 9), random.Next(-6, 7)), // shake
+                    // exposure
+                    >= 230 and < 270 => [.. scene.Select(v => (byte)Math.Clamp(v * (1 + (i - 230) / 60.0), 0, 255))],
+                    // something passes
+                    >= 300 and < 340 =>
+                    [
+                        .. scene.Select(
+                            (v, at) => Math.Abs(at % SmallFrame.FineWidth - (i - 300) * 6 + 40) < 30 ? (byte)60 : v
+                        ),
+                    ],
+                    _ => scene,
+                }
+            );
         Assert.Empty(ShotDetector.Detect(film, 25));
     }
 
@@ -119,8 +184,16 @@ public class ShotDetectorTests(ITestOutputHelper output)
 
     static byte[] Mix(byte[] a, byte[] b, double w) => [.. a.Zip(b, (x, y) => (byte)(x + (y - x) * w))];
 
-    static byte[] Moved(byte[] a, int dx, int dy) => [.. a.Select((_, i) =>
-        a[Math.Clamp(i / SmallFrame.FineWidth + dy, 0, SmallFrame.FineHeight - 1) * SmallFrame.FineWidth + Math.Clamp(i % SmallFrame.FineWidth + dx, 0, SmallFrame.FineWidth - 1)])];
+    static byte[] Moved(byte[] a, int dx, int dy) =>
+        [
+            .. a.Select(
+                (_, i) =>
+                    a[
+                        Math.Clamp(i / SmallFrame.FineWidth + dy, 0, SmallFrame.FineHeight - 1) * SmallFrame.FineWidth
+                            + Math.Clamp(i % SmallFrame.FineWidth + dx, 0, SmallFrame.FineWidth - 1)
+                    ]
+            ),
+        ];
 
     static void Add(List<SmallFrame> film, byte[] luma) =>
         film.Add(new([.. luma, .. Enumerable.Repeat((byte)128, 2 * SmallFrame.Pixels)], film.Count, film.Count / 25.0));
@@ -131,11 +204,18 @@ public class ShotDetectorTests(ITestOutputHelper output)
         var random = new Random(1);
         var (a, b, c) = (Scene(random), Scene(random), Scene(random));
         List<SmallFrame> film = [];
-        void Add(byte[] luma) => film.Add(new([.. luma, .. Enumerable.Repeat((byte)128, 2 * SmallFrame.Pixels)], film.Count, film.Count / 25.0));
-        for (var i = 0; i < 20; i++) Add(i is 10 ? [.. a.Select(_ => (byte)250)] : a);
-        for (var i = 0; i < 20; i++) Add(b);
-        for (var i = 0; i < 12; i++) Add([.. b.Zip(c, (x, y) => (byte)(x + (y - x) * i / 12.0))]);
-        for (var i = 0; i < 20; i++) Add(c);
+        void Add(byte[] luma) =>
+            film.Add(
+                new([.. luma, .. Enumerable.Repeat((byte)128, 2 * SmallFrame.Pixels)], film.Count, film.Count / 25.0)
+            );
+        for (var i = 0; i < 20; i++)
+            Add(i is 10 ? [.. a.Select(_ => (byte)250)] : a);
+        for (var i = 0; i < 20; i++)
+            Add(b);
+        for (var i = 0; i < 12; i++)
+            Add([.. b.Zip(c, (x, y) => (byte)(x + (y - x) * i / 12.0))]);
+        for (var i = 0; i < 20; i++)
+            Add(c);
         var found = ShotDetector.Detect(film, 25);
         Assert.Equal([TransitionKind.Cut, TransitionKind.Dissolve], found.Select(t => t.Kind));
         Assert.Equal(20, found[0].Frame);
@@ -146,8 +226,12 @@ public class ShotDetectorTests(ITestOutputHelper output)
     static byte[] Scene(Random random)
     {
         var coarse = Enumerable.Range(0, 9 * 6).Select(_ => random.NextDouble() * 255).ToArray();
-        return [.. Enumerable.Range(0, SmallFrame.FineWidth * SmallFrame.FineHeight)
-            .Select(i => (byte)coarse[i / SmallFrame.FineWidth / 14 * 9 + i % SmallFrame.FineWidth / 16])];
+        return
+        [
+            .. Enumerable
+                .Range(0, SmallFrame.FineWidth * SmallFrame.FineHeight)
+                .Select(i => (byte)coarse[i / SmallFrame.FineWidth / 14 * 9 + i % SmallFrame.FineWidth / 16]),
+        ];
     }
 
     static IEnumerable<(string Name, Truth Truth)> Truths()
@@ -155,11 +239,29 @@ public class ShotDetectorTests(ITestOutputHelper output)
         using var document = JsonDocument.Parse(File.ReadAllText(SharedMedia.Get("multishot/truth.json")));
         foreach (var clip in document.RootElement.GetProperty("clips").EnumerateObject())
         {
-            int[] Frames(string name) => clip.Value.TryGetProperty(name, out var list) ? [.. list.EnumerateArray().Select(f => f.GetInt32())] : [];
-            yield return (clip.Name, new(Frames("hard_cuts"),
-                [.. clip.Value.GetProperty("gradual").EnumerateArray().Select(g => (g.GetProperty("start").GetInt32(), g.GetProperty("end").GetInt32()))],
-                [.. clip.Value.GetProperty("ignore").EnumerateArray().Select(r => (r[0].GetInt32(), r[1].GetInt32()))],
-                Frames("same_scene_cuts")));
+            int[] Frames(string name) =>
+                clip.Value.TryGetProperty(name, out var list)
+                    ? [.. list.EnumerateArray().Select(f => f.GetInt32())]
+                    : [];
+            yield return (
+                clip.Name,
+                new(
+                    Frames("hard_cuts"),
+                    [
+                        .. clip
+                            .Value.GetProperty("gradual")
+                            .EnumerateArray()
+                            .Select(g => (g.GetProperty("start").GetInt32(), g.GetProperty("end").GetInt32())),
+                    ],
+                    [
+                        .. clip
+                            .Value.GetProperty("ignore")
+                            .EnumerateArray()
+                            .Select(r => (r[0].GetInt32(), r[1].GetInt32())),
+                    ],
+                    Frames("same_scene_cuts")
+                )
+            );
         }
     }
 }

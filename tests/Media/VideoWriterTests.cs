@@ -16,7 +16,10 @@ public class VideoWriterTests
         Assert.Equal((96, 64), (reader.Width, reader.Height));
         var t = 0;
         foreach (var frame in reader.Frames())
-            Assert.True(Frames.Psnr(frame, Frames.Drifting(t++, 96, 64)) > 36, $"frame {t - 1}: {Frames.Psnr(frame, Frames.Drifting(t - 1, 96, 64)):f1} dB");
+            Assert.True(
+                Frames.Psnr(frame, Frames.Drifting(t++, 96, 64)) > 36,
+                $"frame {t - 1}: {Frames.Psnr(frame, Frames.Drifting(t - 1, 96, 64)):f1} dB"
+            );
         Assert.Equal(30, t);
         Assert.False(File.Exists(place["a film: with = signs.part.mp4"]));
     }
@@ -49,14 +52,25 @@ public class VideoWriterTests
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using var place = new Frames();
-        var path = Write(place["facts.mp4"], 5, 32, 32, 8, new()
-        {
-            Metadata = new Dictionary<string, string>
+        var path = Write(
+            place["facts.mp4"],
+            5,
+            32,
+            32,
+            8,
+            new()
             {
-                ["title"] = "a fox = a \"fox\" -i $(x) äöü 狐", ["seed"] = "42", ["model"] = "sha256:0123", ["comment"] = "two\nlines\0and\u001b[31m more",
-                ["bad key\n="] = "x", ["torn"] = "half \ud83d pair",
-            },
-        });
+                Metadata = new Dictionary<string, string>
+                {
+                    ["title"] = "a fox = a \"fox\" -i $(x) äöü 狐",
+                    ["seed"] = "42",
+                    ["model"] = "sha256:0123",
+                    ["comment"] = "two\nlines\0and\u001b[31m more",
+                    ["bad key\n="] = "x",
+                    ["torn"] = "half \ud83d pair",
+                },
+            }
+        );
         var tags = Tags(path);
         Assert.Equal("a fox = a \"fox\" -i $(x) äöü 狐", tags["title"]);
         Assert.Equal("42", tags["seed"]);
@@ -72,8 +86,14 @@ public class VideoWriterTests
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using var place = new Frames();
         var writer = new VideoWriter(place["film.mp4"], 64, 64, 8);
-        for (var t = 0; t < 400; t++) writer.Write(Frames.Drifting(t, 64, 64));
-        for (var wait = Stopwatch.StartNew(); wait.Elapsed < TimeSpan.FromSeconds(20) && new FileInfo(writer.Partial).Length < 2000;) Thread.Sleep(20);
+        for (var t = 0; t < 400; t++)
+            writer.Write(Frames.Drifting(t, 64, 64));
+        for (
+            var wait = Stopwatch.StartNew();
+            wait.Elapsed < TimeSpan.FromSeconds(20) && new FileInfo(writer.Partial).Length < 2000;
+
+        )
+            Thread.Sleep(20);
         Thread.Sleep(500);
         writer.Kill();
         writer.Dispose();
@@ -88,7 +108,8 @@ public class VideoWriterTests
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using var place = new Frames();
         using (var writer = new VideoWriter(place["film.mp4"], 32, 32, 8))
-            for (var t = 0; t < 20; t++) writer.Write(Frames.Drifting(t, 32, 32));
+            for (var t = 0; t < 20; t++)
+                writer.Write(Frames.Drifting(t, 32, 32));
         Assert.False(File.Exists(place["film.mp4"]));
         Assert.Equal(20, Probe.Read(place["film.part.mp4"]).Frames);
     }
@@ -115,7 +136,11 @@ public class VideoWriterTests
         using var writer = new VideoWriter(place["film.mp4"], 32, 32, 8, token: stop.Token);
         writer.Write(Frames.Drifting(0, 32, 32));
         stop.Cancel();
-        Assert.Throws<OperationCanceledException>(() => { for (var t = 0; t < 1000; t++) writer.Write(Frames.Drifting(t, 32, 32)); });
+        Assert.Throws<OperationCanceledException>(() =>
+        {
+            for (var t = 0; t < 1000; t++)
+                writer.Write(Frames.Drifting(t, 32, 32));
+        });
         Assert.False(File.Exists(place["film.mp4"]));
     }
 
@@ -135,18 +160,25 @@ public class VideoWriterTests
     static string Write(string path, int frames, int width, int height, double fps, WriteOptions? options = null)
     {
         using var writer = new VideoWriter(path, width, height, fps, options);
-        for (var t = 0; t < frames; t++) writer.Write(Frames.Drifting(t, width, height));
+        for (var t = 0; t < frames; t++)
+            writer.Write(Frames.Drifting(t, width, height));
         writer.Complete();
         return path;
     }
 
     static Dictionary<string, string> Tags(string path)
     {
-        using var probe = Process.Start(new ProcessStartInfo("ffprobe", ["-v", "error", "-show_entries", "format_tags", "-of", "json", path])
-        {
-            RedirectStandardOutput = true,
-        })!;
+        using var probe = Process.Start(
+            new ProcessStartInfo("ffprobe", ["-v", "error", "-show_entries", "format_tags", "-of", "json", path])
+            {
+                RedirectStandardOutput = true,
+            }
+        )!;
         using var json = JsonDocument.Parse(probe.StandardOutput.ReadToEnd());
-        return json.RootElement.GetProperty("format").GetProperty("tags").EnumerateObject().ToDictionary(t => t.Name, t => t.Value.GetString()!);
+        return json
+            .RootElement.GetProperty("format")
+            .GetProperty("tags")
+            .EnumerateObject()
+            .ToDictionary(t => t.Name, t => t.Value.GetString()!);
     }
 }

@@ -18,8 +18,18 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void ATeacherFromNothingLearnsInAllItsWeights()
     {
-        Weights wan = Weights.Create(new Rng(1)), text = Weights.Create(new Rng(2));
-        using var method = Teacher.Build(tiny.Folder.Config, new() { Batch = 3 }, new(), tiny.Data, wan, text, tiny.Folder.TokenizerFile, (_, _) => { });
+        Weights wan = Weights.Create(new Rng(1)),
+            text = Weights.Create(new Rng(2));
+        using var method = Teacher.Build(
+            tiny.Folder.Config,
+            new() { Batch = 3 },
+            new(),
+            tiny.Data,
+            wan,
+            text,
+            tiny.Folder.TokenizerFile,
+            (_, _) => { }
+        );
         Learns(method);
         Assert.True(method.Validate!()["held-out fm"] > 0);
     }
@@ -27,7 +37,14 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void ALongTransformerLearnsInAllItsWeightsAndItsTextEncoderStays()
     {
-        using var method = LongSft.Build(tiny.Folder, new() { Batch = 2 }, new(), tiny.Data, tiny.Teacher(1, 0.05), (_, _) => { });
+        using var method = LongSft.Build(
+            tiny.Folder,
+            new() { Batch = 2 },
+            new(),
+            tiny.Data,
+            tiny.Teacher(1, 0.05),
+            (_, _) => { }
+        );
         Learns(method);
         Assert.Equal(["wan"], method.Networks.Keys);
     }
@@ -37,7 +54,13 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
     public void TheLossOfSilenceIsTheMeanSquareOfTheTarget()
     {
         using var scope = torch.NewDisposeScope();
-        var loss = FlowMatching.Loss((x, t, _) => x * 0, torch.full([4, 4, 7, 16, 16], 2), torch.zeros([1]), new Rng(1), 3);
+        var loss = FlowMatching.Loss(
+            (x, t, _) => x * 0,
+            torch.full([4, 4, 7, 16, 16], 2),
+            torch.zeros([1]),
+            new Rng(1),
+            3
+        );
         Assert.Equal(1 + 2 * 2, loss.ToDouble(), 0.1);
     }
 }

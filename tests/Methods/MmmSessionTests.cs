@@ -5,29 +5,48 @@ using LongTake.Models;
 namespace LongTake.Tests.Methods;
 
 /// <summary>
-/// Every switch changes what it says, seen from teacher and critic, which are spies. The student's velocity is zero, so its film
-/// is its input: noise, or half a noised take (whose latents lie around 3). A tiny matching shift leaves windows almost clean.
+/// Every switch changes what it says, seen from teacher and critic, which are spies. The student's velocity is zero, so
+/// its film is its input: noise, or half a noised take (whose latents lie around 3). A tiny matching shift leaves
+/// windows almost clean.
 /// </summary>
 public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
 {
-    private static readonly MmmConfig main = new() { Windows = 2, CriticWindows = 4, MatchingShift = 1e-9, FirstWindow = 0, Guidance = 1 };
-    private const double Clean = 0.98;   // what the least level leaves of a window
+    private static readonly MmmConfig main = new()
+    {
+        Windows = 2,
+        CriticWindows = 4,
+        MatchingShift = 1e-9,
+        FirstWindow = 0,
+        Guidance = 1,
+    };
+    private const double Clean = 0.98; // what the least level leaves of a window
 
     private sealed record Call(float[] X, float[] Timesteps, float[] Text)
     {
         public int Rows => Timesteps.Length;
 
         /// <summary>Row r, latent t of windows of 3: 4 channels of 4 x 4.</summary>
-        public float[] Latent(int row, int t) => [.. Enumerable.Range(0, 4).SelectMany(ch => X[(((row * 4 + ch) * 3 + t) * 16)..(((row * 4 + ch) * 3 + t + 1) * 16)])];
+        public float[] Latent(int row, int t) =>
+            [
+                .. Enumerable
+                    .Range(0, 4)
+                    .SelectMany(ch => X[(((row * 4 + ch) * 3 + t) * 16)..(((row * 4 + ch) * 3 + t + 1) * 16)]),
+            ];
     }
 
-    private (List<Call> Teacher, List<Call> Critic, IReadOnlyDictionary<string, double> Log) Run(MmmConfig c, bool student, bool critic, double[]? fewSteps = null, int seed = 3)
+    private (List<Call> Teacher, List<Call> Critic, IReadOnlyDictionary<string, double> Log) Run(
+        MmmConfig c,
+        bool student,
+        bool critic,
+        double[]? fewSteps = null,
+        int seed = 3
+    )
     {
         var model = tiny.Folder.Config with { FewSteps = fewSteps ?? [500] };
         using var scope = torch.NewDisposeScope();
         var (text, textWeights) = tiny.Folder.LoadText();
         var (vae, vaeWeights) = tiny.Folder.LoadVae();
-        using var weights = Weights.Create(new Rng(1));   // a new head gives zero
+        using var weights = Weights.Create(new Rng(1)); // a new head gives zero
         var network = new DecoupledTransformer(weights, model.Wan, model.HeadBlocks);
         weights.Trainable();
         var slope = torch.ones([1]).requires_grad_();
@@ -37,17 +56,29 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
             calls.Add(new(x.detach().ToArray<float>(), t.ToArray<float>(), e.detach().ToArray<float>()));
             return x * slope;
         }
-        var session = new MmmSession(model, c, tiny.Data, text, vae, network,
-            (x, t, e) => Spy(asTeacher, x, t, e) * 0.5, (x, t, e) => Spy(asCritic, x, t, e));
+        var session = new MmmSession(
+            model,
+            c,
+            tiny.Data,
+            text,
+            vae,
+            network,
+            (x, t, e) => Spy(asTeacher, x, t, e) * 0.5,
+            (x, t, e) => Spy(asCritic, x, t, e)
+        );
         IReadOnlyDictionary<string, double> log = new Dictionary<string, double>();
-        if (student) log = session.Student(new Rng(seed), 1, [.. weights.All]);
-        if (critic) log = session.Critic(new Rng(seed, 2), 1);
+        if (student)
+            log = session.Student(new Rng(seed), 1, [.. weights.All]);
+        if (critic)
+            log = session.Critic(new Rng(seed, 2), 1);
         session.Dispose();
-        foreach (var w in (Weights[])[textWeights, vaeWeights]) w.Dispose();
+        foreach (var w in (Weights[])[textWeights, vaeWeights])
+            w.Dispose();
         return (asTeacher, asCritic, log);
     }
 
-    private Call Critic(MmmConfig c, int seed = 3) => Assert.Single(Run(c, student: false, critic: true, seed: seed).Critic);
+    private Call Critic(MmmConfig c, int seed = 3) =>
+        Assert.Single(Run(c, student: false, critic: true, seed: seed).Critic);
 
     [Fact]
     public void WindowsAndCriticWindowsAreCounted()
@@ -71,19 +102,29 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     {
         var (_, critic, _) = Run(main with { FirstWindow = 1 }, student: true, critic: true);
         for (var t = 0; t < 3; t++)
-            Assert.All(critic[0].Latent(0, t).Zip(critic[1].Latent(0, t)), p => Assert.Equal(p.First, p.Second, 0.3f));   // up to the noise of .02
+            // up to the noise of .02
+            Assert.All(critic[0].Latent(0, t).Zip(critic[1].Latent(0, t)), p => Assert.Equal(p.First, p.Second, 0.3f));
     }
 
     [Theory]
     [InlineData(RollOut.OnPolicy, 0)]
-    [InlineData(RollOut.NoisedReal, 1.5)]   // half of 3
+    [InlineData(RollOut.NoisedReal, 1.5)] // half of 3
     public void ARollOutIsTheStudentsOwnOrANoisedTake(RollOut rollOut, double mean) =>
-        Assert.Equal(mean * Clean, Critic(main with { RollOut = rollOut, Boundary = Boundary.Raw }).X.Average(x => (double)x), 0.15);
+        Assert.Equal(
+            mean * Clean,
+            Critic(main with { RollOut = rollOut, Boundary = Boundary.Raw }).X.Average(x => (double)x),
+            0.15
+        );
 
     [Fact]
     public void OnPolicyRollOutsStopAtEveryStepOfTheList()
     {
-        var exits = Enumerable.Range(0, 12).SelectMany(seed => Run(main, student: true, critic: false, [1000, 800, 500], seed).Log.Keys.Where(k => k.StartsWith("gap"))).ToHashSet();
+        var exits = Enumerable
+            .Range(0, 12)
+            .SelectMany(seed =>
+                Run(main, student: true, critic: false, [1000, 800, 500], seed).Log.Keys.Where(k => k.StartsWith("gap"))
+            )
+            .ToHashSet();
         Assert.Equal(["gap 0", "gap 1", "gap 2"], exits.Order());
     }
 
@@ -96,28 +137,53 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
         {
             Assert.Equal(raw.Latent(row, 1), image.Latent(row, 1));
             Assert.Equal(raw.Latent(row, 2), image.Latent(row, 2));
-            if (!raw.Latent(row, 0).SequenceEqual(image.Latent(row, 0))) inner++;
+            if (!raw.Latent(row, 0).SequenceEqual(image.Latent(row, 0)))
+                inner++;
         }
         Assert.InRange(inner, 1, 4);
     }
 
-    /// <summary>Without its first latent a window is the raw one's rest; one at the film's beginning keeps it.</summary>
+    /// <summary>
+    /// Without its first latent a window is the raw one's rest; one at the film's beginning keeps it.
+    /// </summary>
     [Fact]
     public void SkippedBoundariesAreLeftOut()
     {
-        var (raw, skip) = (Critic(main with { Boundary = Boundary.Raw }), Critic(main with { Boundary = Boundary.Skip }));
+        var (raw, skip) = (
+            Critic(main with { Boundary = Boundary.Raw }),
+            Critic(main with { Boundary = Boundary.Skip })
+        );
         Assert.Equal(raw.Rows * 4 * 2 * 16, skip.X.Length);
-        float[] Skipped(int row, int t) => [.. Enumerable.Range(0, 4).SelectMany(ch => skip.X[(((row * 4 + ch) * 2 + t) * 16)..(((row * 4 + ch) * 2 + t + 1) * 16)])];
-        bool Same(float[] a, float[] b) => a.Zip(b).All(p => Math.Abs(p.First - p.Second) < 0.3f);   // up to the noise of .02
-        var inner = Enumerable.Range(0, raw.Rows).Count(row => Same(raw.Latent(row, 1), Skipped(row, 0)) && Same(raw.Latent(row, 2), Skipped(row, 1)));
-        var first = Enumerable.Range(0, raw.Rows).Count(row => Same(raw.Latent(row, 0), Skipped(row, 0)) && Same(raw.Latent(row, 1), Skipped(row, 1)));
+        float[] Skipped(int row, int t) =>
+            [
+                .. Enumerable
+                    .Range(0, 4)
+                    .SelectMany(ch => skip.X[(((row * 4 + ch) * 2 + t) * 16)..(((row * 4 + ch) * 2 + t + 1) * 16)]),
+            ];
+        // up to the noise of .02
+        bool Same(float[] a, float[] b) => a.Zip(b).All(p => Math.Abs(p.First - p.Second) < 0.3f);
+        var inner = Enumerable
+            .Range(0, raw.Rows)
+            .Count(row => Same(raw.Latent(row, 1), Skipped(row, 0)) && Same(raw.Latent(row, 2), Skipped(row, 1)));
+        var first = Enumerable
+            .Range(0, raw.Rows)
+            .Count(row => Same(raw.Latent(row, 0), Skipped(row, 0)) && Same(raw.Latent(row, 1), Skipped(row, 1)));
         Assert.True(inner > 0 && inner + first == raw.Rows, $"{inner} inside, {first} at the beginning");
     }
 
     [Fact]
     public void RollOutsStopWhereTheLawSays()
     {
-        string[] Exits(ExitLaw law) => [.. Enumerable.Range(0, 6).SelectMany(seed => Run(main with { Exit = law }, student: true, critic: false, [1000, 800, 500], seed).Log.Keys.Where(k => k.StartsWith("gap"))).Distinct()];
+        string[] Exits(ExitLaw law) =>
+            [
+                .. Enumerable
+                    .Range(0, 6)
+                    .SelectMany(seed =>
+                        Run(main with { Exit = law }, student: true, critic: false, [1000, 800, 500], seed)
+                            .Log.Keys.Where(k => k.StartsWith("gap"))
+                    )
+                    .Distinct(),
+            ];
         Assert.Equal(["gap 2"], Exits(ExitLaw.Last));
         Assert.Equal(["gap 0"], Exits(ExitLaw.First));
     }
@@ -134,7 +200,10 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void TheScoreIdentityAsksTheSameAndSaysSomethingElse()
     {
-        var (dmd, sid) = (Run(main with { MatchingShift = 2 }, student: true, critic: false), Run(main with { MatchingShift = 2, Surrogate = Surrogate.Sid }, student: true, critic: false));
+        var (dmd, sid) = (
+            Run(main with { MatchingShift = 2 }, student: true, critic: false),
+            Run(main with { MatchingShift = 2, Surrogate = Surrogate.Sid }, student: true, critic: false)
+        );
         Assert.Equal(dmd.Teacher.Single().X, sid.Teacher.Single().X);
         Assert.Equal(dmd.Log["fm"], sid.Log["fm"]);
         Assert.NotEqual(dmd.Log["dm"], sid.Log["dm"]);
@@ -144,7 +213,13 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void OnlyTheTakesThatAreWantedAreUsed()
     {
-        double[] Means(int takes) => [.. Enumerable.Range(0, 6).Select(seed => (double)Critic(main with { Takes = takes }, seed).Text[0]).Distinct()];
+        double[] Means(int takes) =>
+            [
+                .. Enumerable
+                    .Range(0, 6)
+                    .Select(seed => (double)Critic(main with { Takes = takes }, seed).Text[0])
+                    .Distinct(),
+            ];
         Assert.Single(Means(1));
         Assert.Equal(2, Means(0).Length);
         Assert.Contains("the data set has 2", Assert.Throws<UserException>(() => Means(3)).Message);
@@ -175,7 +250,9 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     public void MatchingShiftShiftsTheLevels()
     {
         var (one, five) = (Critic(main with { MatchingShift = 1 }), Critic(main with { MatchingShift = 5 }));
-        Assert.All(one.Timesteps.Zip(five.Timesteps), p => Assert.Equal(Math.Clamp(Times.Shift(p.First / 1000, 5), .02, .98), p.Second / 1000.0, 1e-5));
+        Assert.All(one.Timesteps.Zip(five.Timesteps), p =>
+            Assert.Equal(Math.Clamp(Times.Shift(p.First / 1000, 5), .02, .98), p.Second / 1000.0, 1e-5)
+        );
         Assert.All(Critic(main).Timesteps, t => Assert.Equal(20, t, 1e-3f));
     }
 
@@ -189,10 +266,18 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
         var local = Critic(main with { LocalCaptions = true });
         Assert.Equal(plain.X, local.X);
         // Found by the nearest features: rows of a batch differ from rows alone in the last digits.
-        var known = tiny.Data.Takes.SelectMany(t => new[] { t.Caption, t.Caption + ". place 0", t.Caption + ". place 1", t.Caption + ". place 2" })
-            .Select(c => (Caption: c, Features: text.Encode([c]).ToArray<float>())).ToList();
-        string[] Told(Call call) => [.. call.Text.Chunk(32 * 8).Select(row =>
-            known.MinBy(k => k.Features.Zip(row, (a, b) => Math.Abs(a - b)).Sum()).Caption)];
+        var known = tiny
+            .Data.Takes.SelectMany(t =>
+                new[] { t.Caption, t.Caption + ". place 0", t.Caption + ". place 1", t.Caption + ". place 2" }
+            )
+            .Select(c => (Caption: c, Features: text.Encode([c]).ToArray<float>()))
+            .ToList();
+        string[] Told(Call call) =>
+            [
+                .. call
+                    .Text.Chunk(32 * 8)
+                    .Select(row => known.MinBy(k => k.Features.Zip(row, (a, b) => Math.Abs(a - b)).Sum()).Caption),
+            ];
         Assert.All(Told(plain), c => Assert.DoesNotContain("place", c));
         Assert.All(Told(local), c => Assert.Contains(". place", c));
     }

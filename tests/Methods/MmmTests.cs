@@ -7,7 +7,13 @@ namespace LongTake.Tests.Methods;
 /// <summary>Which loss reaches which weights, through the method's own updates.</summary>
 public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
 {
-    private static readonly MmmConfig main = new() { Windows = 2, CriticWindows = 3, CriticUpdates = 2, CriticFirst = 4 };
+    private static readonly MmmConfig main = new()
+    {
+        Windows = 2,
+        CriticWindows = 3,
+        CriticUpdates = 2,
+        CriticFirst = 4,
+    };
 
     private Method Build(MmmConfig c)
     {
@@ -25,9 +31,12 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     }
 
     private static double Length(Dictionary<string, Tensor?> gradients, Func<string, bool> which) =>
-        Math.Sqrt(gradients.Where(p => which(p.Key) && p.Value is not null).Sum(p => Math.Pow(p.Value!.norm().ToDouble(), 2)));
+        Math.Sqrt(
+            gradients.Where(p => which(p.Key) && p.Value is not null).Sum(p => Math.Pow(p.Value!.norm().ToDouble(), 2))
+        );
 
     private static bool Fm(string name) => name.StartsWith("fm_head.", StringComparison.Ordinal);
+
     private static bool Dm(string name) => name.StartsWith("dm_head.", StringComparison.Ordinal);
 
     [Fact]
@@ -78,7 +87,10 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     public void SftShiftChangesTheFlowMatchingAlone()
     {
         using var scope = torch.NewDisposeScope();
-        var (one, five) = (Gradients(main with { SftShift = 1 }, out var log1), Gradients(main with { SftShift = 5 }, out var log5));
+        var (one, five) = (
+            Gradients(main with { SftShift = 1 }, out var log1),
+            Gradients(main with { SftShift = 5 }, out var log5)
+        );
         Assert.NotEqual(log1["fm"], log5["fm"]);
         Assert.Equal(log1["dm"], log5["dm"]);
         Assert.All(one.Where(p => Dm(p.Key)), p => Assert.True(p.Value!.SameAs(five[p.Key]!)));
@@ -88,11 +100,15 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     public void TheEncoderGetsTheSumAndTheLogTellsTheParts()
     {
         using var scope = torch.NewDisposeScope();
-        var hardly = Math.Pow(2, -40);   // a power of two keeps bfloat16's roundings the same
-        var (fm, dm) = (Gradients(main with { DmWeight = hardly }, out _), Gradients(main with { SftWeight = hardly }, out _));
+        var hardly = Math.Pow(2, -40); // a power of two keeps bfloat16's roundings the same
+        var (fm, dm) = (
+            Gradients(main with { DmWeight = hardly }, out _),
+            Gradients(main with { SftWeight = hardly }, out _)
+        );
         var both = Gradients(main, out var log);
         foreach (var (name, g) in both)
-            if (DecoupledTransformer.IsEncoder(name)) Near.Equal(fm[name]! + dm[name]!, g!, 1e-6, 1e-4);
+            if (DecoupledTransformer.IsEncoder(name))
+                Near.Equal(fm[name]! + dm[name]!, g!, 1e-6, 1e-4);
         Assert.Equal(Length(fm, DecoupledTransformer.IsEncoder), log["encoder |fm|"], 1e-4 * log["encoder |fm|"]);
         Assert.Equal(Length(dm, DecoupledTransformer.IsEncoder), log["encoder |dm|"], 1e-3 * log["encoder |dm|"]);
         var dot = both.Keys.Where(DecoupledTransformer.IsEncoder).Sum(n => (fm[n]! * dm[n]!).sum().ToDouble());
@@ -105,7 +121,10 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     {
         using var scope = torch.NewDisposeScope();
         var single = main with { SingleHead = true };
-        var (fm, dm) = (Gradients(single with { DmWeight = 0 }, out _), Gradients(single with { SftWeight = 0 }, out _));
+        var (fm, dm) = (
+            Gradients(single with { DmWeight = 0 }, out _),
+            Gradients(single with { SftWeight = 0 }, out _)
+        );
         Assert.Equal((0, 0), (Length(fm, Fm), Length(dm, Fm)));
         Assert.True(Length(fm, Dm) > 0 && Length(dm, Dm) > 0);
         using var method = Build(single);

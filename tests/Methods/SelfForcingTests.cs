@@ -13,7 +13,8 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
     private sealed class EndToEnd : IDisposable
     {
         private readonly SafetensorsSet file = SafetensorsSet.Open(Fixtures.File("dmd_end_to_end.safetensors"));
-        private readonly JsonElement json = Fixtures.Json("dmd_end_to_end"), c;
+        private readonly JsonElement json = Fixtures.Json("dmd_end_to_end"),
+            c;
 
         public EndToEnd()
         {
@@ -21,8 +22,16 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
             Config = new WanConfig
             {
                 PatchSize = [.. c.GetProperty("patch_size").EnumerateArray().Select(p => p.GetInt32())],
-                TextLength = Int("text_len"), InChannels = Int("in_dim"), OutChannels = Int("out_dim"), Dim = Int("dim"), FfnDim = Int("ffn_dim"),
-                FreqDim = Int("freq_dim"), TextDim = Int("text_dim"), Heads = Int("num_heads"), Layers = Int("num_layers"), Eps = c.GetProperty("eps").GetDouble(),
+                TextLength = Int("text_len"),
+                InChannels = Int("in_dim"),
+                OutChannels = Int("out_dim"),
+                Dim = Int("dim"),
+                FfnDim = Int("ffn_dim"),
+                FreqDim = Int("freq_dim"),
+                TextDim = Int("text_dim"),
+                Heads = Int("num_heads"),
+                Layers = Int("num_layers"),
+                Eps = c.GetProperty("eps").GetDouble(),
             };
             (Generator, Real, Fake) = (Load("generator"), Load("real_score"), Load("fake_score"));
             Table = new FlowTable(Number("timestep_shift"));
@@ -38,24 +47,43 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         public FlowTable Table { get; }
         public FlowTable Scores { get; }
         public double[] Steps { get; }
+
         public int Int(string name) => c.GetProperty(name).GetInt32();
+
         public double Number(string name) => c.GetProperty(name).GetDouble();
-        public double Tolerance(string what, string kind) => json.GetProperty("tolerance").GetProperty(what).GetProperty(kind).GetDouble();
+
+        public double Tolerance(string what, string kind) =>
+            json.GetProperty("tolerance").GetProperty(what).GetProperty(kind).GetDouble();
+
         public Tensor this[string name] => file.Tensor(name);
 
         /// <summary>A film [1, F, C, H, W] turned to [1, C, F, H, W].</summary>
         public Tensor Film(string name) => WanFixture.Turn(this[name]);
 
         /// <summary>The timestep of a raw draw: shifted, then clamped.</summary>
-        public double Timestep(string raw) => Math.Clamp(1000 * Times.Shift(Int(raw) / 1000.0, Number("timestep_shift")), Int("min_step"), Int("max_step"));
+        public double Timestep(string raw) =>
+            Math.Clamp(
+                1000 * Times.Shift(Int(raw) / 1000.0, Number("timestep_shift")),
+                Int("min_step"),
+                Int("max_step")
+            );
 
         public Tensor RollOut(CacheGradients gradients)
         {
             Assert.Equal(0, Int("context_noise"));
             var (renoise, at) = (this["inputs/renoise"], 0);
             var wan = new CausalWanTransformer(Generator.Trainable(), Config, ScalarType.Float32);
-            var film = SelfForcing.RollOut(wan, this["inputs/prompt_embeds_cond"], Film("inputs/noise"),
-                shape => WanFixture.Turn(renoise[at++].reshape(shape[0], shape[2], shape[1], shape[3], shape[4])), Table, Steps, Int("exit_step_index"), Int("num_frame_per_block"), gradients);
+            var film = SelfForcing.RollOut(
+                wan,
+                this["inputs/prompt_embeds_cond"],
+                Film("inputs/noise"),
+                shape => WanFixture.Turn(renoise[at++].reshape(shape[0], shape[2], shape[1], shape[3], shape[4])),
+                Table,
+                Steps,
+                Int("exit_step_index"),
+                Int("num_frame_per_block"),
+                gradients
+            );
             Assert.Equal(renoise.size(0), at);
             return film;
         }
@@ -69,7 +97,8 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
 
         public void Dispose()
         {
-            foreach (var w in (Weights[])[Generator, Real, Fake]) w.Dispose();
+            foreach (var w in (Weights[])[Generator, Real, Fake])
+                w.Dispose();
             file.Dispose();
         }
     }
@@ -98,15 +127,43 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         using var scope = torch.NewDisposeScope();
         using var f = new EndToEnd();
         var film = f.RollOut(gradients);
-        Near.Equal(f.Film("outputs/pred_image"), film, f.Tolerance("pred_image", "atol"), f.Tolerance("pred_image", "rtol"));
+        Near.Equal(
+            f.Film("outputs/pred_image"),
+            film,
+            f.Tolerance("pred_image", "atol"),
+            f.Tolerance("pred_image", "rtol")
+        );
         var timesteps = torch.full([1], f.Timestep("dmd_timestep_raw"));
-        Near.Equal(f["outputs/dmd_timestep"].to(ScalarType.Float32), timesteps.reshape(1, 1).expand(1, film.size(2)), 1e-3);
-        var (real, fake) = (new WanTransformer(f.Real, f.Config, ScalarType.Float32), new WanTransformer(f.Fake, f.Config, ScalarType.Float32));
-        Tensor Clean(WanTransformer wan, Tensor noisy, string text) => f.Scores.Clean(noisy, wan.Forward(noisy, timesteps, f[$"inputs/prompt_embeds_{text}"]), timesteps);
-        var (loss, _) = DistributionMatching.Match(film, f.Film("inputs/dmd_noise"), f.Table.Sigma(timesteps).to(ScalarType.Float32),
-            noisy => Flow.Guide(Clean(real, noisy, "cond"), Clean(real, noisy, "uncond"), f.Number("real_guidance_scale") + 1),   // theirs is one off
-            noisy => Clean(fake, noisy, "cond"));
-        Near.Equal(f["outputs/generator_loss"].to(ScalarType.Float64), loss.to(ScalarType.Float64), 0, f.Tolerance("loss", "rtol"));
+        Near.Equal(
+            f["outputs/dmd_timestep"].to(ScalarType.Float32),
+            timesteps.reshape(1, 1).expand(1, film.size(2)),
+            1e-3
+        );
+        var (real, fake) = (
+            new WanTransformer(f.Real, f.Config, ScalarType.Float32),
+            new WanTransformer(f.Fake, f.Config, ScalarType.Float32)
+        );
+        Tensor Clean(WanTransformer wan, Tensor noisy, string text) =>
+            f.Scores.Clean(noisy, wan.Forward(noisy, timesteps, f[$"inputs/prompt_embeds_{text}"]), timesteps);
+        var (loss, _) = DistributionMatching.Match(
+            film,
+            f.Film("inputs/dmd_noise"),
+            f.Table.Sigma(timesteps).to(ScalarType.Float32),
+            // theirs is one off
+            noisy =>
+                Flow.Guide(
+                    Clean(real, noisy, "cond"),
+                    Clean(real, noisy, "uncond"),
+                    f.Number("real_guidance_scale") + 1
+                ),
+            noisy => Clean(fake, noisy, "cond")
+        );
+        Near.Equal(
+            f["outputs/generator_loss"].to(ScalarType.Float64),
+            loss.to(ScalarType.Float64),
+            0,
+            f.Tolerance("loss", "rtol")
+        );
         loss.Backward();
         Gradients(f, f.Generator, group);
     }
@@ -118,21 +175,46 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         using var scope = torch.NewDisposeScope();
         using var f = new EndToEnd();
         Tensor film;
-        using (torch.no_grad()) film = f.RollOut(CacheGradients.ThroughExit);
+        using (torch.no_grad())
+            film = f.RollOut(CacheGradients.ThroughExit);
         var timesteps = torch.full([1], f.Timestep("critic_timestep_raw"));
         var sigma = f.Table.Sigma(timesteps).to(ScalarType.Float32);
         var noise = f.Film("inputs/critic_noise");
         var noisy = Flow.Noisy(film, noise, sigma);
-        var clean = f.Scores.Clean(noisy, new WanTransformer(f.Fake.Trainable(), f.Config, ScalarType.Float32).Forward(noisy, timesteps, f["inputs/prompt_embeds_cond"]), timesteps);
+        var clean = f.Scores.Clean(
+            noisy,
+            new WanTransformer(f.Fake.Trainable(), f.Config, ScalarType.Float32).Forward(
+                noisy,
+                timesteps,
+                f["inputs/prompt_embeds_cond"]
+            ),
+            timesteps
+        );
         var loss = Flow.Loss(f.Table.Velocity(noisy, clean, timesteps), film, noise);
-        Near.Equal(f["outputs/critic_loss"].to(ScalarType.Float64), loss.to(ScalarType.Float64), 0, f.Tolerance("loss", "rtol"));
+        Near.Equal(
+            f["outputs/critic_loss"].to(ScalarType.Float64),
+            loss.to(ScalarType.Float64),
+            0,
+            f.Tolerance("loss", "rtol")
+        );
         loss.Backward();
         Gradients(f, f.Fake, "critic_grad");
     }
 
-    private static readonly WanConfig mini = new() { TextLength = 5, Dim = 48, FfnDim = 64, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 2 };
+    private static readonly WanConfig mini = new()
+    {
+        TextLength = 5,
+        Dim = 48,
+        FfnDim = 64,
+        FreqDim = 16,
+        TextDim = 8,
+        Heads = 2,
+        Layers = 2,
+    };
 
-    /// <summary>The film does not depend on the convention, the gradient of the first block on later blocks' loss does.</summary>
+    /// <summary>
+    /// The film does not depend on the convention, the gradient of the first block on later blocks' loss does.
+    /// </summary>
     [Fact]
     public void ConventionsDifferInGradientsAlone()
     {
@@ -140,19 +222,34 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         using var weights = Weights.Create(new Rng(1));
         var wan = new CausalWanTransformer(weights, mini, ScalarType.Float32);
         using var g = new torch.Generator((ulong)(2));
-        using (torch.no_grad()) foreach (var (name, tensor) in weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) tensor.copy_(torch.randn(tensor.shape, generator: g) * 0.1);
+        using (torch.no_grad())
+            foreach (var (name, tensor) in weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal)))
+                tensor.copy_(torch.randn(tensor.shape, generator: g) * 0.1);
         weights.Trainable();
         var (noise, text) = (torch.randn([1, 16, 4, 4, 4], generator: g), torch.randn([1, 5, 8], generator: g));
         (Tensor Film, Tensor Gradient) Run(CacheGradients gradients)
         {
-            foreach (var t in weights.Tensors) t.grad = null;
+            foreach (var t in weights.Tensors)
+                t.grad = null;
             using var noises = new torch.Generator((ulong)(3));
-            var film = SelfForcing.RollOut(wan, text, noise, s => torch.randn(s, generator: noises), new FlowTable(5), [1000, 750], 1, 2, gradients);
-            film.narrow(2, 2, 2).square().sum().Backward();   // the second block alone
+            var film = SelfForcing.RollOut(
+                wan,
+                text,
+                noise,
+                s => torch.randn(s, generator: noises),
+                new FlowTable(5),
+                [1000, 750],
+                1,
+                2,
+                gradients
+            );
+            film.narrow(2, 2, 2).square().sum().Backward(); // the second block alone
             return (film, weights.All.First(p => p.Key == "blocks.0.self_attn.k.weight").Value.grad!.clone());
         }
         var (through, detached) = (Run(CacheGradients.ThroughExit), Run(CacheGradients.Detached));
         Assert.True(through.Film.SameAs(detached.Film));
-        Assert.True((through.Gradient - detached.Gradient).norm().ToDouble() > 1e-3 * detached.Gradient.norm().ToDouble());
+        Assert.True(
+            (through.Gradient - detached.Gradient).norm().ToDouble() > 1e-3 * detached.Gradient.norm().ToDouble()
+        );
     }
 }

@@ -13,7 +13,11 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         using var off = torch.no_grad();
         using var f = new WanFixture("self_forcing_causal_train");
         var wan = new CausalWanTransformer(f.Weights, f.Config, ScalarType.Float32);
-        var (size, tokens, window) = (f.Int("num_frame_per_block"), f.Int("frame_seq_length"), f.Int("window_case_local_attn_size"));
+        var (size, tokens, window) = (
+            f.Int("num_frame_per_block"),
+            f.Int("frame_seq_length"),
+            f.Int("window_case_local_attn_size")
+        );
         var (text, x, t) = (f["inputs/prompt_embeds"], f["inputs/x"], f["inputs/t"]);
         void Hold(string name, Func<Tensor> flow, BlockMask mask)
         {
@@ -24,17 +28,48 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         }
         var blocks = BlockMask.Blocks((int)x.size(2), size);
         Hold("block_causal", () => wan.Forward(x, t, text, blocks), BlockMask.Causal(blocks, tokens));
-        Hold("block_causal_window", () => wan.Forward(x, t, text, blocks, window), BlockMask.Causal(blocks, tokens, window));
+        Hold(
+            "block_causal_window",
+            () => wan.Forward(x, t, text, blocks, window),
+            BlockMask.Causal(blocks, tokens, window)
+        );
         var alone = BlockMask.Blocks((int)f["inputs/x_first"].size(2), size, firstAlone: true);
-        Hold("independent_first", () => wan.Forward(f["inputs/x_first"], f["inputs/t_first"], text, alone), BlockMask.Causal(alone, tokens));
-        Hold("teacher_forcing", () => wan.Forward(x, t, text, blocks, f["inputs/clean_x"]), BlockMask.TeacherForcing(blocks, tokens));
-        Hold("teacher_forcing_aug", () => wan.Forward(x, t, text, blocks, f["inputs/clean_x"], f["inputs/aug_t"]), BlockMask.TeacherForcing(blocks, tokens));
+        Hold(
+            "independent_first",
+            () => wan.Forward(f["inputs/x_first"], f["inputs/t_first"], text, alone),
+            BlockMask.Causal(alone, tokens)
+        );
+        Hold(
+            "teacher_forcing",
+            () => wan.Forward(x, t, text, blocks, f["inputs/clean_x"]),
+            BlockMask.TeacherForcing(blocks, tokens)
+        );
+        Hold(
+            "teacher_forcing_aug",
+            () => wan.Forward(x, t, text, blocks, f["inputs/clean_x"], f["inputs/aug_t"]),
+            BlockMask.TeacherForcing(blocks, tokens)
+        );
     }
 
-    private static readonly WanConfig mini = new() { TextLength = 5, Dim = 48, FfnDim = 64, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 2 };
+    private static readonly WanConfig mini = new()
+    {
+        TextLength = 5,
+        Dim = 48,
+        FfnDim = 64,
+        FreqDim = 16,
+        TextDim = 8,
+        Heads = 2,
+        Layers = 2,
+    };
 
     // The options of the bundled miniature: 4 x 6 latent pixels are 6 places.
-    private static readonly WanConfig placed = mini with { Places = 6, AxialAttention = true, AbsoluteTimeBeyond = 3, SkipPreconditioning = true };
+    private static readonly WanConfig placed = mini with
+    {
+        Places = 6,
+        AxialAttention = true,
+        AbsoluteTimeBeyond = 3,
+        SkipPreconditioning = true,
+    };
 
     /// <summary>A tiny network of random weights, noise, and the scope of a test.</summary>
     private sealed class Mini : IDisposable
@@ -46,7 +81,8 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
             Wan = new CausalWanTransformer(Weights, options ? placed : mini, ScalarType.Float32);
             using var g = new torch.Generator((ulong)(2));
             using var off = torch.no_grad();
-            foreach (var (name, tensor) in Weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal))) tensor.copy_(torch.randn(tensor.shape, generator: g) * 0.1);
+            foreach (var (name, tensor) in Weights.All.Where(p => p.Key.StartsWith("head.", StringComparison.Ordinal)))
+                tensor.copy_(torch.randn(tensor.shape, generator: g) * 0.1);
         }
 
         public Weights Weights { get; } = Weights.Create(new Rng(1));
@@ -77,14 +113,16 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         var whole = wan.Forward(x, t, text, blocks);
         var prompt = wan.Prompt(text);
         var at = 0;
-        var parts = blocks.Select(n =>
-        {
-            // another state of the block goes through the cache first, as a denoising step does
-            wan.Forward(x.narrow(2, at, n) * 2, t.narrow(1, at, n), prompt, cache, at);
-            var part = wan.Forward(x.narrow(2, at, n), t.narrow(1, at, n), prompt, cache, at);
-            at += n;
-            return part;
-        }).ToArray();
+        var parts = blocks
+            .Select(n =>
+            {
+                // another state of the block goes through the cache first, as a denoising step does
+                wan.Forward(x.narrow(2, at, n) * 2, t.narrow(1, at, n), prompt, cache, at);
+                var part = wan.Forward(x.narrow(2, at, n), t.narrow(1, at, n), prompt, cache, at);
+                at += n;
+                return part;
+            })
+            .ToArray();
         Near.Equal(whole, torch.cat(parts, 2), 1e-5, 1e-5);
         Assert.Equal((at, at), (cache.End, cache.Held));
     }
@@ -95,12 +133,17 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         using var m = new Mini();
         var (wan, g) = (m.Wan, m.Random);
         using var cache = new KvCache(4);
-        var (first, text, t) = (torch.randn([1, 16, 2, 4, 4], generator: g), torch.randn([1, 5, 8], generator: g), Tensor.From([0f, 0, 600, 600], 1, 4));
+        var (first, text, t) = (
+            torch.randn([1, 16, 2, 4, 4], generator: g),
+            torch.randn([1, 5, 8], generator: g),
+            Tensor.From([0f, 0, 600, 600], 1, 4)
+        );
         var second = torch.randn([1, 16, 2, 4, 4], generator: g);
         var (masked, cached) = (second.clone().requires_grad_(), second.clone().requires_grad_());
         wan.Forward(torch.cat([first, masked], 2), t, text, [2, 2]).Slice(2, 2..).square().sum().Backward();
         var prompt = wan.Prompt(text);
-        using (torch.no_grad()) wan.Forward(first, t.Slice(1, ..2), prompt, cache, 0);
+        using (torch.no_grad())
+            wan.Forward(first, t.Slice(1, ..2), prompt, cache, 0);
         wan.Forward(cached, t.Slice(1, 2..), prompt, cache, 2).square().sum().Backward();
         Near.Equal(masked.grad!, cached.grad!, 1e-5, 1e-4);
     }
@@ -113,8 +156,21 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         using var m = new Mini(options);
         using var off = torch.no_grad();
         var (wan, g) = (m.Wan, m.Random);
-        var (x, t, text) = (torch.randn([1, 16, 3, 4, 6], generator: g), Tensor.From([100f, 500, 900], 1, 3), torch.randn([1, 4, 8], generator: g));
-        Near.Equal(new WanTransformer(m.Weights, options ? placed with { AbsoluteTimeBeyond = 0 } : mini, ScalarType.Float32).Forward(x, t, text), wan.Forward(x, t, text, [3]), 1e-6, 1e-6);
+        var (x, t, text) = (
+            torch.randn([1, 16, 3, 4, 6], generator: g),
+            Tensor.From([100f, 500, 900], 1, 3),
+            torch.randn([1, 4, 8], generator: g)
+        );
+        Near.Equal(
+            new WanTransformer(
+                m.Weights,
+                options ? placed with { AbsoluteTimeBeyond = 0 } : mini,
+                ScalarType.Float32
+            ).Forward(x, t, text),
+            wan.Forward(x, t, text, [3]),
+            1e-6,
+            1e-6
+        );
     }
 
     [Theory]
@@ -124,14 +180,18 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     {
         using var m = new Mini(options);
         var (wan, g) = (m.Wan, m.Random);
-        var (x, clean, text) = (torch.randn([1, 16, 4, 4, 6], generator: g), torch.randn([1, 16, 4, 4, 6], generator: g).requires_grad_(), torch.randn([1, 4, 8], generator: g));
+        var (x, clean, text) = (
+            torch.randn([1, 16, 4, 4, 6], generator: g),
+            torch.randn([1, 16, 4, 4, 6], generator: g).requires_grad_(),
+            torch.randn([1, 4, 8], generator: g)
+        );
         var t = Tensor.From([100f, 100, 700, 700], 1, 4);
         var first = wan.Forward(x, t, text, [2, 2]).Slice(2, ..2);
         var other = torch.cat([x.Slice(2, ..2), x.Slice(2, 2..) * 3], 2);
         Assert.True(first.SameAs(wan.Forward(other, t, text, [2, 2]).Slice(2, ..2)));
         wan.Forward(x, t, text, [2, 2], clean).square().sum().Backward();
         Assert.True(clean.grad!.Slice(2, ..2).norm().ToDouble() > 0);
-        Assert.Equal(0, clean.grad!.Slice(2, 2..).norm().ToDouble());   // no block comes after the last
+        Assert.Equal(0, clean.grad!.Slice(2, 2..).norm().ToDouble()); // no block comes after the last
     }
 
     [Fact]
@@ -146,7 +206,8 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         {
             using var cache = new KvCache(4, positions: positions);
             var seen = Enumerable.Range(0, 5).Select(i => wan.Forward(x, t, prompt, cache, 2 * i)).ToArray();
-            Near.Equal(seen[3], seen[4], 1e-5, 1e-5);   // the same frames again and again, so two layers on all is settled
+            // the same frames again and again, so two layers on all is settled
+            Near.Equal(seen[3], seen[4], 1e-5, 1e-5);
             Assert.True((seen[0] - seen[1]).abs().max().ToDouble() > 1e-4);
         }
     }
@@ -161,11 +222,20 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         var (x, t) = (torch.randn([1, 16, 2, 4, 4], generator: g), Tensor.From([0f, 0], 1, 2));
         using var fixedSize = new KvCache(3, rolling: false);
         wan.Forward(x, t, prompt, fixedSize, 0);
-        Assert.Contains("do not fit", Assert.Throws<UserException>(() => wan.Forward(x, t, prompt, fixedSize, 2)).Message);
-        Assert.Contains("left out", Assert.Throws<UserException>(() => wan.Forward(x, t, prompt, fixedSize, 4)).Message);
+        Assert.Contains(
+            "do not fit",
+            Assert.Throws<UserException>(() => wan.Forward(x, t, prompt, fixedSize, 2)).Message
+        );
+        Assert.Contains(
+            "left out",
+            Assert.Throws<UserException>(() => wan.Forward(x, t, prompt, fixedSize, 4)).Message
+        );
         using var narrow = new KvCache(3, sink: 2);
         wan.Forward(x, t, prompt, narrow, 0);
         Assert.Contains("sink of 2", Assert.Throws<UserException>(() => wan.Forward(x, t, prompt, narrow, 2)).Message);
-        Assert.Contains("film's 2", Assert.Throws<UserException>(() => wan.Forward(x, t, torch.randn([1, 4, 8], generator: g), [3])).Message);
+        Assert.Contains(
+            "film's 2",
+            Assert.Throws<UserException>(() => wan.Forward(x, t, torch.randn([1, 4, 8], generator: g), [3])).Message
+        );
     }
 }

@@ -6,7 +6,15 @@ public class DecoupledTransformerTests
 {
     private static readonly WanConfig config = new()
     {
-        TextLength = 8, InChannels = 4, OutChannels = 4, Dim = 24, FfnDim = 32, FreqDim = 16, TextDim = 8, Heads = 2, Layers = 4,
+        TextLength = 8,
+        InChannels = 4,
+        OutChannels = 4,
+        Dim = 24,
+        FfnDim = 32,
+        FreqDim = 16,
+        TextDim = 8,
+        Heads = 2,
+        Layers = 4,
     };
 
     private static Weights Drawn(Func<Weights, DecoupledTransformer> make, out DecoupledTransformer network)
@@ -15,7 +23,9 @@ public class DecoupledTransformerTests
         network = make(weights);
         using var g = new torch.Generator((ulong)(2));
         foreach (var (name, t) in weights.All)
-            if (name.Contains("_head.head.", StringComparison.Ordinal)) t.copy_(torch.randn(t.shape, generator: g) * 0.1);   // zero at the start
+            // zero at the start
+            if (name.Contains("_head.head.", StringComparison.Ordinal))
+                t.copy_(torch.randn(t.shape, generator: g) * 0.1);
         return weights;
     }
 
@@ -28,12 +38,18 @@ public class DecoupledTransformerTests
         using var weights = Drawn(w => new(w, config, 2), out var network);
         weights.Trainable();
         using var g = new torch.Generator((ulong)(3));
-        var (x, t, text) = (torch.randn([1, 4, 5, 4, 4], generator: g), torch.full([1], 700), torch.randn([1, 5, 8], generator: g));
+        var (x, t, text) = (
+            torch.randn([1, 4, 5, 4, 4], generator: g),
+            torch.full([1], 700),
+            torch.randn([1, 5, 8], generator: g)
+        );
         network.Forward(head, x, t, text).square().sum().Backward();
         foreach (var (name, p) in weights.All)
         {
-            if (name.StartsWith(other, StringComparison.Ordinal)) Assert.True(p.grad is null, name);
-            else if (!name.EndsWith("k.bias", StringComparison.Ordinal)) Assert.True(p.grad is { } grad && grad.AllFinite() && grad.norm().ToDouble() > 0, name);
+            if (name.StartsWith(other, StringComparison.Ordinal))
+                Assert.True(p.grad is null, name);
+            else if (!name.EndsWith("k.bias", StringComparison.Ordinal))
+                Assert.True(p.grad is { } grad && grad.AllFinite() && grad.norm().ToDouble() > 0, name);
         }
     }
 
@@ -44,10 +60,19 @@ public class DecoupledTransformerTests
         using var off = torch.no_grad();
         using var weights = Drawn(w => new(w, config, 2), out var network);
         using var g = new torch.Generator((ulong)(3));
-        var (x, t, text) = (torch.randn([1, 4, 5, 4, 4], generator: g), torch.full([1], 700), torch.randn([1, 5, 8], generator: g));
+        var (x, t, text) = (
+            torch.randn([1, 4, 5, 4, 4], generator: g),
+            torch.full([1], 700),
+            torch.randn([1, 5, 8], generator: g)
+        );
         var state = network.Encode(x, t, text);
-        foreach (var head in Enum.GetValues<Head>()) Assert.True(network.Forward(head, x, t, text).SameAs(network.Decode(head, state, x, t)));
-        Assert.False(network.Decode(Head.FlowMatching, state, x, t).SameAs(network.Decode(Head.DistributionMatching, state, x, t)));
+        foreach (var head in Enum.GetValues<Head>())
+            Assert.True(network.Forward(head, x, t, text).SameAs(network.Decode(head, state, x, t)));
+        Assert.False(
+            network
+                .Decode(Head.FlowMatching, state, x, t)
+                .SameAs(network.Decode(Head.DistributionMatching, state, x, t))
+        );
     }
 
     [Fact]
@@ -56,13 +81,26 @@ public class DecoupledTransformerTests
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         using var whole = Drawn(w => new(w, config, 2), out var both);
-        using var part = Weights.Load(name => name.StartsWith("fm_head.", StringComparison.Ordinal)
-            ? throw new InvalidOperationException($"{name} was read") : whole.Source()(name));
+        using var part = Weights.Load(name =>
+            name.StartsWith("fm_head.", StringComparison.Ordinal)
+                ? throw new InvalidOperationException($"{name} was read")
+                : whole.Source()(name)
+        );
         var one = new DecoupledTransformer(part, config, 2, only: Head.DistributionMatching);
         using var g = new torch.Generator((ulong)(3));
-        var (x, t, text) = (torch.randn([1, 4, 3, 4, 4], generator: g), torch.full([1], 700), torch.randn([1, 5, 8], generator: g));
-        Assert.True(both.Forward(Head.DistributionMatching, x, t, text).SameAs(one.Forward(Head.DistributionMatching, x, t, text)));
-        Assert.Contains("fm_head", Assert.Throws<InvalidOperationException>(() => one.Forward(Head.FlowMatching, x, t, text)).Message);
+        var (x, t, text) = (
+            torch.randn([1, 4, 3, 4, 4], generator: g),
+            torch.full([1], 700),
+            torch.randn([1, 5, 8], generator: g)
+        );
+        Assert.True(
+            both.Forward(Head.DistributionMatching, x, t, text)
+                .SameAs(one.Forward(Head.DistributionMatching, x, t, text))
+        );
+        Assert.Contains(
+            "fm_head",
+            Assert.Throws<InvalidOperationException>(() => one.Forward(Head.FlowMatching, x, t, text)).Message
+        );
     }
 
     [Theory]
@@ -77,14 +115,15 @@ public class DecoupledTransformerTests
         var text = torch.randn([2, 5, 8], generator: g);
         var prompt = model.Prompt(text);
         foreach (var head in Enum.GetValues<Head>())
-            foreach (var frames in (int[])[3, 2])
-            {
-                var (x, t) = (torch.randn([2, 4, frames, 4, 4], generator: g), torch.randn([2], generator: g) * 100 + 500);
-                Assert.True(model.Forward(head, x, t, text).SameAs(model.Forward(head, x, t, prompt)));
-            }
+        foreach (var frames in (int[])[3, 2])
+        {
+            var (x, t) = (torch.randn([2, 4, frames, 4, 4], generator: g), torch.randn([2], generator: g) * 100 + 500);
+            Assert.True(model.Forward(head, x, t, text).SameAs(model.Forward(head, x, t, prompt)));
+        }
         using var whole = Weights.Create(new Rng(5));
         var wan = new WanTransformer(whole, config, compute);
-        foreach (var (_, tensor) in whole.All) tensor.copy_(torch.randn(tensor.shape, generator: g));
+        foreach (var (_, tensor) in whole.All)
+            tensor.copy_(torch.randn(tensor.shape, generator: g));
         var (y, time) = (torch.randn([2, 4, 3, 4, 4], generator: g), torch.full([2], 300));
         Assert.True(wan.Forward(y, time, text).SameAs(wan.Forward(y, time, wan.Prompt(text))));
     }
@@ -95,8 +134,17 @@ public class DecoupledTransformerTests
         using var scope = torch.NewDisposeScope();
         using var weights = Drawn(w => new(w, config, 1), out _);
         var names = weights.All.Select(p => p.Key).ToList();
-        Assert.All(names, n => Assert.Equal(!n.StartsWith("fm_head.", StringComparison.Ordinal) && !n.StartsWith("dm_head.", StringComparison.Ordinal), DecoupledTransformer.IsEncoder(n)));
-        Assert.Equal(names.Where(n => n.StartsWith("fm_head.")).Select(n => n[8..]), names.Where(n => n.StartsWith("dm_head.")).Select(n => n[8..]));
+        Assert.All(names, n =>
+            Assert.Equal(
+                !n.StartsWith("fm_head.", StringComparison.Ordinal)
+                    && !n.StartsWith("dm_head.", StringComparison.Ordinal),
+                DecoupledTransformer.IsEncoder(n)
+            )
+        );
+        Assert.Equal(
+            names.Where(n => n.StartsWith("fm_head.")).Select(n => n[8..]),
+            names.Where(n => n.StartsWith("dm_head.")).Select(n => n[8..])
+        );
         Assert.Equal(3, names.Where(n => n.StartsWith("blocks.")).Select(n => n.Split('.')[1]).Distinct().Count());
     }
 
@@ -106,6 +154,9 @@ public class DecoupledTransformerTests
     public void AHeadWithoutABlockOrAnEncoderWithoutOneIsAnError(int headBlocks)
     {
         using var weights = Weights.Create(new Rng(1));
-        Assert.Contains("1 to 3 of the 4 blocks", Assert.Throws<UserException>(() => new DecoupledTransformer(weights, config, headBlocks)).Message);
+        Assert.Contains(
+            "1 to 3 of the 4 blocks",
+            Assert.Throws<UserException>(() => new DecoupledTransformer(weights, config, headBlocks)).Message
+        );
     }
 }

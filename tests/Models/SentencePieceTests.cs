@@ -31,7 +31,9 @@ public class SentencePieceTests
     {
         using var json = JsonDocument.Parse(File.ReadAllText(Fixtures.File("sentencepiece.json")));
         var tokenizer = new Tokenizer(new SentencePiece(Fixtures.File(name + ".model")), 40, clean: false);
-        foreach (var c in json.RootElement.GetProperty("models").GetProperty(name).GetProperty("cases").EnumerateArray())
+        foreach (
+            var c in json.RootElement.GetProperty("models").GetProperty(name).GetProperty("cases").EnumerateArray()
+        )
         {
             var row = tokenizer.Row(c.GetProperty("text").GetString()!);
             Assert.Equal(c.GetProperty("ids_eos_padded_40").EnumerateArray().Select(v => v.GetInt64()), row.Ids);
@@ -42,11 +44,21 @@ public class SentencePieceTests
     [Fact]
     public void UserDefinedPiecesStayWholeAndControlPiecesAreNoText()
     {
-        var model = SentencePiece.Read(new ModelFile().Add("<pad>", 3).Add("</s>", 3).Add("<unk>", 2).Add("▁", 1, -2).Add("a", 1, -3).Add("b", 1, -3)
-            .Add("<shot>", 4).Add("▁ab", 5, 0).Bytes());
+        var model = SentencePiece.Read(
+            new ModelFile()
+                .Add("<pad>", 3)
+                .Add("</s>", 3)
+                .Add("<unk>", 2)
+                .Add("▁", 1, -2)
+                .Add("a", 1, -3)
+                .Add("b", 1, -3)
+                .Add("<shot>", 4)
+                .Add("▁ab", 5, 0)
+                .Bytes()
+        );
         Assert.Equal([3, 4, 6, 5], model.Encode("a<shot>b"));
-        Assert.Equal([3, 4, 5], model.Encode("  ab "));   // the piece of both is unused
-        Assert.Equal([3, 2, 4], model.Encode("</s>a"));      // signs, all unknown: no control piece
+        Assert.Equal([3, 4, 5], model.Encode("  ab ")); // the piece of both is unused
+        Assert.Equal([3, 2, 4], model.Encode("</s>a")); // signs, all unknown: no control piece
         Assert.Equal("a<shot>b", model.Decode([0, 3, 4, 6, 5, 1]));
         Assert.Equal(" \u2047 a", model.Decode([2, 4]));
         Assert.Equal((0, 1, 2, 8), (model.Pad, model.Eos, model.Unknown, model.Count));
@@ -57,7 +69,9 @@ public class SentencePieceTests
     [Fact]
     public void SpacesStayWhereTheModelSaysSo()
     {
-        var model = SentencePiece.Read(new ModelFile().Add("<unk>", 2).Add("▁", 1, -2).Add("a", 1, -3).Normaliser(3, 0).Normaliser(4, 0).Bytes());
+        var model = SentencePiece.Read(
+            new ModelFile().Add("<unk>", 2).Add("▁", 1, -2).Add("a", 1, -3).Normaliser(3, 0).Normaliser(4, 0).Bytes()
+        );
         Assert.Equal([1, 1, 2, 1], model.Encode("  a "));
         Assert.Equal("  a ", model.Decode([1, 1, 2, 1]));
         Assert.Equal((-1, -1), (model.Pad, model.Eos));
@@ -75,7 +89,10 @@ public class SentencePieceTests
         Assert.Contains("cut short", Refused(whole.Bytes()[..^1]));
         Assert.Contains("what is unknown", Refused(new ModelFile().Add("a", 1).Bytes()));
         Assert.Contains("twice", Refused(new ModelFile().Add("<unk>", 2).Add("a", 1).Add("a", 1).Bytes()));
-        Assert.Contains("some are missing", Refused(new ModelFile().Add("<unk>", 2).Add("<0x00>", 6).Trainer(35, 1).Bytes()));
+        Assert.Contains(
+            "some are missing",
+            Refused(new ModelFile().Add("<unk>", 2).Add("<0x00>", 6).Trainer(35, 1).Bytes())
+        );
         Assert.Contains("no byte", Refused(new ModelFile().Add("<unk>", 2).Add("<0xzz>", 6).Bytes()));
         var model = SentencePiece.Read(new ModelFile().Add("<unk>", 2).Add("a", 1).Bytes());
         Assert.Contains("id 9999", Assert.Throws<ArgumentOutOfRangeException>(() => model.Decode([9999])).Message);
@@ -93,15 +110,20 @@ public class SentencePieceTests
         for (var i = 0; i < 150; i++)
         {
             var broken = i % 5 == 4 ? model[..random.Next(model.Length)] : model.ToArray();
-            var map = broken.AsSpan().LastIndexOf("nmt_nfkc"u8) is var at and > 0 && i % 2 == 0 ? at : 0;   // the table follows its name
-            for (var k = 0; k < 1 + i % 40 && broken.Length > 0; k++) broken[map + random.Next(broken.Length - map)] = (byte)random.Next(256);
+            // the table follows its name
+            var map = broken.AsSpan().LastIndexOf("nmt_nfkc"u8) is var at and > 0 && i % 2 == 0 ? at : 0;
+            for (var k = 0; k < 1 + i % 40 && broken.Length > 0; k++)
+                broken[map + random.Next(broken.Length - map)] = (byte)random.Next(256);
             try
             {
                 var damaged = SentencePiece.Read(broken);
                 damaged.Decode(damaged.Encode("A cat walks — ﬁne, №5 ½ カﾞ 北京 \u0000 \uD800 <unk> </s>  über"));
                 read++;
             }
-            catch (UserException) { refused++; }
+            catch (UserException)
+            {
+                refused++;
+            }
         }
         Assert.True(refused > 0 && read > 0, $"{refused} refused, {read} read");
     }
@@ -109,7 +131,9 @@ public class SentencePieceTests
     // Writes the messages of a model by hand: few enough for all lengths to be one byte.
     private sealed class ModelFile
     {
-        private readonly List<byte> pieces = [], trainer = [], normaliser = [];
+        private readonly List<byte> pieces = [],
+            trainer = [],
+            normaliser = [];
 
         public ModelFile Add(string text, byte kind, float score = 0)
         {
@@ -125,18 +149,22 @@ public class SentencePieceTests
         public byte[] Bytes()
         {
             var all = pieces.ToList();
-            if (trainer.Count > 0) Put(all, 2, trainer);
-            if (normaliser.Count > 0) Put(all, 3, normaliser);
+            if (trainer.Count > 0)
+                Put(all, 2, trainer);
+            if (normaliser.Count > 0)
+                Put(all, 3, normaliser);
             return [.. all];
         }
 
         private ModelFile With(List<byte> message, int field, byte value)
         {
-            for (field <<= 3; field > 127; field >>= 7) message.Add((byte)(field | 128));
+            for (field <<= 3; field > 127; field >>= 7)
+                message.Add((byte)(field | 128));
             message.AddRange([(byte)field, value]);
             return this;
         }
 
-        private static void Put(List<byte> to, int field, IReadOnlyCollection<byte> message) => to.AddRange([(byte)(field << 3 | 2), (byte)message.Count, .. message]);
+        private static void Put(List<byte> to, int field, IReadOnlyCollection<byte> message) =>
+            to.AddRange([(byte)(field << 3 | 2), (byte)message.Count, .. message]);
     }
 }

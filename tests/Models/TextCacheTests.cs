@@ -21,9 +21,11 @@ public class TextCacheTests
         using var _ = weights;
         var cache = new TextCache(folder, "tiny", Open);
         string[] texts = ["a traveller", "place 2", "a traveller"];
-        var expected = torch.cat([.. texts.Select(t => encoder.Encode([t]))]);   // one by one: a batch may round otherwise
+        // one by one: a batch may round otherwise
+        var expected = torch.cat([.. texts.Select(t => encoder.Encode([t]))]);
         Assert.True(expected.SameAs(cache.Encode(texts)));
-        Assert.True(expected.SameAs(new TextCache(folder, "tiny", Open).Encode([.. texts.Select(t => $"  {t} \n")])));   // cleaning makes them the same
+        // cleaning makes them the same
+        Assert.True(expected.SameAs(new TextCache(folder, "tiny", Open).Encode([.. texts.Select(t => $"  {t} \n")])));
         Assert.Equal(1, opened);
         cache.Encode(["place 1", "place 2"]);
         new TextCache(folder, "another encoder", Open).Encode(texts);

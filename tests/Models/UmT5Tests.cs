@@ -17,8 +17,15 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
         var fixture = Fixtures.Read("umt5_encoder");
         using var weights = Weights.Load(name => fixture.GetValueOrDefault("weights/" + name));
         var encoder = new UmT5Encoder(weights, config);
-        Assert.Equal(fixture.Keys.Where(k => k.StartsWith("weights/")).Order(), weights.All.Select(p => "weights/" + p.Key).Order());
-        Close(fixture["outputs/" + expected], encoder.Forward(fixture["inputs/" + ids], mask is null ? null : fixture["inputs/" + mask]), expected);
+        Assert.Equal(
+            fixture.Keys.Where(k => k.StartsWith("weights/")).Order(),
+            weights.All.Select(p => "weights/" + p.Key).Order()
+        );
+        Close(
+            fixture["outputs/" + expected],
+            encoder.Forward(fixture["inputs/" + ids], mask is null ? null : fixture["inputs/" + mask]),
+            expected
+        );
     }
 
     [SkippableFact]
@@ -26,7 +33,11 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
     {
         using var scope = torch.NewDisposeScope();
         var fixture = Fixtures.Read("umt5_encoder");
-        Close(fixture["outputs/context_padding_zeroed"], UmT5Encoder.WithoutPadding(fixture["outputs/context"], fixture["inputs/mask"]), "zeroed");
+        Close(
+            fixture["outputs/context_padding_zeroed"],
+            UmT5Encoder.WithoutPadding(fixture["outputs/context"], fixture["inputs/mask"]),
+            "zeroed"
+        );
     }
 
     [SkippableFact]
@@ -34,7 +45,9 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
     {
         using var scope = torch.NewDisposeScope();
         var fixture = Fixtures.Read("umt5_encoder");
-        var ours = fixture["inputs/relative_positions"].ToArray<long>().Select(d => RelativePositions.Bucket(d, config));
+        var ours = fixture["inputs/relative_positions"]
+            .ToArray<long>()
+            .Select(d => RelativePositions.Bucket(d, config));
         Assert.Equal(fixture["outputs/relative_position_bucket"].ToArray<long>(), ours);
     }
 
@@ -65,6 +78,9 @@ public class UmT5Tests(Xunit.Abstractions.ITestOutputHelper output)
         Assert.Equal(expected.shape, actual.shape);
         var error = (expected - actual).abs().max().ToDouble();
         output.WriteLine($"{what}: largest difference {error:g3} of values up to {expected.abs().max().ToDouble():g3}");
-        Assert.True(((expected - actual).abs() - expected.abs() * 1e-4).max().ToDouble() <= 1e-4, $"{what}: largest difference {error}");
+        Assert.True(
+            ((expected - actual).abs() - expected.abs() * 1e-4).max().ToDouble() <= 1e-4,
+            $"{what}: largest difference {error}"
+        );
     }
 }

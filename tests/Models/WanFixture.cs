@@ -3,7 +3,9 @@ using LongTake.Models;
 
 namespace LongTake.Tests.Models;
 
-/// <summary>A fixture with a Wan transformer: sizes from its JSON, weights and tensors from its safetensors file.</summary>
+/// <summary>
+/// A fixture with a Wan transformer: sizes from its JSON, weights and tensors from its safetensors file.
+/// </summary>
 internal sealed class WanFixture : IDisposable
 {
     private readonly SafetensorsSet file;
@@ -17,8 +19,15 @@ internal sealed class WanFixture : IDisposable
         Config = new WanConfig
         {
             PatchSize = [.. c.GetProperty("patch_size").EnumerateArray().Select(p => p.GetInt32())],
-            TextLength = Int("text_len"), InChannels = Int("in_dim"), OutChannels = Int("out_dim"), Dim = Int("dim"), FfnDim = Int("ffn_dim"),
-            FreqDim = Int("freq_dim"), TextDim = Int("text_dim"), Heads = Int("num_heads"), Layers = Int("num_layers"),
+            TextLength = Int("text_len"),
+            InChannels = Int("in_dim"),
+            OutChannels = Int("out_dim"),
+            Dim = Int("dim"),
+            FfnDim = Int("ffn_dim"),
+            FreqDim = Int("freq_dim"),
+            TextDim = Int("text_dim"),
+            Heads = Int("num_heads"),
+            Layers = Int("num_layers"),
             Eps = c.TryGetProperty("eps", out var eps) ? eps.GetDouble() : 1e-6,
             ClipDim = c.TryGetProperty("clip_dim", out var clip) ? clip.GetInt32() : 0,
         };
@@ -41,10 +50,12 @@ internal sealed class WanFixture : IDisposable
 
     public int Int(string key) => Json.GetProperty("config").GetProperty(key).GetInt32();
 
-    public double[] Numbers(string key) => [.. Json.GetProperty("config").GetProperty(key).EnumerateArray().Select(n => n.GetDouble())];
+    public double[] Numbers(string key) =>
+        [.. Json.GetProperty("config").GetProperty(key).EnumerateArray().Select(n => n.GetDouble())];
 
     /// <summary>A text [L, D] with zeros up to the model's length, as a batch of one.</summary>
-    public Tensor PadText(Tensor text) => torch.nn.functional.pad(text, [0, 0, 0, Config.TextLength - text.size(0)]).unsqueeze(0);
+    public Tensor PadText(Tensor text) =>
+        torch.nn.functional.pad(text, [0, 0, 0, Config.TextLength - text.size(0)]).unsqueeze(0);
 
     /// <summary>[..., F, C, H, W] as the fixtures have films, to and from [..., C, F, H, W].</summary>
     public static Tensor Turn(Tensor film) => film.transpose(film.ndim - 4, film.ndim - 3).contiguous();

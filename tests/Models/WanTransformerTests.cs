@@ -6,7 +6,13 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
 {
     private static readonly WanConfig config = new()
     {
-        TextLength = 16, Dim = 96, FfnDim = 256, FreqDim = 64, TextDim = 48, Heads = 3, Layers = 2,
+        TextLength = 16,
+        Dim = 96,
+        FfnDim = 256,
+        FreqDim = 64,
+        TextDim = 48,
+        Heads = 3,
+        Layers = 2,
     };
 
     [SkippableFact]
@@ -20,11 +26,27 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         for (var at = 0; f.Has($"inputs/case{at}/t"); at++)
         {
             var of = at;
-            Tensor[] All(string name) => [.. Enumerable.Range(0, 99).Select(i => $"inputs/case{of}/{name}_{i}").TakeWhile(f.Has).Select(n => f[n])];
+            Tensor[] All(string name) =>
+                [
+                    .. Enumerable
+                        .Range(0, 99)
+                        .Select(i => $"inputs/case{of}/{name}_{i}")
+                        .TakeWhile(f.Has)
+                        .Select(n => f[n]),
+                ];
             var together = f.Has($"inputs/case{at}/x");
-            var v = wan.Forward(together ? f[$"inputs/case{at}/x"].unbind(0) : All("x"), f[$"inputs/case{at}/t"], All("context"));
+            var v = wan.Forward(
+                together ? f[$"inputs/case{at}/x"].unbind(0) : All("x"),
+                f[$"inputs/case{at}/t"],
+                All("context")
+            );
             for (var i = 0; i < v.Length; i++)
-                error.Hold(together ? f[$"outputs/case{at}/velocity"][i] : f[$"outputs/case{at}/velocity_{i}"], v[i], f.Atol, f.Rtol);
+                error.Hold(
+                    together ? f[$"outputs/case{at}/velocity"][i] : f[$"outputs/case{at}/velocity_{i}"],
+                    v[i],
+                    f.Atol,
+                    f.Rtol
+                );
         }
     }
 
@@ -62,16 +84,36 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         using var f = new WanFixture("wan_dit_i2v");
         using var error = new Deviation(output, "wan_dit_i2v");
         var wan = new WanTransformer(f.Weights, f.Config, ScalarType.Float32);
-        Assert.Equal(f.Names.Where(n => n.StartsWith("weights/", StringComparison.Ordinal)).Order(), f.Weights.All.Select(p => "weights/" + p.Key).Order());
+        Assert.Equal(
+            f.Names.Where(n => n.StartsWith("weights/", StringComparison.Ordinal)).Order(),
+            f.Weights.All.Select(p => "weights/" + p.Key).Order()
+        );
         Tensor[] texts = [.. Enumerable.Range(0, (int)f["inputs/x"].size(0)).Select(i => f[$"inputs/context_{i}"])];
         var (clip, y) = (f["inputs/clip_fea"], f["inputs/y"]);
         var image = new WanImage(clip, y);
         var v = wan.Forward(f["inputs/x"], f["inputs/t"], torch.cat([.. texts.Select(f.PadText)]), image);
         error.Hold(f["outputs/velocity"], v, f.Atol, f.Rtol);
-        var each = wan.Forward(f["inputs/x"].unbind(0), f["inputs/t"], texts, [.. texts.Select((_, i) => new WanImage(clip[i], y[i]))]);
+        var each = wan.Forward(
+            f["inputs/x"].unbind(0),
+            f["inputs/t"],
+            texts,
+            [.. texts.Select((_, i) => new WanImage(clip[i], y[i]))]
+        );
         error.Hold(f["outputs/velocity"], torch.stack(each), f.Atol, f.Rtol);
-        error.Hold(f["outputs/img_emb"], new WanImageEmbedding(f.Weights / "img_emb", f.Config).Forward(clip), f.Atol, f.Rtol);
-        Assert.Contains("image", Assert.Throws<UserException>(() => wan.Forward(f["inputs/x"], f["inputs/t"], torch.cat([.. texts.Select(f.PadText)]))).Message);
+        error.Hold(
+            f["outputs/img_emb"],
+            new WanImageEmbedding(f.Weights / "img_emb", f.Config).Forward(clip),
+            f.Atol,
+            f.Rtol
+        );
+        Assert.Contains(
+            "image",
+            Assert
+                .Throws<UserException>(() =>
+                    wan.Forward(f["inputs/x"], f["inputs/t"], torch.cat([.. texts.Select(f.PadText)]))
+                )
+                .Message
+        );
     }
 
     [SkippableFact]
@@ -83,7 +125,12 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         var wan = new WanTransformer(f.Weights, f.Config, ScalarType.Float32);
         var text = torch.cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
         var (x, t) = (f["inputs/case0/x"], f["inputs/case0/t"]);
-        Near.Equal(wan.Forward(x, t, text), wan.Forward(x, t.unsqueeze(1).expand(-1, x.size(2)).contiguous(), text), 1e-5, 1e-5);
+        Near.Equal(
+            wan.Forward(x, t, text),
+            wan.Forward(x, t.unsqueeze(1).expand(-1, x.size(2)).contiguous(), text),
+            1e-5,
+            1e-5
+        );
     }
 
     [Fact]
@@ -99,9 +146,14 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
             t.copy_(torch.randn(t.shape, generator: g) * 0.1);
         using var weights = Weights.Load(DecoupledTransformer.FromWan(wanWeights.Source(), 4, headBlocks: 2));
         var student = new DecoupledTransformer(weights, c, headBlocks: 2, ScalarType.Float32);
-        var (x, t5, text) = (torch.randn([1, 16, 5, 4, 4], generator: g), torch.full([1], 700), torch.randn([1, 7, 48], generator: g));
+        var (x, t5, text) = (
+            torch.randn([1, 16, 5, 4, 4], generator: g),
+            torch.full([1], 700),
+            torch.randn([1, 7, 48], generator: g)
+        );
         var expected = wan.Forward(x, t5, text);
-        foreach (var head in Enum.GetValues<Head>()) Assert.True(expected.SameAs(student.Forward(head, x, t5, text)));
+        foreach (var head in Enum.GetValues<Head>())
+            Assert.True(expected.SameAs(student.Forward(head, x, t5, text)));
     }
 
     [Fact]
@@ -111,7 +163,13 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         using var weights = Weights.Create(new Rng(1));
         var wan = new WanTransformer(weights, config, ScalarType.Float32);
         using var g = new torch.Generator((ulong)(2));
-        var e = Assert.Throws<UserException>(() => wan.Forward(torch.randn([1, 16, 2, 5, 4], generator: g), torch.full([1], 1), torch.randn([1, 3, 48], generator: g)));
+        var e = Assert.Throws<UserException>(() =>
+            wan.Forward(
+                torch.randn([1, 16, 2, 5, 4], generator: g),
+                torch.full([1], 1),
+                torch.randn([1, 3, 48], generator: g)
+            )
+        );
         Assert.Contains("[2, 5, 4]", e.Message);
     }
 }

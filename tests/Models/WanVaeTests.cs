@@ -8,8 +8,13 @@ public class WanVaeTests
 
     internal static readonly WanVaeConfig Mini = new()
     {
-        Dim = 8, ZDim = 4, DimMult = [1, 2, 4], TemporalDownsample = [true, true], ResBlocks = 1,
-        Mean = [0.1, -0.2, 0, 0.3], Std = [1.5, 0.7, 1, 2],
+        Dim = 8,
+        ZDim = 4,
+        DimMult = [1, 2, 4],
+        TemporalDownsample = [true, true],
+        ResBlocks = 1,
+        Mean = [0.1, -0.2, 0, 0.3],
+        Std = [1.5, 0.7, 1, 2],
     };
 
     private static void Close(Tensor expected, Tensor actual, double absolute = 2e-4, double relative = 1e-4)
@@ -50,15 +55,25 @@ public class WanVaeTests
         var fixture = Fixtures.Read("wan_vae");
         using var weights = Weights.Load(name => fixture["weights/" + name]);
         var vae = new WanVae(weights, Reference);
-        Assert.Equal(fixture.Keys.Where(k => k.StartsWith("weights/")).Select(k => k[8..]).Order(), weights.All.Select(p => p.Key).Order());
+        Assert.Equal(
+            fixture.Keys.Where(k => k.StartsWith("weights/")).Select(k => k[8..]).Order(),
+            weights.All.Select(p => p.Key).Order()
+        );
 
         Tensor Output(string name) => fixture["outputs/" + name].unsqueeze(0);
-        var (video, image, latents) = (fixture["inputs/video"].unsqueeze(0), fixture["inputs/image"].unsqueeze(0), fixture["inputs/latents"].unsqueeze(0));
+        var (video, image, latents) = (
+            fixture["inputs/video"].unsqueeze(0),
+            fixture["inputs/image"].unsqueeze(0),
+            fixture["inputs/latents"].unsqueeze(0)
+        );
         Close(Output("encode/video_latents"), vae.Encode(video, chunk));
         Close(Output("encode/video_moments"), vae.Moments(video, chunk));
         Close(Output("encode/image_latents"), vae.Encode(image, chunk));
         Close(Output("encode/image_moments"), vae.Moments(image, chunk));
-        Close(Output("encode/tail_latents"), vae.Encode(fixture["inputs/video_tail"].unsqueeze(0).narrow(2, 0, 5), chunk));
+        Close(
+            Output("encode/tail_latents"),
+            vae.Encode(fixture["inputs/video_tail"].unsqueeze(0).narrow(2, 0, 5), chunk)
+        );
         Close(Output("decode/video"), vae.Decode(latents, chunk));
         Close(Output("decode/video_unclamped"), vae.Decode(latents, chunk, clamp: false));
         Close(Output("decode/single_latent_video"), vae.Decode(latents.narrow(2, 0, 1), chunk));
@@ -74,7 +89,8 @@ public class WanVaeTests
         var vae = new WanVae(weights, Reference);
         var latents = fixture["inputs/latents"].unsqueeze(0);
         var parts = InSteps(vae, latents, 2, 2, 1);
-        for (var i = 0; i < 3; i++) Close(fixture[$"outputs/stream/chunk{i}"].unsqueeze(0), parts[i]);
+        for (var i = 0; i < 3; i++)
+            Close(fixture[$"outputs/stream/chunk{i}"].unsqueeze(0), parts[i]);
         Close(fixture["outputs/decode/video"].unsqueeze(0), torch.cat(InSteps(vae, latents, 1, 1, 1, 1, 1), 2));
     }
 
@@ -138,7 +154,15 @@ public class WanVaeTests
         Loss().Backward();
         Assert.All(weights.All, p => Assert.True(p.Value.grad is { } g && g.AllFinite(), p.Key));
         using var off = torch.no_grad();
-        foreach (var name in (string[])["encoder.downsamples.1.time_conv.weight", "encoder.middle.1.proj.weight", "decoder.upsamples.2.time_conv.bias", "decoder.head.0.gamma"])
+        foreach (
+            var name in (string[])
+                [
+                    "encoder.downsamples.1.time_conv.weight",
+                    "encoder.middle.1.proj.weight",
+                    "decoder.upsamples.2.time_conv.bias",
+                    "decoder.head.0.gamma",
+                ]
+        )
         {
             var (parameter, h) = (weights.All.ToDictionary()[name], 3e-3);
             var direction = parameter.grad! / parameter.grad!.norm();
@@ -148,7 +172,10 @@ public class WanVaeTests
             var down = Loss().ToDouble();
             parameter.add_(direction, h);
             var slope = parameter.grad!.norm().ToDouble();
-            Assert.True(Math.Abs((up - down) / (2 * h) - slope) < 0.01 * slope + 1e-5, $"{name}: {(up - down) / (2 * h)} against {slope}");
+            Assert.True(
+                Math.Abs((up - down) / (2 * h) - slope) < 0.01 * slope + 1e-5,
+                $"{name}: {(up - down) / (2 * h)} against {slope}"
+            );
         }
     }
 
@@ -180,7 +207,11 @@ public class WanVaeTests
         var late = vae.ImageLatent(latents, 5);
         Close(vae.ImageLatent(latents.narrow(2, 2, 4), 3), late, 1e-5);
         var film = latents.narrow(0, 1, 1);
-        Close(torch.cat([.. ((long[])[3, 0, 5, 1]).Select(i => vae.ImageLatent(film, i))]), vae.ImageLatents(film, [3, 0, 5, 1]), 1e-5);
+        Close(
+            torch.cat([.. ((long[])[3, 0, 5, 1]).Select(i => vae.ImageLatent(film, i))]),
+            vae.ImageLatents(film, [3, 0, 5, 1]),
+            1e-5
+        );
     }
 
     [Fact]
@@ -189,11 +220,22 @@ public class WanVaeTests
         using var scope = torch.NewDisposeScope();
         using var weights = Weights.Create(new Rng(1));
         var vae = new WanVae(weights, Mini);
-        Assert.Equal("a video of 7 frames cannot be encoded: the count must be 1 + 4 k; try 5 or 9",
-            Assert.Throws<UserException>(() => vae.Encode(torch.zeros([1, 3, 7, 8, 8]))).Message);
-        Assert.Contains("multiples of 4", Assert.Throws<UserException>(() => vae.Encode(torch.zeros([1, 3, 5, 8, 6]))).Message);
-        Assert.Contains("one for each of the 5", Assert.Throws<UserException>(() => new WanVae(weights, Mini with { ZDim = 5 })).Message);
-        Assert.Contains("one fewer", Assert.Throws<UserException>(() => new WanVae(weights, Mini with { DimMult = [1, 2] })).Message);
+        Assert.Equal(
+            "a video of 7 frames cannot be encoded: the count must be 1 + 4 k; try 5 or 9",
+            Assert.Throws<UserException>(() => vae.Encode(torch.zeros([1, 3, 7, 8, 8]))).Message
+        );
+        Assert.Contains(
+            "multiples of 4",
+            Assert.Throws<UserException>(() => vae.Encode(torch.zeros([1, 3, 5, 8, 6]))).Message
+        );
+        Assert.Contains(
+            "one for each of the 5",
+            Assert.Throws<UserException>(() => new WanVae(weights, Mini with { ZDim = 5 })).Message
+        );
+        Assert.Contains(
+            "one fewer",
+            Assert.Throws<UserException>(() => new WanVae(weights, Mini with { DimMult = [1, 2] })).Message
+        );
     }
 }
 
@@ -213,7 +255,8 @@ public class WanVaeMemoryTests
         {
             for (var step = 0; step < 5; step++)
             {
-                using (var scope = torch.NewDisposeScope()) vae.DecodeStep(WanVaeTests.Noise(step, 1, 4, 1, 4, 4), cache);
+                using (var scope = torch.NewDisposeScope())
+                    vae.DecodeStep(WanVaeTests.Noise(step, 1, 4, 1, 4, 4), cache);
                 live.Add(Tensor.TotalCount);
                 bytes.Add(cache.Bytes);
             }
@@ -232,14 +275,27 @@ public class WanVaeMemoryTests
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         using var weights = Weights.Create(new Rng(6));
-        var c = new WanVaeConfig { Dim = dim, ZDim = 4, DimMult = [1, 2, 1], ResBlocks = 1, TemporalDownsample = [true, true], Mean = [], Std = [] };
+        var c = new WanVaeConfig
+        {
+            Dim = dim,
+            ZDim = 4,
+            DimMult = [1, 2, 1],
+            ResBlocks = 1,
+            TemporalDownsample = [true, true],
+            Mean = [],
+            Std = [],
+        };
         using var g = new torch.Generator((ulong)(7));
         var (exact, half) = (new WanVae(weights, c), new WanVae(weights, c, ScalarType.BFloat16));
-        foreach (var (_, tensor) in weights.All) tensor.copy_(tensor + torch.randn(tensor.shape, generator: g) * 0.1);
-        var (video, latents) = ((torch.randn([2, 3, 17, 16, 24], generator: g) * 0.5).clamp(-1, 1), torch.randn([2, 4, 5, 4, 6], generator: g));
+        foreach (var (_, tensor) in weights.All)
+            tensor.copy_(tensor + torch.randn(tensor.shape, generator: g) * 0.1);
+        var (video, latents) = (
+            (torch.randn([2, 3, 17, 16, 24], generator: g) * 0.5).clamp(-1, 1),
+            torch.randn([2, 4, 5, 4, 6], generator: g)
+        );
         (Tensor, Tensor) Both(WanVae vae) => (vae.Encode(video, chunk), vae.Decode(latents, chunk, clamp: false));
         static double Error(Tensor a, Tensor b) => ((a - b).norm() / b.norm()).ToDouble();
-        weights.Trainable();   // which these operators are not for
+        weights.Trainable(); // which these operators are not for
         var (slow, slowHalf) = (Both(exact), Both(half));
         weights.Trainable(false);
         var (fast, fastHalf) = (Both(exact), Both(half));

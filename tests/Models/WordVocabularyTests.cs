@@ -14,13 +14,15 @@ public sealed class WordVocabularyTests : IDisposable
         string[] captions = ["Forest, noon: a red-haired traveller's walk.", "a red tower", "a red barn at noon."];
         var made = WordVocabulary.Train(captions, 128);
         Assert.Equal((0, 1, 2), (made.Pad, made.Eos, made.Unknown));
-        Assert.Equal([3], made.Encode("a"));   // the most frequent
-        foreach (var caption in captions) Assert.Equal(caption, made.Decode(made.Encode(caption)));
-        Assert.Equal([3, 2, 2], made.Encode(" a \n Blue  A"));   // unknown; and capitals are not small letters
+        Assert.Equal([3], made.Encode("a")); // the most frequent
+        foreach (var caption in captions)
+            Assert.Equal(caption, made.Decode(made.Encode(caption)));
+        Assert.Equal([3, 2, 2], made.Encode(" a \n Blue  A")); // unknown; and capitals are not small letters
         made.Save(file);
         var read = Assert.IsType<WordVocabulary>(Vocabulary.Open(file));
         Assert.Equal(made.Count, read.Count);
-        foreach (var caption in captions) Assert.Equal(made.Encode(caption), read.Encode(caption));
+        foreach (var caption in captions)
+            Assert.Equal(made.Encode(caption), read.Encode(caption));
         Assert.IsType<WordVocabulary>(Vocabulary.Read(File.ReadAllBytes(file)));
     }
 

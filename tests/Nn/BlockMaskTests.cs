@@ -5,8 +5,18 @@ namespace LongTake.Tests.Nn;
 public class BlockMaskTests
 {
     /// <summary>[N, M], 1 where a query sees a key.</summary>
-    internal static Tensor Dense(BlockMask mask, long keys) => torch.cat([.. mask.Parts.Select(p =>
-        torch.nn.functional.pad(1 - p.Mask.Hidden(0, p.Queries)[0][0].to(ScalarType.Float32), [0, keys - p.Keys]))], 0);
+    internal static Tensor Dense(BlockMask mask, long keys) =>
+        torch.cat(
+            [
+                .. mask.Parts.Select(p =>
+                    torch.nn.functional.pad(
+                        1 - p.Mask.Hidden(0, p.Queries)[0][0].to(ScalarType.Float32),
+                        [0, keys - p.Keys]
+                    )
+                ),
+            ],
+            0
+        );
 
     /// <summary>The rule in words, frame by frame.</summary>
     [Theory]
@@ -18,8 +28,11 @@ public class BlockMaskTests
         int[] ends = [1, 4, 4, 4, 7, 7, 7];
         var seen = Dense(BlockMask.Causal(BlockMask.Blocks(7, 3, firstAlone: true), 1, window), 7).ToArray<float>();
         for (var query = 0; query < 7; query++)
-            for (var key = 0; key < 7; key++)
-                Assert.Equal(key < ends[query] && (window == 0 || key >= ends[query] - window) ? 1 : 0, seen[query * 7 + key]);
+        for (var key = 0; key < 7; key++)
+            Assert.Equal(
+                key < ends[query] && (window == 0 || key >= ends[query] - window) ? 1 : 0,
+                seen[query * 7 + key]
+            );
     }
 
     [Theory]
@@ -36,7 +49,12 @@ public class BlockMaskTests
         var blocks = BlockMask.Blocks(firstAlone ? 7 : 6, 3, firstAlone);
         var mask = teacher ? BlockMask.TeacherForcing(blocks, tokens) : BlockMask.Causal(blocks, tokens, window);
         var n = blocks.Sum() * tokens * (teacher ? 2 : 1);
-        Tensor[] inputs = [torch.randn([2, n, 2, 4], generator: g), torch.randn([2, n, 2, 4], generator: g), torch.randn([2, n, 2, 4], generator: g)];
+        Tensor[] inputs =
+        [
+            torch.randn([2, n, 2, 4], generator: g),
+            torch.randn([2, n, 2, 4], generator: g),
+            torch.randn([2, n, 2, 4], generator: g),
+        ];
         var fast = inputs.Select(x => x.clone().requires_grad_()).ToArray();
         var slow = inputs.Select(x => x.clone().requires_grad_()).ToArray();
         var hidden = (1 - Dense(mask, n)) * -1e9;
@@ -47,7 +65,8 @@ public class BlockMaskTests
         var towards = torch.randn([2, n, 2, 4], generator: g);
         (expected * towards).sum().Backward();
         (actual * towards).sum().Backward();
-        for (var i = 0; i < 3; i++) Near.Equal(slow[i].grad!, fast[i].grad!, 1e-5, 1e-5);
+        for (var i = 0; i < 3; i++)
+            Near.Equal(slow[i].grad!, fast[i].grad!, 1e-5, 1e-5);
     }
 
     [Fact]

@@ -4,7 +4,9 @@ namespace LongTake.Tests.Nn;
 
 public class ConvolutionTests
 {
-    /// <summary>Values and gradients beside sums of products of taps in float64, which no convolution of libtorch has a part in.</summary>
+    /// <summary>
+    /// Values and gradients beside sums of products of taps in float64, which no convolution of libtorch has a part in.
+    /// </summary>
     [Theory]
     [InlineData(1, 3, 3, 3, 1)]
     [InlineData(2, 36, 72, 1, 1)]
@@ -24,16 +26,29 @@ public class ConvolutionTests
         foreach (var (type, allowed) in new[] { (ScalarType.Float32, 1e-6), (ScalarType.BFloat16, 1e-2) })
         {
             long[] border = [kernel / 2, kernel / 2, kernel / 2];
-            var ours = Values((p, q, r) => Convolution.Forward(p, q, r, [1, stride, stride], border), x.to(type), w.to(type), b.to(type), gradient.to(type));
+            var ours = Values(
+                (p, q, r) => Convolution.Forward(p, q, r, [1, stride, stride], border),
+                x.to(type),
+                w.to(type),
+                b.to(type),
+                gradient.to(type)
+            );
             foreach (var (e, o) in exact.Zip(ours))
                 Assert.InRange(((e - o.to(ScalarType.Float64)).norm() / e.norm()).item<double>(), 0, allowed);
-            using var off = torch.no_grad();   // without a graph neighbours are gathered
+            using var off = torch.no_grad(); // without a graph neighbours are gathered
             var plain = Convolution.Forward(x.to(type), w.to(type), b.to(type), [1, stride, stride], border);
-            Assert.InRange(((exact[0] - plain.to(ScalarType.Float64)).norm() / exact[0].norm()).item<double>(), 0, allowed);
+            Assert.InRange(
+                ((exact[0] - plain.to(ScalarType.Float64)).norm() / exact[0].norm()).item<double>(),
+                0,
+                allowed
+            );
         }
     }
 
-    /// <summary>Winograd's way beside the sum in float64, with the error of the direct way: for float32 alike, for bfloat16 not three times as large.</summary>
+    /// <summary>
+    /// Winograd's way beside the sum in float64, with the error of the direct way: for float32 alike, for bfloat16 not
+    /// three times as large.
+    /// </summary>
     [Theory]
     [InlineData(64, 96, 3, 6, 8)]
     [InlineData(96, 64, 1, 5, 2)]
@@ -53,7 +68,10 @@ public class ConvolutionTests
             double Error(Tensor y) => ((exact - y.to(ScalarType.Float64)).norm() / exact.norm()).ToDouble();
             var direct = Error(Convolution.Forward(p, q, r, [1, 1, 1], [0, 1, 1]));
             var ours = Error(Convolution.ByColumns(p, Convolution.Columns(q), r, 1));
-            Assert.True(ours < allowed && ours < Math.Max(3 * direct, allowed / 10), $"{type}: {ours:g3}, directly {direct:g3}");
+            Assert.True(
+                ours < allowed && ours < Math.Max(3 * direct, allowed / 10),
+                $"{type}: {ours:g3}, directly {direct:g3}"
+            );
         }
     }
 
@@ -69,17 +87,34 @@ public class ConvolutionTests
             using var scope = torch.NewDisposeScope();
             using var g = new torch.Generator((ulong)trial);
             var (t, h, w) = kernels[random.Next(kernels.Length)];
-            var (batch, inputs, outputs, stride) = (random.Next(1, 4), random.Next(1, 50), random.Next(1, 50), random.Next(1, 3));
-            var x = torch.randn([batch, inputs, t + random.Next(4), h + random.Next(9), w + random.Next(9)], generator: g);
-            var (weight, bias) = (torch.randn([outputs, inputs, t, h, w], generator: g), torch.randn([outputs], generator: g));
-            long[] strides = [1, stride, stride], borders = [0, h == 3 ? 1 : 0, h == 3 ? 1 : 0];
+            var (batch, inputs, outputs, stride) = (
+                random.Next(1, 4),
+                random.Next(1, 50),
+                random.Next(1, 50),
+                random.Next(1, 3)
+            );
+            var x = torch.randn(
+                [batch, inputs, t + random.Next(4), h + random.Next(9), w + random.Next(9)],
+                generator: g
+            );
+            var (weight, bias) = (
+                torch.randn([outputs, inputs, t, h, w], generator: g),
+                torch.randn([outputs], generator: g)
+            );
+            long[] strides = [1, stride, stride],
+                borders = [0, h == 3 ? 1 : 0, h == 3 ? 1 : 0];
             Tensor Wide(Tensor y) => y.to(ScalarType.Float64);
-            var exact = torch.nn.functional.conv3d(Wide(x), Wide(weight), Wide(bias), strides, borders);   // in float64 oneDNN has no part
+            // in float64 oneDNN has no part
+            var exact = torch.nn.functional.conv3d(Wide(x), Wide(weight), Wide(bias), strides, borders);
             foreach (var (type, allowed) in new[] { (ScalarType.Float32, 1e-5), (ScalarType.BFloat16, 2e-2) })
             {
                 var ours = Convolution.Forward(x.to(type), weight.to(type), bias.to(type), strides, borders);
                 var error = ((exact - Wide(ours)).norm() / exact.norm()).ToDouble();
-                Assert.True(error < allowed, $"[{string.Join(", ", x.shape)}] with [{string.Join(", ", weight.shape)}], stride {stride}, {type}: {error:g3}");
+                Assert.True(
+                    error < allowed,
+                    $"[{string.Join(", ", x.shape)}] with [{string.Join(", ", weight.shape)}], stride "
+                        + $"{stride}, {type}: {error:g3}"
+                );
             }
         }
     }
@@ -89,9 +124,19 @@ public class ConvolutionTests
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator(1);
-        var (x, w, b) = (torch.randn([2, 20, 3, 5, 7], generator: g), torch.randn([12, 20, 1, 3, 3], generator: g), torch.randn([12], generator: g));
+        var (x, w, b) = (
+            torch.randn([2, 20, 3, 5, 7], generator: g),
+            torch.randn([12, 20, 1, 3, 3], generator: g),
+            torch.randn([12], generator: g)
+        );
         var doubled = x.repeat_interleave(2, 3).repeat_interleave(2, 4);
-        var exact = torch.nn.functional.conv3d(doubled.to(ScalarType.Float64), w.to(ScalarType.Float64), b.to(ScalarType.Float64), [1, 1, 1], [0, 1, 1]);
+        var exact = torch.nn.functional.conv3d(
+            doubled.to(ScalarType.Float64),
+            w.to(ScalarType.Float64),
+            b.to(ScalarType.Float64),
+            [1, 1, 1],
+            [0, 1, 1]
+        );
         Assert.InRange((exact - Convolution.OfDoubled(x, w, b)).abs().max().ToDouble(), 0, 1e-4);
     }
 
@@ -100,12 +145,22 @@ public class ConvolutionTests
     {
         using var scope = torch.NewDisposeScope();
         using var random = new torch.Generator(1);
-        var (x, w, b) = (torch.randn([2, 36, 2, 4, 6], generator: random), torch.randn([72, 36, 1, 2, 2], generator: random), torch.randn([72], generator: random));
+        var (x, w, b) = (
+            torch.randn([2, 36, 2, 4, 6], generator: random),
+            torch.randn([72, 36, 1, 2, 2], generator: random),
+            torch.randn([72], generator: random)
+        );
         var convolved = Convolution.Forward(x, w, b, [1, 2, 2], [0, 0, 0]).reshape(2, 72, 2, 6).permute(0, 2, 3, 1);
         Assert.InRange((convolved - Convolution.OfPatches(x, w, b)).abs().max().item<float>(), 0, 1e-4);
     }
 
-    private static Tensor[] Values(Func<Tensor, Tensor, Tensor, Tensor> convolution, Tensor x, Tensor w, Tensor b, Tensor gradient)
+    private static Tensor[] Values(
+        Func<Tensor, Tensor, Tensor, Tensor> convolution,
+        Tensor x,
+        Tensor w,
+        Tensor b,
+        Tensor gradient
+    )
     {
         Tensor[] leaves = [.. new[] { x, w, b }.Select(t => t.detach().clone().requires_grad_())];
         var y = convolution(leaves[0], leaves[1], leaves[2]);
@@ -120,14 +175,14 @@ public class ConvolutionTests
         var (frames, side) = (x.size(2), (x.size(3) + 2 * border - size) / stride + 1);
         var y = b.reshape(1, -1, 1, 1, 1);
         for (var t = 0; t < size; t++)
-            for (var i = 0; i < size; i++)
-                for (var j = 0; j < size; j++)
-                {
-                    var rows = torch.arange(i, i + stride * side, stride);
-                    var columns = torch.arange(j, j + stride * side, stride);
-                    var seen = padded.narrow(2, t, frames).index_select(3, rows).index_select(4, columns);
-                    y = y + torch.einsum("bcthw,oc->bothw", seen, w[.., .., t, i, j]);
-                }
+        for (var i = 0; i < size; i++)
+        for (var j = 0; j < size; j++)
+        {
+            var rows = torch.arange(i, i + stride * side, stride);
+            var columns = torch.arange(j, j + stride * side, stride);
+            var seen = padded.narrow(2, t, frames).index_select(3, rows).index_select(4, columns);
+            y = y + torch.einsum("bcthw,oc->bothw", seen, w[.., .., t, i, j]);
+        }
         return y;
     }
 }

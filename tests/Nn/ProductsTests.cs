@@ -4,7 +4,10 @@ namespace LongTake.Tests.Nn;
 
 public class ProductsTests
 {
-    /// <summary>Values and gradients beside the same in float64, in float32 and in bfloat16, where the graph has a node of our own.</summary>
+    /// <summary>
+    /// Values and gradients beside the same in float64, in float32 and in bfloat16, where the graph has a node of our
+    /// own.
+    /// </summary>
     [Theory]
     [InlineData(ScalarType.Float32, 1e-5)]
     [InlineData(ScalarType.BFloat16, 1e-2)]
@@ -12,7 +15,11 @@ public class ProductsTests
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator(1);
-        var (x, w, b) = (torch.randn([3, 50, 40], generator: g).to(type), torch.randn([30, 40], generator: g), torch.randn([30], generator: g));
+        var (x, w, b) = (
+            torch.randn([3, 50, 40], generator: g).to(type),
+            torch.randn([30, 40], generator: g),
+            torch.randn([30], generator: g)
+        );
         var slope = torch.randn([3, 50, 30], generator: g).to(type);
         Tensor[] Of(Func<Tensor, Tensor, Tensor, Tensor> layer, Tensor p, Tensor q, Tensor r, Tensor s)
         {
@@ -34,7 +41,11 @@ public class ProductsTests
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator(1);
-        var (x, w, b) = (torch.randn([2, 7, 4, 6], generator: g), torch.randn([4, 5, 6], generator: g), torch.randn([4, 5], generator: g));
+        var (x, w, b) = (
+            torch.randn([2, 7, 4, 6], generator: g),
+            torch.randn([4, 5, 6], generator: g),
+            torch.randn([4, 5], generator: g)
+        );
         var y = Products.PerPlace(x, w, b);
         for (var place = 0; place < 4; place++)
         {

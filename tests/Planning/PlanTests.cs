@@ -14,20 +14,23 @@ public class PlanTests
 {
     private const double Gib = 1L << 30;
 
-    private static TrainRecipe Read(string name, params string[] sets) => Recipe.Read(Path.Combine(WanStartTests.Recipes(), name), sets, TrainJson.Recipe);
+    private static TrainRecipe Read(string name, params string[] sets) =>
+        Recipe.Read(Path.Combine(WanStartTests.Recipes(), name), sets, TrainJson.Recipe);
 
     /// <summary>
-    /// Mode seeking at 121 latents with recompute: 1.5 forwards without a graph and one with, which counts four; 4 for mean seeking. The
-    /// windows' networks see 32,760 tokens each.
+    /// Mode seeking at 121 latents with recompute: 1.5 forwards without a graph and one with, which counts four; 4 for
+    /// mean seeking. The windows' networks see 32,760 tokens each.
     /// </summary>
     [Fact]
     public void AStepOfTwoHeadsCountsItsForwards()
     {
         var recipe = Read("mmm-30s.json");
         var plan = TrainPlan.Of(recipe.Model!, recipe.Stages[1])!;
-        double whole = Flops.Wan(new(), 1, 121, 60, 104).Total, clip = Flops.Wan(new(), 1, 21, 60, 104).Total;
+        double whole = Flops.Wan(new(), 1, 121, 60, 104).Total,
+            clip = Flops.Wan(new(), 1, 21, 60, 104).Total;
         double Each(string phase) => plan.Phases.Single(p => p.Name == phase).Flops / 64;
-        double Autoencoder(int windows) => windows * 0.9 * (Flops.Vae(new(), true, 7, 60, 104) + Flops.Vae(new(), false, 1, 60, 104));
+        double Autoencoder(int windows) =>
+            windows * 0.9 * (Flops.Vae(new(), true, 7, 60, 104) + Flops.Vae(new(), false, 1, 60, 104));
         Assert.Equal(4 * whole, Each("mean seeking"), 1e10);
         Assert.Equal(5.5 * whole + 4 * 3 * clip + Autoencoder(4), Each("mode seeking"), 1e10);
         Assert.Equal(5 * (4 * 4 * clip + Autoencoder(4)), Each("critic"), 1e10);
@@ -41,7 +44,8 @@ public class PlanTests
         var recipe = Read("mmm-30s.json");
         var phase = TrainPlan.Of(recipe.Model!, recipe.Stages[1])!.Phases.Single(p => p.Name == "mode seeking");
         double Of(string kind) => phase.Memory.Single(m => m.Name == kind).Value;
-        double wan = 1_418_996_800, student = wan + 5 * 46_427_136 + 3_072 + 98_368;
+        double wan = 1_418_996_800,
+            student = wan + 5 * 46_427_136 + 3_072 + 98_368;
         Assert.Equal(4 * (wan + student), Of("weights"), 4e6);
         Assert.Equal(8 * (wan + student), Of("moments"), 8e6);
         Assert.Equal(4 * student, Of("moving average"), 4e6);
@@ -64,31 +68,92 @@ public class PlanTests
     }
 
     [Fact]
-    public void AutoencoderStagesAreNotPlanned() => Assert.Null(TrainPlan.Of(new(), new() { Method = Autoencoder.Entry.Name }));
+    public void AutoencoderStagesAreNotPlanned() =>
+        Assert.Null(TrainPlan.Of(new(), new() { Method = Autoencoder.Entry.Name }));
 
     /// <summary>
-    /// Large enough that resident memory is what tensors take: some hundred MB at the peak. A step of one sample; the page has larger sizes.
+    /// Large enough that resident memory is what tensors take: some hundred MB at the peak. A step of one sample; the
+    /// page has larger sizes.
     /// </summary>
     private static readonly ModelConfig trial = new()
     {
-        Name = "trial", Fps = 16, Width = 64, Height = 64, ClipLatents = 3, FilmLatents = 7, FewSteps = [1000, 500], HeadBlocks = 2,
-        Vae = new() { Dim = 16, ZDim = 4, DimMult = [1, 2, 4], ResBlocks = 2, TemporalDownsample = [false, true], Mean = [], Std = [] },
+        Name = "trial",
+        Fps = 16,
+        Width = 64,
+        Height = 64,
+        ClipLatents = 3,
+        FilmLatents = 7,
+        FewSteps = [1000, 500],
+        HeadBlocks = 2,
+        Vae = new()
+        {
+            Dim = 16,
+            ZDim = 4,
+            DimMult = [1, 2, 4],
+            ResBlocks = 2,
+            TemporalDownsample = [false, true],
+            Mean = [],
+            Std = [],
+        },
         Text = new(40, 64, 64, 128, 2, 2),
-        Wan = new() { TextLength = 32, InChannels = 4, OutChannels = 4, Dim = 512, FfnDim = 2048, FreqDim = 64, TextDim = 64, Heads = 4, Layers = 6 },
+        Wan = new()
+        {
+            TextLength = 32,
+            InChannels = 4,
+            OutChannels = 4,
+            Dim = 512,
+            FfnDim = 2048,
+            FreqDim = 64,
+            TextDim = 64,
+            Heads = 4,
+            Layers = 6,
+        },
     };
 
     /// <summary>Methods, with and without recompute.</summary>
-    public static TheoryData<string, bool> Trainings => Soak.Full
-        ? new() { { "LongSft", false }, { "LongSft", true }, { "Mmm", false }, { "Mmm", true } }
-        : new() { { "LongSft", false }, { "Mmm", true } };
+    public static TheoryData<string, bool> Trainings =>
+        Soak.Full
+            ? new()
+            {
+                { "LongSft", false },
+                { "LongSft", true },
+                { "Mmm", false },
+                { "Mmm", true },
+            }
+            : new() { { "LongSft", false }, { "Mmm", true } };
 
     [SkippableTheory]
     [MemberData(nameof(Trainings))]
     public void TrainingTakesWhatWasPlanned(string method, bool recompute)
     {
-        var stage = new StageConfig { Method = method, Loop = new() { Recompute = recompute } }
-            .With(new FlowMatchingConfig { Batch = 1 }).With(new MmmConfig { Windows = 1, CriticWindows = 1, CriticUpdates = 1 });
-        Agrees(file => Recipe.Write(file, new TrainRecipe { From = "nowhere", Model = trial, Stages = [stage] }, TrainJson.Recipe), 1);
+        var stage = new StageConfig
+        {
+            Method = method,
+            Loop = new() { Recompute = recompute },
+        }
+            .With(new FlowMatchingConfig { Batch = 1 })
+            .With(
+                new MmmConfig
+                {
+                    Windows = 1,
+                    CriticWindows = 1,
+                    CriticUpdates = 1,
+                }
+            );
+        Agrees(
+            file =>
+                Recipe.Write(
+                    file,
+                    new TrainRecipe
+                    {
+                        From = "nowhere",
+                        Model = trial,
+                        Stages = [stage],
+                    },
+                    TrainJson.Recipe
+                ),
+            1
+        );
     }
 
     [SkippableTheory]
@@ -96,8 +161,28 @@ public class PlanTests
     [InlineData(Speaker.Teacher, true)]
     public void AFilmTakesWhatWasPlanned(Speaker speaker, bool int8)
     {
-        var request = new FilmRequest { Prompt = "a red cat", Speaker = speaker, Frames = speaker == Speaker.Teacher ? 5 : 13, Steps = 2, Int8 = int8 };
-        Agrees(file => Recipe.Write(file, new FilmRecipe { From = "", Model = trial with { Vae = trial.Vae with { Dim = 32 }, Width = 128, Height = 128 }, Film = request }, FilmJson.Default.FilmRecipe), 2);
+        var request = new FilmRequest
+        {
+            Prompt = "a red cat",
+            Speaker = speaker,
+            Frames = speaker == Speaker.Teacher ? 5 : 13,
+            Steps = 2,
+            Int8 = int8,
+        };
+        Agrees(
+            file =>
+                Recipe.Write(
+                    file,
+                    new FilmRecipe
+                    {
+                        From = "",
+                        Model = trial with { Vae = trial.Vae with { Dim = 32 }, Width = 128, Height = 128 },
+                        Film = request,
+                    },
+                    FilmJson.Default.FilmRecipe
+                ),
+            2
+        );
     }
 
     // The program measures itself in a process of its own.

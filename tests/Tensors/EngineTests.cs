@@ -14,9 +14,15 @@ public sealed class EngineTests : IDisposable
         var facts = Engine.Describe();
         Assert.True(File.Exists(Path.Combine(facts.Folder, LibtorchFolder.FileName("torch_cpu"))));
         Assert.Matches(@"^\d+\.\d+\.\d+", facts.Version);
-        Assert.Equal(Environment.GetEnvironmentVariable("LIBTORCH") is { Length: > 0 } ? "LIBTORCH" : "package", facts.From);
+        Assert.Equal(
+            Environment.GetEnvironmentVariable("LIBTORCH") is { Length: > 0 } ? "LIBTORCH" : "package",
+            facts.From
+        );
         Assert.Equal("cpu", facts.Devices[0].Name);
-        Assert.True(facts.Devices.Any(d => d.Name == "cuda:0") || facts.Absent.Any(a => a.StartsWith("cuda: ", StringComparison.Ordinal)));
+        Assert.True(
+            facts.Devices.Any(d => d.Name == "cuda:0")
+                || facts.Absent.Any(a => a.StartsWith("cuda: ", StringComparison.Ordinal))
+        );
         Assert.True(facts.Threads > 0);
     }
 
@@ -32,7 +38,11 @@ public sealed class EngineTests : IDisposable
 
     [Theory]
     [InlineData("build-version", "2.9.1+cpu\n", "2.9.1+cpu")]
-    [InlineData("version.py", "from typing import Optional\n__version__ = '1.13.1+cu117'\ncuda = '11.7'\n", "1.13.1+cu117")]
+    [InlineData(
+        "version.py",
+        "from typing import Optional\n__version__ = '1.13.1+cu117'\ncuda = '11.7'\n",
+        "1.13.1+cu117"
+    )]
     [InlineData("version.py", "__version__: str = \"2.8.0\"\n", "2.8.0")]
     public void AnOlderOneIsRefusedUnloaded(string file, string text, string version)
     {
@@ -92,8 +102,10 @@ public sealed class EngineTests : IDisposable
         for (var i = 0; i < 2000; i++)
         {
             var broken = image[..random.Next(image.Length + 1)];
-            for (var k = 0; k < 8 && broken.Length > 0; k++) broken[random.Next(broken.Length)] = (byte)random.Next(256);
-            for (var k = 24; k < Math.Min(64, broken.Length); k += 7) broken[k] ^= (byte)random.Next(4);
+            for (var k = 0; k < 8 && broken.Length > 0; k++)
+                broken[random.Next(broken.Length)] = (byte)random.Next(256);
+            for (var k = 24; k < Math.Min(64, broken.Length); k += 7)
+                broken[k] ^= (byte)random.Next(4);
             VersionNeeds.Weaken(broken, "GLIBC_2.2.5");
         }
     }
@@ -101,12 +113,14 @@ public sealed class EngineTests : IDisposable
     [Fact]
     public void AProcessOfOneThreadAfterAnotherSeesTheSameLibrary() => Parallel.For(0, 8, _ => Engine.Start());
 
-    private string Refused(string given) => Assert.Throws<UserException>(() => EngineLoader.Load(LibtorchFolder.Open(given))).Message;
+    private string Refused(string given) =>
+        Assert.Throws<UserException>(() => EngineLoader.Load(LibtorchFolder.Open(given))).Message;
 
     // Files that are no libraries: whatever is refused is refused before it is loaded.
     private void Fill(params string[] libraries)
     {
         Directory.CreateDirectory(Path.Combine(folder, "lib"));
-        foreach (var name in libraries) File.WriteAllText(Path.Combine(folder, "lib", LibtorchFolder.FileName(name)), new string('x', 100));
+        foreach (var name in libraries)
+            File.WriteAllText(Path.Combine(folder, "lib", LibtorchFolder.FileName(name)), new string('x', 100));
     }
 }

@@ -11,21 +11,29 @@ public sealed class SafetensorsTests : IDisposable
 
     private string At(string name) => Path.Combine(folder, name);
 
-    private static (string Name, string Dtype, long[] Shape, Action<Stream> Write) Tensor(string name, string dtype, long[] shape, byte[] bytes) =>
-        (name, dtype, shape, s => s.Write(bytes));
+    private static (string Name, string Dtype, long[] Shape, Action<Stream> Write) Tensor(
+        string name,
+        string dtype,
+        long[] shape,
+        byte[] bytes
+    ) => (name, dtype, shape, s => s.Write(bytes));
 
-    private static byte[] Bytes(int count, int seed = 1) => [.. Enumerable.Range(0, count).Select(i => (byte)(i * 7 + seed))];
+    private static byte[] Bytes(int count, int seed = 1) =>
+        [.. Enumerable.Range(0, count).Select(i => (byte)(i * 7 + seed))];
 
     private string Sample(string name = "a.safetensors")
     {
-        SafetensorsWriter.Write(At(name),
-        [
-            Tensor("mask", "BOOL", [3], [1, 0, 1]),
-            Tensor("blocks.0.qkv", "F32", [2, 3], Bytes(24)),
-            Tensor("scalar", "F64", [], Bytes(8, 5)),
-            Tensor("none", "BF16", [0, 4], []),
-            Tensor("größe", "I16", [2], Bytes(4, 9)),
-        ], new Dictionary<string, string> { ["step"] = "12", ["a"] = "\"quoted\"" });
+        SafetensorsWriter.Write(
+            At(name),
+            [
+                Tensor("mask", "BOOL", [3], [1, 0, 1]),
+                Tensor("blocks.0.qkv", "F32", [2, 3], Bytes(24)),
+                Tensor("scalar", "F64", [], Bytes(8, 5)),
+                Tensor("none", "BF16", [0, 4], []),
+                Tensor("größe", "I16", [2], Bytes(4, 9)),
+            ],
+            new Dictionary<string, string> { ["step"] = "12", ["a"] = "\"quoted\"" }
+        );
         return At(name);
     }
 
@@ -70,8 +78,9 @@ public sealed class SafetensorsTests : IDisposable
     {
         var path = Sample();
         var before = File.ReadAllBytes(path);
-        var full = Assert.Throws<UserException>(() => SafetensorsWriter.Write(path,
-            [("a", "U8", [1], _ => throw new IOException("No space left on device", 28))]));
+        var full = Assert.Throws<UserException>(() =>
+            SafetensorsWriter.Write(path, [("a", "U8", [1], _ => throw new IOException("No space left on device", 28))])
+        );
         Assert.Contains(path, full.Message);
         Assert.Contains("disk is full", full.Message);
         Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(path, [Tensor("a", "F32", [2], Bytes(7))]));
@@ -93,7 +102,8 @@ public sealed class SafetensorsTests : IDisposable
     }
 
     // A valid file of two tensors: a = U8 [4] and b = F32 [2].
-    private const string Valid = """{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""";
+    private const string Valid =
+        """{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""";
 
     private string File_(byte[] header, int data = 12, long? length = null)
     {
@@ -124,7 +134,11 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("[4,12]", "[2,10]", "tensor 'b' overlaps 'a' by 2 bytes")]
     [InlineData("[4,12]", "[5,13]", "tensor 'b' reaches to byte")]
     [InlineData("[4,12]", "[9223372036854775799,9223372036854775807]", "tensor 'b' reaches to byte")]
-    [InlineData("[2],\"data_offsets\":[4,12]", "[1],\"data_offsets\":[8,12]", "tensor 'b' leaves a hole of 4 bytes behind 'a'")]
+    [InlineData(
+        "[2],\"data_offsets\":[4,12]",
+        "[1],\"data_offsets\":[8,12]",
+        "tensor 'b' leaves a hole of 4 bytes behind 'a'"
+    )]
     [InlineData("[2],\"data_offsets\":[4,12]", "[1],\"data_offsets\":[4,8]", "4 bytes follow the last tensor")]
     [InlineData("[0,4]", "[4,0]", "not a begin and an end")]
     [InlineData("[0,4]", "[0,4,4]", "not a begin and an end")]
@@ -157,7 +171,10 @@ public sealed class SafetensorsTests : IDisposable
     {
         Assert.Contains(old, Valid, StringComparison.Ordinal);
         var at = Valid.IndexOf(old, StringComparison.Ordinal);
-        Refused(File_(Encoding.UTF8.GetBytes(string.Concat(Valid.AsSpan(0, at), @new, Valid.AsSpan(at + old.Length)))), because);
+        Refused(
+            File_(Encoding.UTF8.GetBytes(string.Concat(Valid.AsSpan(0, at), @new, Valid.AsSpan(at + old.Length)))),
+            because
+        );
     }
 
     [Fact]
@@ -196,23 +213,31 @@ public sealed class SafetensorsTests : IDisposable
         for (var trial = 0; trial < 3000; trial++)
         {
             var bytes = whole.ToArray();
-            for (var flips = 1 + random.Int(3); flips > 0; flips--) bytes[random.Int(header)] = (byte)random.Int(256);
+            for (var flips = 1 + random.Int(3); flips > 0; flips--)
+                bytes[random.Int(header)] = (byte)random.Int(256);
             File.WriteAllBytes(At("fuzz.safetensors"), bytes);
             try
             {
                 using var file = SafetensorsFile.Open(At("fuzz.safetensors"));
-                foreach (var name in file.Names) _ = file.Bytes(name).ToArray();
+                foreach (var name in file.Names)
+                    _ = file.Bytes(name).ToArray();
             }
-            catch (UserException) { refused++; }
+            catch (UserException)
+            {
+                refused++;
+            }
         }
         Assert.InRange(refused, 1000, 3000);
     }
 
     private string Shards()
     {
-        var index = SafetensorsWriter.WriteSharded(At("model.safetensors"),
-            [.. Enumerable.Range(0, 5).Select(i => Tensor($"t{i}", "U8", [40], Bytes(40, i)))], 100,
-            new Dictionary<string, string> { ["k"] = "v" });
+        var index = SafetensorsWriter.WriteSharded(
+            At("model.safetensors"),
+            [.. Enumerable.Range(0, 5).Select(i => Tensor($"t{i}", "U8", [40], Bytes(40, i)))],
+            100,
+            new Dictionary<string, string> { ["k"] = "v" }
+        );
         Assert.Equal(At("model.safetensors.index.json"), index);
         Assert.Equal(3, Directory.GetFiles(folder, "model-0000?-of-00003.safetensors").Length);
         return index;
@@ -225,7 +250,8 @@ public sealed class SafetensorsTests : IDisposable
         {
             using var set = SafetensorsSet.Open(path);
             Assert.Equal(["t0", "t1", "t2", "t3", "t4"], set.Names);
-            for (var i = 0; i < 5; i++) Assert.Equal(Bytes(40, i), set.Bytes($"t{i}").ToArray());
+            for (var i = 0; i < 5; i++)
+                Assert.Equal(Bytes(40, i), set.Bytes($"t{i}").ToArray());
             Assert.Equal("v", set.Metadata["k"]);
             Assert.Contains("no tensor 'x'", Assert.Throws<UserException>(() => set.Entry("x")).Message);
         }
@@ -243,10 +269,18 @@ public sealed class SafetensorsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"t4\": \"model-00003-of-00003.safetensors\"", "\"t4\": \"model-00001-of-00003.safetensors\"", "is not")]
+    [InlineData(
+        "\"t4\": \"model-00003-of-00003.safetensors\"",
+        "\"t4\": \"model-00001-of-00003.safetensors\"",
+        "is not"
+    )]
     [InlineData("\"t4\"", "\"t5\"", "which weight_map does not list")]
     [InlineData("\"t4\": \"model-00003", "\"t4\": \"../model-00003", "not a plain file name")]
-    [InlineData("\"t4\": \"model-00003", "\"t4\": \"model-00009", "shard model-00009-of-00003.safetensors is missing from")]
+    [InlineData(
+        "\"t4\": \"model-00003",
+        "\"t4\": \"model-00009",
+        "shard model-00009-of-00003.safetensors is missing from"
+    )]
     [InlineData("\"t4\": \"model-00003-of-00003.safetensors\"", "\"t4\": 3", "is not a text")]
     [InlineData("\"t4\"", "\"t3\"", "not valid JSON")]
     [InlineData("weight_map", "weights", "has no 'weight_map'")]

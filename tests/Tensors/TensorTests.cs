@@ -1,9 +1,9 @@
-using LongTake.Nn;
 using System.Runtime.InteropServices;
+using LongTake.Nn;
 
 namespace LongTake.Tests.Tensors;
 
-[Collection(nameof(Alone))]   // live tensors are counted
+[Collection(nameof(Alone))] // live tensors are counted
 public class TensorTests
 {
     [Fact]
@@ -51,10 +51,13 @@ public class TensorTests
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
-        var e = Assert.Throws<ExternalException>(() => torch.randn([2, 3], generator: g) + torch.randn([2, 4], generator: g));
+        var e = Assert.Throws<ExternalException>(() =>
+            torch.randn([2, 3], generator: g) + torch.randn([2, 4], generator: g)
+        );
         Assert.Contains("must match", e.Message);
         Tensor x;
-        using (torch.NewDisposeScope()) x = Tensor.From([1f]);
+        using (torch.NewDisposeScope())
+            x = Tensor.From([1f]);
         Assert.True(x.IsInvalid);
         Assert.ThrowsAny<InvalidOperationException>(() => x.shape);
     }
@@ -81,15 +84,17 @@ public class TensorTests
             using var inner = torch.NewDisposeScope();
             x.grad = null;
             var y = x;
-            for (var i = 0; i < 10; i++) y = Recompute.Run(t => t[0] * 1.5, y);
-            Recompute.Run(t => t[0] * 2, x);   // a result that nobody uses
+            for (var i = 0; i < 10; i++)
+                y = Recompute.Run(t => t[0] * 1.5, y);
+            Recompute.Run(t => t[0] * 2, x); // a result that nobody uses
             y.Backward();
             Assert.Equal(Math.Pow(1.5, 10), x.grad!.ToDouble(), 3);
             GC.Collect(0);
         }
         Step();
         var before = LiveTensors.Settled();
-        for (var i = 0; i < 100; i++) Step();
+        for (var i = 0; i < 100; i++)
+            Step();
         Assert.Equal(before, Tensor.TotalCount);
     }
 }

@@ -3,19 +3,23 @@ using LongTake.Nn;
 namespace LongTake.Tests.Tensors;
 
 /// <summary>
-/// Work that is shared is done by other threads too: their processor time grows. libtorch's parallel loop silently becomes a plain one in a source file that is
-/// compiled without OpenMP, and no value tells.
+/// Work that is shared is done by other threads too: their processor time grows. libtorch's parallel loop silently
+/// becomes a plain one in a source file that is compiled without OpenMP, and no value tells.
 /// </summary>
 [Collection(nameof(Alone))]
 public class ThreadsTests
 {
-    public static TheoryData<string> Operators => ["attention", "axial attention", "attention, backward", "linear", "layer norm", "gelu"];
+    public static TheoryData<string> Operators =>
+        ["attention", "axial attention", "attention, backward", "linear", "layer norm", "gelu"];
 
     [SkippableTheory]
     [MemberData(nameof(Operators))]
     public void EveryOperatorSharesItsWork(string name)
     {
-        Skip.IfNot(OperatingSystem.IsLinux() && Environment.ProcessorCount > 1, "processor time of a thread is read from Linux, and two processors are wanted");
+        Skip.IfNot(
+            OperatingSystem.IsLinux() && Environment.ProcessorCount > 1,
+            "processor time of a thread is read from Linux, and two processors are wanted"
+        );
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
         var q = torch.randn([1, 512, 4, 64], generator: g);
@@ -45,16 +49,29 @@ public class ThreadsTests
             var (own, others) = (Here() - here, Elsewhere() - elsewhere);
             Assert.True(others > 0.3 * own, $"this thread took {own / 1e6:0} ms, the others {others / 1e6:0}");
         }
-        finally { Libtorch.Threads = threads; }
+        finally
+        {
+            Libtorch.Threads = threads;
+        }
     }
 
     // Nanoseconds of processor of this thread, and of the others of the process.
     private static double Here() => Spent("/proc/thread-self");
+
     private static double Elsewhere() => Directory.GetDirectories("/proc/self/task").Sum(Spent) - Here();
 
     private static double Spent(string task)
     {
-        try { return double.Parse(File.ReadAllText(Path.Combine(task, "schedstat")).Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture); }
-        catch (IOException) { return 0; }   // it has ended
+        try
+        {
+            return double.Parse(
+                File.ReadAllText(Path.Combine(task, "schedstat")).Split(' ')[0],
+                System.Globalization.CultureInfo.InvariantCulture
+            );
+        }
+        catch (IOException)
+        {
+            return 0;
+        } // it has ended
     }
 }

@@ -16,13 +16,19 @@ public sealed class TorchFileTests : IDisposable
         return At("a.pt");
     }
 
-    private static LazyTensor Tensor(string name, ScalarType dtype, params long[] shape) => new(name, dtype, shape, () =>
-    {
-        using var g = new torch.Generator((ulong)name.Length);
-        return (torch.randn(shape, generator: g) * 20).to(dtype);
-    });
+    private static LazyTensor Tensor(string name, ScalarType dtype, params long[] shape) =>
+        new(name, dtype, shape, () =>
+        {
+            using var g = new torch.Generator((ulong)name.Length);
+            return (torch.randn(shape, generator: g) * 20).to(dtype);
+        });
 
-    private static LazyTensor[] All => [.. TensorFiles.Types.Select(d => Tensor($"block.{d}", d, 2, 3)), Tensor("scalar", ScalarType.Float64), Tensor("none", ScalarType.Float32, 0, 4)];
+    private static LazyTensor[] All =>
+        [
+            .. TensorFiles.Types.Select(d => Tensor($"block.{d}", d, 2, 3)),
+            Tensor("scalar", ScalarType.Float64),
+            Tensor("none", ScalarType.Float32, 0, 4),
+        ];
 
     [Fact]
     public void RoundTripOfEveryElementType()
@@ -49,7 +55,9 @@ public sealed class TorchFileTests : IDisposable
         TorchFileWriter.Write(At("a.pt"), ScalarType.BFloat16, ("generator", All), ("critic", [All[0]]));
         using var file = TorchFile.Open(At("a.pt"));
         Assert.Equal(["generator", "critic"], file.Groups.Keys);
-        Assert.All(file.Groups["generator"].Where(t => t.Name is "block.F32" or "block.F64" or "scalar"), t => Assert.Equal(ScalarType.BFloat16, t.Dtype));
+        Assert.All(file.Groups["generator"].Where(t => t.Name is "block.F32" or "block.F64" or "scalar"), t =>
+            Assert.Equal(ScalarType.BFloat16, t.Dtype)
+        );
         Assert.Contains(file.Groups["generator"], t => t.Dtype == ScalarType.Int64);
     }
 
@@ -68,10 +76,16 @@ public sealed class TorchFileTests : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         var storage = new byte[24 * 2];
-        for (short i = 0; i < 24; i++) BitConverter.TryWriteBytes(storage.AsSpan(2 * i), i);
-        using var file = TorchFile.Open(Put(HandMade.File(HandMade.Tensor("ShortStorage", 0, 24, 3, [2, 3, 2], [1, 6, 3]), storage)));
+        for (short i = 0; i < 24; i++)
+            BitConverter.TryWriteBytes(storage.AsSpan(2 * i), i);
+        using var file = TorchFile.Open(
+            Put(HandMade.File(HandMade.Tensor("ShortStorage", 0, 24, 3, [2, 3, 2], [1, 6, 3]), storage))
+        );
         var expected = new List<long>();
-        for (var a = 0; a < 2; a++) for (var b = 0; b < 3; b++) for (var c = 0; c < 2; c++) expected.Add(3 + a + 6 * b + 3 * c);
+        for (var a = 0; a < 2; a++)
+        for (var b = 0; b < 3; b++)
+        for (var c = 0; c < 2; c++)
+            expected.Add(3 + a + 6 * b + 3 * c);
         Assert.Equal(expected, file.Groups[""][0].Read().to(ScalarType.Int64).ToArray<long>());
     }
 
@@ -100,13 +114,19 @@ public sealed class TorchFileTests : IDisposable
     [Theory]
     [InlineData("\u0080\u0002cos\nsystem\n(U\u0009touch pwntR.", "the name 'os.system'")]
     [InlineData("\u0080\u0002cposix\nsystem\n(U\u0009touch pwntR.", "the name 'posix.system'")]
-    [InlineData("\u0080\u0004\u008c\u0008builtins\u008c\u0004exec\u0093\u008c\u0004pass\u0085R.", "the name 'builtins.exec'")]
+    [InlineData(
+        "\u0080\u0004\u008c\u0008builtins\u008c\u0004exec\u0093\u008c\u0004pass\u0085R.",
+        "the name 'builtins.exec'"
+    )]
     [InlineData("\u0080\u0004\u008c\u0002os\u008c\u0006system\u0093.", "the name 'os.system'")]
     [InlineData("\u0080\u0002c__builtin__\neval\n(U\u00041+1tR.", "the name '__builtin__.eval'")]
     [InlineData("\u0080\u0002ctorch\nload\n(U\u0004evilR.", "the name 'torch.load'")]
     [InlineData("\u0080\u0002ctorch._utils\n_rebuild_tensor_v2.__globals__\n.", "the name")]
     [InlineData("\u0080\u0002]U\u0002id\u0085R.", "a call of something that is no known name")]
-    [InlineData("\u0080\u0002ctorch\nFloatStorage\n)R.", "calls torch.FloatStorage with arguments that do not belong to it")]
+    [InlineData(
+        "\u0080\u0002ctorch\nFloatStorage\n)R.",
+        "calls torch.FloatStorage with arguments that do not belong to it"
+    )]
     [InlineData("(S'id'\nios\nsystem\n.", "0x53")]
     [InlineData("(ios\nsystem\n.", "(INST)")]
     [InlineData("(cos\nsystem\nU\u0002ido.", "the name 'os.system'")]
@@ -148,17 +168,45 @@ public sealed class TorchFileTests : IDisposable
     public void BombsStaySmall()
     {
         // A list of two of the list before, forty deep: 2^40 elements to whoever walks it.
-        var bomb = "\u0080\u0002}q\0" + HandMade.Text("k") + "]q\u0001" + string.Concat(Enumerable.Range(1, 40).Select(i => $"(h{(char)i}h{(char)i}lq{(char)(i + 1)}")) + "N.";
+        var bomb =
+            "\u0080\u0002}q\0"
+            + HandMade.Text("k")
+            + "]q\u0001"
+            + string.Concat(Enumerable.Range(1, 40).Select(i => $"(h{(char)i}h{(char)i}lq{(char)(i + 1)}"))
+            + "N.";
         Small(() => Refused(HandMade.File(bomb), "more or less than one object"));
         // The same of dictionaries, which are looked into for tensors.
-        var dicts = "\u0080\u0002" + string.Concat(Enumerable.Range(0, 60).Select(i =>
-            i == 0 ? "}q\0" : $"0}}q{(char)i}{HandMade.Text("a")}h{(char)(i - 1)}s{HandMade.Text("b")}h{(char)(i - 1)}s")) + ".";
+        var dicts =
+            "\u0080\u0002"
+            + string.Concat(
+                Enumerable
+                    .Range(0, 60)
+                    .Select(i =>
+                        i == 0
+                            ? "}q\0"
+                            : $"0}}q{(char)i}{HandMade.Text("a")}h{(char)(i - 1)}s{HandMade.Text("b")}h{(char)(i - 1)}s"
+                    )
+            )
+            + ".";
         Small(() => Refused(HandMade.File(dicts), "no dictionary of tensors"));
         // Nested very deep.
-        Small(() => Refused(HandMade.File("\u0080\u0002" + new string('(', 400_000) + new string('l', 400_000) + "."), "no dictionary of tensors"));
-        Small(() => Refused(HandMade.File("\u0080\u0002" + new string(']', 3_000_000)), "more than 1000000 operations"));
+        Small(() =>
+            Refused(
+                HandMade.File("\u0080\u0002" + new string('(', 400_000) + new string('l', 400_000) + "."),
+                "no dictionary of tensors"
+            )
+        );
+        Small(() =>
+            Refused(HandMade.File("\u0080\u0002" + new string(']', 3_000_000)), "more than 1000000 operations")
+        );
         // Keys that would all fall together if they were hashed.
-        var keys = string.Concat(Enumerable.Range(0, 100_000).Select(i => $"\u008a\u0008{(char)(i & 255)}{(char)(i >> 8 & 255)}{(char)(i >> 16)}\0{(char)(i & 255)}{(char)(i >> 8 & 255)}{(char)(i >> 16)}\0N"));
+        var keys = string.Concat(
+            Enumerable
+                .Range(0, 100_000)
+                .Select(i =>
+                    $"\u008a\u0008{(char)(i & 255)}{(char)(i >> 8 & 255)}{(char)(i >> 16)}\0{(char)(i & 255)}{(char)(i >> 8 & 255)}{(char)(i >> 16)}\0N"
+                )
+        );
         Small(() => Refused(HandMade.File("\u0080\u0002}(" + keys + "u."), "no dictionary of tensors"));
     }
 
@@ -192,17 +240,24 @@ public sealed class TorchFileTests : IDisposable
         Refused([0x80, 2, 0x8a, 0x0a, .. new byte[100]], "before PyTorch 1.6");
         Refused([1, 2, 3], "too few");
         var whole = HandMade.Zip(Pickle(), data);
-        for (var length = 0; length < whole.Length; length++) Refused(whole[..length], "");
+        for (var length = 0; length < whole.Length; length++)
+            Refused(whole[..length], "");
     }
 
     [Fact]
     public void ManyMutatedFilesNeitherCrashNorHangNorGrow()
     {
         using var outer = torch.NewDisposeScope();
-        LazyTensor[] tensors = [Tensor("blocks.0.self_attn.q.weight", ScalarType.Float32, 4, 4), Tensor("patch_embedding.weight", ScalarType.BFloat16, 4, 2, 1, 2, 2), Tensor("n", ScalarType.Int64, 3)];
+        LazyTensor[] tensors =
+        [
+            Tensor("blocks.0.self_attn.q.weight", ScalarType.Float32, 4, 4),
+            Tensor("patch_embedding.weight", ScalarType.BFloat16, 4, 2, 1, 2, 2),
+            Tensor("n", ScalarType.Int64, 3),
+        ];
         TorchFileWriter.Write(At("s.pt"), null, ("generator", tensors), ("critic", tensors));
         TensorFiles.Write(At("s.safetensors"), tensors, null);
-        byte[] pickled = File.ReadAllBytes(At("s.pt")), safe = File.ReadAllBytes(At("s.safetensors"));
+        byte[] pickled = File.ReadAllBytes(At("s.pt")),
+            safe = File.ReadAllBytes(At("s.safetensors"));
         var pickle = pickled.AsSpan().IndexOf("ctorch"u8) - 60;
         var random = new Rng(3);
         var (refused, clock) = (0, Stopwatch.StartNew());
@@ -221,11 +276,18 @@ public sealed class TorchFileTests : IDisposable
                 var found = file is TorchFile t ? t.Groups.Values.SelectMany(g => g) : ((SafetensorsSet)file).Lazy();
                 foreach (var tensor in found)
                 {
-                    Assert.True(tensor.Bytes <= bytes.Length, $"trial {trial}: {tensor.Bytes} bytes out of a file of {bytes.Length}");
+                    Assert.True(
+                        tensor.Bytes <= bytes.Length,
+                        $"trial {trial}: {tensor.Bytes} bytes out of a file of {bytes.Length}"
+                    );
                     _ = tensor.Read();
                 }
             }
-            catch (UserException e) { refused++; Assert.Contains(path, e.Message); }
+            catch (UserException e)
+            {
+                refused++;
+                Assert.Contains(path, e.Message);
+            }
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2_000_000);
             Assert.InRange((clock.Elapsed - since).TotalSeconds, 0, 10);
         }
@@ -242,13 +304,24 @@ public sealed class TorchFileTests : IDisposable
             var length = Math.Min(1 + random.Int(16), bytes.Count - at);
             switch (random.Int(8))
             {
-                case 0: bytes.RemoveRange(at, length); break;
-                case 1: bytes.InsertRange(at, bytes.GetRange(at, length)); break;
-                case 2: bytes.InsertRange(at, bytes.GetRange(random.Int(bytes.Count - length + 1), length)); break;
-                case 3: bytes[at] = (byte)(random.Int(2) * 255); break;
-                default: bytes[at] = (byte)random.Int(256); break;
+                case 0:
+                    bytes.RemoveRange(at, length);
+                    break;
+                case 1:
+                    bytes.InsertRange(at, bytes.GetRange(at, length));
+                    break;
+                case 2:
+                    bytes.InsertRange(at, bytes.GetRange(random.Int(bytes.Count - length + 1), length));
+                    break;
+                case 3:
+                    bytes[at] = (byte)(random.Int(2) * 255);
+                    break;
+                default:
+                    bytes[at] = (byte)random.Int(256);
+                    break;
             }
-            if (bytes.Count < 100) break;
+            if (bytes.Count < 100)
+                break;
         }
         return [.. bytes];
     }

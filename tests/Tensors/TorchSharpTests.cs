@@ -5,7 +5,7 @@ using LongTake.Nn;
 namespace LongTake.Tests.Tensors;
 
 /// <summary>What went wrong for others with TorchSharp and libtorch, each as a test of what happens here.</summary>
-[Collection(nameof(Alone))]   // live tensors and resident memory are counted
+[Collection(nameof(Alone))] // live tensors and resident memory are counted
 public sealed class TorchSharpTests
 {
     private static Tensor Random(int seed, params long[] shape)
@@ -15,8 +15,8 @@ public sealed class TorchSharpTests
     }
 
     /// <summary>
-    /// Scopes are per thread: work that goes on on another thread after an await has no scope there. A scope opened here still ends here, and
-    /// frees what was made here.
+    /// Scopes are per thread: work that goes on on another thread after an await has no scope there. A scope opened
+    /// here still ends here, and frees what was made here.
     /// </summary>
     [Fact]
     public void ScopesAreOfTheirThread()
@@ -29,7 +29,7 @@ public sealed class TorchSharpTests
             var thread = new Thread(() => there = Tensor.From([2f]));
             thread.Start();
             thread.Join();
-            Assert.Equal(1, scope.DisposablesCount);   // the other thread's tensor is not among them
+            Assert.Equal(1, scope.DisposablesCount); // the other thread's tensor is not among them
             Assert.False(there!.IsInvalid);
             there.Dispose();
         }
@@ -55,7 +55,11 @@ public sealed class TorchSharpTests
 
     /// <summary>No code of this library awaits inside a scope: an await may go on on another thread.</summary>
     [Fact]
-    public void NoSourceAwaits() => Assert.DoesNotContain(SourceFiles.All(), f => f.Name.StartsWith("src/LongTake/", StringComparison.Ordinal) && SourceFiles.Code(f.Text).Contains("await ", StringComparison.Ordinal));
+    public void NoSourceAwaits() =>
+        Assert.DoesNotContain(SourceFiles.All(), f =>
+            f.Name.StartsWith("src/LongTake/", StringComparison.Ordinal)
+            && SourceFiles.Code(f.Text).Contains("await ", StringComparison.Ordinal)
+        );
 
     /// <summary>Whether gradients are on is a matter of the thread: another one begins with them on.</summary>
     [Fact]
@@ -70,13 +74,16 @@ public sealed class TorchSharpTests
         Assert.True(there);
     }
 
-    /// <summary>Kernels have threads of their own, which make no tensors: nothing of theirs can be in a graph.</summary>
+    /// <summary>
+    /// Kernels have threads of their own, which make no tensors: nothing of theirs can be in a graph.
+    /// </summary>
     [Fact]
     public void AKernelWithoutGradientsHasNone()
     {
         using var scope = torch.NewDisposeScope();
         var x = Random(1, 64, 256).requires_grad_();
-        using (torch.no_grad()) Assert.False(Elementwise.Gelu(x, tanh: true).requires_grad);
+        using (torch.no_grad())
+            Assert.False(Elementwise.Gelu(x, tanh: true).requires_grad);
         Assert.True(Elementwise.Gelu(x, tanh: true).requires_grad);
     }
 
@@ -99,25 +106,32 @@ public sealed class TorchSharpTests
         Assert.Equal(before, Tensor.TotalCount);
     }
 
-    /// <summary>10,000 forwards take no more memory than some, though the collector, which does not see tensors, is not called.</summary>
+    /// <summary>
+    /// 10,000 forwards take no more memory than some, though the collector, which does not see tensors, is not called.
+    /// </summary>
     [Fact]
     public void ManyForwardsAreFlatWithoutACollection()
     {
-        using var x = Random(1, 64, 256);   // 64 KB: ten thousand would be 640 MB
+        using var x = Random(1, 64, 256); // 64 KB: ten thousand would be 640 MB
         using var weight = Random(2, 256, 256);
         void Once()
         {
             using var scope = torch.NewDisposeScope();
             Elementwise.Gelu(Products.Linear(x, weight, null), tanh: true);
         }
-        for (var i = 0; i < 100; i++) Once();
+        for (var i = 0; i < 100; i++)
+            Once();
         var (count, memory) = (Tensor.TotalCount, Resident());
-        for (var i = 0; i < 10_000; i++) Once();
+        for (var i = 0; i < 10_000; i++)
+            Once();
         Assert.Equal(count, Tensor.TotalCount);
         Assert.InRange(Resident() - memory, long.MinValue, 48 << 20);
     }
 
-    /// <summary>A scope a step: the peak of 50 steps is that of one. (A scope around all of them would hold what every step has made.)</summary>
+    /// <summary>
+    /// A scope a step: the peak of 50 steps is that of one. (A scope around all of them would hold what every step has
+    /// made.)
+    /// </summary>
     [Fact]
     public void FiftyStepsHoldNoMoreThanOne()
     {
@@ -140,7 +154,8 @@ public sealed class TorchSharpTests
         most = 0;
         Step();
         var one = most;
-        for (var i = 0; i < 50; i++) Step();
+        for (var i = 0; i < 50; i++)
+            Step();
         Assert.InRange(most, one, one * 1.1);
     }
 
@@ -165,16 +180,20 @@ public sealed class TorchSharpTests
             return gradient;
         }
         var first = Once();
-        for (var i = 0; i < 200; i++) Once();
+        for (var i = 0; i < 200; i++)
+            Once();
         var (count, memory) = (LiveTensors.Settled(), Resident());
-        for (var i = 0; i < 10_000; i++) Once();
+        for (var i = 0; i < 10_000; i++)
+            Once();
         Assert.Equal(first, Once());
         Assert.InRange(Tensor.TotalCount - count, long.MinValue, 10);
-        _ = LiveTensors.Settled();   // what is left then is libtorch's, not the collector's slack
+        _ = LiveTensors.Settled(); // what is left then is libtorch's, not the collector's slack
         Assert.InRange(Resident() - memory, long.MinValue, 96 << 20);
     }
 
-    /// <summary>Collections at every moment of backward take neither a delegate nor a tensor that libtorch still wants.</summary>
+    /// <summary>
+    /// Collections at every moment of backward take neither a delegate nor a tensor that libtorch still wants.
+    /// </summary>
     [Fact]
     public void CollectionsThroughoutBackwardChangeNothing()
     {
@@ -186,11 +205,15 @@ public sealed class TorchSharpTests
             var h = x * 1;
             for (var layer = 0; layer < 8; layer++)
             {
-                h = Recompute.Run(t =>
-                {
-                    var n = Elementwise.LayerNorm(t[0], t[1], t[1], 1, 1e-6, ScalarType.Float32);
-                    return Attention.Full(n, n, Elementwise.Gelu(n, tanh: true));
-                }, h, scale);
+                h = Recompute.Run(
+                    t =>
+                    {
+                        var n = Elementwise.LayerNorm(t[0], t[1], t[1], 1, 1e-6, ScalarType.Float32);
+                        return Attention.Full(n, n, Elementwise.Gelu(n, tanh: true));
+                    },
+                    h,
+                    scale
+                );
             }
             h.sum().Backward();
             var made = (x.grad!.ToArray<float>(), scale.grad!.ToArray<float>());
@@ -232,7 +255,11 @@ public sealed class TorchSharpTests
         using var source = Random(1, 4, 4).abs();
         var expected = source.clone();
         var p = Random(2, 4, 4).requires_grad_();
-        using var optimiser = new Optimiser("test", [KeyValuePair.Create("a", p)], new OptimiserConfig { Beta1 = 0.5, Beta2 = 0.5 });
+        using var optimiser = new Optimiser(
+            "test",
+            [KeyValuePair.Create("a", p)],
+            new OptimiserConfig { Beta1 = 0.5, Beta2 = 0.5 }
+        );
         optimiser.Load(_ => source, 3);
         source.fill_(0);
         source.Dispose();
@@ -243,7 +270,9 @@ public sealed class TorchSharpTests
         Assert.True(p.AllFinite());
     }
 
-    /// <summary>Names, not places, say what is kept: a graph that is to be used twice is, and a gradient of a gradient is there.</summary>
+    /// <summary>
+    /// Names, not places, say what is kept: a graph that is to be used twice is, and a gradient of a gradient is there.
+    /// </summary>
     [Fact]
     public void KeepingAGraphAndMakingOneAreNotSwapped()
     {
@@ -252,7 +281,10 @@ public sealed class TorchSharpTests
         var cube = (x * x * x).sum();
         var first = torch.autograd.grad([cube], [x], create_graph: true, retain_graph: true)[0];
         Assert.Equal(27, first.ToDouble());
-        Assert.Equal(18, torch.autograd.grad([first.sum()], [x], create_graph: false, retain_graph: true)[0].ToDouble());
+        Assert.Equal(
+            18,
+            torch.autograd.grad([first.sum()], [x], create_graph: false, retain_graph: true)[0].ToDouble()
+        );
         Assert.Equal(27, torch.autograd.grad([cube], [x], create_graph: false, retain_graph: false)[0].ToDouble());
     }
 
@@ -261,7 +293,9 @@ public sealed class TorchSharpTests
     public void NothingRestsOnModulesOrADefaultDevice()
     {
         string[] names = ["Sequential(", ".eval()", ".train()", "set_default_device", "nn.Module"];
-        Assert.All(SourceFiles.All(), f => Assert.All(names, name => Assert.DoesNotContain(name, SourceFiles.Code(f.Text), StringComparison.Ordinal)));
+        Assert.All(SourceFiles.All(), f =>
+            Assert.All(names, name => Assert.DoesNotContain(name, SourceFiles.Code(f.Text), StringComparison.Ordinal))
+        );
     }
 
     private static long Resident()

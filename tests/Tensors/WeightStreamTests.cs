@@ -4,7 +4,8 @@ namespace LongTake.Tests.Tensors;
 public class WeightStreamTests
 {
     // Four places of ten floats, and one weight that is always there.
-    private static Tensor? Source(string name) => name == "missing" ? null : torch.full([name == "first" ? 3 : 10], name.Length + name[^1]);
+    private static Tensor? Source(string name) =>
+        name == "missing" ? null : torch.full([name == "first" ? 3 : 10], name.Length + name[^1]);
 
     private static (Weights Weights, Weights[] Places, Tensor[] Tensors) Made(Func<string, Tensor?>? source = null)
     {
@@ -49,7 +50,11 @@ public class WeightStreamTests
         var (weights, places, _) = Made();
         using var owned = weights;
         foreach (var i in WeightStream.InTurn(places))
-            Assert.True(i == places.Length - 1 || SpinWait.SpinUntil(() => weights.StreamedBytes.Now == 80, TimeSpan.FromSeconds(30)), $"in turn {i} there are {weights.StreamedBytes.Now} bytes");
+            Assert.True(
+                i == places.Length - 1
+                    || SpinWait.SpinUntil(() => weights.StreamedBytes.Now == 80, TimeSpan.FromSeconds(30)),
+                $"in turn {i} there are {weights.StreamedBytes.Now} bytes"
+            );
         Assert.Equal(80, weights.StreamedBytes.Peak);
     }
 
@@ -59,7 +64,9 @@ public class WeightStreamTests
         using var scope = torch.NewDisposeScope();
         var (weights, places, _) = Made();
         using var owned = weights;
-        foreach (var i in WeightStream.InTurn(places)) if (i == 1) break;
+        foreach (var i in WeightStream.InTurn(places))
+            if (i == 1)
+                break;
         Assert.Equal(0, weights.StreamedBytes.Now);
     }
 
@@ -67,12 +74,22 @@ public class WeightStreamTests
     public void AWeightThatIsMissingOrOfAnotherShapeIsNamedAndNothingStays()
     {
         using var scope = torch.NewDisposeScope();
-        foreach (var (source, said) in ((Func<string, Tensor?>, string)[])[(n => n == "blocks.2.w" ? null : Source(n), "holds no weight 'blocks.2.w'"), (n => n == "blocks.2.w" ? torch.zeros([9]) : Source(n), "has shape [9]")])
+        foreach (
+            var (source, said) in ((Func<string, Tensor?>, string)[])
+                [
+                    (n => n == "blocks.2.w" ? null : Source(n), "holds no weight 'blocks.2.w'"),
+                    (n => n == "blocks.2.w" ? torch.zeros([9]) : Source(n), "has shape [9]"),
+                ]
+        )
         {
             var (weights, places, _) = Made(source);
             using var owned = weights;
             var turns = 0;
-            var e = Assert.Throws<UserException>(() => { foreach (var i in WeightStream.InTurn(places)) turns++; });
+            var e = Assert.Throws<UserException>(() =>
+            {
+                foreach (var i in WeightStream.InTurn(places))
+                    turns++;
+            });
             Assert.Contains(said, e.Message);
             Assert.Equal((2, 0), (turns, weights.StreamedBytes.Now));
         }

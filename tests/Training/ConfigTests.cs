@@ -19,13 +19,37 @@ public sealed class ConfigTests : IDisposable
     {
         var config = new ModelConfig
         {
-            Name = "x", Fps = 16, Width = 64, FewSteps = [1000, 500], Wan = new() { PatchSize = [1, 1, 1], Dim = 24, Heads = 2, SkipPreconditioning = true },
-            Vae = new() { DimMult = [1, 2], TemporalDownsample = [true], Mean = [], Std = [] }, Text = new(Vocab: 9, SharedPositions: true),
+            Name = "x",
+            Fps = 16,
+            Width = 64,
+            FewSteps = [1000, 500],
+            Wan = new()
+            {
+                PatchSize = [1, 1, 1],
+                Dim = 24,
+                Heads = 2,
+                SkipPreconditioning = true,
+            },
+            Vae = new()
+            {
+                DimMult = [1, 2],
+                TemporalDownsample = [true],
+                Mean = [],
+                Std = [],
+            },
+            Text = new(Vocab: 9, SharedPositions: true),
         };
         Same(config, ModelFolder.Create(Path.Combine(folder, "m"), config).Config);
         Same(config, ModelFolder.Open(Path.Combine(folder, "m")).Config);
-        Same(new ModelConfig(), ModelFolder.Create(Path.Combine(folder, "d"), new()) is var m ? ModelFolder.Open(m.Path).Config : new());
-        Assert.DoesNotContain("stride", File.ReadAllText(Path.Combine(folder, "m", "config.json")), StringComparison.OrdinalIgnoreCase);
+        Same(
+            new ModelConfig(),
+            ModelFolder.Create(Path.Combine(folder, "d"), new()) is var m ? ModelFolder.Open(m.Path).Config : new()
+        );
+        Assert.DoesNotContain(
+            "stride",
+            File.ReadAllText(Path.Combine(folder, "m", "config.json")),
+            StringComparison.OrdinalIgnoreCase
+        );
     }
 
     [Fact]
@@ -34,32 +58,63 @@ public sealed class ConfigTests : IDisposable
         var path = Path.Combine(folder, "r.json");
         var recipe = new TrainRecipe
         {
-            About = "a \"b\" ü", Out = "o", From = "f", Data = "d", Threads = 3, Model = new() { Name = "n" }, World = new() { Clips = 5 },
-            Stages = [.. Presets.Methods.Select(m => new StageConfig { Method = m.Name, Name = $"{m.Name}!", Loop = new() { Steps = 7, Seed = 1L << 40 } })],
+            About = "a \"b\" ü",
+            Out = "o",
+            From = "f",
+            Data = "d",
+            Threads = 3,
+            Model = new() { Name = "n" },
+            World = new() { Clips = 5 },
+            Stages =
+            [
+                .. Presets.Methods.Select(m => new StageConfig
+                {
+                    Method = m.Name,
+                    Name = $"{m.Name}!",
+                    Loop = new() { Steps = 7, Seed = 1L << 40 },
+                }),
+            ],
         };
         Recipe.Write(path, recipe, TrainJson.Recipe);
         var again = Recipe.Read(path, [], TrainJson.Recipe);
         Assert.Equivalent(recipe, again, strict: true);
-        Assert.Equal(JsonSerializer.Serialize(recipe, TrainJson.Recipe), JsonSerializer.Serialize(again, TrainJson.Recipe));
+        Assert.Equal(
+            JsonSerializer.Serialize(recipe, TrainJson.Recipe),
+            JsonSerializer.Serialize(again, TrainJson.Recipe)
+        );
     }
 
     [Fact]
     public void TheRecipesThatShipAreSound()
     {
-        var files = Directory.GetFiles(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../recipes")), "*.json", SearchOption.AllDirectories)
-            .Where(f => !File.ReadAllText(f).Contains("\"rows\"")).ToArray();   // tables of comparisons are another format
+        var files = Directory
+            .GetFiles(
+                Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../recipes")),
+                "*.json",
+                SearchOption.AllDirectories
+            )
+            // tables of comparisons are another format
+            .Where(f => !File.ReadAllText(f).Contains("\"rows\""))
+            .ToArray();
         Assert.NotEmpty(files);
         Assert.All(files, f =>
         {
-            if (Path.GetFileName(f) != "generate.json") Assert.Empty(Recipe.Read(f, [], TrainJson.Recipe).Problems());
-            else Assert.Empty(Recipe.Read(f, [], FilmJson.Default.FilmRecipe) is var film ? film.Film.Problems(film.Model!) : []);
+            if (Path.GetFileName(f) != "generate.json")
+                Assert.Empty(Recipe.Read(f, [], TrainJson.Recipe).Problems());
+            else
+                Assert.Empty(
+                    Recipe.Read(f, [], FilmJson.Default.FilmRecipe) is var film ? film.Film.Problems(film.Model!) : []
+                );
         });
     }
 
     private static void Same(ModelConfig a, ModelConfig b)
     {
         Assert.Equivalent(a, b, strict: true);
-        Assert.Equal(JsonSerializer.Serialize(a, ModelJson.Default.ModelConfig), JsonSerializer.Serialize(b, ModelJson.Default.ModelConfig));
+        Assert.Equal(
+            JsonSerializer.Serialize(a, ModelJson.Default.ModelConfig),
+            JsonSerializer.Serialize(b, ModelJson.Default.ModelConfig)
+        );
     }
 
     private static string Here([CallerFilePath] string file = "") => file;

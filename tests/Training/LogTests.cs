@@ -16,7 +16,8 @@ public sealed class LogTests : IDisposable
     private void Train(long from, long to)
     {
         using var log = new TrainingLog(run, from);
-        for (var step = from + 1; step <= to; step++) log.Write(new(step, step * 4, step / 2.0, [("loss", 1.0 / step), ("flow", step)]));
+        for (var step = from + 1; step <= to; step++)
+            log.Write(new(step, step * 4, step / 2.0, [("loss", 1.0 / step), ("flow", step)]));
     }
 
     [Fact]
@@ -30,7 +31,7 @@ public sealed class LogTests : IDisposable
         Assert.Equal(whole, File.ReadAllText(run.Log));
         Train(10, 10);
         Assert.Equal(whole, File.ReadAllText(run.Log));
-        File.WriteAllText(run.Log, whole.TrimEnd('\n'));  // killed before the line's end was out
+        File.WriteAllText(run.Log, whole.TrimEnd('\n')); // killed before the line's end was out
         Train(10, 12);
         Assert.Equal(12, TrainingLog.Read(run.Log).Count());
         Train(0, 3);
@@ -42,19 +43,28 @@ public sealed class LogTests : IDisposable
     {
         using (var log = new TrainingLog(run, 0))
         {
-            log.Write(new(1, 1, 1, [("a", double.NaN), ("b", double.PositiveInfinity), ("c", double.NegativeInfinity), ("d", 0.1)]));
+            log.Write(
+                new(
+                    1,
+                    1,
+                    1,
+                    [("a", double.NaN), ("b", double.PositiveInfinity), ("c", double.NegativeInfinity), ("d", 0.1)]
+                )
+            );
             Assert.Throws<ArgumentException>(() => log.Write(new(2, 1, 1, [("step", 1)])));
             Assert.Single(TrainingLog.Read(run.Log));
         }
-        Assert.Equal([double.NaN, double.PositiveInfinity, double.NegativeInfinity, 0.1],
-            TrainingLog.Read(run.Log).Single().Scalars.Select(s => s.Value));
+        Assert.Equal(
+            [double.NaN, double.PositiveInfinity, double.NegativeInfinity, 0.1],
+            TrainingLog.Read(run.Log).Single().Scalars.Select(s => s.Value)
+        );
     }
 
     [Fact]
     public void Crc32c_has_the_published_values()
     {
         Assert.Equal(0xE3069283u, TensorBoard.Crc32C("123456789"u8));
-        Assert.Equal(0x8A9136AAu, TensorBoard.Crc32C(new byte[32]));  // RFC 3720, B.4
+        Assert.Equal(0x8A9136AAu, TensorBoard.Crc32C(new byte[32])); // RFC 3720, B.4
     }
 
     [Fact]
@@ -88,23 +98,35 @@ public sealed class LogTests : IDisposable
             var length = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
             Assert.Equal(TensorBoard.MaskedCrc(bytes[..8]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]));
             records.Add(bytes.Slice(12, length).ToArray());
-            Assert.Equal(TensorBoard.MaskedCrc(records[^1]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[(12 + length)..]));
+            Assert.Equal(
+                TensorBoard.MaskedCrc(records[^1]),
+                BinaryPrimitives.ReadUInt32LittleEndian(bytes[(12 + length)..])
+            );
             bytes = bytes[(16 + length)..];
         }
         return records;
     }
 
-    // A protocol-buffer reader for the first field of a number: wire types 0 (varint), 1 (64 bits), 2 (bytes), 5 (32 bits).
+    // A protocol-buffer reader for the first field of a number: wire types 0 (varint), 1 (64 bits), 2 (bytes), 5 (32
+    // bits).
     private static byte[] Field(byte[] message, int field)
     {
-        for (var at = 0; at < message.Length;)
+        for (var at = 0; at < message.Length; )
         {
             var key = (int)Varint(message, ref at);
             var begin = at;
-            if ((key & 7) == 0) Varint(message, ref at);
-            else if ((key & 7) == 2) { var length = (int)Varint(message, ref at); begin = at; at += length; }
-            else at += (key & 7) == 1 ? 8 : 4;
-            if (key >> 3 == field) return message[begin..at];
+            if ((key & 7) == 0)
+                Varint(message, ref at);
+            else if ((key & 7) == 2)
+            {
+                var length = (int)Varint(message, ref at);
+                begin = at;
+                at += length;
+            }
+            else
+                at += (key & 7) == 1 ? 8 : 4;
+            if (key >> 3 == field)
+                return message[begin..at];
         }
         throw new KeyNotFoundException($"field {field}");
     }
@@ -120,7 +142,8 @@ public sealed class LogTests : IDisposable
         for (var (value, shift) = (0UL, 0); ; shift += 7)
         {
             value |= (ulong)(bytes[at] & 0x7F) << shift;
-            if (bytes[at++] < 0x80) return value;
+            if (bytes[at++] < 0x80)
+                return value;
         }
     }
 }

@@ -11,7 +11,11 @@ public sealed record Optimiser
     public IReadOnlyList<double> Betas { get; init; } = [0.9, 0.95];
 }
 
-public enum Curve { Constant, Cosine }
+public enum Curve
+{
+    Constant,
+    Cosine,
+}
 
 public sealed record Size(int Width = 64, int Depth = 4);
 
@@ -29,8 +33,11 @@ public sealed record Trial
     public Dictionary<string, double> Weights { get; init; } = new() { ["flow"] = 1 };
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    UseStringEnumConverter = true,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow
+)]
 [JsonSerializable(typeof(Trial))]
 internal sealed partial class TrialJson : JsonSerializerContext;
 
@@ -52,19 +59,25 @@ public sealed class RecipeTests : IDisposable
     {
         var e = Assert.Throws<UserException>(() => Read(path, sets));
         Assert.True(e.Usage);
-        foreach (var part in because) Assert.Contains(part, e.Message);
+        foreach (var part in because)
+            Assert.Contains(part, e.Message);
     }
 
     [Fact]
     public void Missing_members_keep_their_defaults_at_every_level()
     {
-        var trial = Read(Put("a.json", """
-            {
-              // a comment
-              "name": "a", "optimiser": { "warmUp": 5, }, "critic": { "warmUp": 6 },
-              "stages": [{ "learningRate": 1 }], "size": { "depth": 9 }, /* trailing */
-            }
-            """));
+        var trial = Read(
+            Put(
+                "a.json",
+                """
+                {
+                  // a comment
+                  "name": "a", "optimiser": { "warmUp": 5, }, "critic": { "warmUp": 6 },
+                  "stages": [{ "learningRate": 1 }], "size": { "depth": 9 }, /* trailing */
+                }
+                """
+            )
+        );
         Assert.Equal((17, true, Curve.Cosine, (string?)null), (trial.Seed, trial.Ema, trial.Curve, trial.Note));
         Assert.Equal((1e-4, 5L), (trial.Optimiser.LearningRate, trial.Optimiser.WarmUp));
         Assert.Equal((1e-4, 6L), (trial.Critic!.LearningRate, trial.Critic.WarmUp));
@@ -79,10 +92,24 @@ public sealed class RecipeTests : IDisposable
     {
         Put("base.json", """{ "name": "base", "seed": 1, "optimiser": { "learningRate": 2, "betas": [1, 2, 3] } }""");
         Put("middle.json", """{ "extends": "base.json", "seed": 2, "optimiser": { "betas": [4] } }""");
-        var trial = Read(Put("top.json", """{ "extends": "middle.json", "name": "top" }"""),
-            "optimiser.warmUp=7", "seed=3", "seed=4", "name=0012", "note=a=b", "curve=Constant", "critic.learningRate=3e-5",
-            "optimiser.betas=[0.5,0.6]", "ema=false", "weights.seek=0.25", "weights.flow=2");
-        Assert.Equal(("0012", "a=b", 4, Curve.Constant, false), (trial.Name, trial.Note, trial.Seed, trial.Curve, trial.Ema));
+        var trial = Read(
+            Put("top.json", """{ "extends": "middle.json", "name": "top" }"""),
+            "optimiser.warmUp=7",
+            "seed=3",
+            "seed=4",
+            "name=0012",
+            "note=a=b",
+            "curve=Constant",
+            "critic.learningRate=3e-5",
+            "optimiser.betas=[0.5,0.6]",
+            "ema=false",
+            "weights.seek=0.25",
+            "weights.flow=2"
+        );
+        Assert.Equal(
+            ("0012", "a=b", 4, Curve.Constant, false),
+            (trial.Name, trial.Note, trial.Seed, trial.Curve, trial.Ema)
+        );
         Assert.Equal((2.0, 7L), (trial.Optimiser.LearningRate, trial.Optimiser.WarmUp));
         Assert.Equal([0.5, 0.6], trial.Optimiser.Betas);
         Assert.Equal((3e-5, 100L), (trial.Critic!.LearningRate, trial.Critic.WarmUp));
@@ -103,9 +130,18 @@ public sealed class RecipeTests : IDisposable
 
     [Theory]
     [InlineData("""{ "name": "a", "sede": 1 }""", "unknown member 'sede'; did you mean 'seed'?")]
-    [InlineData("""{ "name": "a", "optimiser": { "learning_rate": 1 } }""", "unknown member 'optimiser.learning_rate'; did you mean 'learningRate'?")]
-    [InlineData("""{ "name": "a", "stages": [{}, { "warmup": 1 }] }""", "unknown member 'stages[1].warmup'; did you mean 'warmUp'?")]
-    [InlineData("""{ "name": "a", "size": { "temperature": 1 } }""", "unknown member 'size.temperature'; allowed are width, depth.")]
+    [InlineData(
+        """{ "name": "a", "optimiser": { "learning_rate": 1 } }""",
+        "unknown member 'optimiser.learning_rate'; did you mean 'learningRate'?"
+    )]
+    [InlineData(
+        """{ "name": "a", "stages": [{}, { "warmup": 1 }] }""",
+        "unknown member 'stages[1].warmup'; did you mean 'warmUp'?"
+    )]
+    [InlineData(
+        """{ "name": "a", "size": { "temperature": 1 } }""",
+        "unknown member 'size.temperature'; allowed are width, depth."
+    )]
     [InlineData("""{ "name": "a", "seed": "x" }""", "seed: given \"x\"; allowed is a whole number.")]
     [InlineData("""{ "name": "a", "seed": 1.5 }""", "seed: given 1.5; allowed is a whole number.")]
     [InlineData("""{ "name": "a", "seed": 9999999999 }""", "seed: given 9999999999; allowed is a whole number.")]
@@ -113,10 +149,22 @@ public sealed class RecipeTests : IDisposable
     [InlineData("""{ "name": null }""", "name: given null; allowed is a text.")]
     [InlineData("""{ "name": 3 }""", "name: given 3; allowed is a text.")]
     [InlineData("""{ "name": "a", "ema": 1 }""", "ema: given 1; allowed is true or false.")]
-    [InlineData("""{ "name": "a", "curve": "linear" }""", "curve: given \"linear\"; allowed is one of \"Constant\", \"Cosine\".")]
-    [InlineData("""{ "name": "a", "optimiser": 3 }""", "optimiser: given 3; allowed is an object of learningRate, warmUp, betas.")]
-    [InlineData("""{ "name": "a", "optimiser": { "betas": [1, "x"] } }""", "optimiser.betas[1]: given \"x\"; allowed is a number.")]
-    [InlineData("""{ "name": "a", "optimiser": { "betas": 1 } }""", "optimiser.betas: given 1; allowed is a list, each a number.")]
+    [InlineData(
+        """{ "name": "a", "curve": "linear" }""",
+        "curve: given \"linear\"; allowed is one of \"Constant\", \"Cosine\"."
+    )]
+    [InlineData(
+        """{ "name": "a", "optimiser": 3 }""",
+        "optimiser: given 3; allowed is an object of learningRate, warmUp, betas."
+    )]
+    [InlineData(
+        """{ "name": "a", "optimiser": { "betas": [1, "x"] } }""",
+        "optimiser.betas[1]: given \"x\"; allowed is a number."
+    )]
+    [InlineData(
+        """{ "name": "a", "optimiser": { "betas": 1 } }""",
+        "optimiser.betas: given 1; allowed is a list, each a number."
+    )]
     [InlineData("""{ "name": "a", "weights": { "flow": "x" } }""", "weights.flow: given \"x\"; allowed is a number.")]
     [InlineData("""{ "seed": 1 }""", "name")]
     [InlineData("""{ "name": "a", "name": "b" }""", "not valid JSON")]
@@ -125,15 +173,20 @@ public sealed class RecipeTests : IDisposable
     [InlineData("""{ "name": "a", "extends": 3 }""", "extends: given 3")]
     [InlineData("""{ "name": "a", "extends": "none.json" }""", "no such file (\"extends\" of")]
     [InlineData("""{ "name": "a", "extends": "a.json" }""", "extends itself: a.json -> a.json")]
-    public void A_wrong_recipe_is_refused(string text, string because) => Refused(Put("a.json", text), [], folder, because);
+    public void A_wrong_recipe_is_refused(string text, string because) =>
+        Refused(Put("a.json", text), [], folder, because);
 
     [Theory]
     [InlineData("seed", "give it as name=value")]
     [InlineData("=3", "give it as name=value")]
-    [InlineData("optimiser.lerningRate=3", "--set optimiser.lerningRate=3: unknown member 'optimiser.lerningRate'; did you mean 'learningRate'?")]
+    [InlineData(
+        "optimiser.lerningRate=3",
+        "--set optimiser.lerningRate=3: unknown member 'optimiser.lerningRate'; did you mean 'learningRate'?"
+    )]
     [InlineData("seed=many", "--set seed=many: seed: given \"many\"; allowed is a whole number.")]
     [InlineData("seed.x=1", "seed: given {\"x\":1}; allowed is a whole number.")]
-    public void A_wrong_set_is_refused(string set, string because) => Refused(Put("a.json", """{ "name": "a" }"""), [set], because);
+    public void A_wrong_set_is_refused(string set, string because) =>
+        Refused(Put("a.json", """{ "name": "a" }"""), [set], because);
 
     [Fact]
     public void The_file_at_fault_is_named_and_circles_are_refused()
@@ -148,7 +201,9 @@ public sealed class RecipeTests : IDisposable
     public void A_text_is_read_like_a_file_but_extends_nothing()
     {
         Assert.Equal(5, Recipe.Parse("""{ "name": "a" }""", "request", ["seed=5"], TrialJson.Default.Trial).Seed);
-        var e = Assert.Throws<UserException>(() => Recipe.Parse("""{ "extends": "/etc/x.json" }""", "request", [], TrialJson.Default.Trial));
+        var e = Assert.Throws<UserException>(() =>
+            Recipe.Parse("""{ "extends": "/etc/x.json" }""", "request", [], TrialJson.Default.Trial)
+        );
         Assert.Contains("request: unknown member 'extends'", e.Message);
     }
 }

@@ -14,13 +14,15 @@ public sealed class RunFolderTests : IDisposable
     private static void Files(string at) =>
         SafetensorsWriter.Write(Path.Combine(at, "student.safetensors"), [("w", "U8", [3], s => s.Write([1, 2, 3]))]);
 
-    private string[] Steps() => [.. Directory.GetDirectories(Path.Combine(run.Root, "checkpoints")).Select(f => Path.GetFileName(f)!).Order()];
+    private string[] Steps() =>
+        [.. Directory.GetDirectories(Path.Combine(run.Root, "checkpoints")).Select(f => Path.GetFileName(f)!).Order()];
 
     [Fact]
     public void The_newest_checkpoint_is_found_and_the_last_n_are_kept()
     {
         Assert.Null(run.Latest());
-        foreach (var step in new[] { 5, 90, 100, 123 }) run.Save(step, Files, keep: 2);
+        foreach (var step in new[] { 5, 90, 100, 123 })
+            run.Save(step, Files, keep: 2);
         Assert.Equal(["step-00000100", "step-00000123"], Steps());
         Assert.Equal(123, run.Latest(verify: true)!.Step);
         using var weights = SafetensorsFile.Open(Path.Combine(run.Latest()!.Folder, "student.safetensors"));
@@ -30,7 +32,8 @@ public sealed class RunFolderTests : IDisposable
     [Fact]
     public void A_checkpoint_that_is_not_whole_is_passed_over()
     {
-        foreach (var step in new[] { 1, 2, 3, 4 }) run.Save(step, Files);
+        foreach (var step in new[] { 1, 2, 3, 4 })
+            run.Save(step, Files);
         string In(int step, string file) => Path.Combine(run.Root, "checkpoints", $"step-{step:D8}", file);
         File.Delete(In(4, "manifest.json"));
         File.AppendAllText(In(3, "student.safetensors"), "x");
@@ -50,14 +53,23 @@ public sealed class RunFolderTests : IDisposable
     public void A_save_that_dies_leaves_the_older_checkpoint()
     {
         run.Save(1, Files);
-        Assert.Throws<InvalidOperationException>(() => run.Save(2, at => { Files(at); throw new InvalidOperationException(); }));
+        Assert.Throws<InvalidOperationException>(() => run.Save(2, at =>
+            {
+                Files(at);
+                throw new InvalidOperationException();
+            }));
         Assert.Equal(1, run.Latest()!.Step);
-        Assert.Contains("disk is full", Assert.Throws<UserException>(() =>
-            run.Save(2, _ => throw new IOException("No space left on device", 28))).Message);
+        Assert.Contains(
+            "disk is full",
+            Assert
+                .Throws<UserException>(() => run.Save(2, _ => throw new IOException("No space left on device", 28)))
+                .Message
+        );
         // Killed between the two renames of a checkpoint that is taken again: the old one comes back.
         var checkpoints = Path.Combine(run.Root, "checkpoints");
         Directory.Move(Path.Combine(checkpoints, "step-00000001"), Path.Combine(checkpoints, ".old-step-00000001"));
-        using (run.Lock()) Assert.Equal(["step-00000001"], Steps());
+        using (run.Lock())
+            Assert.Equal(["step-00000001"], Steps());
         run.Save(1, Files);
         Assert.Equal(["step-00000001"], Steps());
     }

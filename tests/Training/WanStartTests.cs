@@ -10,7 +10,10 @@ using LongTake.Training;
 
 namespace LongTake.Tests.Training;
 
-/// <summary>The recipes for Wan's sizes, run on a Wan of tiny sizes: from a folder in Wan's layout to a student that makes films.</summary>
+/// <summary>
+/// The recipes for Wan's sizes, run on a Wan of tiny sizes: from a folder in Wan's layout to a student that makes
+/// films.
+/// </summary>
 [Collection(nameof(Alone))]
 public sealed class WanStartTests : IDisposable
 {
@@ -18,15 +21,48 @@ public sealed class WanStartTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    public static string Recipes([CallerFilePath] string file = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, "..", "..", "recipes", "wan-1.3b"));
+    public static string Recipes([CallerFilePath] string file = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, "..", "..", "recipes", "wan-1.3b"));
 
     private string Data()
     {
         var folder = tiny["data"];
         Skip.If(Media.Frames.NoFfmpeg(), "no ffmpeg");
-        for (var i = 0; i < 3; i++) Tests.Data.Films.Write(tiny[$"take-{i}.mp4"], 1, t => t + 40 * i, 16, 16);
-        VideoSet.Write(folder, new(16, [], [.. Enumerable.Range(0, 3).Select(i => new Footage($"take-{i}", tiny[$"take-{i}.mp4"], $"{i}", 0, null, 16, 13, 16, 16, null))],
-            [.. Enumerable.Range(0, 3).Select(i => new VideoItem(new($"take-{i}", "take", 7, "a red cat") { HeldOut = i == 2, Locals = ["at the door", ""] }, $"take-{i}", 0, 13))]));
+        for (var i = 0; i < 3; i++)
+            Tests.Data.Films.Write(tiny[$"take-{i}.mp4"], 1, t => t + 40 * i, 16, 16);
+        VideoSet.Write(
+            folder,
+            new(
+                16,
+                [],
+                [
+                    .. Enumerable
+                        .Range(0, 3)
+                        .Select(i => new Footage(
+                            $"take-{i}",
+                            tiny[$"take-{i}.mp4"],
+                            $"{i}",
+                            0,
+                            null,
+                            16,
+                            13,
+                            16,
+                            16,
+                            null
+                        )),
+                ],
+                [
+                    .. Enumerable
+                        .Range(0, 3)
+                        .Select(i => new VideoItem(
+                            new($"take-{i}", "take", 7, "a red cat") { HeldOut = i == 2, Locals = ["at the door", ""] },
+                            $"take-{i}",
+                            0,
+                            13
+                        )),
+                ]
+            )
+        );
         return folder;
     }
 
@@ -36,12 +72,30 @@ public sealed class WanStartTests : IDisposable
         Assert.Empty(recipe.Problems());
         return recipe with
         {
-            From = from, Data = data, Out = output, Threads = 1,
+            From = from,
+            Data = data,
+            Out = output,
+            Threads = 1,
             Model = WanTiny.Config with { NegativePrompt = "the hat", Guidance = 3 },
-            Stages = [.. recipe.Stages.Select(s => (s with
-            {
-                Loop = s.Loop with { Steps = 2, Accumulation = 2, Recompute = recompute, CheckpointEvery = 2, ValidateEvery = 2, SampleEvery = 0 },
-            }).With((MmmConfig)s.Settings(Mmm.Entry) with { CriticFirst = 0 }))],
+            Stages =
+            [
+                .. recipe.Stages.Select(s =>
+                    (
+                        s with
+                        {
+                            Loop = s.Loop with
+                            {
+                                Steps = 2,
+                                Accumulation = 2,
+                                Recompute = recompute,
+                                CheckpointEvery = 2,
+                                ValidateEvery = 2,
+                                SampleEvery = 0,
+                            },
+                        }
+                    ).With((MmmConfig)s.Settings(Mmm.Entry) with { CriticFirst = 0 })
+                ),
+            ],
         };
     }
 
@@ -68,7 +122,11 @@ public sealed class WanStartTests : IDisposable
                 Assert.Equal(13, film.Decode(latents).Count());
             }
             // Recompute changes memory and nothing else.
-            var plain = new Trainer(Shrunk("mmm-30s.json", tiny["wan"], data, tiny["plain"], recompute: false), _ => null, default).Run();
+            var plain = new Trainer(
+                Shrunk("mmm-30s.json", tiny["wan"], data, tiny["plain"], recompute: false),
+                _ => null,
+                default
+            ).Run();
             Assert.Equal(Hash(plain, ModelFolder.Student), Hash(model, ModelFolder.Student));
 
             var sft = new Trainer(Shrunk("long-sft.json", tiny["wan"], data, tiny["sft"]), _ => null, default).Run();
@@ -76,10 +134,14 @@ public sealed class WanStartTests : IDisposable
             Assert.NotEqual(Hash(sft, ModelFolder.Transformer), Hash(sft, ModelFolder.Teacher));
             Assert.Equal(Hash(sft, ModelFolder.Teacher), Hash(ModelFolder.Open(tiny["own"]), ModelFolder.Teacher));
         }
-        finally { Libtorch.Threads = threads; }
+        finally
+        {
+            Libtorch.Threads = threads;
+        }
     }
 
-    private static string Hash(ModelFolder model, string part) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(model.Path, part + ".safetensors"))));
+    private static string Hash(ModelFolder model, string part) =>
+        Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(model.Path, part + ".safetensors"))));
 
     [Fact]
     public void AStudentMadeOfTheStartEqualsWanInBothHeads()
@@ -94,18 +156,40 @@ public sealed class WanStartTests : IDisposable
         var (wan, wanWeights) = folder.LoadWan(ModelFolder.Teacher);
         using var _ = wanWeights;
         using var g = new torch.Generator((ulong)(1));
-        var (x, t, e) = (torch.randn([1, 4, 7, 4, 4], generator: g), torch.full([1], 500), torch.randn([1, 5, 8], generator: g));
-        Assert.All(Enum.GetValues<Head>(), head => Assert.True(wan.Forward(x, t, e).SameAs(student.Forward(head, x, t, e))));
+        var (x, t, e) = (
+            torch.randn([1, 4, 7, 4, 4], generator: g),
+            torch.full([1], 500),
+            torch.randn([1, 5, 8], generator: g)
+        );
+        Assert.All(Enum.GetValues<Head>(), head =>
+            Assert.True(wan.Forward(x, t, e).SameAs(student.Forward(head, x, t, e)))
+        );
     }
 
     [Fact]
     public void WhatDoesNotFitIsRefused()
     {
         tiny.Convert(tiny["own"], Layout.Wan, "wan");
-        Assert.Contains("the recipe's model.wan 30 blocks", Assert.Throws<UserException>(() => StartModel.Open(tiny["wan"], new())).Message);
-        Assert.Contains("height 20: must be a multiple of 8", Assert.Throws<UserException>(() => StartModel.Open(tiny["wan"], WanTiny.Config with { Height = 20 })).Message);
-        Assert.Contains("holds no Vae", Assert.Throws<UserException>(() => StartModel.Open(tiny["wan", "diffusion_pytorch_model.safetensors"], null)).Message);
-        Assert.Contains("no model here", Assert.Throws<UserException>(() => StartModel.Open(tiny["nowhere"], null)).Message);
+        Assert.Contains(
+            "the recipe's model.wan 30 blocks",
+            Assert.Throws<UserException>(() => StartModel.Open(tiny["wan"], new())).Message
+        );
+        Assert.Contains(
+            "height 20: must be a multiple of 8",
+            Assert
+                .Throws<UserException>(() => StartModel.Open(tiny["wan"], WanTiny.Config with { Height = 20 }))
+                .Message
+        );
+        Assert.Contains(
+            "holds no Vae",
+            Assert
+                .Throws<UserException>(() => StartModel.Open(tiny["wan", "diffusion_pytorch_model.safetensors"], null))
+                .Message
+        );
+        Assert.Contains(
+            "no model here",
+            Assert.Throws<UserException>(() => StartModel.Open(tiny["nowhere"], null)).Message
+        );
     }
 
     /// <summary>A text encoder that stays on disk gives the texts of one in memory.</summary>
@@ -122,8 +206,17 @@ public sealed class WanStartTests : IDisposable
         large.Prepare(["a red cat", "", "the hat", "a red cat"], (done, all) => encoded.Add(all));
         Assert.Equal([3, 3, 3], encoded);
         using var whole = folder.OpenPart(ModelFolder.Text);
-        var bf16 = new TextEncoder(Weights.Load(whole.Source(), ScalarType.BFloat16), folder.Config.Text, Vocabulary.Open(folder.TokenizerFile), folder.Config.Wan.TextLength);
-        Assert.True(torch.cat([bf16.Encode(["a red cat"]), bf16.Encode(["the hat"])]).SameAs(large.Encode(["a red cat", "the hat"])));
+        var bf16 = new TextEncoder(
+            Weights.Load(whole.Source(), ScalarType.BFloat16),
+            folder.Config.Text,
+            Vocabulary.Open(folder.TokenizerFile),
+            folder.Config.Wan.TextLength
+        );
+        Assert.True(
+            torch
+                .cat([bf16.Encode(["a red cat"]), bf16.Encode(["the hat"])])
+                .SameAs(large.Encode(["a red cat", "the hat"]))
+        );
         Near.Equal(small.Encode(["a red cat"]), large.Encode(["a red cat"]).to(ScalarType.Float32), 0.05, 0.05);
         smallWeights.Dispose();
     }

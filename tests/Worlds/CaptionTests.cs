@@ -8,12 +8,12 @@ public class CaptionTests
     public void Every_global_caption_is_read_back()
     {
         for (var coat = 0; coat < 6; coat++)
-            for (var hat = 0; hat < 4; hat++)
-                foreach (var lm in new int?[] { null, 0, 1, 2 })
-                {
-                    Assert.True(Captions.TryParse(Captions.Describe(coat, hat, lm), out var c, out var h, out var l));
-                    Assert.Equal((coat, hat, lm), (c, h, l));
-                }
+        for (var hat = 0; hat < 4; hat++)
+            foreach (var lm in new int?[] { null, 0, 1, 2 })
+            {
+                Assert.True(Captions.TryParse(Captions.Describe(coat, hat, lm), out var c, out var h, out var l));
+                Assert.Equal((coat, hat, lm), (c, h, l));
+            }
     }
 
     [Theory]

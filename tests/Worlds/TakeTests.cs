@@ -17,7 +17,8 @@ public class TakeTests
         Uniform(takes.Select(t => t.MidOffset), 0, 24);
         Uniform(takes.Select(t => t.GroundOffset + .5), 0, 8);
         Uniform(takes.Select(t => t.LandmarkColour + .5), 0, 3);
-        for (var i = 0; i < 3; i++) Uniform(takes.Select(t => t.Boundaries[i]), 244 * (i + 1) - 24, 244 * (i + 1) + 24);
+        for (var i = 0; i < 3; i++)
+            Uniform(takes.Select(t => t.Boundaries[i]), 244 * (i + 1) - 24, 244 * (i + 1) + 24);
         Uniform(takes.Select(t => t.Landmarks[0]), 112, 144);
         Uniform(takes.Select(t => t.Landmarks[1]), 688, 720);
         Assert.Equal(1, takes[0].Phase(2000));

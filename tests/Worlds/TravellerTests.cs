@@ -16,23 +16,27 @@ public class TravellerTests(ITestOutputHelper output)
         var tensors = ReadTensors(Path.Combine(folder, "world.safetensors"));
         var (wrong, slipped, all) = (0, 0, 0);
         Span<byte> ours = new byte[Traveller.FrameBytes];
-        foreach (var entry in (JsonElement[])[world.RootElement.GetProperty("takes"), world.RootElement.GetProperty("clips")])
-            foreach (var film in entry.EnumerateObject())
+        foreach (
+            var entry in (JsonElement[])[world.RootElement.GetProperty("takes"), world.RootElement.GetProperty("clips")]
+        )
+        foreach (var film in entry.EnumerateObject())
+        {
+            var take = ReadTake(film.Value.GetProperty("parameters"));
+            var (before, golden, i) = (wrong, tensors["outputs/" + film.Name], 0);
+            foreach (var frame in film.Value.GetProperty("frame_indices").EnumerateArray())
             {
-                var take = ReadTake(film.Value.GetProperty("parameters"));
-                var (before, golden, i) = (wrong, tensors["outputs/" + film.Name], 0);
-                foreach (var frame in film.Value.GetProperty("frame_indices").EnumerateArray())
-                {
-                    Traveller.Render(take, frame.GetInt32(), ours);
-                    var theirs = golden.AsSpan(i++ * Traveller.FrameBytes, Traveller.FrameBytes);
-                    for (var p = 0; p < Traveller.FrameBytes; p += 3)
-                        if (!ours.Slice(p, 3).SequenceEqual(theirs.Slice(p, 3))) wrong++;
-                    Traveller.Render(take, frame.GetInt32() + 1, ours);
-                    if (!ours.SequenceEqual(theirs)) slipped++;
-                    all += Traveller.FrameBytes / 3;
-                }
-                output.WriteLine($"{film.Name}: {wrong - before} pixels differ");
+                Traveller.Render(take, frame.GetInt32(), ours);
+                var theirs = golden.AsSpan(i++ * Traveller.FrameBytes, Traveller.FrameBytes);
+                for (var p = 0; p < Traveller.FrameBytes; p += 3)
+                    if (!ours.Slice(p, 3).SequenceEqual(theirs.Slice(p, 3)))
+                        wrong++;
+                Traveller.Render(take, frame.GetInt32() + 1, ours);
+                if (!ours.SequenceEqual(theirs))
+                    slipped++;
+                all += Traveller.FrameBytes / 3;
             }
+            output.WriteLine($"{film.Name}: {wrong - before} pixels differ");
+        }
         Assert.True(all > 500_000, "the fixture has lost its frames");
         Assert.True(slipped * Traveller.FrameBytes / 3 == all, "a slip of one frame would go unseen");
         Assert.True(wrong <= .002 * all, $"{wrong} of {all} pixels differ");
@@ -61,12 +65,14 @@ public class TravellerTests(ITestOutputHelper output)
     {
         var take = TravellerTake.Long(new Rng(3), 1, 2);
         Traveller.Video(take, 0, 977, 1);
-        var best = Enumerable.Range(0, 5).Max(_ =>
-        {
-            var clock = Stopwatch.StartNew();
-            Traveller.Video(take, 0, 977, 1);
-            return 977 / clock.Elapsed.TotalSeconds;
-        });
+        var best = Enumerable
+            .Range(0, 5)
+            .Max(_ =>
+            {
+                var clock = Stopwatch.StartNew();
+                Traveller.Video(take, 0, 977, 1);
+                return 977 / clock.Elapsed.TotalSeconds;
+            });
         output.WriteLine($"{best:F0} frames a second");
         Assert.True(best > 2000, $"only {best:F0} frames a second");
     }
@@ -76,11 +82,17 @@ public class TravellerTests(ITestOutputHelper output)
         var file = File.ReadAllBytes(path);
         var header = (int)BinaryPrimitives.ReadInt64LittleEndian(file);
         using var names = JsonDocument.Parse(file.AsMemory(8, header));
-        return names.RootElement.EnumerateObject().Where(t => t.Name != "__metadata__").ToDictionary(t => t.Name, t =>
-        {
-            var offsets = t.Value.GetProperty("data_offsets");
-            return file[(8 + header + offsets[0].GetInt32())..(8 + header + offsets[1].GetInt32())];
-        });
+        return names
+            .RootElement.EnumerateObject()
+            .Where(t => t.Name != "__metadata__")
+            .ToDictionary(
+                t => t.Name,
+                t =>
+                {
+                    var offsets = t.Value.GetProperty("data_offsets");
+                    return file[(8 + header + offsets[0].GetInt32())..(8 + header + offsets[1].GetInt32())];
+                }
+            );
     }
 
     private static TravellerTake ReadTake(JsonElement p)
@@ -90,11 +102,22 @@ public class TravellerTests(ITestOutputHelper output)
         double[] Reals(string name) => [.. p.GetProperty(name).EnumerateArray().Select(v => v.GetDouble())];
         return new()
         {
-            Coat = Whole("coat"), Hat = Whole("hat"), LandmarkColour = Whole("lm"), CoatBrightness = Real("kap"),
-            ScarfHue = Real("scarf"), FarOffset = Real("offf"), MidOffset = Real("offm"), GroundOffset = Whole("offg"),
-            GaitPhase = Real("phi"), SkylineSeed = Real("seed"), Dawn = Real("p0"), DayRate = Real("rate"),
-            Biomes = [.. Reals("biomes").Select(b => (int)b)], Boundaries = Reals("bf"),
-            Landmarks = Reals("lmf"), Frames = Whole("n"),
+            Coat = Whole("coat"),
+            Hat = Whole("hat"),
+            LandmarkColour = Whole("lm"),
+            CoatBrightness = Real("kap"),
+            ScarfHue = Real("scarf"),
+            FarOffset = Real("offf"),
+            MidOffset = Real("offm"),
+            GroundOffset = Whole("offg"),
+            GaitPhase = Real("phi"),
+            SkylineSeed = Real("seed"),
+            Dawn = Real("p0"),
+            DayRate = Real("rate"),
+            Biomes = [.. Reals("biomes").Select(b => (int)b)],
+            Boundaries = Reals("bf"),
+            Landmarks = Reals("lmf"),
+            Frames = Whole("n"),
         };
     }
 }

@@ -9,48 +9,89 @@ public sealed record ConversionRequest
 {
     /// <summary>Wan, Diffusers, Comfy or LongTake.</summary>
     public required Layout To { get; init; }
+
     /// <summary>The folder to make; with Comfy and one part also a .safetensors file.</summary>
     public required string Output { get; init; }
-    /// <summary>Which transformer, where there are several; of a student one may also name dm_head or fm_head.</summary>
+
+    /// <summary>
+    /// Which transformer, where there are several; of a student one may also name dm_head or fm_head.
+    /// </summary>
     public string? Part { get; init; }
+
     /// <summary>Element type of floating-point tensors; null keeps each tensor's own.</summary>
     public ScalarType? Dtype { get; init; }
+
     /// <summary>Bytes of data from which on safetensors are written as shards.</summary>
     public long ShardBytes { get; init; } = 10_000_000_000;
+
     /// <summary>LoRA files to add to the transformer, with their strengths.</summary>
     public IReadOnlyList<(string Path, double Strength)> Loras { get; init; } = [];
 }
 
 /// <summary>
-/// Writes a checkpoint in another layout: one tensor at a time is in memory, and a tensor whose type is kept is the same bit for bit.
-/// The output appears whole or not at all.
+/// Writes a checkpoint in another layout: one tensor at a time is in memory, and a tensor whose type is kept is the
+/// same bit for bit. The output appears whole or not at all.
 /// </summary>
 public static class Conversion
 {
-    private static readonly IReadOnlyDictionary<string, string> metadata = new Dictionary<string, string> { ["format"] = "pt" };
+    private static readonly IReadOnlyDictionary<string, string> metadata = new Dictionary<string, string>
+    {
+        ["format"] = "pt",
+    };
 
     /// <summary>Converts; <paramref name="step"/> is told each part before it is written.</summary>
     /// <returns>What was left out or could not be said in the new layout, one sentence each.</returns>
-    /// <exception cref="UserException">The output exists, a part is incomplete or has no names there, a full disk.</exception>
+    /// <exception cref="UserException">The output exists, a part is incomplete or has no names there, a full
+    /// disk.</exception>
     public static IReadOnlyList<string> Run(ModelFiles from, ConversionRequest request, Action<string>? step = null)
     {
-        if (Directory.Exists(request.Output) && Directory.EnumerateFileSystemEntries(request.Output).Any() || File.Exists(request.Output))
-            throw new UserException($"{request.Output}: is there already and not empty; give another name to write to", usage: true);
+        if (
+            Directory.Exists(request.Output) && Directory.EnumerateFileSystemEntries(request.Output).Any()
+            || File.Exists(request.Output)
+        )
+            throw new UserException(
+                $"{request.Output}: is there already and not empty; give another name to write to",
+                usage: true
+            );
         var opened = new List<ModelFiles>();
         try
         {
             var parts = Chosen(from, request, opened);
-            var notes = from.Parts.Where(p => p.Kind is PartKind.Lora or PartKind.Other && !parts.Contains(p))
-                .Select(p => $"{p.Name} ({p.Kind}) is not converted; copy its file if you need it").ToList();
-            if (parts.All(p => p.Kind != PartKind.Student) && from.Part(PartKind.Student) is { } left && parts.All(p => p.Name != left.Name))
+            var notes = from
+                .Parts.Where(p => p.Kind is PartKind.Lora or PartKind.Other && !parts.Contains(p))
+                .Select(p => $"{p.Name} ({p.Kind}) is not converted; copy its file if you need it")
+                .ToList();
+            if (
+                parts.All(p => p.Kind != PartKind.Student)
+                && from.Part(PartKind.Student) is { } left
+                && parts.All(p => p.Name != left.Name)
+            )
                 notes.Add($"{left.Name} is not converted; a head of it is, with --part dm_head or --part fm_head");
-            if (parts.Find(p => p.Kind == PartKind.ImageEncoder) is { } clip && clip.Tensors.Any(t => ClipNames.IsText(t.Name)) is var texts && request.To != Layout.LongTake && texts != (request.To == Layout.Wan))
-                notes.Add(texts ? $"{clip.Name}: CLIP's text half is left out; it has no place in that layout, and films do not need it"
-                    : $"{clip.Name}: holds CLIP's visual half only; LongTake needs no more, Wan's own program also loads the text half");
+            if (
+                parts.Find(p => p.Kind == PartKind.ImageEncoder) is { } clip
+                && clip.Tensors.Any(t => ClipNames.IsText(t.Name)) is var texts
+                && request.To != Layout.LongTake
+                && texts != (request.To == Layout.Wan)
+            )
+                notes.Add(
+                    texts
+                        ? $"{clip.Name}: CLIP's text half is left out; it has no place in that layout, and "
+                            + $"films do not need it"
+                        : $"{clip.Name}: holds CLIP's visual half only; LongTake needs no more, Wan's own "
+                            + $"program also loads the text half"
+                );
             var config = from.Config;
-            if (request.To == Layout.Comfy && request.Output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
+            if (
+                request.To == Layout.Comfy
+                && request.Output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
+            )
             {
-                if (parts.Count != 1) throw new UserException($"{request.Output}: one file for {string.Join(", ", parts.Select(p => p.Name))}; name a folder instead", usage: true);
+                if (parts.Count != 1)
+                    throw new UserException(
+                        $"{request.Output}: one file for {string.Join(", ", parts.Select(p => p.Name))}; name "
+                            + $"a folder instead",
+                        usage: true
+                    );
                 step?.Invoke(parts[0].Name);
                 TensorFiles.Write(request.Output, ToComfy(parts[0], from), request.Dtype, metadata);
                 return notes;
@@ -61,21 +102,29 @@ public static class Conversion
             {
                 Directory.CreateDirectory(work);
                 var write = new LayoutWriter(work, from, request, step, metadata);
-                foreach (var part in parts) write.Part(part);
+                foreach (var part in parts)
+                    write.Part(part);
                 write.Rest(parts);
-                if (request.To != Layout.LongTake) KeepConfig(work, config);
-                if (Directory.Exists(full)) Directory.Delete(full);
+                if (request.To != Layout.LongTake)
+                    KeepConfig(work, config);
+                if (Directory.Exists(full))
+                    Directory.Delete(full);
                 Directory.Move(work, full);
             }
             catch (Exception e)
             {
-                if (Directory.Exists(work)) Directory.Delete(work, recursive: true);
-                if (e is IOException or UnauthorizedAccessException) throw AtomicFile.Failed(request.Output, e);
+                if (Directory.Exists(work))
+                    Directory.Delete(work, recursive: true);
+                if (e is IOException or UnauthorizedAccessException)
+                    throw AtomicFile.Failed(request.Output, e);
                 throw;
             }
             return notes;
         }
-        finally { opened.ForEach(o => o.Dispose()); }
+        finally
+        {
+            opened.ForEach(o => o.Dispose());
+        }
     }
 
     // What reading back cannot tell goes into a file of our own that other programs pass over.
@@ -83,8 +132,12 @@ public static class Conversion
     {
         using (var back = ModelFiles.Open(folder))
         {
-            try { if (Text(back.Config with { Name = config.Name }) == Text(config)) return; }
-            catch (UserException) { }   // heads that shapes do not tell
+            try
+            {
+                if (Text(back.Config with { Name = config.Name }) == Text(config))
+                    return;
+            }
+            catch (UserException) { } // heads that shapes do not tell
         }
         Recipe.Write(Path.Combine(folder, ModelFiles.ConfigFile), config, ModelJson.Default.ModelConfig);
 
@@ -96,43 +149,86 @@ public static class Conversion
     {
         var parts = new List<ModelPart>();
         var student = from.Part(PartKind.Student);
-        var head = Enum.GetValues<Head>().Where(h => request.Part == DecoupledTransformer.Name(h)).Select(h => (Head?)h).FirstOrDefault();
+        var head = Enum.GetValues<Head>()
+            .Where(h => request.Part == DecoupledTransformer.Name(h))
+            .Select(h => (Head?)h)
+            .FirstOrDefault();
         // Our own folder has places for all of it; a head asked for is the one the student keeps.
-        if (from.Layout == Layout.LongTake && request is { To: Layout.LongTake, Loras: [] } && (request.Part is null || head is not null))
+        if (
+            from.Layout == Layout.LongTake
+            && request is { To: Layout.LongTake, Loras: [] }
+            && (request.Part is null || head is not null)
+        )
             return [.. from.Parts.Select(p => head is { } kept && p.Kind == PartKind.Student ? p.Keeping(kept) : p)];
-        var transformer = head is { } one ? from.Require(PartKind.Student).OfHead(one) : from.Part(PartKind.Transformer, request.Part);
+        var transformer = head is { } one
+            ? from.Require(PartKind.Student).OfHead(one)
+            : from.Part(PartKind.Transformer, request.Part);
         if (transformer is null && student is not null)
-            throw new UserException($"{from.Path}: holds a student of two heads; say which one is wanted with --part dm_head or --part fm_head", usage: true);
-        if (transformer is null && request.Loras.Count > 0) from.Require(PartKind.Transformer);
+            throw new UserException(
+                $"{from.Path}: holds a student of two heads; say which one is wanted with --part dm_head or "
+                    + $"--part fm_head",
+                usage: true
+            );
+        if (transformer is null && request.Loras.Count > 0)
+            from.Require(PartKind.Transformer);
         foreach (var (path, strength) in request.Loras)
         {
             opened.Add(ModelFiles.Open(path));
             transformer = Lora.Merge(transformer!, path, strength, opened[^1]);
         }
-        foreach (var part in new[] { transformer, from.Part(PartKind.Vae), from.Part(PartKind.TextEncoder), from.Part(PartKind.ImageEncoder) })
-            if (part is not null) parts.Add(part);
-        if (parts.Count == 0) from.Require(PartKind.Transformer);
+        foreach (
+            var part in new[]
+            {
+                transformer,
+                from.Part(PartKind.Vae),
+                from.Part(PartKind.TextEncoder),
+                from.Part(PartKind.ImageEncoder),
+            }
+        )
+            if (part is not null)
+                parts.Add(part);
+        if (parts.Count == 0)
+            from.Require(PartKind.Transformer);
         foreach (var part in parts)
             if (from.Problems(part).FirstOrDefault(p => p.Contains(" lacks ", StringComparison.Ordinal)) is { } lacks)
                 throw new UserException($"{from.Path}: {lacks}. Nothing was written.");
         return parts;
     }
 
-    /// <summary>A part under ComfyUI's names: the transformer's with its prefix, the autoencoder's as they are, transformers' for both encoders.</summary>
+    /// <summary>
+    /// A part under ComfyUI's names: the transformer's with its prefix, the autoencoder's as they are, transformers'
+    /// for both encoders.
+    /// </summary>
     internal static IReadOnlyList<LazyTensor> ToComfy(ModelPart part, ModelFiles from)
     {
-        if (part.Kind == PartKind.Transformer) return [.. part.Tensors.Select(t => t with { Name = Names.Comfy + t.Name })];
-        if (part.Kind == PartKind.ImageEncoder) return ClipNames.ToTransformers(part);
-        if (part.Kind != PartKind.TextEncoder) return part.Tensors;
+        if (part.Kind == PartKind.Transformer)
+            return [.. part.Tensors.Select(t => t with { Name = Names.Comfy + t.Name })];
+        if (part.Kind == PartKind.ImageEncoder)
+            return ClipNames.ToTransformers(part);
+        if (part.Kind != PartKind.TextEncoder)
+            return part.Tensors;
         var tensors = Renamed(part, Names.Text);
         if (from.Tokenizer is { } bytes)
-            tensors.Add(new(ModelFiles.TokenizerTensor, ScalarType.Byte, [bytes.Length], () => Tensor.From<byte>(bytes, bytes.Length)));
+            tensors.Add(
+                new(ModelFiles.TokenizerTensor, ScalarType.Byte, [bytes.Length], () =>
+                    Tensor.From<byte>(bytes, bytes.Length)
+                )
+            );
         return tensors;
     }
 
     /// <summary>A part under the other names of a map.</summary>
-    internal static List<LazyTensor> Renamed(ModelPart part, NameMap map) => [.. part.Tensors.Select(t => t with
-    {
-        Name = map.ToOther(t.Name) ?? throw new UserException($"{part.Name}: weight '{t.Name}' has no name in that layout; it belongs to an option that only LongTake has. Use --to wan or --to comfy."),
-    })];
+    internal static List<LazyTensor> Renamed(ModelPart part, NameMap map) =>
+        [
+            .. part.Tensors.Select(t =>
+                t with
+                {
+                    Name = map.ToOther(t.Name)
+                        ?? throw new UserException(
+                            $"{part.Name}: weight '{t.Name}' has no name in that layout; it belongs to an "
+                                + $"option that only LongTake has. Use --to wan or --to comfy."
+                        ),
+                }
+            ),
+        ];
 }

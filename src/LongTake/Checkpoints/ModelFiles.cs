@@ -7,23 +7,30 @@ namespace LongTake.Checkpoints;
 /// <summary>The ways weights of Wan 2.1 lie on a disk.</summary>
 public enum Layout
 {
-    /// <summary>The original folder: config.json, diffusion_pytorch_model*.safetensors, models_t5_*.pth, Wan2.1_VAE.pth.</summary>
+    /// <summary>
+    /// The original folder: config.json, diffusion_pytorch_model*.safetensors, models_t5_*.pth, Wan2.1_VAE.pth.
+    /// </summary>
     Wan,
+
     /// <summary>A diffusers pipeline (model_index.json) or one folder of it.</summary>
     Diffusers,
+
     /// <summary>ComfyUI: single files, alone or in diffusion_models, vae and text_encoders.</summary>
     Comfy,
+
     /// <summary>A PyTorch file of research code: generator, generator_ema, critic.</summary>
     Research,
+
     /// <summary>LongTake's own model folder.</summary>
     LongTake,
+
     /// <summary>One file of one part under the original names.</summary>
     File,
 }
 
 /// <summary>
-/// Weights on disk in any of the known layouts: which parts there are, each under Wan's original names and read when wanted, the
-/// sizes of the models, and the tokenizer. Files stay mapped until it is disposed.
+/// Weights on disk in any of the known layouts: which parts there are, each under Wan's original names and read when
+/// wanted, the sizes of the models, and the tokenizer. Files stay mapped until it is disposed.
 /// </summary>
 public sealed class ModelFiles : IDisposable
 {
@@ -34,12 +41,22 @@ public sealed class ModelFiles : IDisposable
     public const string ConfigFile = "longtake.json";
 
     // What Wan's own program leads away from.
-    private const string WanNegativePrompt = "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，" +
-        "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
+    private const string WanNegativePrompt =
+        "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，"
+        + "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
 
     // Where a file holds several transformers, the one that films are made with.
     private static readonly string[] preferred =
-        [ModelFolder.Transformer, "generator_ema", "generator", "model_ema", "ema", "model", "state_dict", ModelFolder.Teacher];
+    [
+        ModelFolder.Transformer,
+        "generator_ema",
+        "generator",
+        "model_ema",
+        "ema",
+        "model",
+        "state_dict",
+        ModelFolder.Teacher,
+    ];
 
     private readonly FoundFiles files;
     private ModelConfig? config;
@@ -69,7 +86,8 @@ public sealed class ModelFiles : IDisposable
     public byte[]? Tokenizer => files.Tokenizer;
 
     /// <summary>Opens a folder or a file in any layout: the one door for weights.</summary>
-    /// <exception cref="UserException">Nothing there, nothing known, several candidates, a broken or refused file.</exception>
+    /// <exception cref="UserException">Nothing there, nothing known, several candidates, a broken or refused
+    /// file.</exception>
     public static ModelFiles Open(string path)
     {
         var files = new FoundFiles(path);
@@ -91,61 +109,120 @@ public sealed class ModelFiles : IDisposable
     {
         var all = Parts.Where(p => p.Kind == kind).ToList();
         if (name is not null)
-            return all.FirstOrDefault(p => p.Name == name) ?? throw new UserException(
-                $"{Path}: no {kind} called '{name}'; there {(all.Count == 1 ? "is" : "are")} {(all.Count == 0 ? "none" : string.Join(", ", all.Select(p => p.Name)))}", usage: true);
-        return all.OrderBy(p => Array.IndexOf(preferred, p.Name) is var at && at < 0 ? preferred.Length : at).FirstOrDefault();
+            return all.FirstOrDefault(p => p.Name == name)
+                ?? throw new UserException(
+                    $"{Path}: no {kind} called '{name}'; there {(all.Count == 1 ? "is" : "are")} "
+                        + $"{(all.Count == 0 ? "none" : string.Join(", ", all.Select(p => p.Name)))}",
+                    usage: true
+                );
+        return all.OrderBy(p => Array.IndexOf(preferred, p.Name) is var at && at < 0 ? preferred.Length : at)
+            .FirstOrDefault();
     }
 
     /// <summary>The part of a kind; an error that says what is here when there is none.</summary>
-    public ModelPart Require(PartKind kind, string? name = null) => Part(kind, name) ?? throw new UserException(
-        $"{Path}: holds no {kind}, which this work needs; it holds {(Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))}");
+    public ModelPart Require(PartKind kind, string? name = null) =>
+        Part(kind, name)
+        ?? throw new UserException(
+            $"{Path}: holds no {kind}, which this work needs; it holds "
+                + $"{(Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))}"
+        );
 
     /// <summary>Closes the files; what was read stays.</summary>
     public void Dispose() => files.Dispose();
 
     private ModelConfig Sized()
     {
-        if (files.Whole is { } whole) return Recipe.Read(whole, [], ModelJson.Default.ModelConfig);
+        if (files.Whole is { } whole)
+            return Recipe.Read(whole, [], ModelJson.Default.ModelConfig);
         var transformer = Part(PartKind.Transformer) ?? Part(PartKind.Student);
         var wan = transformer is null ? new() : Sizes.Wan(transformer, files.Config(PartKind.Transformer));
         var config = new ModelConfig
         {
-            Name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path))),
-            Fps = 16, Width = 832, Height = 480, ClipLatents = 21, FilmLatents = 245, FewSteps = [1000, 937.5, 2500.0 / 3, 625],
-            Shift = 3, Guidance = 5, NegativePrompt = WanNegativePrompt, Wan = wan,
-            HeadBlocks = transformer?.Kind == PartKind.Student ? Sizes.HeadBlocks(transformer) : Math.Max(1, Math.Min(5, wan.Layers / 2)),
+            Name = System.IO.Path.GetFileName(
+                System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path))
+            ),
+            Fps = 16,
+            Width = 832,
+            Height = 480,
+            ClipLatents = 21,
+            FilmLatents = 245,
+            FewSteps = [1000, 937.5, 2500.0 / 3, 625],
+            Shift = 3,
+            Guidance = 5,
+            NegativePrompt = WanNegativePrompt,
+            Wan = wan,
+            HeadBlocks =
+                transformer?.Kind == PartKind.Student
+                    ? Sizes.HeadBlocks(transformer)
+                    : Math.Max(1, Math.Min(5, wan.Layers / 2)),
         };
-        if (Part(PartKind.Vae) is { } vae) config = config with { Vae = Sizes.Vae(vae, files.Config(PartKind.Vae)) };
-        if (Part(PartKind.TextEncoder) is { } text) config = config with { Text = Sizes.Text(text, files.Config(PartKind.TextEncoder)) };
-        if (Part(PartKind.ImageEncoder) is { } clip) config = config with { Clip = Sizes.Clip(clip, files.Config(PartKind.ImageEncoder)) };
+        if (Part(PartKind.Vae) is { } vae)
+            config = config with { Vae = Sizes.Vae(vae, files.Config(PartKind.Vae)) };
+        if (Part(PartKind.TextEncoder) is { } text)
+            config = config with { Text = Sizes.Text(text, files.Config(PartKind.TextEncoder)) };
+        if (Part(PartKind.ImageEncoder) is { } clip)
+            config = config with { Clip = Sizes.Clip(clip, files.Config(PartKind.ImageEncoder)) };
         return config;
     }
 
-    /// <summary>What a part lacks, has too much or in another shape, one sentence each; nothing for kinds whose shapes are not known here.</summary>
+    /// <summary>
+    /// What a part lacks, has too much or in another shape, one sentence each; nothing for kinds whose shapes are not
+    /// known here.
+    /// </summary>
     public IEnumerable<string> Problems(ModelPart part)
     {
         OrderedDictionary<string, long[]>? expected;
-        try { expected = Sizes.Expected(part, Config); }
-        catch (Exception e) when (e is UserException or TorchException) { return [$"{part.Name}: {e.Message}"]; }
-        if (expected is null) return [];
+        try
+        {
+            expected = Sizes.Expected(part, Config);
+        }
+        catch (Exception e) when (e is UserException or TorchException)
+        {
+            return [$"{part.Name}: {e.Message}"];
+        }
+        if (expected is null)
+            return [];
         var problems = new List<string>();
         Say("lacks", expected.Keys.Where(n => !part.Shapes.ContainsKey(n)));
-        Say("holds what does not belong to it:", part.Shapes.Keys.Where(n => !expected.ContainsKey(n) && !(part.Kind == PartKind.ImageEncoder && ClipNames.IsText(n))));
-        Say("holds in another shape than its config says:", part.Shapes.Where(p => expected.TryGetValue(p.Key, out var s) && !s.SequenceEqual(p.Value)).Select(p => p.Key));
+        Say(
+            "holds what does not belong to it:",
+            part.Shapes.Keys.Where(n =>
+                !expected.ContainsKey(n) && !(part.Kind == PartKind.ImageEncoder && ClipNames.IsText(n))
+            )
+        );
+        Say(
+            "holds in another shape than its config says:",
+            part.Shapes.Where(p => expected.TryGetValue(p.Key, out var s) && !s.SequenceEqual(p.Value))
+                .Select(p => p.Key)
+        );
         return problems;
 
         void Say(string what, IEnumerable<string> names)
         {
             var all = names.ToList();
-            if (all.Count > 0) problems.Add($"{part.Name} {what} {all.Count} of {expected.Count} weights, {string.Join(", ", all.Take(3))}{(all.Count > 3 ? ", ..." : "")}");
+            if (all.Count > 0)
+                problems.Add(
+                    $"{part.Name} {what} {all.Count} of {expected.Count} weights, "
+                        + $"{string.Join(", ", all.Take(3))}{(all.Count > 3 ? ", ..." : "")}"
+                );
         }
     }
 
     /// <summary>A JSON object out of a file; null when there is none.</summary>
     internal static JsonObject? Json(string path)
     {
-        if (!System.IO.File.Exists(path)) return null;
-        try { return JsonNode.Parse(System.IO.File.ReadAllBytes(path), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject; }
-        catch (JsonException e) { throw new UserException($"{path}: not valid JSON ({e.Message.TrimEnd('.')})", inner: e); }
+        if (!System.IO.File.Exists(path))
+            return null;
+        try
+        {
+            return JsonNode.Parse(
+                    System.IO.File.ReadAllBytes(path),
+                    documentOptions: new() { AllowDuplicateProperties = false }
+                ) as JsonObject;
+        }
+        catch (JsonException e)
+        {
+            throw new UserException($"{path}: not valid JSON ({e.Message.TrimEnd('.')})", inner: e);
+        }
     }
 }

@@ -1,12 +1,13 @@
 namespace LongTake.Checkpoints;
 
 /// <summary>
-/// Names of Wan's original checkpoint beside another's, as one table that both directions are read from. An entry stands for a
-/// module: what follows it (".weight") is carried over. A "#" stands for a number, the same on both sides.
+/// Names of Wan's original checkpoint beside another's, as one table that both directions are read from. An entry
+/// stands for a module: what follows it (".weight") is carried over. A "#" stands for a number, the same on both sides.
 /// </summary>
 public sealed class NameMap
 {
-    private readonly Dictionary<string, string> toOther, toWan;
+    private readonly Dictionary<string, string> toOther,
+        toWan;
 
     /// <summary>A map of (Wan's, other's) names.</summary>
     public NameMap(IReadOnlyCollection<(string Wan, string Other)> table)
@@ -29,12 +30,15 @@ public sealed class NameMap
         {
             var rest = length == words.Length ? "" : "." + string.Join('.', words[length..]);
             var entry = words[..length];
-            if (map.TryGetValue(string.Join('.', entry), out var found)) return found + rest;
+            if (map.TryGetValue(string.Join('.', entry), out var found))
+                return found + rest;
             for (var i = 1; i < length; i++)
             {
-                if (!int.TryParse(words[i], out _)) continue;
+                if (!int.TryParse(words[i], out _))
+                    continue;
                 entry[i] = "#";
-                if (map.TryGetValue(string.Join('.', entry), out found)) return found.Replace("#", words[i], StringComparison.Ordinal) + rest;
+                if (map.TryGetValue(string.Join('.', entry), out found))
+                    return found.Replace("#", words[i], StringComparison.Ordinal) + rest;
                 entry[i] = words[i];
             }
         }

@@ -2,19 +2,36 @@ using LongTake.Evaluation;
 
 namespace LongTake.Comparison;
 
-/// <summary>Where the numbers of a row and a seed come from: ids of the last stage and of the films are functions of all their settings.</summary>
+/// <summary>
+/// Where the numbers of a row and a seed come from: ids of the last stage and of the films are functions of all their
+/// settings.
+/// </summary>
 public sealed record Origin(long Seed, string Stage, string Films, string Weights);
 
 /// <summary>
-/// What a row cost: samples, processor seconds and seconds on the clock of training after the teacher (means of the seeds), processor seconds
-/// of a film and of measuring it.
+/// What a row cost: samples, processor seconds and seconds on the clock of training after the teacher (means of the
+/// seeds), processor seconds of a film and of measuring it.
 /// </summary>
-public sealed record Spent(double Samples, double TrainProcessor, double TrainSeconds, double FilmSeconds, double MeasureSeconds, IReadOnlyList<string> Stages);
+public sealed record Spent(
+    double Samples,
+    double TrainProcessor,
+    double TrainSeconds,
+    double FilmSeconds,
+    double MeasureSeconds,
+    IReadOnlyList<string> Stages
+);
 
 /// <summary>A measure as a function of time: mean and interval by the second.</summary>
-public sealed record Curve(IReadOnlyList<double?> Mean, IReadOnlyList<double?> Low, IReadOnlyList<double?> High, Estimate? Slope);
+public sealed record Curve(
+    IReadOnlyList<double?> Mean,
+    IReadOnlyList<double?> Low,
+    IReadOnlyList<double?> High,
+    Estimate? Slope
+);
 
-/// <summary>Rank correlation of the lens with an error: over the seconds of a film, mean of the films; and over the films.</summary>
+/// <summary>
+/// Rank correlation of the lens with an error: over the seconds of a film, mean of the films; and over the films.
+/// </summary>
 public sealed record LensAgreement(Estimate? WithinFilms, double? AcrossFilms);
 
 /// <summary>A row of the report.</summary>
@@ -24,6 +41,7 @@ public sealed record ReportRow
     public required IReadOnlyList<Origin> Origins { get; init; }
     public required int Films { get; init; }
     public required IReadOnlyDictionary<string, Estimate> Metrics { get; init; }
+
     /// <summary>This row less the reference row, paired by caption, film seed and training seed.</summary>
     public required IReadOnlyDictionary<string, Estimate> Differences { get; init; }
     public required IReadOnlyDictionary<string, Curve> Curves { get; init; }
@@ -40,10 +58,12 @@ public sealed record ComparisonReport
     public required int Films { get; init; }
     public required double Seconds { get; init; }
     public required string Reference { get; init; }
+
     /// <summary>Factor on the steps of every stage; below 1 with a budget.</summary>
     public required double Scale { get; init; }
     public double? BudgetMinutes { get; init; }
     public required IReadOnlyList<ReportRow> Rows { get; init; }
+
     /// <summary>Rows that could not be made, and why.</summary>
     public required IReadOnlyDictionary<string, string> Missing { get; init; }
 }

@@ -8,38 +8,68 @@ using LongTake.Training;
 
 namespace LongTake.Comparison;
 
-/// <summary>One piece of work; its Id is a function of everything its result depends on, so equal work of two rows is done once.</summary>
+/// <summary>
+/// One piece of work; its Id is a function of everything its result depends on, so equal work of two rows is done once.
+/// </summary>
 public abstract record Job(string Id, string Title, IReadOnlyList<Job> After)
 {
     /// <summary>Expected seconds on one core.</summary>
     public required double Cost { get; init; }
+
     /// <summary>Whether its result is there.</summary>
     public abstract bool Done { get; }
+
     /// <summary>The share of it that is done, 0 to 1.</summary>
     public abstract double Share { get; }
 }
 
-/// <summary>A stage of training, a run folder of its own; <paramref name="Data"/> is the folder of the encoded videos.</summary>
-public sealed record StageJob(string Id, string Title, StageJob? Before, TrainRecipe Recipe, string Data) : Job(Id, Title, Before is null ? [] : [Before])
+/// <summary>
+/// A stage of training, a run folder of its own; <paramref name="Data"/> is the folder of the encoded videos.
+/// </summary>
+public sealed record StageJob(string Id, string Title, StageJob? Before, TrainRecipe Recipe, string Data)
+    : Job(Id, Title, Before is null ? [] : [Before])
 {
     public StageConfig Stage => Recipe.Stages[0];
     private string Root => Path.Combine(Recipe.Out, Stage.Folder);
+
     /// <summary>The model it ends with.</summary>
     public string Model => Path.Combine(Root, "model");
     public override bool Done => File.Exists(Path.Combine(Root, "done"));
+
     /// <summary>The last line of its log, for samples and seconds.</summary>
-    public LogLine? Last => File.Exists(Path.Combine(Root, "log.jsonl")) ? TrainingLog.Read(Path.Combine(Root, "log.jsonl")).LastOrDefault() : null;
+    public LogLine? Last =>
+        File.Exists(Path.Combine(Root, "log.jsonl"))
+            ? TrainingLog.Read(Path.Combine(Root, "log.jsonl")).LastOrDefault()
+            : null;
+
     /// <summary>Processor seconds it took.</summary>
-    public double Processor => File.Exists(Path.Combine(Root, "log.jsonl"))
-        ? TrainingLog.Read(Path.Combine(Root, "log.jsonl")).SelectMany(l => l.Scalars).Where(s => s.Name == Loop.ProcessorSeconds).Sum(s => s.Value) : 0;
+    public double Processor =>
+        File.Exists(Path.Combine(Root, "log.jsonl"))
+            ? TrainingLog
+                .Read(Path.Combine(Root, "log.jsonl"))
+                .SelectMany(l => l.Scalars)
+                .Where(s => s.Name == Loop.ProcessorSeconds)
+                .Sum(s => s.Value)
+            : 0;
     public override double Share => Done ? 1 : Math.Min(.99, (double)(Last?.Step ?? 0) / Stage.Loop.Steps);
 }
 
 /// <summary>Films of a row and a seed (or, without a row, real takes), made and measured one by one.</summary>
-public sealed record FilmJob(string Id, string Title, TableRow? Row, long Seed, StageJob? Trained, StageJob? Judge, string Set, int Films, double Seconds, string Folder)
-    : Job(Id, Title, [.. new[] { Trained, Judge }.OfType<Job>().Distinct()])
+public sealed record FilmJob(
+    string Id,
+    string Title,
+    TableRow? Row,
+    long Seed,
+    StageJob? Trained,
+    StageJob? Judge,
+    string Set,
+    int Films,
+    double Seconds,
+    string Folder
+) : Job(Id, Title, [.. new[] { Trained, Judge }.OfType<Job>().Distinct()])
 {
     public string File(int n) => Path.Combine(Folder, $"film-{n:D4}.json");
+
     private int Made => Enumerable.Range(0, Films).Count(n => System.IO.File.Exists(File(n)));
     public override bool Done => Made == Films;
     public override double Share => (double)Made / Films;
@@ -48,33 +78,61 @@ public sealed record FilmJob(string Id, string Title, TableRow? Row, long Seed, 
 /// <summary>The jobs of a table and which of them make each row.</summary>
 public sealed class Plan
 {
-    private static readonly JsonTypeInfo<StageConfig> stages = (JsonTypeInfo<StageConfig>)TrainJson.Recipe.Options.GetTypeInfo(typeof(StageConfig));
+    private static readonly JsonTypeInfo<StageConfig> stages =
+        (JsonTypeInfo<StageConfig>)TrainJson.Recipe.Options.GetTypeInfo(typeof(StageConfig));
     private readonly ComparisonTable table;
     private readonly string beside;
     private readonly double scale;
     private readonly Dictionary<string, Job> jobs = [];
 
-    /// <summary>A plan; recipes lie beside <paramref name="path"/>, steps of all stages are multiplied by <paramref name="scale"/>.</summary>
+    /// <summary>
+    /// A plan; recipes lie beside <paramref name="path"/>, steps of all stages are multiplied by <paramref
+    /// name="scale"/>.
+    /// </summary>
     public Plan(ComparisonTable table, string path, double scale = 1)
     {
         (this.table, this.scale, beside) = (table, scale, Path.GetDirectoryName(Path.GetFullPath(path))!);
         // The judge: autoencoder, text encoder and teacher of the first row; one for all rows.
-        Judge = table.From.Length > 0 ? null : Chain(table.Rows[0], table.Rows[0].Seeds[0]).LastOrDefault(s => s.Stage.Method == Teacher.Entry.Name)
-            ?? throw new UserException($"{path}: the first row trains no teacher, and the table has no \"from\": the films could not be judged", usage: true);
+        Judge =
+            table.From.Length > 0
+                ? null
+                : Chain(table.Rows[0], table.Rows[0].Seeds[0]).LastOrDefault(s => s.Stage.Method == Teacher.Entry.Name)
+                    ?? throw new UserException(
+                        $"{path}: the first row trains no teacher, and the table has no \"from\": the films "
+                            + $"could not be judged",
+                        usage: true
+                    );
         Reference = Films(null, 1, "reference", table.ReferenceTakes, table.Seconds);
         Real = Films(null, 1, table.Set, table.Films, table.Seconds);
-        Rows = [.. table.Rows.Select(row => (row, (IReadOnlyList<FilmJob>)[.. row.Seeds.Select(seed => Films(row, seed, table.Set, table.Films, row.Seconds > 0 ? row.Seconds : table.Seconds))]))];
+        Rows =
+        [
+            .. table.Rows.Select(row =>
+                (
+                    row,
+                    (IReadOnlyList<FilmJob>)
+                        [
+                            .. row.Seeds.Select(seed =>
+                                Films(row, seed, table.Set, table.Films, row.Seconds > 0 ? row.Seconds : table.Seconds)
+                            ),
+                        ]
+                )
+            ),
+        ];
     }
 
     public StageJob? Judge { get; }
+
     /// <summary>Real takes: the units, and the row of the table.</summary>
     public FilmJob Reference { get; }
     public FilmJob Real { get; }
     public IReadOnlyList<(TableRow Row, IReadOnlyList<FilmJob> Seeds)> Rows { get; }
     public IReadOnlyCollection<Job> Jobs => jobs.Values;
 
-    /// <summary>Stages that make what all rows are given: they have no seed of a row, and their cost is no row's.</summary>
-    internal static bool IsGiven(StageConfig stage) => stage.Method == Autoencoder.Entry.Name || stage.Method == Teacher.Entry.Name;
+    /// <summary>
+    /// Stages that make what all rows are given: they have no seed of a row, and their cost is no row's.
+    /// </summary>
+    internal static bool IsGiven(StageConfig stage) =>
+        stage.Method == Autoencoder.Entry.Name || stage.Method == Teacher.Entry.Name;
 
     /// <summary>The stages behind a job, first to last.</summary>
     public static IEnumerable<StageJob> Stages(StageJob? last) => last is null ? [] : [.. Stages(last.Before), last];
@@ -82,14 +140,30 @@ public sealed class Plan
     private FilmJob Films(TableRow? row, long seed, string set, int films, double seconds)
     {
         var trained = row is null ? null : Chain(row, seed).LastOrDefault();
-        var id = Hash($"film {Evaluation.FilmMeasure.Version} {set} {seconds:R} {(row is null ? "real" : Sparse(Node(row.Film, ComparisonJson.Default.FilmSettings), Node(new FilmSettings(), ComparisonJson.Default.FilmSettings)).ToJsonString() + (row.Lens ? "" : " no lens"))} "
-            + $"{trained?.Id ?? (row is null ? "" : FromHash)} judge {Judge?.Id ?? FromHash}");
+        var id = Hash(
+            $"film {Evaluation.FilmMeasure.Version} {set} {seconds:R} "
+                + $"{(row is null ? "real" : Sparse(Node(row.Film, ComparisonJson.Default.FilmSettings), Node(new FilmSettings(), ComparisonJson.Default.FilmSettings)).ToJsonString() + (row.Lens ? "" : " no lens"))} "
+                + $"{trained?.Id ?? (row is null ? "" : FromHash)} judge {Judge?.Id ?? FromHash}"
+        );
         var name = row?.Name ?? $"real takes ({set})";
         var calls = row is null ? 1 : Math.Max(4, row.Film.Steps) * (row.Film.Guidance is null or 1 ? 1 : 2);
-        return Add(new FilmJob(id, row is { Seeds.Count: > 1 } ? $"{name}, seed {seed}: films" : $"{name}: films", row, seed, trained, Judge, set, films, seconds, Path.Combine(table.Out, "films", $"{Slug(name)}-{id}"))
-        {
-            Cost = films * (1 + calls * table.Cost.GetValueOrDefault("Film", .1)),
-        });
+        return Add(
+            new FilmJob(
+                id,
+                row is { Seeds.Count: > 1 } ? $"{name}, seed {seed}: films" : $"{name}: films",
+                row,
+                seed,
+                trained,
+                Judge,
+                set,
+                films,
+                seconds,
+                Path.Combine(table.Out, "films", $"{Slug(name)}-{id}")
+            )
+            {
+                Cost = films * (1 + calls * table.Cost.GetValueOrDefault("Film", .1)),
+            }
+        );
     }
 
     private List<StageJob> Chain(TableRow row, long seed)
@@ -101,36 +175,81 @@ public sealed class Plan
             var source = Path.Combine(beside, part.Recipe);
             var recipe = Recipe.Read(source, part.Sets, TrainJson.Recipe);
             first ??= recipe;
-            foreach (var stage in Taken(row, part, recipe)) Extend(recipe, stage);
+            foreach (var stage in Taken(row, part, recipe))
+                Extend(recipe, stage);
         }
         return chain;
 
         void Extend(TrainRecipe recipe, StageConfig stage)
         {
             var given = IsGiven(stage);
-            if (given && table.From.Length > 0) return;
-            if (!given) stage = stage with { Loop = stage.Loop with { Seed = seed } };
+            if (given && table.From.Length > 0)
+                return;
+            if (!given)
+                stage = stage with { Loop = stage.Loop with { Seed = seed } };
             var before = chain.LastOrDefault();
             var from = before?.Model ?? (table.From.Length > 0 ? Path.Combine(table.Out, $"given-{FromHash}") : "");
-            var data = recipe.Data.Length > 0 ? recipe.Data : JsonSerializer.Serialize(recipe.World, TrainJson.Recipe.Options.GetTypeInfo(typeof(Data.WorldDataConfig)));
-            var id = Hash($"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model ?? new(), ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString())} {data} {Settings(stage)}");
-            var alone = recipe with { Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"), From = from, Model = first!.Model, Device = table.Device, Threads = 1, Stages = [stage] };
-            if (string.Join("; ", alone.Problems()) is { Length: > 0 } problems) throw new UserException($"rows, '{row.Name}', stage '{stage.Folder}': {problems}", usage: true);
-            chain.Add(Add(new StageJob(id, given || row.Seeds.Count == 1 ? $"{row.Name}: {stage.Folder}" : $"{row.Name}, seed {seed}: {stage.Folder}", before, alone, Path.Combine(table.Out, "data", Hash(data)))
+            var data =
+                recipe.Data.Length > 0
+                    ? recipe.Data
+                    : JsonSerializer.Serialize(
+                        recipe.World,
+                        TrainJson.Recipe.Options.GetTypeInfo(typeof(Data.WorldDataConfig))
+                    );
+            var id = Hash(
+                $"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model ?? new(), ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString())} "
+                    + $"{data} {Settings(stage)}"
+            );
+            var alone = recipe with
             {
-                Cost = stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
-            }));
+                Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"),
+                From = from,
+                Model = first!.Model,
+                Device = table.Device,
+                Threads = 1,
+                Stages = [stage],
+            };
+            if (string.Join("; ", alone.Problems()) is { Length: > 0 } problems)
+                throw new UserException($"rows, '{row.Name}', stage '{stage.Folder}': {problems}", usage: true);
+            chain.Add(
+                Add(
+                    new StageJob(
+                        id,
+                        given || row.Seeds.Count == 1
+                            ? $"{row.Name}: {stage.Folder}"
+                            : $"{row.Name}, seed {seed}: {stage.Folder}",
+                        before,
+                        alone,
+                        Path.Combine(table.Out, "data", Hash(data))
+                    )
+                    {
+                        Cost = stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
+                    }
+                )
+            );
         }
     }
 
     private List<StageConfig> Taken(TableRow row, TrainPart part, TrainRecipe recipe)
     {
         var folders = recipe.Stages.Select(s => s.Folder).ToList();
-        int Find(string name, int otherwise) => name.Length == 0 ? otherwise : folders.IndexOf(name) is >= 0 and var i ? i
-            : throw new UserException($"rows, '{row.Name}': {part.Recipe} has no stage '{name}'; it has {string.Join(", ", folders)}", usage: true);
-        foreach (var name in part.With.Keys) Find(name, 0);
+        int Find(string name, int otherwise) =>
+            name.Length == 0 ? otherwise
+            : folders.IndexOf(name) is >= 0 and var i ? i
+            : throw new UserException(
+                $"rows, '{row.Name}': {part.Recipe} has no stage '{name}'; it has {string.Join(", ", folders)}",
+                usage: true
+            );
+        foreach (var name in part.With.Keys)
+            Find(name, 0);
         var (from, to) = (Find(part.First, 0), Find(part.Last, folders.Count - 1));
-        return [.. recipe.Stages.Skip(from).Take(to - from + 1).Select(s => Changed(s, part.With.GetValueOrDefault(s.Folder), $"rows, '{row.Name}', with.{s.Folder}"))];
+        return
+        [
+            .. recipe
+                .Stages.Skip(from)
+                .Take(to - from + 1)
+                .Select(s => Changed(s, part.With.GetValueOrDefault(s.Folder), $"rows, '{row.Name}', with.{s.Folder}")),
+        ];
     }
 
     private StageConfig Changed(StageConfig stage, JsonObject? with, string source)
@@ -141,7 +260,8 @@ public sealed class Plan
             RecipeCheck.Members(with, stages, source);
             Recipe.Merge(node, with);
         }
-        if (scale != 1) Scale(node);
+        if (scale != 1)
+            Scale(node);
         return node.Deserialize(stages)!;
     }
 
@@ -149,18 +269,27 @@ public sealed class Plan
     private void Scale(JsonObject node)
     {
         foreach (var (name, value) in node.ToList())
-            if (value is JsonObject inner) Scale(inner);
-            else if (name is "steps" && node.ContainsKey("checkpointEvery")) node[name] = Math.Max(2, (long)Math.Round(value!.GetValue<long>() * scale));
-            else if (name is "pairs") node[name] = Math.Max(16, (long)Math.Round(value!.GetValue<long>() * scale));   // of the ODE: a stage's own making of data
-            else if (name is "warmUp" or "criticFirst" && value!.GetValueKind() == JsonValueKind.Number) node[name] = (long)Math.Floor(value.GetValue<long>() * scale);
+            if (value is JsonObject inner)
+                Scale(inner);
+            else if (name is "steps" && node.ContainsKey("checkpointEvery"))
+                node[name] = Math.Max(2, (long)Math.Round(value!.GetValue<long>() * scale));
+            // of the ODE: a stage's own making of data
+            else if (name is "pairs")
+                node[name] = Math.Max(16, (long)Math.Round(value!.GetValue<long>() * scale));
+            else if (name is "warmUp" or "criticFirst" && value!.GetValueKind() == JsonValueKind.Number)
+                node[name] = (long)Math.Floor(value.GetValue<long>() * scale);
     }
 
-    /// <summary>A stage's settings that its result depends on, without those that are defaults, so that a new option changes no old result.</summary>
+    /// <summary>
+    /// A stage's settings that its result depends on, without those that are defaults, so that a new option changes no
+    /// old result.
+    /// </summary>
     private static string Settings(StageConfig stage)
     {
         var node = (JsonObject)Node(stage with { Name = "" }, stages);
         var loop = (JsonObject)node["loop"]!;
-        foreach (var still in (string[])["logEvery", "validateEvery", "checkpointEvery", "sampleEvery"]) loop.Remove(still);
+        foreach (var still in (string[])["logEvery", "validateEvery", "checkpointEvery", "sampleEvery"])
+            loop.Remove(still);
         return Sparse(node, Node(new StageConfig { Method = stage.Method }, stages)).ToJsonString() + stage.Method;
     }
 
@@ -168,20 +297,24 @@ public sealed class Plan
 
     private static JsonNode Sparse(JsonNode node, JsonNode defaults)
     {
-        if (node is not JsonObject members) return node.DeepClone();
+        if (node is not JsonObject members)
+            return node.DeepClone();
         var left = new JsonObject();
         foreach (var (name, value) in members.OrderBy(m => m.Key, StringComparer.Ordinal))
         {
             var same = (defaults as JsonObject)?[name];
-            if (value is null || JsonNode.DeepEquals(value, same)) continue;
+            if (value is null || JsonNode.DeepEquals(value, same))
+                continue;
             left[name] = Sparse(value, same ?? new JsonObject());
         }
         return left;
     }
 
-    private T Add<T>(T job) where T : Job
+    private T Add<T>(T job)
+        where T : Job
     {
-        if (jobs.TryGetValue(job.Id, out var there)) return (T)there;
+        if (jobs.TryGetValue(job.Id, out var there))
+            return (T)there;
         jobs.Add(job.Id, job);
         return job;
     }
@@ -189,12 +322,25 @@ public sealed class Plan
     private string FromHash => fromHash ??= HashOf(ModelFolder.Open(table.From));
 
     // Its settings too: the list of timesteps is one of them.
-    private static string HashOf(ModelFolder model) => Hash(string.Concat(((string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher]).Select(model.Hash))
-        + Sparse(Node(model.Config, ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString());
+    private static string HashOf(ModelFolder model) =>
+        Hash(
+            string.Concat(((string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher]).Select(model.Hash))
+                + Sparse(
+                        Node(model.Config, ModelJson.Default.ModelConfig),
+                        Node(new ModelConfig(), ModelJson.Default.ModelConfig)
+                    )
+                    .ToJsonString()
+        );
+
     private string? fromHash;
 
-    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)))[..12];
+    private static string Hash(string text) =>
+        Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)))[..12];
 
     internal static string Slug(string name) =>
-        string.Join('-', string.Concat(name.ToLowerInvariant().Select(ch => char.IsAsciiLetterOrDigit(ch) ? ch : ' ')).Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        string.Join(
+            '-',
+            string.Concat(name.ToLowerInvariant().Select(ch => char.IsAsciiLetterOrDigit(ch) ? ch : ' '))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        );
 }

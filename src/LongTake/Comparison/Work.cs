@@ -23,20 +23,34 @@ public static class Work
     {
         if (job is StageJob stage)
         {
-            if (stage.Before is null && table.From.Length > 0) Give(table.From, stage.Recipe.From, cancel);
+            if (stage.Before is null && table.From.Length > 0)
+                Give(table.From, stage.Recipe.From, cancel);
             Train(stage, progress, cancel);
         }
-        else if (job is FilmJob films) Films(films, table, progress, cancel);
+        else if (job is FilmJob films)
+            Films(films, table, progress, cancel);
     }
 
-    /// <summary>The table's model without what it was trained to on top of its teacher: a method must not start from another's result.</summary>
+    /// <summary>
+    /// The table's model without what it was trained to on top of its teacher: a method must not start from another's
+    /// result.
+    /// </summary>
     private static void Give(string from, string to, CancellationToken cancel)
     {
         using var turn = Turn.Take(to + ".lock", cancel);
-        if (Directory.Exists(to)) return;
+        if (Directory.Exists(to))
+            return;
         var (fresh, model) = (to + ".new", ModelFolder.Open(from));
-        if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
-        ModelFolder.Create(fresh, model.Config, model, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator);
+        if (Directory.Exists(fresh))
+            Directory.Delete(fresh, recursive: true);
+        ModelFolder.Create(
+            fresh,
+            model.Config,
+            model,
+            ModelFolder.Transformer,
+            ModelFolder.Student,
+            ModelFolder.Generator
+        );
         Directory.Move(fresh, to);
     }
 
@@ -44,12 +58,19 @@ public static class Work
     {
         new Trainer(job.Recipe, _ => progress, cancel) { Latents = job.Data }.Run();
         // What is needed of a finished stage is its model; checkpoints are ten times as large.
-        if (Directory.Exists(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints"))) Directory.Delete(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints"), recursive: true);
+        if (Directory.Exists(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints")))
+            Directory.Delete(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints"), recursive: true);
     }
 
-    private static void Films(FilmJob job, ComparisonTable table, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    private static void Films(
+        FilmJob job,
+        ComparisonTable table,
+        IProgress<ProgressReport>? progress,
+        CancellationToken cancel
+    )
     {
-        if (job.Done) return;
+        if (job.Done)
+            return;
         var judge = ModelFolder.Open(job.Judge?.Model ?? table.From);
         var device = ComputeDevice.Choose(table.Device);
         using var teacher = new TeacherFeatures(judge, device);
@@ -57,23 +78,41 @@ public static class Work
         for (var n = 0; n < job.Films; n++)
         {
             cancel.ThrowIfCancellationRequested();
-            if (File.Exists(job.File(n))) continue;
+            if (File.Exists(job.File(n)))
+                continue;
             using var scope = torch.NewDisposeScope();
             var (coat, hat, landmark, seed) = WorldEvaluation.Case(job.Set, n);
-            var measure = made is null ? Real(judge.Config, teacher, job, coat, hat, landmark, seed) : made.Film(teacher, coat, hat, landmark, seed, cancel);
-            if (!Shown(n)) measure = measure with { Frames = [] };
-            AtomicFile.Write(job.File(n), s => JsonSerializer.Serialize(s, measure, ComparisonJson.Default.FilmMeasure));
+            var measure = made is null
+                ? Real(judge.Config, teacher, job, coat, hat, landmark, seed)
+                : made.Film(teacher, coat, hat, landmark, seed, cancel);
+            if (!Shown(n))
+                measure = measure with { Frames = [] };
+            AtomicFile.Write(job.File(n), s =>
+                JsonSerializer.Serialize(s, measure, ComparisonJson.Default.FilmMeasure)
+            );
             progress?.Report(new ProgressReport(n + 1, job.Films, "films"));
         }
     }
 
-    private static FilmMeasure Real(ModelConfig c, TeacherFeatures teacher, FilmJob job, int coat, int hat, int landmark, long seed)
+    private static FilmMeasure Real(
+        ModelConfig c,
+        TeacherFeatures teacher,
+        FilmJob job,
+        int coat,
+        int hat,
+        int landmark,
+        long seed
+    )
     {
         var start = Spent;
         var take = TravellerTake.Long(new Rng(seed, job.Set.Length), coat, hat) with { LandmarkColour = landmark };
         var stride = WorldData.Stride(c.Fps);
         var rgb = teacher.Through(Traveller.Video(take, 0, c.Frames(c.Latents(job.Seconds)), stride));
-        return FilmMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher, []) with { Frames = FilmMeasure.Moments(rgb), MeasuredSeconds = Spent - start };
+        return FilmMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher, []) with
+        {
+            Frames = FilmMeasure.Moments(rgb),
+            MeasuredSeconds = Spent - start,
+        };
     }
 
     /// <summary>A row's model, loaded once for its films.</summary>
@@ -89,24 +128,60 @@ public static class Work
             this.job = job;
             files = ModelFiles.Open(folder);
             model = new FilmModel(files, job.Row!.Film.Request("a traveller", 0, job.Seconds), device: device);
-            if (job.Row.Lens && model.Speaker is (Speaker.DmHead or Speaker.FmHead)) lens = DriftLens.Open(ModelFolder.Open(folder), device);
+            if (job.Row.Lens && model.Speaker is (Speaker.DmHead or Speaker.FmHead))
+                lens = DriftLens.Open(ModelFolder.Open(folder), device);
         }
 
-        public FilmMeasure Film(TeacherFeatures teacher, int coat, int hat, int landmark, long seed, CancellationToken cancel)
+        public FilmMeasure Film(
+            TeacherFeatures teacher,
+            int coat,
+            int hat,
+            int landmark,
+            long seed,
+            CancellationToken cancel
+        )
         {
             var start = Spent;
             var (prompt, film) = (Captions.Describe(coat, hat, landmark), job.Row!.Film);
             var latents = model.Sample(film.Request(prompt, seed, job.Seconds), cancel: cancel);
-            if (!latents.AllFinite()) throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
+            if (!latents.AllFinite())
+                throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
             var rgb = model.DecodeWhole(latents);
             var made = Spent;
-            var measure = FilmMeasure.Of(rgb, WorldData.Stride(model.Config.Fps), new WorldTruth(coat, hat, landmark), teacher, Seams(film, (int)latents.size(2)));
-            if (lens is not null) measure = measure with { Curves = measure.Curves.Append(KeyValuePair.Create("lens", lens.Of(latents, prompt, seed))).ToDictionary() };
-            return measure with { Frames = FilmMeasure.Moments(rgb), MadeSeconds = made - start, MeasuredSeconds = Spent - made };
+            var measure = FilmMeasure.Of(
+                rgb,
+                WorldData.Stride(model.Config.Fps),
+                new WorldTruth(coat, hat, landmark),
+                teacher,
+                Seams(film, (int)latents.size(2))
+            );
+            if (lens is not null)
+                measure = measure with
+                {
+                    Curves = measure
+                        .Curves.Append(KeyValuePair.Create("lens", lens.Of(latents, prompt, seed)))
+                        .ToDictionary(),
+                };
+            return measure with
+            {
+                Frames = FilmMeasure.Moments(rgb),
+                MadeSeconds = made - start,
+                MeasuredSeconds = Spent - made,
+            };
         }
 
         private static HashSet<int> Seams(FilmSettings film, int latents) =>
-            film.SeamFirst == 0 ? [] : [.. Enumerable.Range(0, latents).Where(t => t >= film.SeamFirst && (t == film.SeamFirst || film.SeamEvery > 0 && (t - film.SeamFirst) % film.SeamEvery == 0))];
+            film.SeamFirst == 0
+                ? []
+                :
+                [
+                    .. Enumerable
+                        .Range(0, latents)
+                        .Where(t =>
+                            t >= film.SeamFirst
+                            && (t == film.SeamFirst || film.SeamEvery > 0 && (t - film.SeamFirst) % film.SeamEvery == 0)
+                        ),
+                ];
 
         public void Dispose()
         {

@@ -16,12 +16,24 @@ internal sealed record Answer(string Caption, long TokensIn, long TokensOut);
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 internal sealed partial class AnswerJson : JsonSerializerContext;
 
-/// <summary>What the caption stage did: answers in the set, those of now, tokens, cost by the recipe's prices, questions without an answer.</summary>
-public sealed record CaptionReport(int Answers, int Asked, long TokensIn, long TokensOut, double Cost, int Failed, string Problem);
+/// <summary>
+/// What the caption stage did: answers in the set, those of now, tokens, cost by the recipe's prices, questions without
+/// an answer.
+/// </summary>
+public sealed record CaptionReport(
+    int Answers,
+    int Asked,
+    long TokensIn,
+    long TokensOut,
+    double Cost,
+    int Failed,
+    string Problem
+);
 
 /// <summary>
-/// Asks an endpoint that speaks OpenAI's chat protocol what is seen in the stretches that were kept. Each answer is a file of its own, so
-/// none is paid for twice; several processes share the questions. Without answers a set is as good as before.
+/// Asks an endpoint that speaks OpenAI's chat protocol what is seen in the stretches that were kept. Each answer is a
+/// file of its own, so none is paid for twice; several processes share the questions. Without answers a set is as good
+/// as before.
 /// </summary>
 internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
 {
@@ -34,56 +46,99 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
     private sealed record Question(Decision Of, int Window, int Windows, string Key);
 
     /// <summary>Asks what has not been answered yet.</summary>
-    public CaptionReport Ask(IReadOnlyList<Decision> decisions, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    public CaptionReport Ask(
+        IReadOnlyList<Decision> decisions,
+        IProgress<ProgressReport>? progress,
+        CancellationToken cancel
+    )
     {
         var questions = decisions.Where(Wanted).SelectMany(Questions).DistinctBy(q => q.Key).ToList();
-        if (endpoint.Url.Length == 0 || questions.Count == 0) return new(0, 0, 0, 0, 0, 0, "");
-        using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(endpoint.PatienceSeconds) };
+        if (endpoint.Url.Length == 0 || questions.Count == 0)
+            return new(0, 0, 0, 0, 0, 0, "");
+        using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false })
+        {
+            Timeout = TimeSpan.FromSeconds(endpoint.PatienceSeconds),
+        };
         client.DefaultRequestHeaders.UserAgent.Add(new("LongTake", "1"));
-        if (Environment.GetEnvironmentVariable(endpoint.KeyVariable) is { Length: > 0 } key) client.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        if (Environment.GetEnvironmentVariable(endpoint.KeyVariable) is { Length: > 0 } key)
+            client.DefaultRequestHeaders.Authorization = new("Bearer", key);
         var (asked, tokensIn, tokensOut, row, problem) = (0, 0L, 0L, 0, "");
         using var claims = new Claims(Path.Combine(folder, "claims"));
         try
         {
-            SharedWork.Run(questions, q => q.Key, q => row >= EnoughFailures || File.Exists(Place(q.Key)), q =>
-            {
-                try
+            SharedWork.Run(
+                questions,
+                q => q.Key,
+                q => row >= EnoughFailures || File.Exists(Place(q.Key)),
+                q =>
                 {
-                    var answer = One(client, q, cancel);
-                    AtomicFile.Write(Place(q.Key), s => JsonSerializer.Serialize(s, answer, AnswerJson.Default.Answer));
-                    Interlocked.Increment(ref asked);
-                    Interlocked.Add(ref tokensIn, answer.TokensIn);
-                    Interlocked.Add(ref tokensOut, answer.TokensOut);
-                    Interlocked.Exchange(ref row, 0);
-                }
-                catch (UserException e)
-                {
-                    problem = e.Message;
-                    if (e.Usage) Interlocked.Exchange(ref row, EnoughFailures);   // it will not have us: nobody needs to ask again
-                    Interlocked.Increment(ref row);
-                    throw;
-                }
-            }, claims, endpoint.Concurrency, (done, waiting) => progress?.Report(new(done, questions.Count, "captions",
-                waiting.Length > 0 ? waiting : $"{tokensIn} + {tokensOut} tokens, cost {Cost(tokensIn, tokensOut):0.00}")), cancel);
+                    try
+                    {
+                        var answer = One(client, q, cancel);
+                        AtomicFile.Write(Place(q.Key), s =>
+                            JsonSerializer.Serialize(s, answer, AnswerJson.Default.Answer)
+                        );
+                        Interlocked.Increment(ref asked);
+                        Interlocked.Add(ref tokensIn, answer.TokensIn);
+                        Interlocked.Add(ref tokensOut, answer.TokensOut);
+                        Interlocked.Exchange(ref row, 0);
+                    }
+                    catch (UserException e)
+                    {
+                        problem = e.Message;
+                        // it will not have us: nobody needs to ask again
+                        if (e.Usage)
+                            Interlocked.Exchange(ref row, EnoughFailures);
+                        Interlocked.Increment(ref row);
+                        throw;
+                    }
+                },
+                claims,
+                endpoint.Concurrency,
+                (done, waiting) =>
+                    progress?.Report(
+                        new(
+                            done,
+                            questions.Count,
+                            "captions",
+                            waiting.Length > 0
+                                ? waiting
+                                : $"{tokensIn} + {tokensOut} tokens, cost {Cost(tokensIn, tokensOut):0.00}"
+                        )
+                    ),
+                cancel
+            );
         }
-        catch (UserException) when (problem.Length > 0) { }   // what is missing is counted below, and the set goes on without
+        // what is missing is counted below, and the set goes on without
+        catch (UserException) when (problem.Length > 0) { }
         var failed = questions.Count(q => !File.Exists(Place(q.Key)));
         return new(questions.Count - failed, asked, tokensIn, tokensOut, Cost(tokensIn, tokensOut), failed, problem);
     }
 
     /// <summary>The decisions with the captions that were answered.</summary>
-    public IReadOnlyList<Decision> Apply(IReadOnlyList<Decision> decisions) => endpoint.Url.Length == 0 ? decisions : [.. decisions.Select(d =>
-    {
-        if (!Wanted(d)) return d;
-        var answers = Questions(d).Select(q => (q.Windows, Answer: Known(q.Key))).ToList();
-        var whole = answers.FirstOrDefault(a => a.Windows == 0).Answer;
-        var windows = answers.Where(a => a.Windows > 0).ToList();
-        return d with
-        {
-            Caption = whole?.Caption ?? d.Caption, CaptionFrom = whole is null ? d.CaptionFrom : endpoint.Model,
-            Windows = windows.Count > 0 && windows.All(w => w.Answer is not null) ? [.. windows.Select(w => w.Answer!.Caption)] : d.Windows,
-        };
-    })];
+    public IReadOnlyList<Decision> Apply(IReadOnlyList<Decision> decisions) =>
+        endpoint.Url.Length == 0
+            ? decisions
+            :
+            [
+                .. decisions.Select(d =>
+                {
+                    if (!Wanted(d))
+                        return d;
+                    var answers = Questions(d).Select(q => (q.Windows, Answer: Known(q.Key))).ToList();
+                    var whole = answers.FirstOrDefault(a => a.Windows == 0).Answer;
+                    var windows = answers.Where(a => a.Windows > 0).ToList();
+                    return d with
+                    {
+                        Caption = whole?.Caption ?? d.Caption,
+                        CaptionFrom = whole is null ? d.CaptionFrom : endpoint.Model,
+                        Windows =
+                            windows.Count > 0 && windows.All(w => w.Answer is not null)
+                                ? [.. windows.Select(w => w.Answer!.Caption)]
+                                : d.Windows,
+                    };
+                }),
+            ];
 
     private bool Wanted(Decision d) => d.Kept && (endpoint.Replace || d.CaptionFrom is "" or "name");
 
@@ -92,8 +147,15 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
         var windows = endpoint.WindowSeconds > 0 ? Math.Max(1, (int)Math.Round(d.Seconds / endpoint.WindowSeconds)) : 0;
         for (var n = -1; n < windows; n++)
         {
-            var text = $"{d.Footage!.Id}\n{n} of {windows}\n{endpoint.Model}\n{endpoint.Prompt}\n{endpoint.Frames} {endpoint.Pixels} {endpoint.MaxTokens}";
-            yield return new(d, n, n < 0 ? 0 : windows, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32]);
+            var text =
+                $"{d.Footage!.Id}\n{n} of {windows}\n{endpoint.Model}\n{endpoint.Prompt}\n{endpoint.Frames} "
+                + $"{endpoint.Pixels} {endpoint.MaxTokens}";
+            yield return new(
+                d,
+                n,
+                n < 0 ? 0 : windows,
+                Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32]
+            );
         }
     }
 
@@ -101,69 +163,143 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
 
     private Answer? Known(string key)
     {
-        try { return File.Exists(Place(key)) ? JsonSerializer.Deserialize(File.ReadAllText(Place(key)), AnswerJson.Default.Answer) : null; }
-        catch (Exception e) when (e is JsonException or IOException) { return null; }
+        try
+        {
+            return File.Exists(Place(key))
+                ? JsonSerializer.Deserialize(File.ReadAllText(Place(key)), AnswerJson.Default.Answer)
+                : null;
+        }
+        catch (Exception e) when (e is JsonException or IOException)
+        {
+            return null;
+        }
     }
 
-    private double Cost(long tokensIn, long tokensOut) => (tokensIn * endpoint.PriceIn + tokensOut * endpoint.PriceOut) / 1e6;
+    private double Cost(long tokensIn, long tokensOut) =>
+        (tokensIn * endpoint.PriceIn + tokensOut * endpoint.PriceOut) / 1e6;
 
     private Answer One(HttpClient client, Question q, CancellationToken cancel)
     {
         var (footage, seconds) = (q.Of.Footage!, q.Of.Seconds);
         var from = footage.Start;
-        if (q.Windows > 0) (from, seconds) = ((footage.Start ?? footage.First) + q.Of.Seconds * q.Window / q.Windows, q.Of.Seconds / q.Windows);
+        if (q.Windows > 0)
+            (from, seconds) = (
+                (footage.Start ?? footage.First) + q.Of.Seconds * q.Window / q.Windows,
+                q.Of.Seconds / q.Windows
+            );
         var frames = Jpegs.Read(footage.Path, from, seconds, endpoint.Frames, endpoint.Pixels, footage.Crop, cancel);
         var content = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = endpoint.Prompt });
         foreach (var frame in frames)
-            content.Add(new JsonObject { ["type"] = "image_url", ["image_url"] = new JsonObject { ["url"] = "data:image/jpeg;base64," + Convert.ToBase64String(frame) } });
+            content.Add(
+                new JsonObject
+                {
+                    ["type"] = "image_url",
+                    ["image_url"] = new JsonObject
+                    {
+                        ["url"] = "data:image/jpeg;base64," + Convert.ToBase64String(frame),
+                    },
+                }
+            );
         var body = new JsonObject
         {
-            ["model"] = endpoint.Model, ["max_tokens"] = endpoint.MaxTokens, ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = content }),
+            ["model"] = endpoint.Model,
+            ["max_tokens"] = endpoint.MaxTokens,
+            ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = content }),
         }.ToJsonString();
         for (var attempt = 0; ; attempt++)
         {
             var (answer, wait, problem) = Try(client, body, cancel);
-            if (answer is not null) return answer;
-            if (attempt >= endpoint.Retries) throw new UserException($"{endpoint.Url}: no answer after {attempt + 1} tries: {problem}");
+            if (answer is not null)
+                return answer;
+            if (attempt >= endpoint.Retries)
+                throw new UserException($"{endpoint.Url}: no answer after {attempt + 1} tries: {problem}");
             var pause = wait ?? FirstPause * Math.Pow(2, attempt) * (0.75 + 0.5 * Random.Shared.NextDouble());
             cancel.WaitHandle.WaitOne(pause > TimeSpan.FromMinutes(5) ? TimeSpan.FromMinutes(5) : pause);
             cancel.ThrowIfCancellationRequested();
         }
     }
 
-    // An answer, or how long to wait and why. What trying again cannot mend is thrown; as usage what holds for every question.
-    private (Answer? Answer, TimeSpan? Wait, string Problem) Try(HttpClient client, string body, CancellationToken cancel)
+    // An answer, or how long to wait and why. What trying again cannot mend is thrown; as usage what holds for every
+    // question.
+    private (Answer? Answer, TimeSpan? Wait, string Problem) Try(
+        HttpClient client,
+        string body,
+        CancellationToken cancel
+    )
     {
         try
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, endpoint.Url.TrimEnd('/') + "/chat/completions") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+            using var request = new HttpRequestMessage(HttpMethod.Post, endpoint.Url.TrimEnd('/') + "/chat/completions")
+            {
+                Content = new StringContent(body, Encoding.UTF8, "application/json"),
+            };
             using var response = client.Send(request, cancel);
             using var reader = new StreamReader(response.Content.ReadAsStream(cancel));
             var text = reader.ReadToEnd();
-            if (response.IsSuccessStatusCode) return (Read(text), null, "");
+            if (response.IsSuccessStatusCode)
+                return (Read(text), null, "");
             var problem = $"{(int)response.StatusCode} {response.ReasonPhrase} {Manifest.Quote(text)}";
-            if (response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)response.StatusCode >= 500) return (null, Wait(response.Headers.RetryAfter), problem);
-            throw new UserException($"{endpoint.Url}: {problem}", usage: response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.NotFound);
+            if (
+                response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests
+                || (int)response.StatusCode >= 500
+            )
+                return (null, Wait(response.Headers.RetryAfter), problem);
+            throw new UserException(
+                $"{endpoint.Url}: {problem}",
+                usage: response.StatusCode
+                    is HttpStatusCode.Unauthorized
+                        or HttpStatusCode.Forbidden
+                        or HttpStatusCode.NotFound
+            );
         }
-        catch (HttpRequestException e) { return (null, null, e.Message); }
-        catch (IOException e) { return (null, null, e.Message); }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested) { return (null, null, $"nothing came within {endpoint.PatienceSeconds:0} s"); }
+        catch (HttpRequestException e)
+        {
+            return (null, null, e.Message);
+        }
+        catch (IOException e)
+        {
+            return (null, null, e.Message);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return (null, null, $"nothing came within {endpoint.PatienceSeconds:0} s");
+        }
     }
 
-    private static TimeSpan? Wait(RetryConditionHeaderValue? retry) => retry?.Delta ?? (retry?.Date is { } date && date > DateTimeOffset.UtcNow ? date - DateTimeOffset.UtcNow : null);
+    private static TimeSpan? Wait(RetryConditionHeaderValue? retry) =>
+        retry?.Delta ?? (retry?.Date is { } date && date > DateTimeOffset.UtcNow ? date - DateTimeOffset.UtcNow : null);
 
     private Answer Read(string text)
     {
         try
         {
             using var document = JsonDocument.Parse(text);
-            var caption = document.RootElement.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString();
+            var caption = document
+                .RootElement.GetProperty("choices")[0]
+                .GetProperty("message")
+                .GetProperty("content")
+                .GetString();
             var usage = document.RootElement.TryGetProperty("usage", out var u) ? u : default;
-            long Tokens(string name) => usage.ValueKind == JsonValueKind.Object && usage.TryGetProperty(name, out var n) && n.TryGetInt64(out var count) ? count : 0;
+            long Tokens(string name) =>
+                usage.ValueKind == JsonValueKind.Object
+                && usage.TryGetProperty(name, out var n)
+                && n.TryGetInt64(out var count)
+                    ? count
+                    : 0;
             if (!string.IsNullOrWhiteSpace(caption))
-                return new(string.Join(' ', caption.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), Tokens("prompt_tokens"), Tokens("completion_tokens"));
+                return new(
+                    string.Join(' ', caption.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
+                    Tokens("prompt_tokens"),
+                    Tokens("completion_tokens")
+                );
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException) { }
-        throw new UserException($"{endpoint.Url}: answers, but not with choices[0].message.content: {Manifest.Quote(text)}; is it an OpenAI-compatible address ending in /v1?", usage: true);
+        catch (Exception e)
+            when (e is JsonException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
+        { }
+        throw new UserException(
+            $"{endpoint.Url}: answers, but not with choices[0].message.content: {Manifest.Quote(text)}; is it "
+                + $"an OpenAI-compatible address ending in /v1?",
+            usage: true
+        );
     }
 }

@@ -8,42 +8,69 @@ public enum LongTakes
 {
     /// <summary>One frame in two, in three, ... is taken until the take fits, as the paper does.</summary>
     Subsample,
+
     /// <summary>Cut into several of equal length, at full rate.</summary>
     Cut,
 }
 
-/// <summary>What a film must be to be trained on. Every decision is recorded with the value that was measured.</summary>
+/// <summary>
+/// What a film must be to be trained on. Every decision is recorded with the value that was measured.
+/// </summary>
 public sealed record FilterRules
 {
     /// <summary>Shortest take, seconds.</summary>
     public double MinSeconds { get; init; } = 10;
+
     /// <summary>Single shots too short for a take but this long are kept as clips; 0 keeps none.</summary>
     public double ClipSeconds { get; init; } = 5;
+
     /// <summary>Black bars, letters and pillars, are cropped away; false drops films that have them.</summary>
     public bool CropBars { get; init; } = true;
+
     /// <summary>Lines of complaint that the decoder may have about a film.</summary>
     public int MaxComplaints { get; init; }
-    /// <summary>Least size of the picture (without bars) beside that of its bucket; below 1 small pictures are enlarged.</summary>
+
+    /// <summary>
+    /// Least size of the picture (without bars) beside that of its bucket; below 1 small pictures are enlarged.
+    /// </summary>
     public double MinScale { get; init; } = 1;
-    /// <summary>Frozen stretches of this many seconds and more are cut out; what is left on both sides is judged by itself.</summary>
+
+    /// <summary>
+    /// Frozen stretches of this many seconds and more are cut out; what is left on both sides is judged by itself.
+    /// </summary>
     public double FrozenSeconds { get; init; } = 3;
+
     /// <summary>The same for stretches of one plain tone: black, white.</summary>
     public double BlackSeconds { get; init; } = 0.5;
+
     /// <summary>Mean change within half a second, grey levels of 255: below this nothing moves.</summary>
     public double MinMotion { get; init; } = 0.3;
+
     /// <summary>Share of the time in which the camera must move; 0 keeps cameras that stand still.</summary>
     public double MinCameraMotion { get; init; }
+
     /// <summary>Greatest share of the time that shows again what was shown before.</summary>
     public double MaxLooped { get; init; } = 0.25;
-    /// <summary>Greatest share of the picture under edges that never move while the rest does: logos, clocks, frames. Asked where the camera moves.</summary>
+
+    /// <summary>
+    /// Greatest share of the picture under edges that never move while the rest does: logos, clocks, frames. Asked
+    /// where the camera moves.
+    /// </summary>
     public double MaxOverlay { get; init; } = 0.02;
+
     /// <summary>Greatest share of the moving time with subtitles; asked where the camera moves.</summary>
     public double MaxSubtitles { get; init; } = 0.3;
+
     /// <summary>Greatest mean share of pixels burnt out to white, and drowned in black.</summary>
     public double MaxOver { get; init; } = 0.3;
     public double MaxUnder { get; init; } = 0.7;
-    /// <summary>Two takes whose pictures, half second by half second, differ in at most this many of 64 bits of their hash are the same; -1 lets all pass.</summary>
+
+    /// <summary>
+    /// Two takes whose pictures, half second by half second, differ in at most this many of 64 bits of their hash are
+    /// the same; -1 lets all pass.
+    /// </summary>
     public int DuplicateBits { get; init; } = 6;
+
     /// <summary>... over at least this share of the shorter one.</summary>
     public double DuplicateShare { get; init; } = 0.8;
 }
@@ -53,35 +80,54 @@ public sealed record GeometryRules
 {
     /// <summary>Frames a second; 0 is the model's.</summary>
     public double Fps { get; init; }
-    /// <summary>Sizes, "832x480": each film goes to the one whose shape is nearest its own. Empty is the model's.</summary>
+
+    /// <summary>
+    /// Sizes, "832x480": each film goes to the one whose shape is nearest its own. Empty is the model's.
+    /// </summary>
     public IReadOnlyList<string> Buckets { get; init; } = [];
+
     /// <summary>Longest take, seconds; 0 is the model's longest film, 61 at most.</summary>
     public double MaxSeconds { get; init; }
     public LongTakes LongTakes { get; init; }
 }
 
-/// <summary>An endpoint that speaks the chat protocol of OpenAI and sees pictures; never needed, never called unless its address is given.</summary>
+/// <summary>
+/// An endpoint that speaks the chat protocol of OpenAI and sees pictures; never needed, never called unless its address
+/// is given.
+/// </summary>
 public sealed record CaptionEndpoint
 {
     /// <summary>Address, for example "http://localhost:8000/v1"; empty asks nobody.</summary>
     public string Url { get; init; } = "";
     public string Model { get; init; } = "";
-    /// <summary>Environment variable that holds the key, sent as a bearer token when set. The key itself is never written anywhere.</summary>
+
+    /// <summary>
+    /// Environment variable that holds the key, sent as a bearer token when set. The key itself is never written
+    /// anywhere.
+    /// </summary>
     public string KeyVariable { get; init; } = "OPENAI_API_KEY";
-    public string Prompt { get; init; } = "These frames are one shot of a film, in order. Describe in one paragraph who and what is seen, what happens, the place, the light and how the camera moves. Say only what is visible.";
+    public string Prompt { get; init; } =
+        "These frames are one shot of a film, in order. Describe in one paragraph who and what is seen, what "
+        + "happens, the place, the light and how the camera moves. Say only what is visible.";
+
     /// <summary>Pictures per question, and their longer side in pixels.</summary>
     public int Frames { get; init; } = 8;
     public int Pixels { get; init; } = 512;
     public int MaxTokens { get; init; } = 300;
+
     /// <summary>Questions at the same time.</summary>
     public int Concurrency { get; init; } = 4;
+
     /// <summary>Tries beyond the first, with pauses that double, when the endpoint is busy or fails.</summary>
     public int Retries { get; init; } = 4;
     public double PatienceSeconds { get; init; } = 120;
+
     /// <summary>Also ask about films that have a caption already.</summary>
     public bool Replace { get; init; }
+
     /// <summary>Seconds of a window with a caption of its own; 0 asks for none.</summary>
     public double WindowSeconds { get; init; }
+
     /// <summary>Price of a million tokens, for the cost that is shown.</summary>
     public double PriceIn { get; init; }
     public double PriceOut { get; init; }
@@ -100,17 +146,27 @@ public sealed record DataRecipe
 {
     /// <summary>What it is for, in a sentence.</summary>
     public string About { get; init; } = "";
+
     /// <summary>Folders, globs, manifests, WebDataset tars, films; those of the command line go over them.</summary>
     public IReadOnlyList<string> Sources { get; init; } = [];
-    /// <summary>Model folder whose rate, size and autoencoder count; empty takes the sizes of the bundled miniature.</summary>
+
+    /// <summary>
+    /// Model folder whose rate, size and autoencoder count; empty takes the sizes of the bundled miniature.
+    /// </summary>
     public string Model { get; init; } = "";
     public FilterRules Filter { get; init; } = new();
     public GeometryRules Geometry { get; init; } = new();
     public CaptionRules Captions { get; init; } = new();
-    /// <summary>Share of the films with takes (with clips where there are no takes) that is held out for validation; at least one of two.</summary>
+
+    /// <summary>
+    /// Share of the films with takes (with clips where there are no takes) that is held out for validation; at least
+    /// one of two.
+    /// </summary>
     public double HeldOut { get; init; } = 0.125;
+
     /// <summary>Seconds that a file may take to be opened, and any one frame of it.</summary>
     public double PatienceSeconds { get; init; } = 60;
+
     /// <summary>Stretches shown with pictures in report.html; beyond it the table goes on without.</summary>
     public int ReportStrips { get; init; } = 2000;
 
@@ -118,69 +174,148 @@ public sealed record DataRecipe
     public IEnumerable<string> Problems()
     {
         var (f, g, e) = (Filter, Geometry, Captions.Endpoint);
-        if (f.MinSeconds <= 0) yield return $"filter.minSeconds {f.MinSeconds:0.###}: more than 0";
-        if (f.ClipSeconds < 0) yield return $"filter.clipSeconds {f.ClipSeconds:0.###}: 0 or more";
+        if (f.MinSeconds <= 0)
+            yield return $"filter.minSeconds {f.MinSeconds:0.###}: more than 0";
+        if (f.ClipSeconds < 0)
+            yield return $"filter.clipSeconds {f.ClipSeconds:0.###}: 0 or more";
         if (g.MaxSeconds < 0 || (g.MaxSeconds > 0 && g.MaxSeconds < f.MinSeconds))
-            yield return $"geometry.maxSeconds {g.MaxSeconds:0.###}: 0, or at least filter.minSeconds ({f.MinSeconds:0.###})";
-        if (g.Fps is < 0 or > 1000) yield return $"geometry.fps {g.Fps:0.###}: 0 (the model's) to 1000";
+            yield return $"geometry.maxSeconds {g.MaxSeconds:0.###}: 0, or at least filter.minSeconds "
+                + $"({f.MinSeconds:0.###})";
+        if (g.Fps is < 0 or > 1000)
+            yield return $"geometry.fps {g.Fps:0.###}: 0 (the model's) to 1000";
         foreach (var bucket in g.Buckets)
-            if (Data.Geometry.Size(bucket) is null) yield return $"geometry.buckets '{bucket}': WIDTHxHEIGHT, for example 832x480";
-        foreach (var (name, share) in (IEnumerable<(string, double)>)[("filter.maxOverlay", f.MaxOverlay), ("filter.maxSubtitles", f.MaxSubtitles),
-            ("filter.maxOver", f.MaxOver), ("filter.maxUnder", f.MaxUnder), ("filter.maxLooped", f.MaxLooped), ("filter.minCameraMotion", f.MinCameraMotion), ("filter.duplicateShare", f.DuplicateShare), ("heldOut", HeldOut)])
-            if (share is < 0 or > 1 or double.NaN) yield return $"{name} {share:0.###}: a share, 0 to 1";
-        if (f.DuplicateBits is < -1 or > 64) yield return $"filter.duplicateBits {f.DuplicateBits}: -1 to 64";
-        if (f.MinScale <= 0) yield return $"filter.minScale {f.MinScale:0.###}: more than 0";
-        if (f.FrozenSeconds <= 0 || f.BlackSeconds <= 0) yield return "filter.frozenSeconds, filter.blackSeconds: more than 0";
-        if (PatienceSeconds <= 0) yield return $"patienceSeconds {PatienceSeconds:0.###}: more than 0";
-        if (e.Url.Length > 0 && (!Uri.TryCreate(e.Url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")))
-            yield return $"captions.endpoint.url '{e.Url}': an http or https address, for example http://localhost:8000/v1";
-        if (e.Url.Length > 0 && e.Model.Length == 0) yield return "captions.endpoint.model: name the endpoint's model";
-        if (e.Frames is < 1 or > 64 || e.Concurrency is < 1 or > 256 || e.Retries is < 0 or > 20 || e.Pixels is < 32 or > 4096 || e.MaxTokens < 1 || e.PatienceSeconds <= 0)
-            yield return "captions.endpoint: frames 1 to 64, pixels 32 to 4096, concurrency 1 to 256, retries 0 to 20, maxTokens and patienceSeconds more than 0";
+            if (Data.Geometry.Size(bucket) is null)
+                yield return $"geometry.buckets '{bucket}': WIDTHxHEIGHT, for example 832x480";
+        foreach (
+            var (name, share) in (IEnumerable<(string, double)>)
+                [
+                    ("filter.maxOverlay", f.MaxOverlay),
+                    ("filter.maxSubtitles", f.MaxSubtitles),
+                    ("filter.maxOver", f.MaxOver),
+                    ("filter.maxUnder", f.MaxUnder),
+                    ("filter.maxLooped", f.MaxLooped),
+                    ("filter.minCameraMotion", f.MinCameraMotion),
+                    ("filter.duplicateShare", f.DuplicateShare),
+                    ("heldOut", HeldOut),
+                ]
+        )
+            if (share is < 0 or > 1 or double.NaN)
+                yield return $"{name} {share:0.###}: a share, 0 to 1";
+        if (f.DuplicateBits is < -1 or > 64)
+            yield return $"filter.duplicateBits {f.DuplicateBits}: -1 to 64";
+        if (f.MinScale <= 0)
+            yield return $"filter.minScale {f.MinScale:0.###}: more than 0";
+        if (f.FrozenSeconds <= 0 || f.BlackSeconds <= 0)
+            yield return "filter.frozenSeconds, filter.blackSeconds: more than 0";
+        if (PatienceSeconds <= 0)
+            yield return $"patienceSeconds {PatienceSeconds:0.###}: more than 0";
+        if (
+            e.Url.Length > 0
+            && (!Uri.TryCreate(e.Url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
+        )
+            yield return $"captions.endpoint.url '{e.Url}': an http or https address, for example "
+                + $"http://localhost:8000/v1";
+        if (e.Url.Length > 0 && e.Model.Length == 0)
+            yield return "captions.endpoint.model: name the endpoint's model";
+        if (
+            e.Frames is < 1 or > 64
+            || e.Concurrency is < 1 or > 256
+            || e.Retries is < 0 or > 20
+            || e.Pixels is < 32 or > 4096
+            || e.MaxTokens < 1
+            || e.PatienceSeconds <= 0
+        )
+            yield return "captions.endpoint: frames 1 to 64, pixels 32 to 4096, concurrency 1 to 256, retries 0 "
+                + "to 20, maxTokens and patienceSeconds more than 0";
     }
 }
 
 [JsonSerializable(typeof(DataRecipe))]
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    WriteIndented = true,
+    UseStringEnumConverter = true,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow
+)]
 public sealed partial class DataRecipeJson : JsonSerializerContext;
 
 /// <summary>The recipe's geometry with the model's filled in.</summary>
 /// <param name="ClipFrames">Frames of the model's clips.</param>
 /// <param name="FilmFrames">Frames of its longest film.</param>
 /// <param name="Stride">Frames of a latent.</param>
-public sealed record Geometry(double Fps, IReadOnlyList<(int Width, int Height)> Buckets, double MaxSeconds, int ClipFrames, int FilmFrames, int Stride)
+public sealed record Geometry(
+    double Fps,
+    IReadOnlyList<(int Width, int Height)> Buckets,
+    double MaxSeconds,
+    int ClipFrames,
+    int FilmFrames,
+    int Stride
+)
 {
     /// <exception cref="UserException">Usage: a recipe that contradicts itself or the model.</exception>
     public static Geometry Of(DataRecipe recipe, ModelConfig model)
     {
-        if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems) throw new UserException($"data recipe: {problems}", usage: true);
+        if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems)
+            throw new UserException($"data recipe: {problems}", usage: true);
         var fps = recipe.Geometry.Fps > 0 ? recipe.Geometry.Fps : model.Fps;
         var (clip, film) = (model.Frames(model.ClipLatents), model.Frames(model.FilmLatents));
-        // Only absolute places in time end with the model's longest film; published Wan weights say five seconds and are tuned on minutes.
-        if (model.Wan.AbsoluteTimeBeyond == 0) film = Math.Max(film, model.Frames(model.Latents(Math.Max(61, recipe.Geometry.MaxSeconds))));
-        var longest = recipe.Geometry.MaxSeconds > 0 ? recipe.Geometry.MaxSeconds : Math.Max(recipe.Filter.MinSeconds, Math.Min(61, film / fps));
+        // Only absolute places in time end with the model's longest film; published Wan weights say five seconds and
+        // are tuned on minutes.
+        if (model.Wan.AbsoluteTimeBeyond == 0)
+            film = Math.Max(film, model.Frames(model.Latents(Math.Max(61, recipe.Geometry.MaxSeconds))));
+        var longest =
+            recipe.Geometry.MaxSeconds > 0
+                ? recipe.Geometry.MaxSeconds
+                : Math.Max(recipe.Filter.MinSeconds, Math.Min(61, film / fps));
         if (recipe.Filter.MinSeconds < clip / fps)
-            throw new UserException($"filter.minSeconds {recipe.Filter.MinSeconds:0.##}: a take must be longer than the model's clip, {clip / fps:0.##} s", usage: true);
-        if (longest > film / fps + 0.5) throw new UserException($"geometry.maxSeconds {longest:0.##}: the model's longest film is {film / fps:0.#} s", usage: true);
+            throw new UserException(
+                $"filter.minSeconds {recipe.Filter.MinSeconds:0.##}: a take must be longer than the model's "
+                    + $"clip, {clip / fps:0.##} s",
+                usage: true
+            );
+        if (longest > film / fps + 0.5)
+            throw new UserException(
+                $"geometry.maxSeconds {longest:0.##}: the model's longest film is {film / fps:0.#} s",
+                usage: true
+            );
         var multiple = model.Vae.SpatialStride * model.Wan.PatchSize[^1];
-        var buckets = recipe.Geometry.Buckets.Count == 0 ? [(model.Width, model.Height)] : recipe.Geometry.Buckets.Select(b => Size(b)!.Value).Distinct().ToList();
+        var buckets =
+            recipe.Geometry.Buckets.Count == 0
+                ? [(model.Width, model.Height)]
+                : recipe.Geometry.Buckets.Select(b => Size(b)!.Value).Distinct().ToList();
         foreach (var (w, h) in buckets)
             if (w % multiple != 0 || h % multiple != 0)
-                throw new UserException($"geometry.buckets {w}x{h}: both sides must be multiples of {multiple} for this model", usage: true);
+                throw new UserException(
+                    $"geometry.buckets {w}x{h}: both sides must be multiples of {multiple} for this model",
+                    usage: true
+                );
         return new(fps, buckets, longest, clip, film, model.Vae.TemporalStride);
     }
 
     /// <summary>"832x480" to its numbers, or null.</summary>
     public static (int Width, int Height)? Size(string text) =>
-        text.Split('x') is [var w, var h] && int.TryParse(w, out var wide) && int.TryParse(h, out var high) && wide is > 0 and <= 16384 && high is > 0 and <= 16384
-            ? (wide, high) : null;
+        text.Split('x') is [var w, var h]
+        && int.TryParse(w, out var wide)
+        && int.TryParse(h, out var high)
+        && wide is > 0 and <= 16384
+        && high is > 0 and <= 16384
+            ? (wide, high)
+            : null;
 
-    /// <summary>The bucket whose shape is nearest, by the ratio of the aspects; of equal shapes the largest that the picture covers.</summary>
-    public (int Width, int Height) Bucket(double width, double height) => Buckets
-        .OrderBy(b => Math.Round(Math.Abs(Math.Log(width / height * b.Height / b.Width)), 3))
-        .ThenByDescending(b => b.Width <= width * 1.001 && b.Height <= height * 1.001 ? b.Width * b.Height : -b.Width * b.Height).First();
+    /// <summary>
+    /// The bucket whose shape is nearest, by the ratio of the aspects; of equal shapes the largest that the picture
+    /// covers.
+    /// </summary>
+    public (int Width, int Height) Bucket(double width, double height) =>
+        Buckets
+            .OrderBy(b => Math.Round(Math.Abs(Math.Log(width / height * b.Height / b.Width)), 3))
+            .ThenByDescending(b =>
+                b.Width <= width * 1.001 && b.Height <= height * 1.001 ? b.Width * b.Height : -b.Width * b.Height
+            )
+            .First();
 
-    /// <summary>1 + 4k frames that fit into a stretch whose last frame begins so many seconds after its first.</summary>
+    /// <summary>
+    /// 1 + 4k frames that fit into a stretch whose last frame begins so many seconds after its first.
+    /// </summary>
     public int Frames(double span, double fps) => 1 + (int)Math.Floor(Math.Max(0, span) * fps / Stride + 1e-6) * Stride;
 }

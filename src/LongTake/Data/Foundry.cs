@@ -3,8 +3,9 @@ using LongTake.Models;
 namespace LongTake.Data;
 
 /// <summary>
-/// Makes a training set of footage, stage by stage: look (probe, shots, measures), filter, caption, encode, report. Each stage works off
-/// what is not done yet, so any of them can be stopped, killed, repeated, and shared among processes that see the same folder.
+/// Makes a training set of footage, stage by stage: look (probe, shots, measures), filter, caption, encode, report.
+/// Each stage works off what is not done yet, so any of them can be stopped, killed, repeated, and shared among
+/// processes that see the same folder.
 /// </summary>
 public sealed class Foundry : IDisposable
 {
@@ -16,16 +17,27 @@ public sealed class Foundry : IDisposable
     /// <param name="folder">The set.</param>
     /// <param name="recipe">How it is made; written to <c>data.json</c> in it.</param>
     /// <param name="model">The model whose geometry counts.</param>
-    /// <exception cref="UserException">Usage: a recipe that contradicts itself or the model, a set among its own sources, or one that others make by another recipe.</exception>
+    /// <exception cref="UserException">Usage: a recipe that contradicts itself or the model, a set among its own
+    /// sources, or one that others make by another recipe.</exception>
     public Foundry(string folder, DataRecipe recipe, ModelConfig model)
     {
         (this.folder, this.model, Recipe) = (Path.GetFullPath(folder), model, recipe);
         Geometry = Geometry.Of(recipe, model);
         foreach (var source in recipe.Sources.Where(Directory.Exists).Select(Path.GetFullPath))
-            if ((this.folder + Path.DirectorySeparatorChar).StartsWith(Path.TrimEndingDirectorySeparator(source) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
-                throw new UserException($"-o {folder}: lies inside the source {source}; give a folder elsewhere", usage: true);
+            if (
+                (this.folder + Path.DirectorySeparatorChar).StartsWith(
+                    Path.TrimEndingDirectorySeparator(source) + Path.DirectorySeparatorChar,
+                    StringComparison.Ordinal
+                )
+            )
+                throw new UserException(
+                    $"-o {folder}: lies inside the source {source}; give a folder elsewhere",
+                    usage: true
+                );
         Sources.Require(recipe.Sources);
-        foreach (var program in (string[])["ffmpeg", "ffprobe"]) Media.Ffmpeg.Locate(program);   // before anything is written
+        // before anything is written
+        foreach (var program in (string[])["ffmpeg", "ffprobe"])
+            Media.Ffmpeg.Locate(program);
         looker = new(Path.Combine(this.folder, "looked"), TimeSpan.FromSeconds(recipe.PatienceSeconds));
         Directory.CreateDirectory(this.folder);
         hold = new(this.folder, recipe);
@@ -43,37 +55,77 @@ public sealed class Foundry : IDisposable
 
     /// <summary>Finds the films of the sources and looks at those that are new.</summary>
     /// <exception cref="UserException">A source that cannot be read, or the disk is full.</exception>
-    public IReadOnlyList<(SourceFile File, Look Look)> Look(out IReadOnlyList<Refused> refused, int workers, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    public IReadOnlyList<(SourceFile File, Look Look)> Look(
+        out IReadOnlyList<Refused> refused,
+        int workers,
+        IProgress<ProgressReport>? progress,
+        CancellationToken cancel
+    )
     {
-        var (files, without) = Sources.Find(Recipe.Sources, Path.Combine(folder, "unpacked"), Recipe.Captions.FromName, cancel);
+        var (files, without) = Sources.Find(
+            Recipe.Sources,
+            Path.Combine(folder, "unpacked"),
+            Recipe.Captions.FromName,
+            cancel
+        );
         refused = without;
         using var claims = new Claims(Path.Combine(folder, "claims"));
         progress?.Report(new(0, files.Count, "files", "looking"));
-        SharedWork.Run(files, f => Looker.Key(f.Path), f => looker.Known(f.Path) is not null, f => looker.Look(f.Path, cancel), claims, workers,
-            (done, waiting) => progress?.Report(new(done, files.Count, "files", waiting)), cancel);
-        return [.. files.Select(f => (f, looker.Known(f.Path) ?? throw new UserException($"{f.Path}: changed while it was looked at; run again")))];
+        SharedWork.Run(
+            files,
+            f => Looker.Key(f.Path),
+            f => looker.Known(f.Path) is not null,
+            f => looker.Look(f.Path, cancel),
+            claims,
+            workers,
+            (done, waiting) => progress?.Report(new(done, files.Count, "files", waiting)),
+            cancel
+        );
+        return
+        [
+            .. files.Select(f =>
+                (
+                    f,
+                    looker.Known(f.Path)
+                        ?? throw new UserException($"{f.Path}: changed while it was looked at; run again")
+                )
+            ),
+        ];
     }
 
     /// <summary>Judges what was looked at.</summary>
-    public IReadOnlyList<Decision> Filter(IEnumerable<(SourceFile, Look)> looked, IEnumerable<Refused> refused) => Data.Filter.Decide(looked, refused, Recipe, Geometry);
+    public IReadOnlyList<Decision> Filter(IEnumerable<(SourceFile, Look)> looked, IEnumerable<Refused> refused) =>
+        Data.Filter.Decide(looked, refused, Recipe, Geometry);
 
-    /// <summary>Asks the recipe's endpoint, where it names one, for captions that are missing. Nothing is lost when it does not answer.</summary>
-    public CaptionReport Ask(IReadOnlyList<Decision> decisions, IProgress<ProgressReport>? progress, CancellationToken cancel) =>
-        new Captioner(folder, Recipe.Captions.Endpoint).Ask(decisions, progress, cancel);
+    /// <summary>
+    /// Asks the recipe's endpoint, where it names one, for captions that are missing. Nothing is lost when it does not
+    /// answer.
+    /// </summary>
+    public CaptionReport Ask(
+        IReadOnlyList<Decision> decisions,
+        IProgress<ProgressReport>? progress,
+        CancellationToken cancel
+    ) => new Captioner(folder, Recipe.Captions.Endpoint).Ask(decisions, progress, cancel);
 
     /// <summary>The decisions with captions that were answered, now or before.</summary>
-    public IReadOnlyList<Decision> Captioned(IReadOnlyList<Decision> decisions) => new Captioner(folder, Recipe.Captions.Endpoint).Apply(decisions);
+    public IReadOnlyList<Decision> Captioned(IReadOnlyList<Decision> decisions) =>
+        new Captioner(folder, Recipe.Captions.Endpoint).Apply(decisions);
 
     /// <summary>Writes report.json and report.html.</summary>
     /// <returns>The path of report.html.</returns>
-    public string Report(IReadOnlyList<Decision> decisions, VideoSetInfo? set, string latents, CaptionReport? captions) =>
-        DataReport.Write(folder, Recipe, decisions, set, latents, captions, looker.Sheet);
+    public string Report(
+        IReadOnlyList<Decision> decisions,
+        VideoSetInfo? set,
+        string latents,
+        CaptionReport? captions
+    ) => DataReport.Write(folder, Recipe, decisions, set, latents, captions, looker.Sheet);
 
     /// <summary>Writes the list of the set; the one that was there stays when nothing is kept.</summary>
     /// <exception cref="UserException">Nothing is kept: names the rule that took most.</exception>
     public VideoSetInfo List(IReadOnlyList<Decision> decisions)
     {
-        if (decisions.All(d => !d.Kept)) throw Nothing(decisions);
+        if (decisions.All(d => !d.Kept))
+            throw Nothing(decisions);
         var set = SetPlan.Of(decisions, Recipe, Geometry, model);
         VideoSet.Write(folder, set);
         return set;
@@ -85,11 +137,15 @@ public sealed class Foundry : IDisposable
 
     private static UserException Nothing(IReadOnlyList<Decision> decisions)
     {
-        if (decisions.Count == 0) return new("no data set: there is not one film in the sources given");
+        if (decisions.Count == 0)
+            return new("no data set: there is not one film in the sources given");
         var (rule, count) = Funnel(decisions).MaxBy(r => r.Dropped);
         var one = decisions.First(d => d.Rule == rule);
         var all = string.Join(", ", Funnel(decisions).Select(r => $"{r.Rule} {r.Dropped}"));
-        return new($"no data set: none of {decisions.Count} stretches of film could be kept; the rule that took most is '{rule}' ({count}), " +
-            $"for example {one.Path}: {one.Reason}. Dropped by rule: {all}");
+        return new(
+            $"no data set: none of {decisions.Count} stretches of film could be kept; the rule that took most "
+                + $"is '{rule}' ({count}), "
+                + $"for example {one.Path}: {one.Reason}. Dropped by rule: {all}"
+        );
     }
 }

@@ -7,15 +7,32 @@ namespace LongTake.Data;
 public sealed record LatentItem(string Name, string Role, int Latents, string Caption)
 {
     /// <summary>Captions of equal stretches of the video, in order; empty when there are none.</summary>
-    public IReadOnlyList<string> Locals { get => field ?? []; init; }   // what a description of an older version lacks is read as null
+    // what a description of an older version lacks is read as null
+    public IReadOnlyList<string> Locals
+    {
+        get => field ?? [];
+        init;
+    }
+
     /// <summary>Where it came from.</summary>
     public string? Source { get; init; }
+
     /// <summary>Not trained on: held out for validation.</summary>
     public bool HeldOut { get; init; }
+
     /// <summary>File that holds its latents, within the set's folder.</summary>
-    public string Shard { get => field ?? "latents.safetensors"; init; }
+    public string Shard
+    {
+        get => field ?? "latents.safetensors";
+        init;
+    }
+
     /// <summary>Size of its frames, "832x480"; "" when all of the set have the one that the set names.</summary>
-    public string Size { get => field ?? ""; init; }
+    public string Size
+    {
+        get => field ?? "";
+        init;
+    }
 
     /// <summary>The caption of the stretch around a latent; empty when there is none.</summary>
     public string LocalAt(double latent) =>
@@ -23,15 +40,22 @@ public sealed record LatentItem(string Name, string Role, int Latents, string Ca
 }
 
 /// <summary>What a set of latents was made from; another autoencoder or geometry means another set.</summary>
-public sealed record LatentSetInfo(string VaeHash, double Fps, int Width, int Height, string Made, IReadOnlyList<LatentItem> Items);
+public sealed record LatentSetInfo(
+    string VaeHash,
+    double Fps,
+    int Width,
+    int Height,
+    string Made,
+    IReadOnlyList<LatentItem> Items
+);
 
 [JsonSerializable(typeof(LatentSetInfo))]
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = false)]
 internal sealed partial class LatentSetJson : JsonSerializerContext;
 
 /// <summary>
-/// Encoded videos on disk: <c>set.json</c> says what they are, shards (safetensors) hold one bfloat16 tensor [C, T, h, w] per item, mapped
-/// when wanted.
+/// Encoded videos on disk: <c>set.json</c> says what they are, shards (safetensors) hold one bfloat16 tensor [C, T, h,
+/// w] per item, mapped when wanted.
 /// </summary>
 public sealed class LatentSet : IDisposable
 {
@@ -48,8 +72,10 @@ public sealed class LatentSet : IDisposable
 
     public string Folder { get; }
     public LatentSetInfo Info { get; }
+
     /// <summary>The long videos to train on.</summary>
     public IReadOnlyList<LatentItem> Takes { get; }
+
     /// <summary>The short videos to train on.</summary>
     public IReadOnlyList<LatentItem> Clips { get; }
 
@@ -61,34 +87,52 @@ public sealed class LatentSet : IDisposable
     {
         var path = Path.Combine(folder, "set.json");
         if (!File.Exists(path))
-            throw new UserException($"{folder}: no data set here (no set.json). Make one with 'longtake data ingest VIDEOS -o {folder}'.");
+            throw new UserException(
+                $"{folder}: no data set here (no set.json). Make one with 'longtake data ingest VIDEOS -o {folder}'."
+            );
         try
         {
             using var stream = File.OpenRead(path);
-            var info = JsonSerializer.Deserialize(stream, LatentSetJson.Default.LatentSetInfo) ?? throw new UserException($"{path}: empty");
-            if (info.Items.Select(i => i.Shard).Distinct().FirstOrDefault(s => !File.Exists(Path.Combine(folder, s))) is { } gone)
-                throw new UserException($"{Path.Combine(folder, gone)}: missing, and {path} speaks of it; make the set again");
+            var info = JsonSerializer.Deserialize(stream, LatentSetJson.Default.LatentSetInfo)
+                ?? throw new UserException($"{path}: empty");
+            if (
+                info.Items.Select(i => i.Shard).Distinct().FirstOrDefault(s => !File.Exists(Path.Combine(folder, s))) is
+                { } gone
+            )
+                throw new UserException(
+                    $"{Path.Combine(folder, gone)}: missing, and {path} speaks of it; make the set again"
+                );
             return new LatentSet(folder, info);
         }
-        catch (JsonException e) { throw new UserException($"{path}: not a readable set description ({e.Message}); make the set again", inner: e); }
+        catch (JsonException e)
+        {
+            throw new UserException(
+                $"{path}: not a readable set description ({e.Message}); make the set again",
+                inner: e
+            );
+        }
     }
 
     /// <summary>The latents of an item, [1, C, T, h, w] in float32, in the current scope.</summary>
     public Tensor Latents(LatentItem item)
     {
-        lock (open) return Shard(item).Tensor(item.Name).to(ScalarType.Float32).unsqueeze(0);
+        lock (open)
+            return Shard(item).Tensor(item.Name).to(ScalarType.Float32).unsqueeze(0);
     }
 
     /// <summary>Shape of an item's latents, [1, C, T, h, w], in an array of its own.</summary>
     public long[] Shape(LatentItem item)
     {
-        lock (open) return [1, .. Shard(item).Entry(item.Name).Shape];
+        lock (open)
+            return [1, .. Shard(item).Entry(item.Name).Shape];
     }
 
     private SafetensorsSet Shard(LatentItem item)
     {
-        if (open.TryGetValue(item.Shard, out var file)) return file;
-        if (oldest.Count == MostOpen && open.Remove(oldest.Dequeue(), out var first)) first.Dispose();
+        if (open.TryGetValue(item.Shard, out var file))
+            return file;
+        if (oldest.Count == MostOpen && open.Remove(oldest.Dequeue(), out var first))
+            first.Dispose();
         open[item.Shard] = file = SafetensorsSet.Open(Path.Combine(Folder, item.Shard));
         oldest.Enqueue(item.Shard);
         return file;
@@ -98,19 +142,22 @@ public sealed class LatentSet : IDisposable
     public static void Write(string folder, LatentSetInfo info, IReadOnlyDictionary<string, Tensor> latents)
     {
         Directory.CreateDirectory(folder);
-        File.Delete(Path.Combine(folder, "set.json"));   // an old description must never stand beside new latents
+        File.Delete(Path.Combine(folder, "set.json")); // an old description must never stand beside new latents
         TensorFiles.Write(Path.Combine(folder, "latents.safetensors"), latents, dtype: ScalarType.BFloat16);
         Describe(folder, info);
     }
 
     /// <summary>Writes the description of a set whose shards are there.</summary>
     internal static void Describe(string folder, LatentSetInfo info) =>
-        AtomicFile.Write(Path.Combine(folder, "set.json"), s => JsonSerializer.Serialize(s, info, LatentSetJson.Default.LatentSetInfo));
+        AtomicFile.Write(Path.Combine(folder, "set.json"), s =>
+            JsonSerializer.Serialize(s, info, LatentSetJson.Default.LatentSetInfo)
+        );
 
     /// <summary>Closes the shards.</summary>
     public void Dispose()
     {
-        foreach (var file in open.Values) file.Dispose();
+        foreach (var file in open.Values)
+            file.Dispose();
         open.Clear();
         oldest.Clear();
     }

@@ -5,13 +5,25 @@ public static class Pixels
 {
     /// <summary>[F, H, W, 3] bytes -> [1, 3, F, H, W] in [-1, 1].</summary>
     public static Tensor ToTensor(ReadOnlySpan<byte> rgb, int height, int width) =>
-        (Tensor.FromBytes(rgb, ScalarType.Byte, rgb.Length / (3 * height * width), height, width, 3).to(ScalarType.Float32) / 127.5 - 1)
-            .permute(3, 0, 1, 2).contiguous().unsqueeze(0);
+        (
+            Tensor
+                .FromBytes(rgb, ScalarType.Byte, rgb.Length / (3 * height * width), height, width, 3)
+                .to(ScalarType.Float32) / 127.5
+            - 1
+        )
+            .permute(3, 0, 1, 2)
+            .contiguous()
+            .unsqueeze(0);
 
     /// <summary>[1, 3, F, H, W] in [-1, 1] -> F frames of H x W x 3 bytes, rounded.</summary>
     public static byte[] ToBytes(Tensor video)
     {
         using var scope = torch.NewDisposeScope();
-        return ((video.squeeze(0) + 1) * 127.5).round().clamp(0, 255).permute(1, 2, 3, 0).to(ScalarType.Byte).ToArray<byte>();
+        return ((video.squeeze(0) + 1) * 127.5)
+            .round()
+            .clamp(0, 255)
+            .permute(1, 2, 3, 0)
+            .to(ScalarType.Byte)
+            .ToArray<byte>();
     }
 }

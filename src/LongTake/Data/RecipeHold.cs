@@ -4,28 +4,39 @@ using System.Text.Json.Nodes;
 namespace LongTake.Data;
 
 /// <summary>
-/// The recipe of a set, <c>data.json</c>, held while it is worked by: processes with the same recipe share a set, and another recipe takes
-/// its place only when nobody is at work.
+/// The recipe of a set, <c>data.json</c>, held while it is worked by: processes with the same recipe share a set, and
+/// another recipe takes its place only when nobody is at work.
 /// </summary>
 internal sealed class RecipeHold : IDisposable
 {
-    private const string Change = "recipe", AtWork = "recipe-";
+    private const string Change = "recipe",
+        AtWork = "recipe-";
     private readonly Claims claims;
 
-    /// <exception cref="UserException">Usage: living processes make the set by another recipe; the message names what differs.</exception>
+    /// <exception cref="UserException">Usage: living processes make the set by another recipe; the message names what
+    /// differs.</exception>
     public RecipeHold(string folder, DataRecipe recipe)
     {
         claims = new(Path.Combine(folder, "claims"));
         try
         {
-            while (!claims.Take(Change)) Thread.Sleep(20);   // whoever has it is as quick as we are
-            var (path, mine) = (Foundry.RecipeFile(folder), JsonSerializer.SerializeToNode(recipe, DataRecipeJson.Default.DataRecipe)!);
+            while (!claims.Take(Change))
+                Thread.Sleep(20); // whoever has it is as quick as we are
+            var (path, mine) = (
+                Foundry.RecipeFile(folder),
+                JsonSerializer.SerializeToNode(recipe, DataRecipeJson.Default.DataRecipe)!
+            );
             var there = Read(path);
             if (!JsonNode.DeepEquals(there, mine))
             {
                 if (claims.Living(AtWork).Count > 0)
-                    throw new UserException($"{folder}: another process is making this set by another recipe ({string.Join("; ", Differences(there, mine, "").Take(4))}). " +
-                        "Wait until it is done, or give a folder of its own with -o; processes with the same recipe and sources share a set", usage: true);
+                    throw new UserException(
+                        $"{folder}: another process is making this set by another recipe "
+                            + $"({string.Join("; ", Differences(there, mine, "").Take(4))}). "
+                            + "Wait until it is done, or give a folder of its own with -o; processes with the "
+                            + "same recipe and sources share a set",
+                        usage: true
+                    );
                 Recipe.Write(path, recipe, DataRecipeJson.Default.DataRecipe);
             }
             claims.Take(AtWork + Guid.NewGuid().ToString("N"));
@@ -42,14 +53,28 @@ internal sealed class RecipeHold : IDisposable
 
     private static JsonNode? Read(string path)
     {
-        try { return File.Exists(path) ? JsonNode.Parse(File.ReadAllText(path)) : null; }
-        catch (JsonException) { return null; }
+        try
+        {
+            return File.Exists(path) ? JsonNode.Parse(File.ReadAllText(path)) : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     private static IEnumerable<string> Differences(JsonNode? there, JsonNode? here, string name) =>
         there is JsonObject a && here is JsonObject b
-            ? a.Select(m => m.Key).Union(b.Select(m => m.Key)).SelectMany(m => Differences(a[m], b[m], name.Length > 0 ? $"{name}.{m}" : m))
-            : JsonNode.DeepEquals(there, here) ? [] : [$"{name} {Shown(there)} there, {Shown(here)} here"];
+            ? a.Select(m => m.Key)
+                .Union(b.Select(m => m.Key))
+                .SelectMany(m => Differences(a[m], b[m], name.Length > 0 ? $"{name}.{m}" : m))
+        : JsonNode.DeepEquals(there, here) ? []
+        : [$"{name} {Shown(there)} there, {Shown(here)} here"];
 
-    private static string Shown(JsonNode? node) => node?.ToJsonString() is { } text ? text.Length > 120 ? text[..120] + "..." : text : "nothing";
+    private static string Shown(JsonNode? node) =>
+        node?.ToJsonString() is { } text
+            ? text.Length > 120
+                ? text[..120] + "..."
+                : text
+            : "nothing";
 }

@@ -5,18 +5,28 @@ using System.Text;
 
 namespace LongTake.Data;
 
-/// <summary>WebDataset tars: samples as members that share a name, a.mp4 with a.txt or a.json. They are unpacked once, beside the set.</summary>
+/// <summary>
+/// WebDataset tars: samples as members that share a name, a.mp4 with a.txt or a.json. They are unpacked once, beside
+/// the set.
+/// </summary>
 internal static class Tar
 {
-    public static bool Is(string path) => path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)
-        || path.EndsWith(".tar.gz", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".tgz", StringComparison.OrdinalIgnoreCase);
+    public static bool Is(string path) =>
+        path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(".tar.gz", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(".tgz", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Unpacks a tar into a folder of its own, unless it was; that folder. Links, devices and members that climb out are refused.</summary>
+    /// <summary>
+    /// Unpacks a tar into a folder of its own, unless it was; that folder. Links, devices and members that climb out
+    /// are refused.
+    /// </summary>
     /// <exception cref="UserException">Not a tar, cut off, or the disk is full.</exception>
     public static string Unpack(string path, string into, List<Refused> refused, CancellationToken cancel)
     {
         var info = new FileInfo(path);
-        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{info.FullName}\0{info.Length}\0{info.LastWriteTimeUtc.Ticks}")))[..16];
+        var key = Convert.ToHexStringLower(
+            SHA256.HashData(Encoding.UTF8.GetBytes($"{info.FullName}\0{info.Length}\0{info.LastWriteTimeUtc.Ticks}"))
+        )[..16];
         var target = Path.Combine(Path.GetFullPath(into), $"{Path.GetFileName(path).Split('.')[0]}-{key}");
         var list = target + ".refused";
         if (!Directory.Exists(target))
@@ -27,36 +37,53 @@ internal static class Tar
             {
                 Directory.CreateDirectory(part);
                 Extract(path, part, bad, cancel);
-                AtomicFile.Write(list, s => s.Write(Encoding.UTF8.GetBytes(string.Concat(bad.Select(b => $"{b.Path}\t{b.Rule}\t{b.Reason}\n")))));
+                AtomicFile.Write(list, s =>
+                    s.Write(Encoding.UTF8.GetBytes(string.Concat(bad.Select(b => $"{b.Path}\t{b.Rule}\t{b.Reason}\n"))))
+                );
                 Directory.Move(part, target);
             }
-            catch (IOException) when (Directory.Exists(target)) { Directory.Delete(part, recursive: true); }   // another process was first
+            // another process was first
+            catch (IOException) when (Directory.Exists(target))
+            {
+                Directory.Delete(part, recursive: true);
+            }
             catch (Exception e)
             {
-                if (Directory.Exists(part)) Directory.Delete(part, recursive: true);
-                if (e is InvalidDataException or EndOfStreamException) throw new UserException($"{path}: not a whole tar file: {e.Message}", inner: e);
-                if (e is IOException or UnauthorizedAccessException) throw AtomicFile.Failed(target, e);
+                if (Directory.Exists(part))
+                    Directory.Delete(part, recursive: true);
+                if (e is InvalidDataException or EndOfStreamException)
+                    throw new UserException($"{path}: not a whole tar file: {e.Message}", inner: e);
+                if (e is IOException or UnauthorizedAccessException)
+                    throw AtomicFile.Failed(target, e);
                 throw;
             }
         }
         if (File.Exists(list))
             foreach (var line in File.ReadLines(list))
-                if (line.Split('\t') is [var member, var rule, var reason]) refused.Add(new(member, rule, reason));
+                if (line.Split('\t') is [var member, var rule, var reason])
+                    refused.Add(new(member, rule, reason));
         return target;
     }
 
     private static void Extract(string path, string into, List<Refused> bad, CancellationToken cancel)
     {
         using var file = File.OpenRead(path);
-        using var stream = path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase) ? file : (Stream)new GZipStream(file, CompressionMode.Decompress);
+        using var stream = path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)
+            ? file
+            : (Stream)new GZipStream(file, CompressionMode.Decompress);
         using var tar = new TarReader(stream);
         while (tar.GetNextEntry() is { } entry)
         {
             cancel.ThrowIfCancellationRequested();
             var shown = $"{path}:{entry.Name.ReplaceLineEndings(" ").Replace('\t', ' ')}";
-            if (entry.EntryType is TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes) continue;
-            if (entry.EntryType is TarEntryType.SymbolicLink or TarEntryType.HardLink) bad.Add(new(shown, "link", "a link in a tar; links are not followed"));
-            else if (entry.EntryType is not (TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile))
+            if (entry.EntryType is TarEntryType.Directory or TarEntryType.GlobalExtendedAttributes)
+                continue;
+            if (entry.EntryType is TarEntryType.SymbolicLink or TarEntryType.HardLink)
+                bad.Add(new(shown, "link", "a link in a tar; links are not followed"));
+            else if (
+                entry.EntryType
+                is not (TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile)
+            )
                 bad.Add(new(shown, "video", $"a {entry.EntryType} in a tar, not a file"));
             else
             {

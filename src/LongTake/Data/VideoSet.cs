@@ -6,7 +6,10 @@ using LongTake.Models;
 
 namespace LongTake.Data;
 
-/// <summary>A single shot, or a part of one, as it is prepared for training: where it lies, and the rate and size it is brought to.</summary>
+/// <summary>
+/// A single shot, or a part of one, as it is prepared for training: where it lies, and the rate and size it is brought
+/// to.
+/// </summary>
 /// <param name="Id">Name of the video within the set, from what it is made of.</param>
 /// <param name="Path">The film it is from.</param>
 /// <param name="Content">SHA-256 of that film.</param>
@@ -14,22 +17,49 @@ namespace LongTake.Data;
 /// <param name="Start">Stamp of its first frame, seconds; null is the beginning of the film.</param>
 /// <param name="Fps">Frames taken a second: the set's, less when the take is subsampled.</param>
 /// <param name="Frames">Frames taken, 4 k + 1.</param>
-/// <param name="Crop">What is left when black bars are cut away, in pixels of the film as shown; null is all of it.</param>
-public sealed record Footage(string Id, string Path, string Content, double First, double? Start, double Fps, int Frames, int Width, int Height, Rectangle? Crop);
+/// <param name="Crop">What is left when black bars are cut away, in pixels of the film as shown; null is all of
+/// it.</param>
+public sealed record Footage(
+    string Id,
+    string Path,
+    string Content,
+    double First,
+    double? Start,
+    double Fps,
+    int Frames,
+    int Width,
+    int Height,
+    Rectangle? Crop
+);
 
-/// <summary>An item of a set and where its frames lie: so many of a video from frame <paramref name="Start"/> on.</summary>
+/// <summary>
+/// An item of a set and where its frames lie: so many of a video from frame <paramref name="Start"/> on.
+/// </summary>
 public sealed record VideoItem(LatentItem Item, string Video, int Start, int Frames);
 
-/// <summary>What a set of videos is: its rate, the sizes the recipe asked for (none: the model's), videos, and what is trained on.</summary>
-public sealed record VideoSetInfo(double Fps, IReadOnlyList<string> Buckets, IReadOnlyList<Footage> Videos, IReadOnlyList<VideoItem> Items);
+/// <summary>
+/// What a set of videos is: its rate, the sizes the recipe asked for (none: the model's), videos, and what is trained
+/// on.
+/// </summary>
+public sealed record VideoSetInfo(
+    double Fps,
+    IReadOnlyList<string> Buckets,
+    IReadOnlyList<Footage> Videos,
+    IReadOnlyList<VideoItem> Items
+);
 
 [JsonSerializable(typeof(VideoSetInfo))]
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, NewLine = "\n")]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    WriteIndented = true,
+    NewLine = "\n"
+)]
 internal sealed partial class VideoSetJson : JsonSerializerContext;
 
 /// <summary>
-/// What 'data ingest' leaves: <c>videos.json</c> lists videos (stretches of films) and items (stretches of videos; a clip cut from a take is
-/// one), <c>latents-HASH</c> holds them as the autoencoder with that hash sees them. Pixels stay in the films.
+/// What 'data ingest' leaves: <c>videos.json</c> lists videos (stretches of films) and items (stretches of videos; a
+/// clip cut from a take is one), <c>latents-HASH</c> holds them as the autoencoder with that hash sees them. Pixels
+/// stay in the films.
 /// </summary>
 public static class VideoSet
 {
@@ -40,51 +70,95 @@ public static class VideoSet
 
     /// <summary>Writes the list, whole or not at all.</summary>
     public static void Write(string folder, VideoSetInfo info) =>
-        AtomicFile.Write(Path.Combine(folder, List), s => JsonSerializer.Serialize(s, info, VideoSetJson.Default.VideoSetInfo));
+        AtomicFile.Write(Path.Combine(folder, List), s =>
+            JsonSerializer.Serialize(s, info, VideoSetJson.Default.VideoSetInfo)
+        );
 
     /// <summary>What a set is.</summary>
     /// <exception cref="UserException">No set there, or not a readable one.</exception>
     public static VideoSetInfo Read(string folder)
     {
         var path = Path.Combine(folder, List);
-        if (!Directory.Exists(folder)) throw new UserException($"{folder}: no such folder. Make a data set with 'longtake data ingest VIDEOS -o {folder}'.", usage: true);
-        if (!File.Exists(path)) throw new UserException($"{folder}: no data set here (no {List}). Make one with 'longtake data ingest VIDEOS -o {folder}'.", usage: true);
+        if (!Directory.Exists(folder))
+            throw new UserException(
+                $"{folder}: no such folder. Make a data set with 'longtake data ingest VIDEOS -o {folder}'.",
+                usage: true
+            );
+        if (!File.Exists(path))
+            throw new UserException(
+                $"{folder}: no data set here (no {List}). Make one with 'longtake data ingest VIDEOS -o {folder}'.",
+                usage: true
+            );
         try
         {
             using var stream = File.OpenRead(path);
             var info = JsonSerializer.Deserialize(stream, VideoSetJson.Default.VideoSetInfo);
-            var whole = info is { Items: not null, Videos: not null } && info.Videos.All(v => v is { Id: not null, Path: not null, Frames: > 0, Width: > 0, Height: > 0 })
-                && info.Videos.ToDictionary(v => v.Id) is var videos && info.Items.All(i => i is { Item: { Name: not null, Caption: not null }, Video: not null, Start: >= 0, Frames: > 0 }
-                    && videos.TryGetValue(i.Video, out var video) && i.Start + i.Frames <= video.Frames);
+            var whole =
+                info is { Items: not null, Videos: not null }
+                && info.Videos.All(v => v is { Id: not null, Path: not null, Frames: > 0, Width: > 0, Height: > 0 })
+                && info.Videos.ToDictionary(v => v.Id) is var videos
+                && info.Items.All(i =>
+                    i is { Item: { Name: not null, Caption: not null }, Video: not null, Start: >= 0, Frames: > 0 }
+                    && videos.TryGetValue(i.Video, out var video)
+                    && i.Start + i.Frames <= video.Frames
+                );
             return whole ? info! : throw new UserException($"{path}: not the list of a data set; ingest again");
         }
-        catch (Exception e) when (e is JsonException or ArgumentException) { throw new UserException($"{path}: not a readable list ({e.Message}); ingest again", inner: e); }
+        catch (Exception e) when (e is JsonException or ArgumentException)
+        {
+            throw new UserException($"{path}: not a readable list ({e.Message}); ingest again", inner: e);
+        }
     }
 
     /// <summary>What keeps a model from training on a set, before anything long begins.</summary>
-    /// <exception cref="UserException">Usage: no set, of another geometry or rate, or without the takes or clips that are needed.</exception>
+    /// <exception cref="UserException">Usage: no set, of another geometry or rate, or without the takes or clips that
+    /// are needed.</exception>
     public static void Require(string folder, ModelConfig model, bool takes)
     {
         var info = Read(folder);
         Fits(info, model, folder);
         var train = info.Items.Where(i => !i.Item.HeldOut).ToList();
-        if (train.Count == 0) throw new UserException($"{folder}: the set has no videos to train on; ingest more", usage: true);
+        if (train.Count == 0)
+            throw new UserException($"{folder}: the set has no videos to train on; ingest more", usage: true);
         if (takes && train.All(i => i.Item.Role != "take"))
-            throw new UserException($"{folder}: the set has {(train.Count == 1 ? "one clip" : $"{train.Count} clips")} but no takes, and a stage of the recipe trains on takes: " +
-                "ingest single shots of at least 10 s, or lower filter.minSeconds of the data recipe", usage: true);
+            throw new UserException(
+                $"{folder}: the set has {(train.Count == 1 ? "one clip" : $"{train.Count} clips")} but no "
+                    + $"takes, and a stage of the recipe trains on takes: "
+                    + "ingest single shots of at least 10 s, or lower filter.minSeconds of the data recipe",
+                usage: true
+            );
     }
 
-    /// <summary>The set's latents for a model's autoencoder: those beside the set, else in <paramref name="cache"/>; what is missing is made.</summary>
-    public static LatentSet Latents(string folder, ModelFolder model, string? cache, IProgress<ProgressReport>? progress, CancellationToken cancel,
-        torch.Device? device = null)
+    /// <summary>
+    /// The set's latents for a model's autoencoder: those beside the set, else in <paramref name="cache"/>; what is
+    /// missing is made.
+    /// </summary>
+    public static LatentSet Latents(
+        string folder,
+        ModelFolder model,
+        string? cache,
+        IProgress<ProgressReport>? progress,
+        CancellationToken cancel,
+        torch.Device? device = null
+    )
     {
         var info = Read(folder);
         Fits(info, model.Config, folder);
         var beside = Path.Combine(folder, "latents-" + model.Hash(ModelFolder.Vae));
-        return FootageEncoder.Run(model, info, cache is null || Directory.Exists(beside) ? beside : cache, progress, cancel, device);
+        return FootageEncoder.Run(
+            model,
+            info,
+            cache is null || Directory.Exists(beside) ? beside : cache,
+            progress,
+            cancel,
+            device
+        );
     }
 
-    /// <summary>The folder beside a set with its latents for a model's autoencoder, "" when there is none, and how many videos it lacks.</summary>
+    /// <summary>
+    /// The folder beside a set with its latents for a model's autoencoder, "" when there is none, and how many videos
+    /// it lacks.
+    /// </summary>
     public static (string Folder, int Missing) Encoded(string folder, ModelFolder model)
     {
         var beside = Path.Combine(folder, "latents-" + model.Hash(ModelFolder.Vae));
@@ -97,40 +171,79 @@ public static class VideoSet
         var info = Read(folder);
         Fits(info, model, folder);
         var videos = info.Videos.ToDictionary(v => v.Id);
-        var all = info.Items.Where(i => !i.Item.HeldOut && videos[i.Video] is var v && v.Width == model.Width && v.Height == model.Height).ToList();
+        var all = info
+            .Items.Where(i =>
+                !i.Item.HeldOut && videos[i.Video] is var v && v.Width == model.Width && v.Height == model.Height
+            )
+            .ToList();
         return (random, frames) =>
         {
             var items = all.Where(i => i.Frames >= frames).ToList();
-            if (items.Count == 0) throw new UserException($"{folder}: none of its {all.Count} training videos of {model.Width}x{model.Height} has the {frames} frames that the autoencoder trains on");
+            if (items.Count == 0)
+                throw new UserException(
+                    $"{folder}: none of its {all.Count} training videos of {model.Width}x{model.Height} has "
+                        + $"the {frames} frames that the autoencoder trains on"
+                );
             var item = items[random.Int(items.Count)];
             var (video, first) = (videos[item.Video], item.Start + random.Int(item.Frames - frames + 1));
-            using var reader = Open(first == 0 ? video : video with { Start = (video.Start ?? video.First) + first / video.Fps }, frames, default);
+            using var reader = Open(
+                first == 0 ? video : video with { Start = (video.Start ?? video.First) + first / video.Fps },
+                frames,
+                default
+            );
             var bytes = new byte[frames * reader.FrameBytes];
             for (var at = 0; at < bytes.Length; at += reader.FrameBytes)
-                if (!reader.Read(bytes.AsSpan(at, reader.FrameBytes))) throw Short(video, first + at / reader.FrameBytes);
+                if (!reader.Read(bytes.AsSpan(at, reader.FrameBytes)))
+                    throw Short(video, first + at / reader.FrameBytes);
             return bytes;
         };
     }
 
     /// <summary>Reads frames of a video from its film.</summary>
-    internal static VideoReader Open(Footage video, int frames, CancellationToken cancel) => new(video.Path, new ReadOptions
-    {
-        Fps = video.Fps, Width = video.Width, Height = video.Height, FromStamp = video.Start, MaxFrames = frames, Crop = video.Crop,
-    }, cancel);
+    internal static VideoReader Open(Footage video, int frames, CancellationToken cancel) =>
+        new(
+            video.Path,
+            new ReadOptions
+            {
+                Fps = video.Fps,
+                Width = video.Width,
+                Height = video.Height,
+                FromStamp = video.Start,
+                MaxFrames = frames,
+                Crop = video.Crop,
+            },
+            cancel
+        );
 
     internal static UserException Short(Footage video, int frames) =>
-        new($"{video.Path}: has no frame {frames} after second {(video.Start ?? video.First) - video.First:0.###} any more: has the film changed? Ingest again");
+        new(
+            $"{video.Path}: has no frame {frames} after second "
+                + $"{(video.Start ?? video.First) - video.First:0.###} any more: has the film changed? Ingest again"
+        );
 
     /// <summary>Hash of the list: the same films, recipe and captions give the same.</summary>
-    public static string Hash(string folder) => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, List))));
+    public static string Hash(string folder) =>
+        Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, List))));
 
     private static void Fits(VideoSetInfo info, ModelConfig model, string folder)
     {
         var own = $"{model.Width}x{model.Height}";
         var multiple = model.Vae.SpatialStride * model.Wan.PatchSize[^1];
         var one = info.Buckets.Count == 0 || model.Wan.Places > 0 || model.Vae.LinearGrid is not null;
-        if (info.Fps == model.Fps && info.Videos.All(v => one ? v.Width == model.Width && v.Height == model.Height : v.Width % multiple == 0 && v.Height % multiple == 0)) return;
+        if (
+            info.Fps == model.Fps
+            && info.Videos.All(v =>
+                one
+                    ? v.Width == model.Width && v.Height == model.Height
+                    : v.Width % multiple == 0 && v.Height % multiple == 0
+            )
+        )
+            return;
         var sizes = string.Join(", ", info.Videos.Select(v => $"{v.Width}x{v.Height}").Distinct().Take(5));
-        throw new UserException($"{folder}: its frames are {sizes} at {info.Fps:0.###} a second, the model's {own} at {model.Fps:0.###}; ingest again for this model", usage: true);
+        throw new UserException(
+            $"{folder}: its frames are {sizes} at {info.Fps:0.###} a second, the model's {own} at "
+                + $"{model.Fps:0.###}; ingest again for this model",
+            usage: true
+        );
     }
 }

@@ -7,6 +7,7 @@ public sealed record WorldDataConfig
 {
     /// <summary>Short clips, all captions.</summary>
     public int Clips { get; init; } = 6000;
+
     /// <summary>Minute-long takes, on the 16 seen pairs of coat and hat.</summary>
     public int Takes { get; init; } = 64;
     public int HeldOutClips { get; init; } = 32;
@@ -34,41 +35,69 @@ public static class WorldData
     /// <summary>Clip number n of a corpus.</summary>
     public static TravellerTake Clip(WorldDataConfig c, int n) => TravellerTake.Clip(new Rng(c.Seed, 2, n));
 
-    /// <summary>A random stretch of the world, [frames, 32, 32, 3] bytes: half from clips, half from inside takes.</summary>
+    /// <summary>
+    /// A random stretch of the world, [frames, 32, 32, 3] bytes: half from clips, half from inside takes.
+    /// </summary>
     public static byte[] Stretch(Rng rng, int frames, double fps)
     {
         var stride = Stride(fps);
         if (rng.Uniform() < 0.5)
         {
             var clip = TravellerTake.Clip(rng);
-            return Traveller.Video(clip, rng.Int(Math.Max(1, TravellerTake.ClipFrames - (frames - 1) * stride)), frames, stride);
+            return Traveller.Video(
+                clip,
+                rng.Int(Math.Max(1, TravellerTake.ClipFrames - (frames - 1) * stride)),
+                frames,
+                stride
+            );
         }
         var take = TravellerTake.Long(rng, rng.Int(Captions.Coats.Length), rng.Int(Captions.Hats.Length));
         return Traveller.Video(take, rng.Int(TravellerTake.LongFrames - (frames - 1) * stride), frames, stride);
     }
 
-    /// <summary>The items of the corpora in order, with the frames of each. Held-out ones come after the others.</summary>
-    public static IEnumerable<(LatentItem Item, Func<byte[]> Frames)> Items(WorldDataConfig c, double fps, int clipLatents, int filmLatents)
+    /// <summary>
+    /// The items of the corpora in order, with the frames of each. Held-out ones come after the others.
+    /// </summary>
+    public static IEnumerable<(LatentItem Item, Func<byte[]> Frames)> Items(
+        WorldDataConfig c,
+        double fps,
+        int clipLatents,
+        int filmLatents
+    )
     {
         var stride = Stride(fps);
         for (var n = 0; n < c.Takes + c.HeldOutTakes; n++)
         {
             var take = Take(c, n);
             var frames = 4 * (filmLatents - 1) + 1;
-            yield return (new LatentItem($"take-{n:D4}", "take", filmLatents, Captions.Describe(take))
-            {
-                Locals = [.. Enumerable.Range(0, filmLatents).Select(i => Captions.Local(take, Math.Min(TravellerTake.LongFrames - 1, 4 * stride * i)))],
-                Source = "world", HeldOut = n >= c.Takes,
-            }, () => Traveller.Video(take, 0, frames, stride));
+            yield return (
+                new LatentItem($"take-{n:D4}", "take", filmLatents, Captions.Describe(take))
+                {
+                    Locals =
+                    [
+                        .. Enumerable
+                            .Range(0, filmLatents)
+                            .Select(i => Captions.Local(take, Math.Min(TravellerTake.LongFrames - 1, 4 * stride * i))),
+                    ],
+                    Source = "world",
+                    HeldOut = n >= c.Takes,
+                },
+                () => Traveller.Video(take, 0, frames, stride)
+            );
         }
         for (var n = 0; n < c.Clips + c.HeldOutClips; n++)
         {
             var clip = Clip(c, n);
             var frames = 4 * (clipLatents - 1) + 1;
-            yield return (new LatentItem($"clip-{n:D5}", "clip", clipLatents, Captions.Describe(clip))
-            {
-                Locals = [Captions.Local(clip, frames * stride / 2)], Source = "world", HeldOut = n >= c.Clips,
-            }, () => Traveller.Video(clip, 0, frames, stride));
+            yield return (
+                new LatentItem($"clip-{n:D5}", "clip", clipLatents, Captions.Describe(clip))
+                {
+                    Locals = [Captions.Local(clip, frames * stride / 2)],
+                    Source = "world",
+                    HeldOut = n >= c.Clips,
+                },
+                () => Traveller.Video(clip, 0, frames, stride)
+            );
         }
     }
 }

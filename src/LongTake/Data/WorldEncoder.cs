@@ -9,18 +9,34 @@ public static class WorldEncoder
     private const long WholeVideo = 1 << 26;
 
     /// <summary>
-    /// Encodes the items with the model's autoencoder into <paramref name="folder"/>, unless the folder already holds exactly
-    /// that (same autoencoder, geometry, source). Returns the set, open. The latents are of the CPU, wherever they were made.
+    /// Encodes the items with the model's autoencoder into <paramref name="folder"/>, unless the folder already holds
+    /// exactly that (same autoencoder, geometry, source). Returns the set, open. The latents are of the CPU, wherever
+    /// they were made.
     /// </summary>
-    public static LatentSet Run(ModelFolder model, string made, IReadOnlyList<(LatentItem Item, Func<byte[]> Frames)> items, string folder,
-        IProgress<ProgressReport>? progress, CancellationToken cancel, torch.Device? device = null)
+    public static LatentSet Run(
+        ModelFolder model,
+        string made,
+        IReadOnlyList<(LatentItem Item, Func<byte[]> Frames)> items,
+        string folder,
+        IProgress<ProgressReport>? progress,
+        CancellationToken cancel,
+        torch.Device? device = null
+    )
     {
         var c = model.Config;
-        var info = new LatentSetInfo(model.Hash(ModelFolder.Vae), c.Fps, c.Width, c.Height, made, [.. items.Select(i => i.Item)]);
+        var info = new LatentSetInfo(
+            model.Hash(ModelFolder.Vae),
+            c.Fps,
+            c.Width,
+            c.Height,
+            made,
+            [.. items.Select(i => i.Item)]
+        );
         if (LatentSet.Exists(folder))
         {
             var existing = LatentSet.Open(folder);
-            if (existing.Info.VaeHash == info.VaeHash && existing.Info.Made == made) return existing;
+            if (existing.Info.VaeHash == info.VaeHash && existing.Info.Made == made)
+                return existing;
             existing.Dispose();
         }
         using var scope = torch.NewDisposeScope();
@@ -28,15 +44,18 @@ public static class WorldEncoder
         var (vae, weights) = model.LoadVae(device: device);
         using var owned = weights;
         var latents = new Dictionary<string, Tensor>();
-        for (var at = 0; at < items.Count;)
+        for (var at = 0; at < items.Count; )
         {
             cancel.ThrowIfCancellationRequested();
             var first = items[at].Item.Latents;
             var batch = items.Skip(at).TakeWhile(i => i.Item.Latents == first).Take(Math.Max(1, 128 / first)).ToList();
             using var inner = torch.NewDisposeScope();
-            var video = torch.cat([.. batch.Select(b => Pixels.ToTensor(b.Frames(), c.Height, c.Width))]).to(vae.Device);
+            var video = torch
+                .cat([.. batch.Select(b => Pixels.ToTensor(b.Frames(), c.Height, c.Width))])
+                .to(vae.Device);
             var z = vae.Encode(video, video.numel() <= WholeVideo ? 0 : 1).to(ScalarType.BFloat16).cpu();
-            for (var b = 0; b < batch.Count; b++) latents[batch[b].Item.Name] = z.select(0, b).clone().MoveToOuterDisposeScope();
+            for (var b = 0; b < batch.Count; b++)
+                latents[batch[b].Item.Name] = z.select(0, b).clone().MoveToOuterDisposeScope();
             at += batch.Count;
             progress?.Report(new ProgressReport(at, items.Count, "videos", "encoding"));
         }

@@ -1,11 +1,15 @@
 namespace LongTake.Diffusion;
 
 /// <summary>How DPM-Solver++ uses the slope of the x0 predictions.</summary>
-public enum DpmSlope { Midpoint, Heun }
+public enum DpmSlope
+{
+    Midpoint,
+    Heun,
+}
 
 /// <summary>
-/// DPM-Solver++ for flow matching, multistep of order 2 ("2M") or 1; with a noise source its stochastic form (SDE). The first and the
-/// last step are of order 1. Source: arXiv 2211.01095; reference: wan/utils/fm_solvers.py.
+/// DPM-Solver++ for flow matching, multistep of order 2 ("2M") or 1; with a noise source its stochastic form (SDE). The
+/// first and the last step are of order 1. Source: arXiv 2211.01095; reference: wan/utils/fm_solvers.py.
 /// </summary>
 public sealed class DpmSolver : IFlowSolver
 {
@@ -16,9 +20,19 @@ public sealed class DpmSolver : IFlowSolver
     private int at;
 
     /// <summary><paramref name="noise"/>, standard normal in the shape of the sample, is drawn once a step.</summary>
-    public DpmSolver(int steps, double shift, int order = 2, DpmSlope slope = DpmSlope.Midpoint, Func<Tensor>? noise = null)
+    public DpmSolver(
+        int steps,
+        double shift,
+        int order = 2,
+        DpmSlope slope = DpmSlope.Midpoint,
+        Func<Tensor>? noise = null
+    )
     {
-        if (steps < 1 || order is < 1 or > 2) throw new UserException($"DPM++ with {steps} steps of order {order}: steps must be positive, the order 1 or 2", usage: true);
+        if (steps < 1 || order is < 1 or > 2)
+            throw new UserException(
+                $"DPM++ with {steps} steps of order {order}: steps must be positive, the order 1 or 2",
+                usage: true
+            );
         history = new SolverHistory(steps, 1, shift);
         (this.order, this.slope, this.noise) = (order, slope, noise);
     }
@@ -34,18 +48,21 @@ public sealed class DpmSolver : IFlowSolver
         var (s, t) = (history.Sigmas[at], history.Sigmas[at + 1]);
         history.Remember(at, x - velocity * s, order);
         var clean = history.Clean(at);
-        var h = history.Lambda(at + 1) - history.Lambda(at);   // infinite at the first and at the last step: the limits below are right
+        // infinite at the first and at the last step: the limits below are right
+        var h = history.Lambda(at + 1) - history.Lambda(at);
         var decay = Math.Exp(noise is null ? -h : -2 * h);
         var pull = (1 - t) * (1 - decay);
         var moved = x * (noise is null ? t / s : t / s * Math.Exp(-h)) + clean * pull;
         if (order == 2 && at > 0 && at + 1 < Timesteps.Count)
         {
-            var ratio = (history.Lambda(at) - history.Lambda(at - 1)) / h;   // infinite at the second step: its slope is 0
-            var bend = slope == DpmSlope.Midpoint ? 0.5 * pull
-                : (1 - t) * ((decay - 1) / (noise is null ? h : 2 * h) + 1);
+            // infinite at the second step: its slope is 0
+            var ratio = (history.Lambda(at) - history.Lambda(at - 1)) / h;
+            var bend =
+                slope == DpmSlope.Midpoint ? 0.5 * pull : (1 - t) * ((decay - 1) / (noise is null ? h : 2 * h) + 1);
             moved += (clean - history.Clean(at - 1)) * (bend / ratio);
         }
-        if (noise is not null) moved += noise() * (t * Math.Sqrt(1 - Math.Exp(-2 * h)));
+        if (noise is not null)
+            moved += noise() * (t * Math.Sqrt(1 - Math.Exp(-2 * h)));
         at++;
         return moved.MoveToOuterDisposeScope();
     }

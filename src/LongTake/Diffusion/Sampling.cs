@@ -7,10 +7,15 @@ public static class Sampling
     public delegate Tensor Velocity(Tensor x, double timestep);
 
     /// <summary>
-    /// The few-step sampler of distribution-matched students: predict x0, then renoise with fresh noise to the next level.
-    /// <paramref name="noise"/> is called once for the start and once before each later step.
+    /// The few-step sampler of distribution-matched students: predict x0, then renoise with fresh noise to the next
+    /// level. <paramref name="noise"/> is called once for the start and once before each later step.
     /// </summary>
-    public static Tensor FewStep(Velocity velocity, Func<Tensor> noise, IReadOnlyList<double> timesteps, Action<int>? step = null)
+    public static Tensor FewStep(
+        Velocity velocity,
+        Func<Tensor> noise,
+        IReadOnlyList<double> timesteps,
+        Action<int>? step = null
+    )
     {
         using var outer = torch.NewDisposeScope();
         var x = noise();
@@ -50,7 +55,9 @@ public static class Sampling
         return Solve(solver, velocity, noise, step);
     }
 
-    /// <summary>Makes a velocity guided: two calls and <see cref="Flow.Guide"/>; w = 1 needs the conditional call alone.</summary>
-    public static Velocity Guided(Velocity conditional, Velocity unconditional, double w) => (x, t) =>
-        w == 1 ? conditional(x, t) : Flow.Guide(conditional(x, t), unconditional(x, t), w);
+    /// <summary>
+    /// Makes a velocity guided: two calls and <see cref="Flow.Guide"/>; w = 1 needs the conditional call alone.
+    /// </summary>
+    public static Velocity Guided(Velocity conditional, Velocity unconditional, double w) =>
+        (x, t) => w == 1 ? conditional(x, t) : Flow.Guide(conditional(x, t), unconditional(x, t), w);
 }

@@ -6,10 +6,14 @@ namespace LongTake.Diffusion;
 /// </summary>
 public interface IFlowSolver : IDisposable
 {
-    /// <summary>What the model is given at each step (1000 sigma, whole numbers where the reference cuts the fraction off).</summary>
+    /// <summary>
+    /// What the model is given at each step (1000 sigma, whole numbers where the reference cuts the fraction off).
+    /// </summary>
     IReadOnlyList<double> Timesteps { get; }
 
-    /// <summary>The sample after the next step: x [B, ...] at the level at hand and the model's velocity there.</summary>
+    /// <summary>
+    /// The sample after the next step: x [B, ...] at the level at hand and the model's velocity there.
+    /// </summary>
     Tensor Step(Tensor x, Tensor velocity);
 }
 
@@ -26,14 +30,16 @@ public sealed class EulerSolver(IReadOnlyList<double> sigmas) : IFlowSolver
     public void Dispose() { }
 }
 
-/// <summary>What the multistep solvers share: levels rounded to float32, and clean predictions of earlier steps.</summary>
+/// <summary>
+/// What the multistep solvers share: levels rounded to float32, and clean predictions of earlier steps.
+/// </summary>
 internal sealed class SolverHistory : IDisposable
 {
     private readonly Kept kept = new();
 
     /// <summary>
-    /// Evenly spaced from <paramref name="first"/> towards 0, then shifted. The order of the operations is numpy's linspace: a last bit decides
-    /// on which side of a whole number a timestep falls before its fraction is cut off.
+    /// Evenly spaced from <paramref name="first"/> towards 0, then shifted. The order of the operations is numpy's
+    /// linspace: a last bit decides on which side of a whole number a timestep falls before its fraction is cut off.
     /// </summary>
     public SolverHistory(int steps, double first, double shift)
     {
@@ -54,7 +60,9 @@ internal sealed class SolverHistory : IDisposable
     /// <summary>The x0 prediction of a step, as far as <see cref="Remember"/> still has it.</summary>
     public Tensor Clean(int step) => kept[step]!;
 
-    /// <summary>Takes over a step's prediction (no view) and drops the one <paramref name="depth"/> steps before.</summary>
+    /// <summary>
+    /// Takes over a step's prediction (no view) and drops the one <paramref name="depth"/> steps before.
+    /// </summary>
     public void Remember(int step, Tensor clean, int depth)
     {
         kept[step] = clean;

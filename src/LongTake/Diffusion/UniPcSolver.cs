@@ -1,8 +1,8 @@
 namespace LongTake.Diffusion;
 
 /// <summary>
-/// UniPC with x0 prediction and B(h) = e^h - 1 ("bh2"), predictor and corrector; Wan's default sampler. The order falls to 1 at
-/// the last step, where the level is 0. Source: arXiv 2302.04867; reference: wan/utils/fm_solvers_unipc.py.
+/// UniPC with x0 prediction and B(h) = e^h - 1 ("bh2"), predictor and corrector; Wan's default sampler. The order falls
+/// to 1 at the last step, where the level is 0. Source: arXiv 2302.04867; reference: wan/utils/fm_solvers_unipc.py.
 /// </summary>
 public sealed class UniPcSolver : IFlowSolver
 {
@@ -10,13 +10,22 @@ public sealed class UniPcSolver : IFlowSolver
     private readonly int order;
     private readonly IReadOnlyCollection<int> uncorrected;
     private readonly Kept last = new();
-    private int at, usedOrder;
+    private int at,
+        usedOrder;
 
-    /// <summary>Order 1 to 3; the outcome of steps in <paramref name="uncorrected"/> (from 0) is not corrected by the step after.</summary>
+    /// <summary>
+    /// Order 1 to 3; the outcome of steps in <paramref name="uncorrected"/> (from 0) is not corrected by the step
+    /// after.
+    /// </summary>
     public UniPcSolver(int steps, double shift, int order = 2, IReadOnlyCollection<int>? uncorrected = null)
     {
-        if (steps < 1 || order is < 1 or > 3) throw new UserException($"UniPC with {steps} steps of order {order}: steps must be positive, the order 1 to 3", usage: true);
-        history = new SolverHistory(steps, 0.999f, shift);   // the first of the reference's 1000 training levels, in float32
+        if (steps < 1 || order is < 1 or > 3)
+            throw new UserException(
+                $"UniPC with {steps} steps of order {order}: steps must be positive, the order 1 to 3",
+                usage: true
+            );
+        // the first of the reference's 1000 training levels, in float32
+        history = new SolverHistory(steps, 0.999f, shift);
         (this.order, this.uncorrected) = (order, uncorrected ?? []);
     }
 
@@ -29,7 +38,8 @@ public sealed class UniPcSolver : IFlowSolver
     {
         using var scope = torch.NewDisposeScope();
         var clean = x - velocity * history.Sigmas[at];
-        if (at > 0 && !uncorrected.Contains(at - 1)) x = Move(last["sample"]!, at - 1, usedOrder, clean);
+        if (at > 0 && !uncorrected.Contains(at - 1))
+            x = Move(last["sample"]!, at - 1, usedOrder, clean);
         history.Remember(at, clean, order);
         usedOrder = Math.Min(Math.Min(order, history.Timesteps.Length - at), usedOrder + 1);
         last["sample"] = x.clone();
@@ -47,8 +57,10 @@ public sealed class UniPcSolver : IFlowSolver
         var now = history.Clean(from);
         var shrink = Math.Exp(-h) - 1;
         var nodes = new List<(double R, Tensor Clean)>();
-        for (var i = 1; i < order; i++) nodes.Add(((history.Lambda(from - i) - history.Lambda(from)) / h, history.Clean(from - i)));
-        if (goal is not null) nodes.Add((1, goal));
+        for (var i = 1; i < order; i++)
+            nodes.Add(((history.Lambda(from - i) - history.Lambda(from)) / h, history.Clean(from - i)));
+        if (goal is not null)
+            nodes.Add((1, goal));
 
         var moved = x * (t / s) - now * ((1 - t) * shrink);
         var weights = Weights([.. nodes.Select(n => n.R)], -h);
@@ -61,7 +73,8 @@ public sealed class UniPcSolver : IFlowSolver
     private static double[] Weights(double[] r, double h)
     {
         var n = r.Length;
-        if (n < 2) return [.. r.Select(_ => 0.5)];
+        if (n < 2)
+            return [.. r.Select(_ => 0.5)];
         var b = new double[n];
         var (phi, factorial, all) = (Phi1(h) - 1, 1.0, Math.Exp(h) - 1);
         for (var j = 0; j < n; j++)
@@ -72,17 +85,21 @@ public sealed class UniPcSolver : IFlowSolver
         }
         // Elimination without exchange of rows: the nodes differ, so no pivot vanishes.
         var m = new double[n, n];
-        for (var j = 0; j < n; j++) for (var k = 0; k < n; k++) m[j, k] = Math.Pow(r[k], j);
+        for (var j = 0; j < n; j++)
+        for (var k = 0; k < n; k++)
+            m[j, k] = Math.Pow(r[k], j);
         for (var p = 0; p < n; p++)
-            for (var j = p + 1; j < n; j++)
-            {
-                var factor = m[j, p] / m[p, p];
-                for (var k = p; k < n; k++) m[j, k] -= factor * m[p, k];
-                b[j] -= factor * b[p];
-            }
+        for (var j = p + 1; j < n; j++)
+        {
+            var factor = m[j, p] / m[p, p];
+            for (var k = p; k < n; k++)
+                m[j, k] -= factor * m[p, k];
+            b[j] -= factor * b[p];
+        }
         for (var p = n - 1; p >= 0; p--)
         {
-            for (var k = p + 1; k < n; k++) b[p] -= m[p, k] * b[k];
+            for (var k = p + 1; k < n; k++)
+                b[p] -= m[p, k] * b[k];
             b[p] /= m[p, p];
         }
         return b;

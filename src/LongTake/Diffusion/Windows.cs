@@ -5,35 +5,44 @@ public enum WindowLaw
 {
     /// <summary>At any latent, equally likely.</summary>
     Uniform,
+
     /// <summary>One window behind the other, the last one moved back so that it ends with the film.</summary>
     Strided,
+
     /// <summary>The last window alone.</summary>
     Last,
 }
 
 /// <summary>
-/// Windows of a long latent film that the short teacher can judge. A window that starts inside the film has its first latent
-/// re-made as an image latent, because the teacher only knows films that begin with one (MMM, boundary handling).
+/// Windows of a long latent film that the short teacher can judge. A window that starts inside the film has its first
+/// latent re-made as an image latent, because the teacher only knows films that begin with one (MMM, boundary
+/// handling).
 /// </summary>
 public static class Windows
 {
     /// <summary>
-    /// Start of a window of <paramref name="length"/> latents: 0 with probability <paramref name="first"/> (the only window
-    /// that reaches latents 0 and 1), else by the law.
+    /// Start of a window of <paramref name="length"/> latents: 0 with probability <paramref name="first"/> (the only
+    /// window that reaches latents 0 and 1), else by the law.
     /// </summary>
-    public static int DrawStart(Rng random, int total, int length, double first, WindowLaw law = WindowLaw.Uniform) => random.Uniform() < first ? 0 : law switch
-    {
-        WindowLaw.Strided => Math.Min(total - length, length * random.Int((total + length - 1) / length)),
-        WindowLaw.Last => total - length,
-        _ => random.Int(total - length + 1),
-    };
+    public static int DrawStart(Rng random, int total, int length, double first, WindowLaw law = WindowLaw.Uniform) =>
+        random.Uniform() < first
+            ? 0
+            : law switch
+            {
+                WindowLaw.Strided => Math.Min(total - length, length * random.Int((total + length - 1) / length)),
+                WindowLaw.Last => total - length,
+                _ => random.Int(total - length + 1),
+            };
 
-    /// <summary>How often each latent of a film carries gradient when every start 0..total-length is taken once.</summary>
+    /// <summary>
+    /// How often each latent of a film carries gradient when every start 0..total-length is taken once.
+    /// </summary>
     public static int[] HitCounts(int total, int length)
     {
         var hits = new int[total];
         for (var start = 0; start + length <= total; start++)
-            for (var t = start == 0 ? 0 : start + 1; t < start + length; t++) hits[t]++;
+        for (var t = start == 0 ? 0 : start + 1; t < start + length; t++)
+            hits[t]++;
         return hits;
     }
 
@@ -43,17 +52,25 @@ public static class Windows
     /// </summary>
     public static Tensor Crop(Tensor film, int start, int length, Tensor? imageLatent)
     {
-        if (start == 0) return film.narrow(2, 0, length);
-        if (imageLatent is null) throw new ArgumentNullException(nameof(imageLatent), "a window inside the film needs its first latent as an image latent");
+        if (start == 0)
+            return film.narrow(2, 0, length);
+        if (imageLatent is null)
+            throw new ArgumentNullException(
+                nameof(imageLatent),
+                "a window inside the film needs its first latent as an image latent"
+            );
         return torch.cat([imageLatent.detach(), film.narrow(2, start + 1, length - 1)], 2);
     }
 
-    /// <summary>1 where a window's latents carry gradient: all at start 0, all but the first elsewhere. [B, 1, T, 1, 1].</summary>
+    /// <summary>
+    /// 1 where a window's latents carry gradient: all at start 0, all but the first elsewhere. [B, 1, T, 1, 1].
+    /// </summary>
     public static Tensor Mask(ReadOnlySpan<int> starts, int length)
     {
         var mask = new float[starts.Length * length];
         for (var b = 0; b < starts.Length; b++)
-            for (var t = 0; t < length; t++) mask[b * length + t] = starts[b] > 0 && t == 0 ? 0 : 1;
+        for (var t = 0; t < length; t++)
+            mask[b * length + t] = starts[b] > 0 && t == 0 ? 0 : 1;
         return Tensor.From<float>(mask, starts.Length, 1, length, 1, 1);
     }
 }

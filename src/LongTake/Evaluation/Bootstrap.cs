@@ -5,12 +5,14 @@ public static class Bootstrap
 {
     public static (double Low, double High) Interval(double[] values, Rng rng, int draws = 2000)
     {
-        if (values.Length == 0) throw new ArgumentException("an interval needs at least one value");
+        if (values.Length == 0)
+            throw new ArgumentException("an interval needs at least one value");
         var means = new double[draws];
         for (var d = 0; d < draws; d++)
         {
             var sum = 0.0;
-            for (var i = 0; i < values.Length; i++) sum += values[rng.Int(values.Length)];
+            for (var i = 0; i < values.Length; i++)
+                sum += values[rng.Int(values.Length)];
             means[d] = sum / values.Length;
         }
         Array.Sort(means);

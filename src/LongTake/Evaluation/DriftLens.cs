@@ -4,9 +4,10 @@ using LongTake.Models;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// The drift lens: where do the student's two heads disagree on its own film? At each stated level the film is noised and both velocities are
-/// read off one encoded state; the root mean square of v_fm - v_dm in each latent over that of v_fm, mean of the levels, by the second. Costs two
-/// heads and one encoder a level and needs no truth; whether it tells drift is measured, not assumed.
+/// The drift lens: where do the student's two heads disagree on its own film? At each stated level the film is noised
+/// and both velocities are read off one encoded state; the root mean square of v_fm - v_dm in each latent over that of
+/// v_fm, mean of the levels, by the second. Costs two heads and one encoder a level and needs no truth; whether it
+/// tells drift is measured, not assumed.
 /// </summary>
 public sealed class DriftLens : IDisposable
 {
@@ -31,9 +32,16 @@ public sealed class DriftLens : IDisposable
     /// <summary>The lens of a model whose student has both heads, else null.</summary>
     public static DriftLens? Open(ModelFolder folder, torch.Device? device = null)
     {
-        if (!folder.Has(ModelFolder.Student)) return null;
+        if (!folder.Has(ModelFolder.Student))
+            return null;
         using (var file = folder.OpenPart(ModelFolder.Student))
-            if (Enum.GetValues<Head>().Any(h => !file.Names.Any(n => n.StartsWith(DecoupledTransformer.Name(h), StringComparison.Ordinal)))) return null;
+            if (
+                Enum.GetValues<Head>()
+                    .Any(h =>
+                        !file.Names.Any(n => n.StartsWith(DecoupledTransformer.Name(h), StringComparison.Ordinal))
+                    )
+            )
+                return null;
         return new(folder, device);
     }
 
@@ -53,14 +61,31 @@ public sealed class DriftLens : IDisposable
             var noise = torch.randn(latents.shape, generator: g).to(latents.device);
             var (x, t) = (Flow.Noisy(latents, noise, sigma), sigma * 1000);
             var state = student.Encode(x, t, text);
-            var (fm, dm) = (student.Decode(Head.FlowMatching, state, x, t), student.Decode(Head.DistributionMatching, state, x, t));
-            float[] apart = (fm - dm).square().mean([0, 1, 3, 4]).ToArray<float>(), whole = fm.square().mean([0, 1, 3, 4]).ToArray<float>();
-            for (var i = 0; i < sum.Length; i++) sum[i] += Math.Sqrt(apart[i] / Math.Max(whole[i], 1e-12)) / Levels.Count;
+            var (fm, dm) = (
+                student.Decode(Head.FlowMatching, state, x, t),
+                student.Decode(Head.DistributionMatching, state, x, t)
+            );
+            float[] apart = (fm - dm).square().mean([0, 1, 3, 4]).ToArray<float>(),
+                whole = fm.square().mean([0, 1, 3, 4]).ToArray<float>();
+            for (var i = 0; i < sum.Length; i++)
+                sum[i] += Math.Sqrt(apart[i] / Math.Max(whole[i], 1e-12)) / Levels.Count;
         }
         // A latent is four frames, the first one a single frame.
         var seconds = (int)(model.Frames(sum.Length) / model.Fps);
-        return [.. Enumerable.Range(0, seconds).Select(s => (double?)Enumerable.Range(0, sum.Length)
-            .Where(i => (int)(Math.Max(0, model.Frames(i + 1) - 1) / model.Fps) == s).Select(i => sum[i]).DefaultIfEmpty(sum[0]).Average())];
+        return
+        [
+            .. Enumerable
+                .Range(0, seconds)
+                .Select(s =>
+                    (double?)
+                        Enumerable
+                            .Range(0, sum.Length)
+                            .Where(i => (int)(Math.Max(0, model.Frames(i + 1) - 1) / model.Fps) == s)
+                            .Select(i => sum[i])
+                            .DefaultIfEmpty(sum[0])
+                            .Average()
+                ),
+        ];
     }
 
     public void Dispose()

@@ -1,20 +1,23 @@
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// The main directions of real features (principal components): what a Frechet distance is taken in, and how far a single
-/// window is from the real ones.
+/// The main directions of real features (principal components): what a Frechet distance is taken in, and how far a
+/// single window is from the real ones.
 /// </summary>
 public sealed class FeatureSpace
 {
-    private readonly double[] centre, variances;
+    private readonly double[] centre,
+        variances;
     private readonly double[][] axes;
 
-    private FeatureSpace(double[] centre, double[][] axes, double[] variances) => (this.centre, this.axes, this.variances) = (centre, axes, variances);
+    private FeatureSpace(double[] centre, double[][] axes, double[] variances) =>
+        (this.centre, this.axes, this.variances) = (centre, axes, variances);
 
     /// <summary>The first <paramref name="dims"/> directions of real features, [samples][numbers].</summary>
     public static FeatureSpace Fit(double[][] real, int dims = 32)
     {
-        if (real.Length < 2) throw new ArgumentException($"two real windows are needed at least, given {real.Length}");
+        if (real.Length < 2)
+            throw new ArgumentException($"two real windows are needed at least, given {real.Length}");
         var centre = Frechet.Mean(real);
         var (values, vectors) = Eigen.Decompose(Frechet.Covariance(real, centre));
         var floor = Math.Max(values[0] * 1e-6, 1e-12);
@@ -26,15 +29,19 @@ public sealed class FeatureSpace
     {
         var at = new double[axes.Length];
         for (var d = 0; d < at.Length; d++)
-            for (var i = 0; i < raw.Length; i++) at[d] += axes[d][i] * (raw[i] - centre[i]);
+        for (var i = 0; i < raw.Length; i++)
+            at[d] += axes[d][i] * (raw[i] - centre[i]);
         return at;
     }
 
-    /// <summary>Mean squared distance from the centre, each direction in its real deviation: real samples have 1 on average.</summary>
+    /// <summary>
+    /// Mean squared distance from the centre, each direction in its real deviation: real samples have 1 on average.
+    /// </summary>
     public double Far(double[] sample)
     {
         var sum = 0.0;
-        for (var d = 0; d < sample.Length; d++) sum += sample[d] * sample[d] / variances[d];
+        for (var d = 0; d < sample.Length; d++)
+            sum += sample[d] * sample[d] / variances[d];
         return sum / sample.Length;
     }
 
@@ -42,7 +49,8 @@ public sealed class FeatureSpace
     public double Apart(double[] a, double[] b)
     {
         var sum = 0.0;
-        for (var d = 0; d < a.Length; d++) sum += (a[d] - b[d]) * (a[d] - b[d]) / variances[d];
+        for (var d = 0; d < a.Length; d++)
+            sum += (a[d] - b[d]) * (a[d] - b[d]) / variances[d];
         return Math.Sqrt(sum / a.Length);
     }
 }

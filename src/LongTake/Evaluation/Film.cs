@@ -29,17 +29,19 @@ internal sealed record Film(byte[] Rgb, int Stride)
     /// <summary>Median of each channel over a box of a second; limits are inclusive.</summary>
     public Rgb Median(int second, int left, int right, int top, int bottom)
     {
-        Span<int> red = stackalloc int[256], green = stackalloc int[256], blue = stackalloc int[256];
+        Span<int> red = stackalloc int[256],
+            green = stackalloc int[256],
+            blue = stackalloc int[256];
         var (start, end) = Second(second);
         for (var f = start; f < end; f++)
-            for (var y = top; y <= bottom; y++)
-                for (var x = left; x <= right; x++)
-                {
-                    var p = At(f, x, y);
-                    red[p.R]++;
-                    green[p.G]++;
-                    blue[p.B]++;
-                }
+        for (var y = top; y <= bottom; y++)
+        for (var x = left; x <= right; x++)
+        {
+            var p = At(f, x, y);
+            red[p.R]++;
+            green[p.G]++;
+            blue[p.B]++;
+        }
         var half = (end - start) * (bottom - top + 1) * (right - left + 1) / 2;
         return (Middle(red, half), Middle(green, half), Middle(blue, half));
     }
@@ -50,15 +52,17 @@ internal sealed record Film(byte[] Rgb, int Stride)
         var (start, end) = Second(second);
         Rgb sum = default;
         for (var f = start; f < end; f++)
-            for (var y = top; y <= bottom; y++)
-                for (var x = left; x <= right; x++) sum += At(f, x, y);
+        for (var y = top; y <= bottom; y++)
+        for (var x = left; x <= right; x++)
+            sum += At(f, x, y);
         return sum * (1.0 / ((end - start) * (bottom - top + 1) * (right - left + 1)));
     }
 
     private static int Middle(ReadOnlySpan<int> counts, int half)
     {
         var (v, seen) = (0, counts[0]);
-        while (seen <= half) seen += counts[++v];
+        while (seen <= half)
+            seen += counts[++v];
         return v;
     }
 }

@@ -1,6 +1,8 @@
 namespace LongTake.Evaluation;
 
-/// <summary>Frechet distance between two clouds of features, both taken as normal (Heusel et al. 2017, eq. 6).</summary>
+/// <summary>
+/// Frechet distance between two clouds of features, both taken as normal (Heusel et al. 2017, eq. 6).
+/// </summary>
 public static class Frechet
 {
     /// <summary>|mu - mu'|^2 + tr(C + C' - 2 sqrt(C C')); rows are samples. Covariances divide by n - 1.</summary>
@@ -11,7 +13,8 @@ public static class Frechet
         if (a[0].Length != b[0].Length)
             throw new ArgumentException($"features of {a[0].Length} and {b[0].Length} numbers do not compare");
         var (ma, mb) = (Mean(a), Mean(b));
-        double[,] ca = Covariance(a, ma), cb = Covariance(b, mb);
+        double[,] ca = Covariance(a, ma),
+            cb = Covariance(b, mb);
         var shift = ma.Zip(mb).Sum(m => (m.First - m.Second) * (m.First - m.Second));
         // tr sqrt(C C') = tr sqrt(R C' R) with R = sqrt(C): symmetric, so its eigenvalues are real and not negative.
         var root = Eigen.Apply(ca, v => Math.Sqrt(Math.Max(v, 0)));
@@ -36,10 +39,13 @@ public static class Frechet
             (root, trace) = (Eigen.Apply(covariance, v => Math.Sqrt(Math.Max(v, 0))), Trace(covariance));
         }
 
-        /// <summary>As <see cref="Frechet.Percent"/>, this side being the real one; not a number with fewer than two samples.</summary>
+        /// <summary>
+        /// As <see cref="Frechet.Percent"/>, this side being the real one; not a number with fewer than two samples.
+        /// </summary>
         public double Percent(Moments other)
         {
-            if (other.Count < 2) return double.NaN;
+            if (other.Count < 2)
+                return double.NaN;
             var (m, c) = other.Normal();
             var shift = mean.Zip(m).Sum(p => (p.First - p.Second) * (p.First - p.Second));
             var (values, _) = Eigen.Decompose(Multiply(Multiply(root, c), root));
@@ -51,7 +57,8 @@ public static class Frechet
     {
         var mean = new double[rows[0].Length];
         foreach (var row in rows)
-            for (var i = 0; i < mean.Length; i++) mean[i] += row[i] / rows.Length;
+            for (var i = 0; i < mean.Length; i++)
+                mean[i] += row[i] / rows.Length;
         return mean;
     }
 
@@ -60,9 +67,11 @@ public static class Frechet
         var c = new double[mean.Length, mean.Length];
         foreach (var row in rows)
             for (var i = 0; i < mean.Length; i++)
-                for (var j = 0; j <= i; j++) c[i, j] += (row[i] - mean[i]) * (row[j] - mean[j]) / (rows.Length - 1);
+            for (var j = 0; j <= i; j++)
+                c[i, j] += (row[i] - mean[i]) * (row[j] - mean[j]) / (rows.Length - 1);
         for (var i = 0; i < mean.Length; i++)
-            for (var j = 0; j < i; j++) c[j, i] = c[i, j];
+        for (var j = 0; j < i; j++)
+            c[j, i] = c[i, j];
         return c;
     }
 
@@ -72,8 +81,9 @@ public static class Frechet
     {
         var (n, c) = (a.GetLength(0), new double[a.GetLength(0), a.GetLength(0)]);
         for (var i = 0; i < n; i++)
-            for (var k = 0; k < n; k++)
-                for (var j = 0; j < n; j++) c[i, j] += a[i, k] * b[k, j];
+        for (var k = 0; k < n; k++)
+        for (var j = 0; j < n; j++)
+            c[i, j] += a[i, k] * b[k, j];
         return c;
     }
 }
@@ -87,21 +97,25 @@ internal static class Eigen
         var (a, n) = ((double[,])symmetric.Clone(), symmetric.GetLength(0));
         var v = new double[n, n];
         var (off, scale) = (1.0, 1e-300);
-        for (var i = 0; i < n; i++) v[i, i] = 1;
-        foreach (var x in a) scale += x * x;
+        for (var i = 0; i < n; i++)
+            v[i, i] = 1;
+        foreach (var x in a)
+            scale += x * x;
         for (var sweep = 0; sweep < 60 && off > 1e-22 * scale; sweep++)
         {
             off = 0;
             for (var p = 0; p < n; p++)
-                for (var q = p + 1; q < n; q++)
-                {
-                    off += a[p, q] * a[p, q];
-                    Rotate(a, v, p, q, n);
-                }
+            for (var q = p + 1; q < n; q++)
+            {
+                off += a[p, q] * a[p, q];
+                Rotate(a, v, p, q, n);
+            }
         }
         var order = Enumerable.Range(0, n).OrderByDescending(i => a[i, i]).ToArray();
-        return ([.. order.Select(i => a[i, i])],
-            [.. order.Select(i => Enumerable.Range(0, n).Select(k => v[k, i]).ToArray())]);
+        return (
+            [.. order.Select(i => a[i, i])],
+            [.. order.Select(i => Enumerable.Range(0, n).Select(k => v[k, i]).ToArray())]
+        );
     }
 
     /// <summary>A function of a symmetric matrix: the same vectors, the function of each value.</summary>
@@ -113,7 +127,8 @@ internal static class Eigen
         {
             var value = function(values[k]);
             for (var i = 0; i < n; i++)
-                for (var j = 0; j < n; j++) result[i, j] += value * vectors[k][i] * vectors[k][j];
+            for (var j = 0; j < n; j++)
+                result[i, j] += value * vectors[k][i] * vectors[k][j];
         }
         return result;
     }
@@ -121,13 +136,17 @@ internal static class Eigen
     // Golub and Van Loan, algorithm 8.5.1: the rotation that clears a[p, q].
     private static void Rotate(double[,] a, double[,] v, int p, int q, int n)
     {
-        if (a[p, q] == 0) return;
+        if (a[p, q] == 0)
+            return;
         var tau = (a[q, q] - a[p, p]) / (2 * a[p, q]);
         var t = (tau < 0 ? -1 : 1) / (Math.Abs(tau) + Math.Sqrt(1 + tau * tau));
         var c = 1 / Math.Sqrt(1 + t * t);
         var s = t * c;
-        for (var k = 0; k < n; k++) (a[k, p], a[k, q]) = (c * a[k, p] - s * a[k, q], s * a[k, p] + c * a[k, q]);
-        for (var k = 0; k < n; k++) (a[p, k], a[q, k]) = (c * a[p, k] - s * a[q, k], s * a[p, k] + c * a[q, k]);
-        for (var k = 0; k < n; k++) (v[k, p], v[k, q]) = (c * v[k, p] - s * v[k, q], s * v[k, p] + c * v[k, q]);
+        for (var k = 0; k < n; k++)
+            (a[k, p], a[k, q]) = (c * a[k, p] - s * a[k, q], s * a[k, p] + c * a[k, q]);
+        for (var k = 0; k < n; k++)
+            (a[p, k], a[q, k]) = (c * a[p, k] - s * a[q, k], s * a[p, k] + c * a[q, k]);
+        for (var k = 0; k < n; k++)
+            (v[k, p], v[k, q]) = (c * v[k, p] - s * v[k, q], s * v[k, p] + c * v[k, q]);
     }
 }

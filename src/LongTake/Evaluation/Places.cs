@@ -14,9 +14,11 @@ internal static class Places
         var (right, all) = (0, 0);
         for (var s = 0; s < days.Length; s++)
         {
-            if (Due(s) is not { } due) continue;
+            if (Due(s) is not { } due)
+                continue;
             all++;
-            if (Ground(film, s, days[s]) == due) right++;
+            if (Ground(film, s, days[s]) == due)
+                right++;
         }
         return all == 0 ? 0 : (double)right / all;
     }
@@ -49,7 +51,8 @@ internal static class Places
         for (var f = 0; f < film.Frames; f++)
         {
             var tint = days[Math.Min((int)(f / film.Rate), days.Length - 1)].Tint;
-            for (var g = 0; g < 4; g++) now[g] = Fourier(film, f, 28 + g, tint);
+            for (var g = 0; g < 4; g++)
+                now[g] = Fourier(film, f, 28 + g, tint);
             amplitude += Math.Sqrt(now.Sum(c => c.Re * c.Re + c.Im * c.Im)) / film.Frames;
             if (f > 0)
             {
@@ -89,8 +92,12 @@ internal static class Places
             votes.Clear();
             var (start, end) = film.Second(s);
             for (var f = start; f < end; f++)
-                if (Landmark(film, f, days[s]) is var c and >= 0) votes[c]++;
-            var best = votes[0] >= votes[1] && votes[0] >= votes[2] ? 0 : votes[1] >= votes[2] ? 1 : 2;
+                if (Landmark(film, f, days[s]) is var c and >= 0)
+                    votes[c]++;
+            var best =
+                votes[0] >= votes[1] && votes[0] >= votes[2] ? 0
+                : votes[1] >= votes[2] ? 1
+                : 2;
             seen[s] = 2 * (votes[0] + votes[1] + votes[2]) >= end - start ? best : -1;
         }
         return seen;
@@ -107,17 +114,19 @@ internal static class Places
         for (var x = 0; x < Side; x++)
         {
             Rgb sum = default;
-            for (var y = 8; y < 20; y++) sum += (Rgb)film.At(frame, x, y) * ((y - 8) / 3 % 2 == 0 ? 1 : -1);
+            for (var y = 8; y < 20; y++)
+                sum += (Rgb)film.At(frame, x, y) * ((y - 8) / 3 % 2 == 0 ? 1 : -1);
             stripes[x] = sum * (1 / 6.0) / light;
         }
         var (best, found) = (.8, -1);
         for (var left = 0; left + 4 <= Side; left++)
-            for (var c = 0; c < 3 && (left < 7 || left > 19); c++)   // the traveller's own colours stand between
-            {
-                var seen = (stripes[left] + stripes[left + 1] + stripes[left + 2] + stripes[left + 3]) * .25;
-                var likeness = Likeness(seen, Traveller.LandmarkColours[c] - (245, 245, 245));
-                if (likeness > best) (best, found) = (likeness, c);
-            }
+        for (var c = 0; c < 3 && (left < 7 || left > 19); c++) // the traveller's own colours stand between
+        {
+            var seen = (stripes[left] + stripes[left + 1] + stripes[left + 2] + stripes[left + 3]) * .25;
+            var likeness = Likeness(seen, Traveller.LandmarkColours[c] - (245, 245, 245));
+            if (likeness > best)
+                (best, found) = (likeness, c);
+        }
         return found;
     }
 

@@ -16,11 +16,19 @@ public sealed class RandomFeatures
     private FeatureSpace? space;
 
     /// <summary>The network of a seed, without a space.</summary>
-    public RandomFeatures(long seed = 0) => weights = [.. Enumerable.Range(0, Channels.Length - 1).Select(i =>
-    {
-        var (rng, count, fan) = (new Rng(seed, i), Channels[i] * Channels[i + 1] * 27, Channels[i] * 27);
-        return Enumerable.Range(0, count).Select(_ => (float)(rng.Normal() * Math.Sqrt(2.0 / fan))).ToArray();
-    })];
+    public RandomFeatures(long seed = 0) =>
+        weights = [
+            .. Enumerable
+                .Range(0, Channels.Length - 1)
+                .Select(i =>
+                {
+                    var (rng, count, fan) = (new Rng(seed, i), Channels[i] * Channels[i + 1] * 27, Channels[i] * 27);
+                    return Enumerable
+                        .Range(0, count)
+                        .Select(_ => (float)(rng.Normal() * Math.Sqrt(2.0 / fan)))
+                        .ToArray();
+                }),
+        ];
 
     /// <summary>Fits the projection to real windows: bytes [frames, 32, 32, 3] each, all of one length.</summary>
     public static RandomFeatures Fit(IEnumerable<byte[]> realWindows, int dims = 32, long seed = 0)
@@ -31,12 +39,14 @@ public sealed class RandomFeatures
     }
 
     /// <summary>Features of one window: [dims].</summary>
-    public double[] Of(byte[] window) => (space ?? throw new InvalidOperationException("fit the features first")).Of(Raw(window));
+    public double[] Of(byte[] window) =>
+        (space ?? throw new InvalidOperationException("fit the features first")).Of(Raw(window));
 
     /// <summary>A film cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
-    public static IEnumerable<byte[]> Windows(byte[] film, int frames) => Enumerable
-        .Range(0, film.Length / (frames * Traveller.FrameBytes))
-        .Select(i => film.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
+    public static IEnumerable<byte[]> Windows(byte[] film, int frames) =>
+        Enumerable
+            .Range(0, film.Length / (frames * Traveller.FrameBytes))
+            .Select(i => film.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
 
     /// <summary>The network's own features of a window, before the projection.</summary>
     public double[] Raw(byte[] window)
@@ -66,12 +76,15 @@ public sealed class RandomFeatures
             {
                 var at = o / (os * os) * 2 + k / 9 - 1;
                 var (row, col) = (o / os % os * 2 + k / 3 % 3 - 1, o % os * 2 + k % 3 - 1);
-                if (at < 0 || at >= t || row < 0 || row >= side || col < 0 || col >= side) continue;
+                if (at < 0 || at >= t || row < 0 || row >= side || col < 0 || col >= side)
+                    continue;
                 var from = ((at * side + row) * side + col) * cin;
                 for (var c = 0; c < cin; c++)
-                    for (var d = 0; d < lanes; d++) to[d] += x[from + c] * kernels[(k * cin + c) * lanes + d];
+                for (var d = 0; d < lanes; d++)
+                    to[d] += x[from + c] * kernels[(k * cin + c) * lanes + d];
             }
-            for (var d = 0; d < lanes; d++) to[d] = Vector256.Max(to[d], .2f * to[d]);
+            for (var d = 0; d < lanes; d++)
+                to[d] = Vector256.Max(to[d], .2f * to[d]);
         }
         return y;
     }

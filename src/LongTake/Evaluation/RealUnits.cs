@@ -7,7 +7,9 @@ public sealed class RealUnits
     public const int Distant = 2;
 
     private static readonly string[] relative = ["pattern", "gradient", "motion"];
-    private readonly double pattern, gradient, motion;
+    private readonly double pattern,
+        gradient,
+        motion;
     private readonly Dictionary<string, double[]> bySecond;
     private readonly Dictionary<int, double> alike = [];
 
@@ -17,13 +19,21 @@ public sealed class RealUnits
         pattern = takes.Average(t => t.World.gamp);
         gradient = takes.Average(t => t.World.sharp);
         motion = takes.Average(Motion);
-        bySecond = relative.ToDictionary(name => name, name => Enumerable.Range(0, takes.Min(t => t.Curves[name].Length)).Select(s => takes.Average(t => t.Curves[name][s] ?? 0)).ToArray());
+        bySecond = relative.ToDictionary(
+            name => name,
+            name =>
+                Enumerable
+                    .Range(0, takes.Min(t => t.Curves[name].Length))
+                    .Select(s => takes.Average(t => t.Curves[name][s] ?? 0))
+                    .ToArray()
+        );
         Random = new Space(takes, f => f.Random);
         Teacher = new Space(takes, f => f.Teacher);
         foreach (var lag in Enumerable.Range(Distant, Math.Max(0, takes.Max(t => t.Random.Length) - Distant)))
         {
             double[] apart = [.. takes.SelectMany(t => Pairs(t, lag)).Order()];
-            if (apart.Length > 0) alike[lag] = apart[(int)(.05 * apart.Length)];
+            if (apart.Length > 0)
+                alike[lag] = apart[(int)(.05 * apart.Length)];
         }
     }
 
@@ -31,24 +41,45 @@ public sealed class RealUnits
     public Space Random { get; }
     public Space Teacher { get; }
 
-    /// <summary>The film's curves as they are shown: pattern, gradient and motion over those of real takes in the same second; "far" added.</summary>
+    /// <summary>
+    /// The film's curves as they are shown: pattern, gradient and motion over those of real takes in the same second;
+    /// "far" added.
+    /// </summary>
     public Dictionary<string, double?[]> Curves(FilmMeasure film)
     {
-        var curves = film.Curves.ToDictionary(c => c.Key, c => bySecond.TryGetValue(c.Key, out var real)
-            ? [.. c.Value.Take(real.Length).Select((v, s) => v / Math.Max(real[s], 1e-12))] : c.Value);
-        if (film.Random.Length == 0) return curves;
+        var curves = film.Curves.ToDictionary(
+            c => c.Key,
+            c =>
+                bySecond.TryGetValue(c.Key, out var real)
+                    ? [.. c.Value.Take(real.Length).Select((v, s) => v / Math.Max(real[s], 1e-12))]
+                    : c.Value
+        );
+        if (film.Random.Length == 0)
+            return curves;
         var seconds = film.Curves["arc"].Length;
         double[] far = [.. film.Random.Select(w => Random.Axes.Far(Random.Of(w)))];
-        curves["far"] = [.. Enumerable.Range(0, seconds).Select(s => (double?)far[Math.Min(s * far.Length / seconds, far.Length - 1)])];
+        curves["far"] =
+        [
+            .. Enumerable
+                .Range(0, seconds)
+                .Select(s => (double?)far[Math.Min(s * far.Length / seconds, far.Length - 1)]),
+        ];
         return curves;
     }
 
     internal double Pattern(FilmMeasure film) => film.World.gamp / pattern;
-    internal double Sharp(FilmMeasure film) => film.World.sharp / gradient;
-    internal double Moves(FilmMeasure film) => Motion(film) / motion;
-    internal double? Far(FilmMeasure film) => film.Random.Length == 0 ? null : film.Random.Average(w => Random.Axes.Far(Random.Of(w)));
 
-    /// <summary>Share of the pairs of distant windows that are more alike than all but a twentieth of such pairs of real takes: .05 for real takes.</summary>
+    internal double Sharp(FilmMeasure film) => film.World.sharp / gradient;
+
+    internal double Moves(FilmMeasure film) => Motion(film) / motion;
+
+    internal double? Far(FilmMeasure film) =>
+        film.Random.Length == 0 ? null : film.Random.Average(w => Random.Axes.Far(Random.Of(w)));
+
+    /// <summary>
+    /// Share of the pairs of distant windows that are more alike than all but a twentieth of such pairs of real takes:
+    /// .05 for real takes.
+    /// </summary>
     internal double? Repeat(FilmMeasure film)
     {
         bool[] pairs = [.. alike.SelectMany(a => Pairs(film, a.Key).Select(apart => apart < a.Value))];

@@ -1,11 +1,14 @@
 namespace LongTake.Evaluation;
 
-/// <summary>A figure with its 95 % bootstrap interval; by training seed where there are several; how many films have it.</summary>
+/// <summary>
+/// A figure with its 95 % bootstrap interval; by training seed where there are several; how many films have it.
+/// </summary>
 public sealed record Estimate(double Mean, double Low, double High, int Films, IReadOnlyList<double>? Seeds = null);
 
 /// <summary>
-/// Draws of films, and of training seeds where there are several, with replacement. All rows of a table are drawn alike (draw d takes the same
-/// films everywhere, and the same seeds of rows with as many), so the difference of two rows is paired by caption, film seed and training seed.
+/// Draws of films, and of training seeds where there are several, with replacement. All rows of a table are drawn alike
+/// (draw d takes the same films everywhere, and the same seeds of rows with as many), so the difference of two rows is
+/// paired by caption, film seed and training seed.
 /// </summary>
 public sealed class Resampling(int films, int draws = 1000)
 {
@@ -13,34 +16,65 @@ public sealed class Resampling(int films, int draws = 1000)
     public sealed record Drawn(double Value, double[] Draws, int Films, double[] Seeds)
     {
         /// <summary>
-        /// The figure with its interval: percentiles of the draws, moved so that their middle is the figure. (Drawing films twice makes
-        /// clouds look narrower: a Frechet distance would otherwise lie below all of its own interval.)
+        /// The figure with its interval: percentiles of the draws, moved so that their middle is the figure. (Drawing
+        /// films twice makes clouds look narrower: a Frechet distance would otherwise lie below all of its own
+        /// interval.)
         /// </summary>
         public Estimate Estimate()
         {
             double[] sorted = [.. Draws.Where(double.IsFinite).Order()];
-            if (sorted.Length == 0 || !double.IsFinite(Value)) return new(Value, Value, Value, Films, Seeds.Length > 1 ? Seeds : null);
+            if (sorted.Length == 0 || !double.IsFinite(Value))
+                return new(Value, Value, Value, Films, Seeds.Length > 1 ? Seeds : null);
             var off = Value - sorted[sorted.Length / 2];
-            return new(Value, sorted[(int)(.025 * sorted.Length)] + off, sorted[Math.Max((int)(.975 * sorted.Length) - 1, 0)] + off, Films, Seeds.Length > 1 ? Seeds : null);
+            return new(
+                Value,
+                sorted[(int)(.025 * sorted.Length)] + off,
+                sorted[Math.Max((int)(.975 * sorted.Length) - 1, 0)] + off,
+                Films,
+                Seeds.Length > 1 ? Seeds : null
+            );
         }
 
         /// <summary>This less another, draw by draw.</summary>
-        public Drawn Less(Drawn other) => new(Value - other.Value, [.. Draws.Zip(other.Draws, (a, b) => a - b)], Math.Min(Films, other.Films),
-            Seeds.Length == other.Seeds.Length ? [.. Seeds.Zip(other.Seeds, (a, b) => a - b)] : []);
+        public Drawn Less(Drawn other) =>
+            new(
+                Value - other.Value,
+                [.. Draws.Zip(other.Draws, (a, b) => a - b)],
+                Math.Min(Films, other.Films),
+                Seeds.Length == other.Seeds.Length ? [.. Seeds.Zip(other.Seeds, (a, b) => a - b)] : []
+            );
     }
 
     /// <summary>A mean over films: <paramref name="values"/> by [seed][film], null where a film has none.</summary>
-    public Drawn Mean(double?[][] values) => Draw(values.Length, (seed, picked) =>
-    {
-        var (sum, count) = (0.0, 0);
-        foreach (var n in picked)
-            if (n < values[seed].Length && values[seed][n] is { } v) (sum, count) = (sum + v, count + 1);
-        return count == 0 ? double.NaN : sum / count;
-    }, draws, values.Sum(v => v.Count(x => x is not null)));
+    public Drawn Mean(double?[][] values) =>
+        Draw(
+            values.Length,
+            (seed, picked) =>
+            {
+                var (sum, count) = (0.0, 0);
+                foreach (var n in picked)
+                    if (n < values[seed].Length && values[seed][n] is { } v)
+                        (sum, count) = (sum + v, count + 1);
+                return count == 0 ? double.NaN : sum / count;
+            },
+            draws,
+            values.Sum(v => v.Count(x => x is not null))
+        );
 
-    /// <summary>A Frechet distance: moments of the films' windows by [seed][film]. The mean of the seeds' own distances, for more films alone lower it.</summary>
-    public Drawn Distance(Moments[][] values, RealUnits.Space space) => Draw(values.Length,
-        (seed, picked) => space.Distance(picked.Where(n => n < values[seed].Length).Select(n => values[seed][n]).Aggregate((a, b) => a + b)), Math.Min(draws, 200), values.Sum(v => v.Length));
+    /// <summary>
+    /// A Frechet distance: moments of the films' windows by [seed][film]. The mean of the seeds' own distances, for
+    /// more films alone lower it.
+    /// </summary>
+    public Drawn Distance(Moments[][] values, RealUnits.Space space) =>
+        Draw(
+            values.Length,
+            (seed, picked) =>
+                space.Distance(
+                    picked.Where(n => n < values[seed].Length).Select(n => values[seed][n]).Aggregate((a, b) => a + b)
+                ),
+            Math.Min(draws, 200),
+            values.Sum(v => v.Length)
+        );
 
     private Drawn Draw(int seeds, Func<int, int[], double> of, int count, int given)
     {

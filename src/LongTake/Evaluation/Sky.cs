@@ -5,18 +5,29 @@ namespace LongTake.Evaluation;
 /// <summary>The hour of each second, read off the sky, and how calm the sky is.</summary>
 internal static class Sky
 {
-    private const int Rows = 5, Phases = 401;
+    private const int Rows = 5,
+        Phases = 401;
 
     private static readonly Day[] Days = [.. Enumerable.Range(0, Phases).Select(i => new Day(i / (Phases - 1.0)))];
 
     /// <summary>The day of each second: the phase whose sky is nearest to the medians of the rows 0..4.</summary>
-    public static Day[] Read(Film film) => [.. Enumerable.Range(0, film.Seconds).Select(s =>
-    {
-        var rows = Enumerable.Range(0, Rows).Select(y => film.Median(s, 0, Traveller.Side - 1, y, y)).ToArray();
-        return Days.MinBy(day => Enumerable.Range(0, Rows).Sum(y => Square(day.Sky(y) - rows[y])));
-    })];
+    public static Day[] Read(Film film) =>
+        [
+            .. Enumerable
+                .Range(0, film.Seconds)
+                .Select(s =>
+                {
+                    var rows = Enumerable
+                        .Range(0, Rows)
+                        .Select(y => film.Median(s, 0, Traveller.Side - 1, y, y))
+                        .ToArray();
+                    return Days.MinBy(day => Enumerable.Range(0, Rows).Sum(y => Square(day.Sky(y) - rows[y])));
+                }),
+        ];
 
-    /// <summary>Distance in the middle of second s to the day law (s + 1/2) / 61; after the minute it stays night.</summary>
+    /// <summary>
+    /// Distance in the middle of second s to the day law (s + 1/2) / 61; after the minute it stays night.
+    /// </summary>
     public static double Off(in Day day, int s) => Math.Abs(day.Phase - Math.Min(1, (s + .5) / 61));
 
     /// <summary>Mean distance to the day law.</summary>
@@ -34,7 +45,8 @@ internal static class Sky
         for (var f = lag; f < film.Frames; f++)
         {
             var (now, before) = (f * Traveller.FrameBytes, (f - lag) * Traveller.FrameBytes);
-            for (var i = 0; i < row; i++) sum += Math.Abs(film.Rgb[now + i] - film.Rgb[before + i]);
+            for (var i = 0; i < row; i++)
+                sum += Math.Abs(film.Rgb[now + i] - film.Rgb[before + i]);
         }
         return film.Frames <= lag ? 0 : sum / row / (film.Frames - lag);
     }

@@ -4,9 +4,10 @@ using LongTake.Models;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// Features of 5-s windows out of the short teacher: a window's frames are encoded as a clip of their own, noised to sigma .1 with noise that is
-/// the same for all windows, and shown to the teacher without a caption; its state after the blocks that the student's encoder is made of, mean and
-/// deviation of each channel over all tokens. A window is one clip of the teacher.
+/// Features of 5-s windows out of the short teacher: a window's frames are encoded as a clip of their own, noised to
+/// sigma .1 with noise that is the same for all windows, and shown to the teacher without a caption; its state after
+/// the blocks that the student's encoder is made of, mean and deviation of each channel over all tokens. A window is
+/// one clip of the teacher.
 /// </summary>
 public sealed class TeacherFeatures : IDisposable
 {
@@ -14,8 +15,10 @@ public sealed class TeacherFeatures : IDisposable
     private readonly ModelConfig model;
     private readonly WanVae vae;
     private readonly DecoupledTransformer teacher;
-    private readonly Weights vaeWeights, teacherWeights;
-    private readonly Tensor noise, text;
+    private readonly Weights vaeWeights,
+        teacherWeights;
+    private readonly Tensor noise,
+        text;
 
     /// <summary>The teacher of a model folder that has autoencoder, text encoder and teacher.</summary>
     public TeacherFeatures(ModelFolder folder, torch.Device? device = null)
@@ -25,10 +28,20 @@ public sealed class TeacherFeatures : IDisposable
         using var off = torch.no_grad();
         (vae, vaeWeights) = folder.LoadVae(device: device);
         using var file = folder.OpenPart(ModelFolder.Teacher);
-        teacherWeights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), model.Wan.Layers, model.HeadBlocks), ScalarType.BFloat16, device);
-        teacher = new DecoupledTransformer(teacherWeights, model.Wan, model.HeadBlocks, only: Head.DistributionMatching);
+        teacherWeights = Weights.Load(
+            DecoupledTransformer.FromWan(file.Source(), model.Wan.Layers, model.HeadBlocks),
+            ScalarType.BFloat16,
+            device
+        );
+        teacher = new DecoupledTransformer(
+            teacherWeights,
+            model.Wan,
+            model.HeadBlocks,
+            only: Head.DistributionMatching
+        );
         var (encoder, words) = folder.LoadText(device);
-        using (words) text = encoder.Encode([""]).DetachFromDisposeScope();
+        using (words)
+            text = encoder.Encode([""]).DetachFromDisposeScope();
         using var g = new torch.Generator((ulong)(1));
         noise = torch.randn(model.LatentShape(model.ClipLatents), generator: g).to(vae.Device).DetachFromDisposeScope();
     }
@@ -41,7 +54,9 @@ public sealed class TeacherFeatures : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        return Pixels.ToBytes(vae.Decode(vae.Encode(Pixels.ToTensor(rgb, model.Height, model.Width).to(vae.Device), chunk: 0), chunk: 0));
+        return Pixels.ToBytes(
+            vae.Decode(vae.Encode(Pixels.ToTensor(rgb, model.Height, model.Width).to(vae.Device), chunk: 0), chunk: 0)
+        );
     }
 
     /// <summary>Features of each whole window of a film, [windows][2 x dim].</summary>
@@ -49,11 +64,17 @@ public sealed class TeacherFeatures : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        var windows = RandomFeatures.Windows(rgb, WindowFrames).Select(w => Pixels.ToTensor(w, model.Height, model.Width)).ToArray();
-        if (windows.Length == 0) return [];
+        var windows = RandomFeatures
+            .Windows(rgb, WindowFrames)
+            .Select(w => Pixels.ToTensor(w, model.Height, model.Width))
+            .ToArray();
+        if (windows.Length == 0)
+            return [];
         var clean = vae.Encode(torch.cat(windows).to(vae.Device), chunk: 0);
         var times = torch.full([windows.Length], 1000 * Level, device: clean.device);
-        var state = teacher.Encode(clean * (1 - Level) + noise * Level, times, Expand(text, windows.Length)).X.to(ScalarType.Float32);
+        var state = teacher
+            .Encode(clean * (1 - Level) + noise * Level, times, Expand(text, windows.Length))
+            .X.to(ScalarType.Float32);
         var tokens = state.reshape(windows.Length, -1, model.Wan.Dim);
         var mean = tokens.mean([1], keepdim: true);
         var deviation = (tokens - mean).square().mean([1]).sqrt();

@@ -9,20 +9,25 @@ internal static class Walker
     public static Rgb[] Coats(Film film, Day[] days) =>
         [.. days.Select((day, s) => film.Median(s, 11, 17, 17, 20) * (1 / day.Light))];
 
-    /// <summary>Colour of the neck, with its scarf, in full light; a second is a whole stride: bobbing averages out.</summary>
+    /// <summary>
+    /// Colour of the neck, with its scarf, in full light; a second is a whole stride: bobbing averages out.
+    /// </summary>
     public static Rgb[] Necks(Film film, Day[] days) =>
         [.. days.Select((day, s) => film.Mean(s, 12, 16, 14, 15) * (1 / day.Light))];
 
     /// <summary>Nearest coat of the palette by direction, because its brightness varies from film to film.</summary>
     public static int NearestCoat(Rgb seen) =>
-        Enumerable.Range(0, Figure.Coats.Length)
+        Enumerable
+            .Range(0, Figure.Coats.Length)
             .MaxBy(c => seen.Dot(Figure.Coats[c]) / Math.Sqrt(Figure.Coats[c].Dot(Figure.Coats[c])));
 
     /// <summary>Standard deviation over the seconds, mean of the channels.</summary>
     public static double Drift(Rgb[] colours)
     {
-        Rgb sum = default, squares = default;
-        foreach (var c in colours) (sum, squares) = (sum + c, squares + c * c);
+        Rgb sum = default,
+            squares = default;
+        foreach (var c in colours)
+            (sum, squares) = (sum + c, squares + c * c);
         var (mean, n) = (sum * (1.0 / colours.Length), 1.0 / colours.Length);
         var variance = squares * n - mean * mean;
         return (Root(variance.R) + Root(variance.G) + Root(variance.B)) / 3;
@@ -30,11 +35,16 @@ internal static class Walker
 
     private static double Root(double v) => Math.Sqrt(Math.Max(v, 0));
 
-    private const int HatLeft = 9, HatRight = 19, HatTop = 3, HatBottom = 12;
+    private const int HatLeft = 9,
+        HatRight = 19,
+        HatTop = 3,
+        HatBottom = 12;
 
     // Head and hat in full light, [hat, bob], pixel by pixel of the box; null where they leave the sky free.
     private static readonly Rgb?[][] HatTemplates =
-        [.. from hat in Enumerable.Range(0, 4) from bob in Enumerable.Range(0, 2) select HatTemplate(hat, bob)];
+    [
+        .. from hat in Enumerable.Range(0, 4) from bob in Enumerable.Range(0, 2) select HatTemplate(hat, bob),
+    ];
 
     private static Rgb?[] HatTemplate(int hat, int bob)
     {
@@ -45,19 +55,37 @@ internal static class Walker
             Figure.Head(canvas, 1, bob);
             Figure.Hat(canvas, hat, 1, bob);
         }
-        return [.. from y in Enumerable.Range(HatTop, HatBottom - HatTop + 1)
-                   from x in Enumerable.Range(HatLeft, HatRight - HatLeft + 1)
-                   let i = y * Traveller.Side + x select black[i] == white[i] ? (Rgb?)black[i] : null];
+        return
+        [
+            .. from y in Enumerable.Range(HatTop, HatBottom - HatTop + 1)
+            from x in Enumerable.Range(HatLeft, HatRight - HatLeft + 1)
+            let i = y * Traveller.Side + x
+            select black[i] == white[i] ? (Rgb?)black[i] : null,
+        ];
     }
 
     /// <summary>Hat of each second: the template over the sky of the hour with the least clipped error.</summary>
-    public static int[] Hats(Film film, Day[] days) => [.. days.Select((day, s) =>
-    {
-        var (start, end) = film.Second(s);
-        return Enumerable.Range(0, 4).MinBy(hat => Enumerable.Range(start, end - start)
-            .Sum(f => Math.Min(
-                HatError(film, f, day, HatTemplates[2 * hat]), HatError(film, f, day, HatTemplates[2 * hat + 1]))));
-    })];
+    public static int[] Hats(Film film, Day[] days) =>
+        [
+            .. days.Select(
+                (day, s) =>
+                {
+                    var (start, end) = film.Second(s);
+                    return Enumerable
+                        .Range(0, 4)
+                        .MinBy(hat =>
+                            Enumerable
+                                .Range(start, end - start)
+                                .Sum(f =>
+                                    Math.Min(
+                                        HatError(film, f, day, HatTemplates[2 * hat]),
+                                        HatError(film, f, day, HatTemplates[2 * hat + 1])
+                                    )
+                                )
+                        );
+                }
+            ),
+        ];
 
     private static double HatError(Film film, int frame, in Day day, Rgb?[] template)
     {
@@ -75,12 +103,19 @@ internal static class Walker
         return error;
     }
 
-    private const int LegLeft = 9, LegTop = 22, LegWidth = 11, LegHeight = 6, Swings = 45;
+    private const int LegLeft = 9,
+        LegTop = 22,
+        LegWidth = 11,
+        LegHeight = 6,
+        Swings = 45;
 
     // Whiteness of the legs around them, [swing, bob], zero mean and unit length, with soft edges.
     private static readonly (double Swing, double[] Pixels)[] LegTemplates =
-        [.. from i in Enumerable.Range(0, Swings) from bob in Enumerable.Range(0, 2)
-            select (Swing(i), LegTemplate(Swing(i), bob))];
+    [
+        .. from i in Enumerable.Range(0, Swings)
+        from bob in Enumerable.Range(0, 2)
+        select (Swing(i), LegTemplate(Swing(i), bob)),
+    ];
 
     private static double Swing(int i) => 1.1 * (2.0 * i / (Swings - 1) - 1);
 
@@ -88,12 +123,12 @@ internal static class Walker
     {
         var pixels = new double[LegWidth * LegHeight];
         for (var y = 0; y < LegHeight; y++)
-            for (var x = 0; x < LegWidth; x++)
-            {
-                var back = .3 + .3 * Cover(x + LegLeft, Figure.LegAt(y + LegTop, -swing, bob));
-                var front = Cover(x + LegLeft, Figure.LegAt(y + LegTop, swing, bob));
-                pixels[y * LegWidth + x] = back + (1 - back) * front;
-            }
+        for (var x = 0; x < LegWidth; x++)
+        {
+            var back = .3 + .3 * Cover(x + LegLeft, Figure.LegAt(y + LegTop, -swing, bob));
+            var front = Cover(x + LegLeft, Figure.LegAt(y + LegTop, swing, bob));
+            pixels[y * LegWidth + x] = back + (1 - back) * front;
+        }
         Normalise(pixels);
         return pixels;
     }
@@ -101,7 +136,9 @@ internal static class Walker
     private static double Cover(int x, (double Low, double High) leg) =>
         Math.Clamp(Math.Min(x + .5 - leg.Low, leg.High - x + .5), 0, 1);
 
-    /// <summary>Swing of the front foot in each frame, about -1..1; mean correlation of the best leg templates.</summary>
+    /// <summary>
+    /// Swing of the front foot in each frame, about -1..1; mean correlation of the best leg templates.
+    /// </summary>
     public static (double[] Feet, double Legs) Feet(Film film)
     {
         var (feet, legs, patch) = (new double[film.Frames], 0.0, new double[LegWidth * LegHeight]);
@@ -117,8 +154,10 @@ internal static class Walker
             foreach (var (swing, pixels) in LegTemplates)
             {
                 var match = 0.0;
-                for (var i = 0; i < patch.Length; i++) match += patch[i] * pixels[i];
-                if (match > best) (best, feet[f]) = (match, swing);
+                for (var i = 0; i < patch.Length; i++)
+                    match += patch[i] * pixels[i];
+                if (match > best)
+                    (best, feet[f]) = (match, swing);
             }
             legs += best / film.Frames;
         }
@@ -128,27 +167,36 @@ internal static class Walker
     private static void Normalise(Span<double> v)
     {
         var (mean, square) = (0.0, 1e-12);
-        foreach (var x in v) mean += x / v.Length;
-        foreach (var x in v) square += (x - mean) * (x - mean);
-        for (var i = 0; i < v.Length; i++) v[i] = (v[i] - mean) / Math.Sqrt(square);
+        foreach (var x in v)
+            mean += x / v.Length;
+        foreach (var x in v)
+            square += (x - mean) * (x - mean);
+        for (var i = 0; i < v.Length; i++)
+            v[i] = (v[i] - mean) / Math.Sqrt(square);
     }
 
-    /// <summary>Share of the variance of a swing that 1 Hz explains, over whole seconds; 0 if it stands still.</summary>
+    /// <summary>
+    /// Share of the variance of a swing that 1 Hz explains, over whole seconds; 0 if it stands still.
+    /// </summary>
     public static double Explained(ReadOnlySpan<double> feet, double rate) => Power(feet, rate, 1);
 
-    /// <summary>Distance in Hz of the strongest frequency from 1 Hz, from .2 to just below 4 or the rate's limit.</summary>
+    /// <summary>
+    /// Distance in Hz of the strongest frequency from 1 Hz, from .2 to just below 4 or the rate's limit.
+    /// </summary>
     public static double FrequencyError(ReadOnlySpan<double> feet, double rate)
     {
         var (best, peak) = (0.0, 0.0);
         for (var i = 10; i < 50 * Math.Min(4, rate / 2) - 5; i++)
-            if (Power(feet, rate, i / 50.0) is var power && power > best) (best, peak) = (power, i / 50.0);
+            if (Power(feet, rate, i / 50.0) is var power && power > best)
+                (best, peak) = (power, i / 50.0);
         return Math.Abs(peak - 1);
     }
 
     private static double Power(ReadOnlySpan<double> feet, double rate, double hz)
     {
         var (mean, variance, re, im) = (0.0, 0.0, 0.0, 0.0);
-        foreach (var d in feet) mean += d / feet.Length;
+        foreach (var d in feet)
+            mean += d / feet.Length;
         for (var i = 0; i < feet.Length; i++)
         {
             var (d, angle) = (feet[i] - mean, 2 * Math.PI * hz * i / rate);

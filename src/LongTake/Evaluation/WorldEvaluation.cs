@@ -12,26 +12,50 @@ public sealed record EvaluationRow(string Name, string Model, FilmRequest Reques
 public sealed record Measured(double Mean, double Low, double High, int Count);
 
 /// <summary>The scores of a row.</summary>
-public sealed record EvaluationResult(string Name, int Films, double SecondsPerFilm, IReadOnlyDictionary<string, Measured> Metrics, IReadOnlyList<WorldScore> Scores);
+public sealed record EvaluationResult(
+    string Name,
+    int Films,
+    double SecondsPerFilm,
+    IReadOnlyDictionary<string, Measured> Metrics,
+    IReadOnlyList<WorldScore> Scores
+);
 
 /// <summary>
-/// Films of the Traveller world against its laws. Captions and seeds are a function of the set: "tune" may be looked at while
-/// settings are chosen, "final" is for the table in the documents.
+/// Films of the Traveller world against its laws. Captions and seeds are a function of the set: "tune" may be looked at
+/// while settings are chosen, "final" is for the table in the documents.
 /// </summary>
 public static class WorldEvaluation
 {
     private static readonly (string Name, Func<WorldScore, double?> Of)[] metrics =
     [
-        ("arc", s => s.arc), ("mono", s => s.mono), ("biome", s => s.biome), ("lm_rec", s => s.lm_rec), ("lm_fa", s => s.lm_fa),
-        ("lm_same", s => s.lm_same), ("lm_acc", s => s.lm_acc), ("coat_acc", s => s.coat_acc), ("hat_acc", s => s.hat_acc),
-        ("coat_drift", s => s.coat_drift), ("neck_drift", s => s.neck_drift), ("gaitL", s => s.gaitL), ("gaitG", s => s.gaitG),
-        ("gaitF", s => s.gaitF), ("legs", s => s.legs), ("scroll", s => s.scroll), ("gamp", s => s.gamp), ("sharp", s => s.sharp), ("flick", s => s.flick),
+        ("arc", s => s.arc),
+        ("mono", s => s.mono),
+        ("biome", s => s.biome),
+        ("lm_rec", s => s.lm_rec),
+        ("lm_fa", s => s.lm_fa),
+        ("lm_same", s => s.lm_same),
+        ("lm_acc", s => s.lm_acc),
+        ("coat_acc", s => s.coat_acc),
+        ("hat_acc", s => s.hat_acc),
+        ("coat_drift", s => s.coat_drift),
+        ("neck_drift", s => s.neck_drift),
+        ("gaitL", s => s.gaitL),
+        ("gaitG", s => s.gaitG),
+        ("gaitF", s => s.gaitF),
+        ("legs", s => s.legs),
+        ("scroll", s => s.scroll),
+        ("gamp", s => s.gamp),
+        ("sharp", s => s.sharp),
+        ("flick", s => s.flick),
     ];
 
     /// <summary>Names of the metrics, in order; "FDr" follows them.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. metrics.Select(m => m.Name), "FDr"];
 
-    /// <summary>Caption and seed of film number n of a set: all 24 coats and hats in turn; lighthouse colours of the two sets never coincide.</summary>
+    /// <summary>
+    /// Caption and seed of film number n of a set: all 24 coats and hats in turn; lighthouse colours of the two sets
+    /// never coincide.
+    /// </summary>
     public static (int Coat, int Hat, int Landmark, long Seed) Case(string set, int n)
     {
         var (coat, hat) = (n % 24 / 4, n % 4);
@@ -53,8 +77,16 @@ public static class WorldEvaluation
             (Stride, frames) = (WorldData.Stride(model.Config.Fps), (int)(5 * model.Config.Fps));
             Real = WorldMetrics.Real(takes.Select(t => t.Frames), Stride);
             // Fitted on takes of their own, so that the real row below is not favoured.
-            features = RandomFeatures.Fit(Enumerable.Range(0, 12).SelectMany(n => RandomFeatures.Windows(Take(model, "fit", n).Frames, frames)));
-            windows = [.. Enumerable.Range(0, 24).SelectMany(n => RandomFeatures.Windows(Take(model, "reference", n).Frames, frames)).Select(features.Of)];
+            features = RandomFeatures.Fit(
+                Enumerable.Range(0, 12).SelectMany(n => RandomFeatures.Windows(Take(model, "fit", n).Frames, frames))
+            );
+            windows =
+            [
+                .. Enumerable
+                    .Range(0, 24)
+                    .SelectMany(n => RandomFeatures.Windows(Take(model, "reference", n).Frames, frames))
+                    .Select(features.Of),
+            ];
             Row = Result("real takes (autoencoded)", takes.Select(t => (t.Frames, t.Truth)).ToList(), this, 0);
         }
 
@@ -72,13 +104,25 @@ public static class WorldEvaluation
             var (coat, hat, landmark, seed) = Case(set, n);
             var take = TravellerTake.Long(new Rng(seed, set.Length), coat, hat) with { LandmarkColour = landmark };
             var c = model.Config;
-            return (model.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), WorldData.Stride(c.Fps))), WorldTruth.Of(take));
+            return (
+                model.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), WorldData.Stride(c.Fps))),
+                WorldTruth.Of(take)
+            );
         }
     }
 
     /// <summary>Makes and measures the films of a row; some are handed to <paramref name="show"/>.</summary>
-    public static EvaluationResult Run(FilmModel model, EvaluationRow row, string set, int films, double seconds, Reference reference,
-        IProgress<ProgressReport>? progress, Action<int, byte[]>? show, CancellationToken cancel)
+    public static EvaluationResult Run(
+        FilmModel model,
+        EvaluationRow row,
+        string set,
+        int films,
+        double seconds,
+        Reference reference,
+        IProgress<ProgressReport>? progress,
+        Action<int, byte[]>? show,
+        CancellationToken cancel
+    )
     {
         var made = new List<(byte[], WorldTruth)>();
         var clock = System.Diagnostics.Stopwatch.StartNew();
@@ -86,7 +130,12 @@ public static class WorldEvaluation
         {
             using var scope = torch.NewDisposeScope();
             var (coat, hat, landmark, seed) = Case(set, n);
-            var request = row.Request with { Prompt = Captions.Describe(coat, hat, landmark), Seed = seed, Seconds = seconds };
+            var request = row.Request with
+            {
+                Prompt = Captions.Describe(coat, hat, landmark),
+                Seed = seed,
+                Seconds = seconds,
+            };
             var rgb = model.DecodeWhole(model.Sample(request, cancel: cancel));
             made.Add((rgb, new WorldTruth(coat, hat, landmark)));
             show?.Invoke(n, rgb);
@@ -95,14 +144,22 @@ public static class WorldEvaluation
         return Result(row.Name, made, reference, clock.Elapsed.TotalSeconds / films);
     }
 
-    private static EvaluationResult Result(string name, List<(byte[] Frames, WorldTruth Truth)> films, Reference reference, double seconds)
+    private static EvaluationResult Result(
+        string name,
+        List<(byte[] Frames, WorldTruth Truth)> films,
+        Reference reference,
+        double seconds
+    )
     {
-        var scores = films.Select(f => WorldMetrics.Measure(f.Frames, reference.Stride, f.Truth, reference.Real)).ToList();
+        var scores = films
+            .Select(f => WorldMetrics.Measure(f.Frames, reference.Stride, f.Truth, reference.Real))
+            .ToList();
         var table = new Dictionary<string, Measured>();
         foreach (var (metric, of) in metrics)
         {
             double[] values = [.. scores.Select(of).OfType<double>()];
-            if (values.Length == 0) continue;
+            if (values.Length == 0)
+                continue;
             var (low, high) = Bootstrap.Interval(values, new Rng(5));
             table[metric] = new Measured(values.Average(), low, high, values.Length);
         }
@@ -121,8 +178,18 @@ public static class WorldEvaluation
             $"|---|---|---|{string.Concat(columns.Select(_ => "---|"))}",
         };
         foreach (var r in rows)
-            lines.Add($"| {r.Name} | {r.Films} | {(r.SecondsPerFilm > 0 ? $"{r.SecondsPerFilm:0.0}" : "")} | " + string.Join(" | ", columns.Select(c =>
-                !r.Metrics.TryGetValue(c, out var m) ? "n/a" : m.Low == m.High ? $"{m.Mean:0.0##}" : $"{m.Mean:0.000} [{m.Low:0.000}, {m.High:0.000}]")) + " |");
+            lines.Add(
+                $"| {r.Name} | {r.Films} | {(r.SecondsPerFilm > 0 ? $"{r.SecondsPerFilm:0.0}" : "")} | "
+                    + string.Join(
+                        " | ",
+                        columns.Select(c =>
+                            !r.Metrics.TryGetValue(c, out var m) ? "n/a"
+                            : m.Low == m.High ? $"{m.Mean:0.0##}"
+                            : $"{m.Mean:0.000} [{m.Low:0.000}, {m.High:0.000}]"
+                        )
+                    )
+                    + " |"
+            );
         return string.Join("\n", lines) + "\n";
     }
 }

@@ -5,13 +5,25 @@ namespace LongTake.Evaluation;
 /// <summary>Exact measures of a decoded film of the Traveller world against the world's laws.</summary>
 public static class WorldMetrics
 {
-
     private const int WindowSeconds = 5;
     private static readonly (int First, int Last)[] Visits = [(7, 18), (43, 54)];
 
     // Both units are means over single frames, so every fourth frame of a few takes does for all strides.
-    private static readonly Lazy<WorldReal> Rendered = new(() => Real(Enumerable.Range(0, 12).Select(i =>
-        Traveller.Video(TravellerTake.Long(new Rng(61, i), i % 6, i % 4), 0, TravellerTake.LongFrames / 4, 4)), 4));
+    private static readonly Lazy<WorldReal> Rendered = new(() =>
+        Real(
+            Enumerable
+                .Range(0, 12)
+                .Select(i =>
+                    Traveller.Video(
+                        TravellerTake.Long(new Rng(61, i), i % 6, i % 4),
+                        0,
+                        TravellerTake.LongFrames / 4,
+                        4
+                    )
+                ),
+            4
+        )
+    );
 
     /// <summary>Measures one film.</summary>
     /// <param name="rgb">Bytes [frames, 32, 32, 3], one frame every <paramref name="stride"/> world frames.</param>
@@ -33,10 +45,15 @@ public static class WorldMetrics
             mono = Sky.Mono(days),
             biome = Places.Biome(film, days),
             lm_rec = visits.Average(v => v is null ? 0 : 1),
-            lm_fa = marks.Where((_, s) => !Visits.Any(v => s >= v.First && s <= v.Last))
-                .Select(m => m < 0 ? 0.0 : 1).DefaultIfEmpty().Average(),
+            lm_fa = marks
+                .Where((_, s) => !Visits.Any(v => s >= v.First && s <= v.Last))
+                .Select(m => m < 0 ? 0.0 : 1)
+                .DefaultIfEmpty()
+                .Average(),
             lm_same = visits is [int a, int b] ? (a == b ? 1 : 0) : null,
-            lm_acc = truth.Landmark is int lm ? visits.Where(v => v is not null).Average(v => v == lm ? 1.0 : (double?)0) : null,
+            lm_acc = truth.Landmark is int lm
+                ? visits.Where(v => v is not null).Average(v => v == lm ? 1.0 : (double?)0)
+                : null,
             coat_acc = truth.Coat is int coat ? coats.Average(c => Walker.NearestCoat(c) == coat ? 1 : 0) : null,
             hat_acc = truth.Hat is int hat ? hats.Average(h => h == hat ? 1 : 0) : null,
             coat_drift = Walker.Drift(coats),
@@ -55,8 +72,11 @@ public static class WorldMetrics
     /// <summary>Units of gamp and sharp from films that count as real: takes through an autoencoder, say.</summary>
     public static WorldReal Real(IEnumerable<byte[]> films, int stride)
     {
-        var each = films.Select(rgb => Open(rgb, stride)).Select(film => (Film: film, Days: Sky.Read(film)))
-            .Select(f => (Places.Pattern(f.Film, f.Days).Amplitude, Gradient: Gradient(f.Film, f.Days))).ToArray();
+        var each = films
+            .Select(rgb => Open(rgb, stride))
+            .Select(film => (Film: film, Days: Sky.Read(film)))
+            .Select(f => (Places.Pattern(f.Film, f.Days).Amplitude, Gradient: Gradient(f.Film, f.Days)))
+            .ToArray();
         return new(each.Average(f => f.Amplitude), each.Average(f => f.Gradient));
     }
 
@@ -71,8 +91,8 @@ public static class WorldMetrics
     }
 
     /// <summary>Colour of the lighthouse in most seconds of a visit, or null where none is seen.</summary>
-    private static int? Visit(int[] marks, (int First, int Last) v) => marks
-        .Where((m, s) => m >= 0 && s >= v.First && s <= v.Last).GroupBy(m => m).MaxBy(g => g.Count())?.Key;
+    private static int? Visit(int[] marks, (int First, int Last) v) =>
+        marks.Where((m, s) => m >= 0 && s >= v.First && s <= v.Last).GroupBy(m => m).MaxBy(g => g.Count())?.Key;
 
     private static double Windows(double[] feet, double rate, Func<ReadOnlySpan<double>, double, double> measure)
     {
@@ -90,11 +110,14 @@ public static class WorldMetrics
             var pixels = film.Frame(f);
             var tint = days[Math.Min((int)(f / film.Rate), days.Length - 1)].Tint;
             Rgb weight = (.299 / tint.R, .587 / tint.G, .114 / tint.B);
-            for (var i = 0; i < luma.Length; i++) luma[i] = weight.Dot(pixels[i]);
+            for (var i = 0; i < luma.Length; i++)
+                luma[i] = weight.Dot(pixels[i]);
             for (var i = 0; i < luma.Length; i++)
             {
-                if (i % Side < Side - 1) sum += (luma[i + 1] - luma[i]) * (luma[i + 1] - luma[i]);
-                if (i < luma.Length - Side) sum += (luma[i + Side] - luma[i]) * (luma[i + Side] - luma[i]);
+                if (i % Side < Side - 1)
+                    sum += (luma[i + 1] - luma[i]) * (luma[i + 1] - luma[i]);
+                if (i < luma.Length - Side)
+                    sum += (luma[i + Side] - luma[i]) * (luma[i + Side] - luma[i]);
             }
         }
         return sum / film.Frames / luma.Length;

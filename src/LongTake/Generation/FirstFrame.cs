@@ -5,27 +5,37 @@ using LongTake.Models;
 
 namespace LongTake.Generation;
 
-/// <summary>What an image-to-video model is given of the picture a film starts from. Reference: wan/image2video.py.</summary>
+/// <summary>
+/// What an image-to-video model is given of the picture a film starts from. Reference: wan/image2video.py.
+/// </summary>
 internal sealed class FirstFrame(ModelFiles files, torch.Device device)
 {
-    private readonly ModelPart encoder = files.Part(PartKind.ImageEncoder) ?? throw new UserException($"{files.Path}: no CLIP image encoder, without which pictures cannot be " +
-        "read; it is models_clip_*.pth in Wan's folder, image_encoder in a diffusers folder, clip_vision in ComfyUI's");
+    private readonly ModelPart encoder = files.Part(PartKind.ImageEncoder)
+        ?? throw new UserException(
+            $"{files.Path}: no CLIP image encoder, without which pictures cannot be "
+                + "read; it is models_clip_*.pth in Wan's folder, image_encoder in a diffusers folder, "
+                + "clip_vision in ComfyUI's"
+        );
 
     /// <summary>[1, 3, H, W] in [-1, 1], on the CPU.</summary>
-    public static Tensor Pixels(Picture picture) => Data.Pixels.ToTensor(picture.Rgb, picture.Height, picture.Width).squeeze(2);
+    public static Tensor Pixels(Picture picture) =>
+        Data.Pixels.ToTensor(picture.Rgb, picture.Height, picture.Width).squeeze(2);
 
     /// <summary>
-    /// The size of a film that starts with a picture: the model's own area in the picture's shape, each side cut down to whole tokens. Rounding
-    /// is the reference's too: a picture of 832x480 gives 832x464.
+    /// The size of a film that starts with a picture: the model's own area in the picture's shape, each side cut down
+    /// to whole tokens. Rounding is the reference's too: a picture of 832x480 gives 832x464.
     /// </summary>
     public static (int Width, int Height) Size(ModelConfig c, int width, int height)
     {
         var (area, shape) = ((double)c.Width * c.Height, height / (double)width);
-        int Side(double pixels, int patch) => Math.Max(1, (int)(Math.Floor(pixels / c.Vae.SpatialStride) / patch)) * patch * c.Vae.SpatialStride;
+        int Side(double pixels, int patch) =>
+            Math.Max(1, (int)(Math.Floor(pixels / c.Vae.SpatialStride) / patch)) * patch * c.Vae.SpatialStride;
         return (Side(Math.Sqrt(area / shape), c.Wan.PatchSize[2]), Side(Math.Sqrt(area * shape), c.Wan.PatchSize[1]));
     }
 
-    /// <summary>CLIP's tokens of a picture [1, 3, H, W] in [-1, 1], in float32: the encoder is read, used once and let go.</summary>
+    /// <summary>
+    /// CLIP's tokens of a picture [1, 3, H, W] in [-1, 1], in float32: the encoder is read, used once and let go.
+    /// </summary>
     public Tensor Clip(Tensor picture)
     {
         using var scope = torch.NewDisposeScope();
@@ -35,15 +45,24 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
     }
 
     /// <summary>
-    /// Mask and latents [1, stride + Z, latents, h, w]: the mask is one in the first latent; the latents are of the picture, resized (bicubic,
-    /// no antialias) and followed by frames of zeros. Encoded in a stream: memory does not grow with the film.
+    /// Mask and latents [1, stride + Z, latents, h, w]: the mask is one in the first latent; the latents are of the
+    /// picture, resized (bicubic, no antialias) and followed by frames of zeros. Encoded in a stream: memory does not
+    /// grow with the film.
     /// </summary>
     public Tensor Latents(ModelConfig c, WanVae vae, Tensor picture, int latents, int tile, Action<int> step)
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         var (stride, h, w) = (c.Vae.TemporalStride, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride);
-        var first = torch.nn.functional.interpolate(picture.cpu(), [c.Height, c.Width], mode: torch.InterpolationMode.Bicubic, align_corners: false).unsqueeze(2).to(device);
+        var first = torch
+            .nn.functional.interpolate(
+                picture.cpu(),
+                [c.Height, c.Width],
+                mode: torch.InterpolationMode.Bicubic,
+                align_corners: false
+            )
+            .unsqueeze(2)
+            .to(device);
         var nothing = torch.zeros([1, 3, stride, c.Height, c.Width]).to(device);
         using var tiles = new WanVaeTiles(vae, h, w, tile);
         var parts = new List<Tensor>();
@@ -52,7 +71,11 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
             step(t);
             parts.Add(tiles.EncodeStep(t == 0 ? first : nothing));
         }
-        Tensor[] mask = [torch.ones([1, stride, 1, h, w]), .. latents > 1 ? [torch.zeros([1, stride, latents - 1, h, w])] : Array.Empty<Tensor>()];
+        Tensor[] mask =
+        [
+            torch.ones([1, stride, 1, h, w]),
+            .. latents > 1 ? [torch.zeros([1, stride, latents - 1, h, w])] : Array.Empty<Tensor>(),
+        ];
         return torch.cat([torch.cat(mask, 2).to(device), torch.cat([.. parts], 2)], 1).MoveToOuterDisposeScope();
     }
 }

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -53,7 +53,8 @@ internal static unsafe class AttentionBackward<L, V>
         var (groups, blocks) = (job.Groups, job.QueryBlocks);
         var parts = packs + entries * blocks * job.Pack;
         Workers.For(entries * blocks, task =>
-            PackForAll(job, job.Entry(first + task / blocks), task % blocks * job.QuerySize, packs + task * job.Pack));
+            PackForAll(job, job.Entry(first + task / blocks), task % blocks * job.QuerySize, packs + task * job.Pack)
+        );
         Workers.For(entries * groups, task =>
         {
             var pack = packs + task / groups * blocks * job.Pack;
@@ -179,8 +180,19 @@ internal static unsafe class AttentionBackward<L, V>
     // block, else added to.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block(
-        AttentionJob job, in AttentionEntry entry, int key, int keys, int first, in Packed pack, in KeyRows rows,
-        float* block, float* dq, Sight sight, bool whole, bool begun)
+        AttentionJob job,
+        in AttentionEntry entry,
+        int key,
+        int keys,
+        int first,
+        in Packed pack,
+        in KeyRows rows,
+        float* block,
+        float* dq,
+        Sight sight,
+        bool whole,
+        bool begun
+    )
     {
         var (d, width, ld, keyRows) = (job.D, job.Width, job.Lanes, job.KeyRows);
         var n = Math.Min(job.QuerySize, job.Queries - first);

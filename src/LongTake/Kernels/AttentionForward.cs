@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -77,7 +77,7 @@ internal static unsafe class AttentionForward<L, V>
             new Span<float>(sums, n * width).Clear();
         for (var c = 0; c < lanes; c += L.Count)
         {
-            var total = L.Larger(L.All(1e-30f), L.Load(sum + c));   // a sum is 0 or at least 1
+            var total = L.Larger(L.All(1e-30f), L.Load(sum + c)); // a sum is 0 or at least 1
             L.Store(fade + c, L.Divide(L.All(1), total));
         }
         var saved = (long)entry.Number * job.Queries + first;

@@ -1,4 +1,5 @@
 using static TorchSharp.torch;
+
 namespace LongTake.Kernels;
 
 /// <summary>

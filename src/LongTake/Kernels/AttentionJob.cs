@@ -1,4 +1,5 @@
 using static TorchSharp.torch;
+
 namespace LongTake.Kernels;
 
 /// <summary>
@@ -132,8 +133,8 @@ internal sealed unsafe class AttentionJob
     public bool Single => QueryBlocks == 1 && KeyBlocks == 1;
 
     /// <summary>Floats that a thread takes in the backward pass.</summary>
-    public long BackwardScratch => Single ? Pack + BackwardBlock + (long)Lanes * Width
-        : Math.Max(BackwardBlock, (long)Lanes * Width);
+    public long BackwardScratch =>
+        Single ? Pack + BackwardBlock + (long)Lanes * Width : Math.Max(BackwardBlock, (long)Lanes * Width);
 
     /// <summary>Floats that the threads of a backward pass share.</summary>
     public long BackwardShared => Single ? 0 : Wave * (QueryBlocks * Pack + Groups * Part);
@@ -169,7 +170,9 @@ internal sealed unsafe class AttentionJob
             any |= Math.Max(from, query) < Math.Min(until, query + queries);
             every &= from <= query && until >= query + queries;
         }
-        return !any ? Sight.None : every ? Sight.Whole : Sight.Some;
+        return !any ? Sight.None
+            : every ? Sight.Whole
+            : Sight.Some;
     }
 }
 

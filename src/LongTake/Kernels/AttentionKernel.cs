@@ -1,4 +1,5 @@
 using static TorchSharp.torch;
+
 namespace LongTake.Kernels;
 
 /// <summary>
@@ -8,7 +9,9 @@ namespace LongTake.Kernels;
 /// </summary>
 internal static class AttentionKernel
 {
-    /// <summary>Whether this attention is for a tensor; where only 128-bit vectors exist (ARM) libtorch's own is faster.</summary>
+    /// <summary>
+    /// Whether this attention is for a tensor; where only 128-bit vectors exist (ARM) libtorch's own is faster.
+    /// </summary>
     public static bool Takes(Tensor x) => KernelSwitch.Takes(x) && SimdSupport.Best != Simd.Scalar;
 
     /// <summary>
@@ -43,8 +46,10 @@ internal static class AttentionKernel
     {
         Check(q, k, v);
         if (frames < 1 || q.shape[1] % frames != 0 || !q.shape.SequenceEqual(k.shape))
-            throw new ArgumentException($"attention along both axes: q is {Text(q)}, k {Text(k)}, frames {frames}; " +
-                "wanted are equal shapes and a whole number of places a frame");
+            throw new ArgumentException(
+                $"attention along both axes: q is {Text(q)}, k {Text(k)}, frames {frames}; "
+                    + "wanted are equal shapes and a whole number of places a frame"
+            );
         return Apply(q, k, v, null, null, new(frames, simd));
     }
 
@@ -72,8 +77,9 @@ internal static class AttentionKernel
         if (!b.SequenceEqual(v.shape) || a[2] != b[2] || a[3] != b[3] || a.Contains(0) || b.Contains(0))
             throw Misfit(q, k, v);
         if (q.dtype != k.dtype || q.dtype != v.dtype || q.dtype is not (ScalarType.Float32 or ScalarType.BFloat16))
-            throw new ArgumentException($"attention of {q.dtype}, {k.dtype} and {v.dtype}: " +
-                "wanted is Float32 or BFloat16, the same for all");
+            throw new ArgumentException(
+                $"attention of {q.dtype}, {k.dtype} and {v.dtype}: " + "wanted is Float32 or BFloat16, the same for all"
+            );
         if (q.device_type != DeviceType.CPU || k.device_type != DeviceType.CPU || v.device_type != DeviceType.CPU)
             throw new ArgumentException("this attention is for tensors on the CPU");
     }
@@ -85,16 +91,23 @@ internal static class AttentionKernel
         if (from is null || until is null)
             throw new ArgumentException("from and until come together");
         var shape = from.shape;
-        var fits = shape.Length == 2 && shape.SequenceEqual(until.shape) && shape[1] == k.shape[1] &&
-            (shape[0] == 1 || shape[0] == k.shape[0]);
+        var fits =
+            shape.Length == 2
+            && shape.SequenceEqual(until.shape)
+            && shape[1] == k.shape[1]
+            && (shape[0] == 1 || shape[0] == k.shape[0]);
         if (!fits || from.dtype != ScalarType.Int32 || until.dtype != ScalarType.Int32)
-            throw new ArgumentException($"from is {Text(from)}, until {Text(until)}; " +
-                $"wanted are [B or 1, M] of Int32 for keys of {Text(k)}");
+            throw new ArgumentException(
+                $"from is {Text(from)}, until {Text(until)}; "
+                    + $"wanted are [B or 1, M] of Int32 for keys of {Text(k)}"
+            );
     }
 
     private static ArgumentException Misfit(Tensor q, Tensor k, Tensor v) =>
-        new($"attention of q {Text(q)}, k {Text(k)}, v {Text(v)}: " +
-            "wanted are [B, N, heads, d], [B, M, heads, d] and the same, none empty");
+        new(
+            $"attention of q {Text(q)}, k {Text(k)}, v {Text(v)}: "
+                + "wanted are [B, N, heads, d], [B, M, heads, d] and the same, none empty"
+        );
 
     private static string Text(Tensor t) => $"[{string.Join(", ", t.shape)}] {t.dtype}";
 }

@@ -1,7 +1,7 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -17,8 +17,15 @@ internal static unsafe class AttentionRows<L, V>
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float* Rows(
-        AttentionJob job, in AttentionView view, in AttentionEntry entry, int first, int n, int padded,
-        float* to, out int stride)
+        AttentionJob job,
+        in AttentionView view,
+        in AttentionEntry entry,
+        int first,
+        int n,
+        int padded,
+        float* to,
+        out int stride
+    )
     {
         if (job.InPlace && n == padded && view.Token % 4 == 0)
         {
@@ -36,7 +43,14 @@ internal static unsafe class AttentionRows<L, V>
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Read(
-        AttentionJob job, in AttentionView view, in AttentionEntry entry, int first, int n, int padded, float* to)
+        AttentionJob job,
+        in AttentionView view,
+        in AttentionEntry entry,
+        int first,
+        int n,
+        int padded,
+        float* to
+    )
     {
         var (d, width, step) = (job.D, job.Width, view.Token);
         var whole = d / L.Count * L.Count;
@@ -74,8 +88,15 @@ internal static unsafe class AttentionRows<L, V>
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Write(
-        AttentionJob job, in AttentionView view, in AttentionEntry entry, int first, int n, float* from,
-        float factor, float* factors)
+        AttentionJob job,
+        in AttentionView view,
+        in AttentionEntry entry,
+        int first,
+        int n,
+        float* from,
+        float factor,
+        float* factors
+    )
     {
         var (d, width, step) = (job.D, job.Width, view.Token);
         var whole = d / L.Count * L.Count;
@@ -120,13 +141,13 @@ internal static unsafe class AttentionRows<L, V>
         {
             var all = Vector256.Create(factor);
             for (var i = 0; i < rows; i += 8)
-                for (var c = 0; c < d; c += 8)
-                    Turn8(x + (long)i * width + c, width, all, to + (long)c * ld + i, ld);
+            for (var c = 0; c < d; c += 8)
+                Turn8(x + (long)i * width + c, width, all, to + (long)c * ld + i, ld);
             return;
         }
         for (var c = 0; c < d; c++)
-            for (var i = 0; i < rows; i++)
-                to[(long)c * ld + i] = x[(long)i * width + c] * factor;
+        for (var i = 0; i < rows; i++)
+            to[(long)c * ld + i] = x[(long)i * width + c] * factor;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -162,7 +183,7 @@ internal static unsafe class AttentionRows<L, V>
     public static V Exp2(V x, bool coarse)
     {
         x = L.Larger(L.All(-127f), x);
-        var magic = L.All(12582912f);   // 1.5 * 2^23: adding it leaves n in the low bits
+        var magic = L.All(12582912f); // 1.5 * 2^23: adding it leaves n in the low bits
         var shifted = L.Add(x, magic);
         var f = L.Subtract(x, L.Subtract(shifted, magic));
         V p;

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -11,7 +11,15 @@ internal static unsafe class AttentionScores<L, V>
     /// <summary>Sets scores [keys, lanes] that a mask hides to minus infinity.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Hide(
-        AttentionJob job, in AttentionEntry entry, int key, int keys, int first, int lanes, float* scores, int ld)
+        AttentionJob job,
+        in AttentionEntry entry,
+        int key,
+        int keys,
+        int first,
+        int lanes,
+        float* scores,
+        int ld
+    )
     {
         for (var j = 0; j < keys; j++)
         {
@@ -70,13 +78,23 @@ internal static unsafe class AttentionScores<L, V>
             L.Store(sum + c, L.Add(even, odd));
         }
     }
+
     /// <summary>
     /// Scores to shares by the saved <paramref name="top"/> and <paramref name="part"/>, and gradients of the shares in
     /// <paramref name="ds"/> to those of the scores.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Shares(
-        float* p, float* ds, int ld, int keys, int lanes, float* top, float* part, float* delta, bool coarse)
+        float* p,
+        float* ds,
+        int ld,
+        int keys,
+        int lanes,
+        float* top,
+        float* part,
+        float* delta,
+        bool coarse
+    )
     {
         for (var j = 0; j < keys; j++)
         {
@@ -96,7 +114,15 @@ internal static unsafe class AttentionScores<L, V>
     /// <summary>The same where all keys are here: delta is their sum of share times gradient.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void SharesOfAll(
-        float* p, float* ds, int ld, int keys, int lanes, float* top, float* part, bool coarse)
+        float* p,
+        float* ds,
+        int ld,
+        int keys,
+        int lanes,
+        float* top,
+        float* part,
+        bool coarse
+    )
     {
         for (var c = 0; c < lanes; c += L.Count)
         {

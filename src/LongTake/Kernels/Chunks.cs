@@ -1,4 +1,5 @@
 using static TorchSharp.torch;
+
 namespace LongTake.Kernels;
 
 /// <summary>
@@ -43,8 +44,9 @@ internal sealed unsafe class Chunks
             if (!Takes(tensor) || tensor.numel() != count)
             {
                 throw new ArgumentException(
-                    $"a tensor [{Graph.Sizes(tensor)}] of {tensor.dtype} on {tensor.device} is not " +
-                    $"{count} float32 numbers in order");
+                    $"a tensor [{Graph.Sizes(tensor)}] of {tensor.dtype} on {tensor.device} is not "
+                        + $"{count} float32 numbers in order"
+                );
             }
             memory.Add((nint)TensorMemory.Pointer(tensor));
             kept.Add(tensor);
@@ -66,7 +68,8 @@ internal sealed unsafe class Chunks
     }
 
     /// <summary>Runs a loop over all chunks, a task each.</summary>
-    public void Run<TTasks>(TTasks loop) where TTasks : struct, ITasks
+    public void Run<TTasks>(TTasks loop)
+        where TTasks : struct, ITasks
     {
         Dispatch.Run(loop, ScalarType.Float32, ScalarType.Float32, Count, group * Elements);
         GC.KeepAlive(kept);

@@ -1,4 +1,5 @@
 using static TorchSharp.torch;
+
 namespace LongTake.Kernels;
 
 /// <summary>
@@ -44,19 +45,28 @@ internal static class Dispatch
     }
 
     private static void Typed<TTasks, TFloats>(
-        TTasks loop, ScalarType input, ScalarType output, int tasks, long elements)
+        TTasks loop,
+        ScalarType input,
+        ScalarType output,
+        int tasks,
+        long elements
+    )
         where TTasks : struct, ITasks
         where TFloats : unmanaged, IFloats<TFloats>
     {
         var small = input == ScalarType.BFloat16;
         if (output == ScalarType.BFloat16)
         {
-            if (small) Each(loop.Run<TFloats, ushort, ushort>, tasks, elements);
-            else Each(loop.Run<TFloats, float, ushort>, tasks, elements);
+            if (small)
+                Each(loop.Run<TFloats, ushort, ushort>, tasks, elements);
+            else
+                Each(loop.Run<TFloats, float, ushort>, tasks, elements);
             return;
         }
-        if (small) Each(loop.Run<TFloats, ushort, float>, tasks, elements);
-        else Each(loop.Run<TFloats, float, float>, tasks, elements);
+        if (small)
+            Each(loop.Run<TFloats, ushort, float>, tasks, elements);
+        else
+            Each(loop.Run<TFloats, float, float>, tasks, elements);
     }
 
     private static void Each(Action<int> body, int tasks, long elements)

@@ -1,7 +1,7 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -27,7 +27,16 @@ internal static unsafe class Dots
     /// <param name="width">Floats of a row, a multiple of 16.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Eight(
-        float* to, int ld, int rows, int width, float* a, int strideA, float* b, int strideB, float factor)
+        float* to,
+        int ld,
+        int rows,
+        int width,
+        float* a,
+        int strideA,
+        float* b,
+        int strideB,
+        float factor
+    )
     {
         var all = Vector256.Create(factor);
         var stride = (nint)strideB;
@@ -61,7 +70,7 @@ internal static unsafe class Dots
             // Quarters of low hold the four sums of b's first rows each, those of high of its last.
             var even = Avx512F.Shuffle4x128(low, high, 0x44);
             var odd = Avx512F.Shuffle4x128(low, high, 0xee);
-            var four = even + odd;   // quarters: low, low, high, high
+            var four = even + odd; // quarters: low, low, high, high
             var lower = four.GetLower();
             var upper = four.GetUpper();
             var sums = Vector256.Create(lower.GetLower() + lower.GetUpper(), upper.GetLower() + upper.GetUpper()) * all;
@@ -74,7 +83,11 @@ internal static unsafe class Dots
     // In every quarter (four lanes) the sums over that quarter of a, b, c and d.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Quads(
-        Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d)
+        Vector512<float> a,
+        Vector512<float> b,
+        Vector512<float> c,
+        Vector512<float> d
+    )
     {
         var ab = Avx512F.UnpackLow(a, b) + Avx512F.UnpackHigh(a, b);
         var cd = Avx512F.UnpackLow(c, d) + Avx512F.UnpackHigh(c, d);

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -7,7 +7,8 @@ namespace LongTake.Kernels;
 /// Some float32 lanes. Memory holds float, or bfloat16 as its 16 bits in a ushort; a load widens exactly and a store
 /// rounds to the nearest, ties to even. The loops are written once over this and compiled for each width.
 /// </summary>
-internal unsafe interface IFloats<TSelf> where TSelf : unmanaged, IFloats<TSelf>
+internal unsafe interface IFloats<TSelf>
+    where TSelf : unmanaged, IFloats<TSelf>
 {
     /// <summary>Number of lanes.</summary>
     static abstract int Width { get; }
@@ -16,10 +17,12 @@ internal unsafe interface IFloats<TSelf> where TSelf : unmanaged, IFloats<TSelf>
     static abstract TSelf All(float value);
 
     /// <summary>Lanes from memory; <typeparamref name="TElement"/> is float or ushort (bfloat16).</summary>
-    static abstract TSelf Load<TElement>(TElement* from) where TElement : unmanaged;
+    static abstract TSelf Load<TElement>(TElement* from)
+        where TElement : unmanaged;
 
     /// <summary>Lanes to memory.</summary>
-    static abstract void Store<TElement>(TElement* to, TSelf value) where TElement : unmanaged;
+    static abstract void Store<TElement>(TElement* to, TSelf value)
+        where TElement : unmanaged;
 
     static abstract TSelf operator +(TSelf a, TSelf b);
 
@@ -69,14 +72,18 @@ internal readonly unsafe struct Float1(float value) : IFloats<Float1>
     public static Float1 All(float value) => new(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Float1 Load<TElement>(TElement* from) where TElement : unmanaged =>
+    public static Float1 Load<TElement>(TElement* from)
+        where TElement : unmanaged =>
         new(typeof(TElement) == typeof(float) ? *(float*)from : BFloat.Widen(*(ushort*)from));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<TElement>(TElement* to, Float1 value) where TElement : unmanaged
+    public static void Store<TElement>(TElement* to, Float1 value)
+        where TElement : unmanaged
     {
-        if (typeof(TElement) == typeof(float)) *(float*)to = value.value;
-        else *(ushort*)to = BFloat.Round(value.value);
+        if (typeof(TElement) == typeof(float))
+            *(float*)to = value.value;
+        else
+            *(ushort*)to = BFloat.Round(value.value);
     }
 
     public static Float1 operator +(Float1 a, Float1 b) => new(a.value + b.value);
@@ -93,7 +100,9 @@ internal readonly unsafe struct Float1(float value) : IFloats<Float1>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float1 Clamp(Float1 a, Float1 low, Float1 high) =>
-        a.value > high.value ? high : a.value < low.value ? low : a;
+        a.value > high.value ? high
+        : a.value < low.value ? low
+        : a;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float1 Power(Float1 shifted) =>

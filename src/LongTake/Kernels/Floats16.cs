@@ -1,7 +1,7 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -16,15 +16,18 @@ internal readonly unsafe struct Floats16(Vector512<float> value) : IFloats<Float
     public static Floats16 All(float value) => new(Vector512.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Floats16 Load<TElement>(TElement* from) where TElement : unmanaged
+    public static Floats16 Load<TElement>(TElement* from)
+        where TElement : unmanaged
     {
-        if (typeof(TElement) == typeof(float)) return new(Vector512.Load((float*)from));
+        if (typeof(TElement) == typeof(float))
+            return new(Vector512.Load((float*)from));
         var bits = Vector512.WidenLower(Vector256.Load((ushort*)from).ToVector512Unsafe());
         return new(Vector512.ShiftLeft(bits, 16).AsSingle());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<TElement>(TElement* to, Floats16 value) where TElement : unmanaged
+    public static void Store<TElement>(TElement* to, Floats16 value)
+        where TElement : unmanaged
     {
         if (typeof(TElement) == typeof(float))
         {
@@ -49,8 +52,39 @@ internal readonly unsafe struct Floats16(Vector512<float> value) : IFloats<Float
             return Vector512.Narrow(low, low).GetLower();
         }
         var odd = Vector512.Create(
-            (ushort)1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
-            1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            (ushort)1,
+            3,
+            5,
+            7,
+            9,
+            11,
+            13,
+            15,
+            17,
+            19,
+            21,
+            23,
+            25,
+            27,
+            29,
+            31,
+            1,
+            3,
+            5,
+            7,
+            9,
+            11,
+            13,
+            15,
+            17,
+            19,
+            21,
+            23,
+            25,
+            27,
+            29,
+            31
+        );
         return Avx512BW.PermuteVar32x16(bits.AsUInt16(), odd).GetLower();
     }
 
@@ -92,14 +126,14 @@ internal readonly unsafe struct Floats16(Vector512<float> value) : IFloats<Float
     public static Floats16 Grouped(Floats16 a, long group)
     {
         var sum = a.value;
-        if (group > 1) sum += Vector512.Shuffle(sum,
-            Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
-        if (group > 2) sum += Vector512.Shuffle(sum,
-            Vector512.Create(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
-        if (group > 4) sum += Vector512.Shuffle(sum,
-            Vector512.Create(4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
-        if (group > 8) sum += Vector512.Shuffle(sum,
-            Vector512.Create(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+        if (group > 1)
+            sum += Vector512.Shuffle(sum, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+        if (group > 2)
+            sum += Vector512.Shuffle(sum, Vector512.Create(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+        if (group > 4)
+            sum += Vector512.Shuffle(sum, Vector512.Create(4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+        if (group > 8)
+            sum += Vector512.Shuffle(sum, Vector512.Create(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
         return new(sum);
     }
 
@@ -115,12 +149,18 @@ internal readonly unsafe struct Floats16(Vector512<float> value) : IFloats<Float
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Floats16 Turned(Floats16 a, float* cos, float* sin, Vector512<float> signs)
     {
-        var c = Vector512.Shuffle(Vector256.Load(cos).ToVector512Unsafe(),
-            Vector512.Create(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7));
-        var s = Vector512.Shuffle(Vector256.Load(sin).ToVector512Unsafe(),
-            Vector512.Create(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7));
-        var exchanged = Vector512.Shuffle(a.value,
-            Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+        var c = Vector512.Shuffle(
+            Vector256.Load(cos).ToVector512Unsafe(),
+            Vector512.Create(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)
+        );
+        var s = Vector512.Shuffle(
+            Vector256.Load(sin).ToVector512Unsafe(),
+            Vector512.Create(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)
+        );
+        var exchanged = Vector512.Shuffle(
+            a.value,
+            Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+        );
         return new(Vector512.MultiplyAddEstimate(a.value, c, exchanged * Vector512.Xor(s, signs)));
     }
 }

@@ -1,6 +1,6 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -15,15 +15,18 @@ internal readonly unsafe struct Floats8(Vector256<float> value) : IFloats<Floats
     public static Floats8 All(float value) => new(Vector256.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Floats8 Load<TElement>(TElement* from) where TElement : unmanaged
+    public static Floats8 Load<TElement>(TElement* from)
+        where TElement : unmanaged
     {
-        if (typeof(TElement) == typeof(float)) return new(Vector256.Load((float*)from));
+        if (typeof(TElement) == typeof(float))
+            return new(Vector256.Load((float*)from));
         var bits = Vector256.WidenLower(Vector128.Load((ushort*)from).ToVector256Unsafe());
         return new(Vector256.ShiftLeft(bits, 16).AsSingle());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store<TElement>(TElement* to, Floats8 value) where TElement : unmanaged
+    public static void Store<TElement>(TElement* to, Floats8 value)
+        where TElement : unmanaged
     {
         if (typeof(TElement) == typeof(float))
         {
@@ -80,9 +83,12 @@ internal readonly unsafe struct Floats8(Vector256<float> value) : IFloats<Floats
     public static Floats8 Grouped(Floats8 a, long group)
     {
         var sum = a.value;
-        if (group > 1) sum += Vector256.Shuffle(sum, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6));
-        if (group > 2) sum += Vector256.Shuffle(sum, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5));
-        if (group > 4) sum += Vector256.Shuffle(sum, Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3));
+        if (group > 1)
+            sum += Vector256.Shuffle(sum, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6));
+        if (group > 2)
+            sum += Vector256.Shuffle(sum, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5));
+        if (group > 4)
+            sum += Vector256.Shuffle(sum, Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3));
         return new(sum);
     }
 

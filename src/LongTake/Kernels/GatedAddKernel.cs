@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
 namespace LongTake.Kernels;
@@ -12,9 +12,9 @@ internal static class GatedAddKernel
     private sealed record Call(bool Gated);
 
     /// <summary>
-    /// x [..., D] float32 and y of the same sizes, float32 or bfloat16, on the CPU; the gate has the sizes of x up to some
-    /// dimension and ones after it, but for the last, which is D, or is missing (1). The result is float32. Two float32
-    /// tensors without a gate are left to libtorch, whose sum needs one pass as well.
+    /// x [..., D] float32 and y of the same sizes, float32 or bfloat16, on the CPU; the gate has the sizes of x up to
+    /// some dimension and ones after it, but for the last, which is D, or is missing (1). The result is float32. Two
+    /// float32 tensors without a gate are left to libtorch, whose sum needs one pass as well.
     /// </summary>
     /// <exception cref="ArgumentException">Sizes that do not fit, another device or type.</exception>
     public static Tensor Forward(Tensor x, Tensor y, Tensor? gate)
@@ -25,12 +25,14 @@ internal static class GatedAddKernel
         if (x.dtype != ScalarType.Float32 || !x.shape.SequenceEqual(y.shape))
         {
             throw new ArgumentException(
-                $"a stream [{Graph.Sizes(x)}] of {x.dtype} takes no [{Graph.Sizes(y)}]; " +
-                "it is float32, with the sizes of y");
+                $"a stream [{Graph.Sizes(x)}] of {x.dtype} takes no [{Graph.Sizes(y)}]; "
+                    + "it is float32, with the sizes of y"
+            );
         }
         var cut = Cut(x, gate);
         using var scope = NewDisposeScope();
-        if (gate is null && y.dtype == ScalarType.Float32) return (x + y).MoveToOuterDisposeScope();
+        if (gate is null && y.dtype == ScalarType.Float32)
+            return (x + y).MoveToOuterDisposeScope();
         var z = Graph.Records(x, y, gate)
             ? Function.apply(x, y, gate!, new Call(gate is not null && gate.requires_grad))
             : Run(x.contiguous(), y.contiguous(), gate, cut);
@@ -69,11 +71,17 @@ internal static class GatedAddKernel
             {
                 var (g, type) = (gradient.to(ScalarType.Float32).contiguous(), (ScalarType)ctx.get_data("type"));
                 var (y, gate, call) = (saved[0], saved[1], (Call)ctx.get_data(nameof(Call)));
-                if (gate is null) return [gradient.alias(), g.to(type), null, null];
+                if (gate is null)
+                    return [gradient.alias(), g.to(type), null, null];
                 var (cut, rows, dy) = (Cut(g, gate), new RowMemory(gate), empty(g.shape, type));
                 var sums = call.Gated ? cut.Sums() : null;
-                Dispatch.Run(new BackwardTasks(cut, g, y, rows, dy, sums), ScalarType.Float32, type, cut.Tasks,
-                    cut.Elements);
+                Dispatch.Run(
+                    new BackwardTasks(cut, g, y, rows, dy, sums),
+                    ScalarType.Float32,
+                    type,
+                    cut.Tasks,
+                    cut.Elements
+                );
                 GC.KeepAlive(g);
                 rows.KeepAlive();
                 return [gradient.alias(), dy, sums is null ? null : cut.Total(sums, gate.shape, gate.dtype), null];
@@ -139,10 +147,16 @@ internal static class GatedAddKernel
     }
 
     // dy = g gate, and the sum of g y over the tokens of a row; TOut is the type of y and dy.
-    private readonly unsafe struct BackwardTasks(Stretches cut, Tensor g, Tensor? y, RowMemory gate, Tensor dy,
-        Tensor? dgate) : ITasks
+    private readonly unsafe struct BackwardTasks(
+        Stretches cut,
+        Tensor g,
+        Tensor? y,
+        RowMemory gate,
+        Tensor dy,
+        Tensor? dgate
+    ) : ITasks
     {
-        private const int Block = 8;   // tokens whose row sums are gathered at once
+        private const int Block = 8; // tokens whose row sums are gathered at once
         private readonly float* g = (float*)TensorMemory.Pointer(g);
         private readonly byte* y = y is null ? null : TensorMemory.Pointer(y);
         private readonly byte* dy = TensorMemory.Pointer(dy);
@@ -163,7 +177,8 @@ internal static class GatedAddKernel
             {
                 var (row, from, to) = cut.Piece(piece);
                 var sums = dgate == null ? null : dgate + piece * d;
-                if (sums != null) new Span<float>(sums, (int)d).Clear();
+                if (sums != null)
+                    new Span<float>(sums, (int)d).Clear();
                 for (var n = from; n < to; n += Block)
                 {
                     var count = (int)Math.Min(Block, to - n);
@@ -187,9 +202,11 @@ internal static class GatedAddKernel
                 {
                     var slope = TFloats.Load(g + n);
                     TFloats.Store((TOut*)dy + n, slope * factor);
-                    if (sums != null) sum = TFloats.Fma(slope, TFloats.Load((TOut*)y + n), sum);
+                    if (sums != null)
+                        sum = TFloats.Fma(slope, TFloats.Load((TOut*)y + n), sum);
                 }
-                if (sums != null) TFloats.Store(sums + i, sum);
+                if (sums != null)
+                    TFloats.Store(sums + i, sum);
             }
         }
     }

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
 namespace LongTake.Kernels;
@@ -10,8 +10,8 @@ namespace LongTake.Kernels;
 /// </summary>
 internal static class GeluKernel
 {
-    private const int Length = 1 << 13;   // elements of a task
-    private const float Twice = 1.5957691216f;   // 2 sqrt(2 / pi)
+    private const int Length = 1 << 13; // elements of a task
+    private const float Twice = 1.5957691216f; // 2 sqrt(2 / pi)
     private const float Cube = 0.044715f;
 
     /// <summary>x of any sizes on the CPU, float32 or bfloat16; the result is alike.</summary>
@@ -127,6 +127,7 @@ internal static class GeluKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TFloats Doubled<TFloats>(TFloats v) where TFloats : unmanaged, IFloats<TFloats> =>
+    private static TFloats Doubled<TFloats>(TFloats v)
+        where TFloats : unmanaged, IFloats<TFloats> =>
         v * TFloats.Fma(v * v, TFloats.All(Twice * Cube), TFloats.All(Twice));
 }

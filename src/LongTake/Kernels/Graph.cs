@@ -11,9 +11,11 @@ internal static class Graph
     /// <summary>Whether a call with these inputs needs a place in the graph.</summary>
     public static bool Records(params ReadOnlySpan<Tensor?> inputs)
     {
-        if (!is_grad_enabled()) return false;
+        if (!is_grad_enabled())
+            return false;
         foreach (var input in inputs)
-            if (input is not null && input.requires_grad) return true;
+            if (input is not null && input.requires_grad)
+                return true;
         return false;
     }
 
@@ -21,9 +23,12 @@ internal static class Graph
     /// The body of a backward: <paramref name="gradients"/> makes the gradients from that of the result and the saved
     /// tensors, null for what wants none. No gradient comes out where none goes in.
     /// </summary>
-    public static List<Tensor> Backward(AutogradContext ctx, Tensor gradient, int inputs,
-        Func<Tensor, List<Tensor>, Tensor?[]> gradients) =>
-        Backwards.Guard(gradient, ctx, inputs, saved => [.. gradients(gradient, saved)])!;
+    public static List<Tensor> Backward(
+        AutogradContext ctx,
+        Tensor gradient,
+        int inputs,
+        Func<Tensor, List<Tensor>, Tensor?[]> gradients
+    ) => Backwards.Guard(gradient, ctx, inputs, saved => [.. gradients(gradient, saved)])!;
 
     /// <summary>Sizes of a tensor for a message.</summary>
     public static string Sizes(Tensor t) => string.Join(", ", t.shape);

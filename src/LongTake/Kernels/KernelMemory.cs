@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.InteropServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 

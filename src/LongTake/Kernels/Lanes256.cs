@@ -1,7 +1,7 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 

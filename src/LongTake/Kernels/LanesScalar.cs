@@ -1,7 +1,7 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -45,7 +45,7 @@ internal readonly unsafe struct L1 : ILanes<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Fused(float a, float b, float c) =>
-        Fma.IsSupported || AdvSimd.IsSupported ? MathF.FusedMultiplyAdd(a, b, c) : a * b + c;   // else a slow call
+        Fma.IsSupported || AdvSimd.IsSupported ? MathF.FusedMultiplyAdd(a, b, c) : a * b + c; // else a slow call
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Larger(float a, float b) => a > b ? a : b;

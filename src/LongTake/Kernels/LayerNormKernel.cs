@@ -37,8 +37,13 @@ internal static class LayerNormKernel
     {
         var y = empty(x.shape, call.To);
         var (a, b) = (new RowMemory(scale), new RowMemory(shift));
-        Dispatch.Run(new LayerNormForward(cut, x, a, b, y, stats, call.Offset, call.Eps), x.dtype, call.To, cut.Tasks,
-            cut.Elements);
+        Dispatch.Run(
+            new LayerNormForward(cut, x, a, b, y, stats, call.Offset, call.Eps),
+            x.dtype,
+            call.To,
+            cut.Tasks,
+            cut.Elements
+        );
         GC.KeepAlive(x);
         a.KeepAlive();
         b.KeepAlive();
@@ -52,8 +57,12 @@ internal static class LayerNormKernel
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
-            var (x, scale, shift, call) = (((Tensor)vars[0]).contiguous(), (Tensor)vars[1], (Tensor)vars[2],
-                (Call)vars[3]);
+            var (x, scale, shift, call) = (
+                ((Tensor)vars[0]).contiguous(),
+                (Tensor)vars[1],
+                (Tensor)vars[2],
+                (Call)vars[3]
+            );
             var cut = new Stretches(x.shape, scale.shape);
             var stats = empty([cut.Tokens, 2], ScalarType.Float32);
             ctx.set_materialize_grads(false);
@@ -65,8 +74,13 @@ internal static class LayerNormKernel
         public override List<Tensor> backward(AutogradContext ctx, Tensor grad_output) =>
             Graph.Backward(ctx, grad_output, 4, (gradient, saved) =>
             {
-                var (x, scale, shift, stats, call) = (saved[0], saved[1], saved[2], saved[3],
-                    (Call)ctx.get_data(nameof(Call)));
+                var (x, scale, shift, stats, call) = (
+                    saved[0],
+                    saved[1],
+                    saved[2],
+                    saved[3],
+                    (Call)ctx.get_data(nameof(Call))
+                );
                 var g = gradient.contiguous();
                 var cut = new Stretches(x.shape, scale.shape);
                 var (dx, rows) = (empty_like(x), new RowMemory(scale));
@@ -76,9 +90,15 @@ internal static class LayerNormKernel
                 GC.KeepAlive(g);
                 GC.KeepAlive(stats);
                 rows.KeepAlive();
-                if (sums is not var (dscale, dshift)) return [dx, null, null, null];
-                return [dx, cut.Total(dscale, scale.shape, scale.dtype), cut.Total(dshift, shift.shape, shift.dtype),
-                    null];
+                if (sums is not var (dscale, dshift))
+                    return [dx, null, null, null];
+                return
+                [
+                    dx,
+                    cut.Total(dscale, scale.shape, scale.dtype),
+                    cut.Total(dshift, shift.shape, shift.dtype),
+                    null,
+                ];
             });
     }
 }

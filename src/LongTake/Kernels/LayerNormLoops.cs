@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -7,8 +7,15 @@ namespace LongTake.Kernels;
 /// y = (x - mean) rstd (offset + scale) + shift for the tokens of a task; TIn is the type of x, TOut that of y.
 /// </summary>
 internal readonly unsafe struct LayerNormForward(
-    Stretches cut, Tensor x, RowMemory scale, RowMemory shift, Tensor y, Tensor? stats, double offset, double eps)
-        : ITasks
+    Stretches cut,
+    Tensor x,
+    RowMemory scale,
+    RowMemory shift,
+    Tensor y,
+    Tensor? stats,
+    double offset,
+    double eps
+) : ITasks
 {
     private readonly byte* x = TensorMemory.Pointer(x);
     private readonly byte* y = TensorMemory.Pointer(y);
@@ -51,7 +58,8 @@ internal readonly unsafe struct LayerNormForward(
             var rstd = 1 / MathF.Sqrt(square / d + eps);
             Write<TFloats, TIn, TOut>(source, target, a, b, mean, rstd, 0, body);
             Write<Float1, TIn, TOut>(source, target, a, b, mean, rstd, body, d);
-            if (stats == null) continue;
+            if (stats == null)
+                continue;
             stats[2 * n] = mean;
             stats[2 * n + 1] = rstd;
         }
@@ -70,7 +78,8 @@ internal readonly unsafe struct LayerNormForward(
             sum += TFloats.Load(from + i);
             other += TFloats.Load(from + i + TFloats.Width);
         }
-        if (i < last) sum += TFloats.Load(from + i);
+        if (i < last)
+            sum += TFloats.Load(from + i);
         return TFloats.Sum(sum + other);
     }
 
@@ -99,7 +108,15 @@ internal readonly unsafe struct LayerNormForward(
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Write<TFloats, TIn, TOut>(
-        TIn* source, TOut* target, float* a, float* b, float mean, float rstd, long first, long last)
+        TIn* source,
+        TOut* target,
+        float* a,
+        float* b,
+        float mean,
+        float rstd,
+        long first,
+        long last
+    )
         where TFloats : unmanaged, IFloats<TFloats>
         where TIn : unmanaged
         where TOut : unmanaged
@@ -119,10 +136,18 @@ internal readonly unsafe struct LayerNormForward(
 /// TIn is the type of x and dx, TOut that of g.
 /// </summary>
 internal readonly unsafe struct LayerNormBackward(
-    Stretches cut, Tensor x, RowMemory scale, Tensor stats, Tensor g, Tensor dx, Tensor? dscale, Tensor? dshift,
-        double offset) : ITasks
+    Stretches cut,
+    Tensor x,
+    RowMemory scale,
+    Tensor stats,
+    Tensor g,
+    Tensor dx,
+    Tensor? dscale,
+    Tensor? dshift,
+    double offset
+) : ITasks
 {
-    private const int Block = 4;   // tokens whose row sums are gathered at once
+    private const int Block = 4; // tokens whose row sums are gathered at once
     private readonly byte* x = TensorMemory.Pointer(x);
     private readonly byte* g = TensorMemory.Pointer(g);
     private readonly byte* dx = TensorMemory.Pointer(dx);
@@ -189,7 +214,14 @@ internal readonly unsafe struct LayerNormBackward(
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private (float Sum, float Dot) Means<TFloats, TIn, TOut>(
-        TIn* x, TOut* g, float* a, float mean, float rstd, long first, long last)
+        TIn* x,
+        TOut* g,
+        float* a,
+        float mean,
+        float rstd,
+        long first,
+        long last
+    )
         where TFloats : unmanaged, IFloats<TFloats>
         where TIn : unmanaged
         where TOut : unmanaged
@@ -207,7 +239,17 @@ internal readonly unsafe struct LayerNormBackward(
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Gathered<TFloats, TIn, TOut>(
-        TIn* x, TOut* g, TIn* dx, float* a, float* da, float* db, float* numbers, int count, long first, long last)
+        TIn* x,
+        TOut* g,
+        TIn* dx,
+        float* a,
+        float* da,
+        float* db,
+        float* numbers,
+        int count,
+        long first,
+        long last
+    )
         where TFloats : unmanaged, IFloats<TFloats>
         where TIn : unmanaged
         where TOut : unmanaged
@@ -232,7 +274,15 @@ internal readonly unsafe struct LayerNormBackward(
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Columns<TFloats, TIn, TOut>(
-        TIn* x, TOut* g, TIn* dx, float* a, float* numbers, int count, long first, long last)
+        TIn* x,
+        TOut* g,
+        TIn* dx,
+        float* a,
+        float* numbers,
+        int count,
+        long first,
+        long last
+    )
         where TFloats : unmanaged, IFloats<TFloats>
         where TIn : unmanaged
         where TOut : unmanaged
@@ -252,8 +302,7 @@ internal readonly unsafe struct LayerNormBackward(
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TFloats Normal<TFloats, TIn>(TIn* x, float* numbers)
         where TFloats : unmanaged, IFloats<TFloats>
-        where TIn : unmanaged =>
-        (TFloats.Load(x) - TFloats.All(numbers[0])) * TFloats.All(numbers[1]);
+        where TIn : unmanaged => (TFloats.Load(x) - TFloats.All(numbers[0])) * TFloats.All(numbers[1]);
 
     // rstd u - rstd mean(u) - h rstd mean(u h)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

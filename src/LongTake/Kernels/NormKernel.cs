@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -40,12 +40,14 @@ internal static class NormKernel
                 d = Squared(x + from + 3 * TFloats.Width, d);
             }
             var rest = 0f;
-            for (; from < count; from++) rest += x[from] * x[from];
+            for (; from < count; from++)
+                rest += x[from] * x[from];
             squares[task] = (double)TFloats.Sum(a) + TFloats.Sum(b) + TFloats.Sum(c) + TFloats.Sum(d) + rest;
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static TFloats Squared<TFloats>(float* x, TFloats sum) where TFloats : unmanaged, IFloats<TFloats>
+        private static TFloats Squared<TFloats>(float* x, TFloats sum)
+            where TFloats : unmanaged, IFloats<TFloats>
         {
             var v = TFloats.Load(x);
             return TFloats.Fma(v, v, sum);

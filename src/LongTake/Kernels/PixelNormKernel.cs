@@ -1,6 +1,6 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -20,15 +20,15 @@ internal static class PixelNormKernel
         Graph.Check(x);
         if (x.dim() < 3 || gamma.numel() != x.size(1) || x.numel() == 0)
         {
-            throw new ArgumentException(
-                $"gamma [{Graph.Sizes(gamma)}] is not for the channels of [{Graph.Sizes(x)}]");
+            throw new ArgumentException($"gamma [{Graph.Sizes(gamma)}] is not for the channels of [{Graph.Sizes(x)}]");
         }
         using var scope = NewDisposeScope();
         using var off = no_grad();
         var rows = gamma.to(ScalarType.Float32).contiguous();
         var moved = Last(x);
         var lies = moved.is_contiguous();
-        if (!lies) moved = x.contiguous();
+        if (!lies)
+            moved = x.contiguous();
         var y = lies ? First(empty(moved.shape, x.dtype)) : empty(x.shape, x.dtype);
         var (channels, pixels) = (x.size(1), x.numel() / x.size(1));
         if (lies)
@@ -51,8 +51,8 @@ internal static class PixelNormKernel
     private static Tensor First(Tensor x) => x.movedim([x.dim() - 1], [1]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TFloats Out<TFloats>(TFloats y, bool silu) where TFloats : unmanaged, IFloats<TFloats> =>
-        silu ? y * VectorMath.Sigmoid(y) : y;
+    private static TFloats Out<TFloats>(TFloats y, bool silu)
+        where TFloats : unmanaged, IFloats<TFloats> => silu ? y * VectorMath.Sigmoid(y) : y;
 
     // Channels side by side: one pixel after the other.
     private readonly unsafe struct Rows(Tensor x, Tensor gamma, Tensor y, bool silu, long pixels, long channels)
@@ -78,7 +78,8 @@ internal static class PixelNormKernel
         {
             var first = task * length;
             var last = Math.Min(first + length, pixels);
-            if (channels < TFloats.Width && TFloats.Width % channels == 0) first = Several<TFloats, TIn>(first, last);
+            if (channels < TFloats.Width && TFloats.Width % channels == 0)
+                first = Several<TFloats, TIn>(first, last);
             var body = channels - channels % TFloats.Width;
             for (var n = first; n < last; n++)
             {
@@ -98,7 +99,8 @@ internal static class PixelNormKernel
             where T : unmanaged
         {
             var repeated = stackalloc float[TFloats.Width];
-            for (var i = 0; i < TFloats.Width; i++) repeated[i] = gamma[i % channels];
+            for (var i = 0; i < TFloats.Width; i++)
+                repeated[i] = gamma[i % channels];
             var factor = TFloats.Load(repeated);
             var together = TFloats.Width / channels;
             for (; first + together <= last; first += together)
@@ -136,8 +138,15 @@ internal static class PixelNormKernel
 
     // Channels as planes of pixels: some pixels at a time, so few that all their channels stay in the cache for the
     // second reading.
-    private readonly unsafe struct Planes(Tensor x, Tensor gamma, Tensor y, bool silu, long plane, long channels,
-        long size) : ITasks
+    private readonly unsafe struct Planes(
+        Tensor x,
+        Tensor gamma,
+        Tensor y,
+        bool silu,
+        long plane,
+        long channels,
+        long size
+    ) : ITasks
     {
         private readonly byte* x = TensorMemory.Pointer(x);
         private readonly byte* y = TensorMemory.Pointer(y);

@@ -22,7 +22,8 @@ internal static class RmsNormKernel
         Backwards.Release();
         Graph.Check(x);
         var cut = new Stretches(x.shape, weight.shape);
-        if (cut.Rows != 1) throw new ArgumentException($"a weight [{Graph.Sizes(weight)}] is not one row");
+        if (cut.Rows != 1)
+            throw new ArgumentException($"a weight [{Graph.Sizes(weight)}] is not one row");
         using var scope = NewDisposeScope();
         var (c, s) = Plain(x, cos, sin);
         var call = new Call(eps, weight.requires_grad);
@@ -34,14 +35,23 @@ internal static class RmsNormKernel
 
     private static (Tensor? Cos, Tensor? Sin) Plain(Tensor x, Tensor? cos, Tensor? sin)
     {
-        if (cos is null && sin is null) return (null, null);
-        if (cos is null || sin is null) throw new ArgumentException("a table of sines belongs to one of cosines");
+        if (cos is null && sin is null)
+            return (null, null);
+        if (cos is null || sin is null)
+            throw new ArgumentException("a table of sines belongs to one of cosines");
         Turns.Check(x, cos, sin);
         return (cos.detach().to(ScalarType.Float32).contiguous(), sin.detach().to(ScalarType.Float32).contiguous());
     }
 
-    private static Tensor Run(Tensor x, Tensor weight, Tensor? cos, Tensor? sin, Stretches cut, Call call,
-        Tensor? stats)
+    private static Tensor Run(
+        Tensor x,
+        Tensor weight,
+        Tensor? cos,
+        Tensor? sin,
+        Stretches cut,
+        Call call,
+        Tensor? stats
+    )
     {
         var y = empty(x.shape, x.dtype);
         var rows = new RowMemory(weight);
@@ -61,8 +71,12 @@ internal static class RmsNormKernel
 
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
-            var (x, weight, cos, sin) = (((Tensor)vars[0]).contiguous(), (Tensor)vars[1], (Tensor?)vars[2],
-                (Tensor?)vars[3]);
+            var (x, weight, cos, sin) = (
+                ((Tensor)vars[0]).contiguous(),
+                (Tensor)vars[1],
+                (Tensor?)vars[2],
+                (Tensor?)vars[3]
+            );
             var (cut, call) = (new Stretches(x.shape, weight.shape), (Call)vars[4]);
             var stats = empty([cut.Tokens], ScalarType.Float32);
             ctx.set_materialize_grads(false);

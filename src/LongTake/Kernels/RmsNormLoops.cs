@@ -1,14 +1,21 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
 /// <summary>
 /// y = turned(x r weight), r = 1 / sqrt(mean(x^2) + eps), for the tokens of a task; TIn is the type of x and y.
 /// </summary>
-internal readonly unsafe struct RmsNormForward(Stretches cut, Tensor x, RowMemory weight, Turns turns, Tensor y,
-    Tensor? stats, double eps) : ITasks
+internal readonly unsafe struct RmsNormForward(
+    Stretches cut,
+    Tensor x,
+    RowMemory weight,
+    Turns turns,
+    Tensor y,
+    Tensor? stats,
+    double eps
+) : ITasks
 {
     private readonly byte* x = TensorMemory.Pointer(x);
     private readonly byte* y = TensorMemory.Pointer(y);
@@ -40,7 +47,8 @@ internal readonly unsafe struct RmsNormForward(Stretches cut, Tensor x, RowMemor
         var body = d - d % TFloats.Width;
         var square = Square<TFloats, T>(source, 0, body) + Square<Float1, T>(source, body, d);
         var r = 1 / MathF.Sqrt(square / d + eps);
-        if (stats != null) stats[token] = r;
+        if (stats != null)
+            stats[token] = r;
         if (turns.Span == 0)
         {
             Write<TFloats, T>(source, target, r, 0, body);
@@ -52,7 +60,8 @@ internal readonly unsafe struct RmsNormForward(Stretches cut, Tensor x, RowMemor
         for (var head = 0L; head < d; head += span)
         {
             Turned<TFloats, T>(source + head, target + head, weight + head, r, (float*)cos, (float*)sin, body);
-            if (body == span) continue;
+            if (body == span)
+                continue;
             Pairs(source + head, target + head, weight + head, r, (float*)cos, (float*)sin, body, span);
         }
     }
@@ -89,7 +98,14 @@ internal readonly unsafe struct RmsNormForward(Stretches cut, Tensor x, RowMemor
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Turned<TFloats, T>(
-        T* source, T* target, float* weight, float r, float* cos, float* sin, long last)
+        T* source,
+        T* target,
+        float* weight,
+        float r,
+        float* cos,
+        float* sin,
+        long last
+    )
         where TFloats : unmanaged, IFloats<TFloats>
         where T : unmanaged
     {
@@ -100,8 +116,16 @@ internal readonly unsafe struct RmsNormForward(Stretches cut, Tensor x, RowMemor
         }
     }
 
-    private static void Pairs<T>(T* source, T* target, float* weight, float r, float* cos, float* sin, long first,
-        long last)
+    private static void Pairs<T>(
+        T* source,
+        T* target,
+        float* weight,
+        float r,
+        float* cos,
+        float* sin,
+        long first,
+        long last
+    )
         where T : unmanaged
     {
         for (var i = first; i < last; i += 2)
@@ -120,9 +144,17 @@ internal readonly unsafe struct RmsNormForward(Stretches cut, Tensor x, RowMemor
 /// h mean(u h)), dweight = sum of z h over the tokens. TIn is the type of x, g and dx.
 /// </summary>
 internal readonly unsafe struct RmsNormBackward(
-    Stretches cut, Tensor x, RowMemory weight, Turns turns, Tensor stats, Tensor g, Tensor dx, Tensor? dweight) : ITasks
+    Stretches cut,
+    Tensor x,
+    RowMemory weight,
+    Turns turns,
+    Tensor stats,
+    Tensor g,
+    Tensor dx,
+    Tensor? dweight
+) : ITasks
 {
-    private const int Block = 4;   // tokens whose sums for the weight are gathered at once
+    private const int Block = 4; // tokens whose sums for the weight are gathered at once
     private readonly byte* x = TensorMemory.Pointer(x);
     private readonly byte* g = TensorMemory.Pointer(g);
     private readonly byte* dx = TensorMemory.Pointer(dx);
@@ -218,8 +250,16 @@ internal readonly unsafe struct RmsNormBackward(
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Columns<TFloats, T>(T* source, float* z, T* target, float* sums, float* numbers, int count,
-        long first, long last)
+    private void Columns<TFloats, T>(
+        T* source,
+        float* z,
+        T* target,
+        float* sums,
+        float* numbers,
+        int count,
+        long first,
+        long last
+    )
         where TFloats : unmanaged, IFloats<TFloats>
         where T : unmanaged
     {
@@ -229,8 +269,11 @@ internal readonly unsafe struct RmsNormBackward(
             var (w, sum) = (TFloats.Load(weight + i), TFloats.Load(sums + i));
             for (var n = 0; n < count; n++)
             {
-                var (slope, v, r) = (TFloats.Load(z + n * d + i), TFloats.Load(source + n * d + i),
-                    TFloats.All(numbers[2 * n]));
+                var (slope, v, r) = (
+                    TFloats.Load(z + n * d + i),
+                    TFloats.Load(source + n * d + i),
+                    TFloats.All(numbers[2 * n])
+                );
                 slope *= r;
                 sum = TFloats.Fma(slope, v, sum);
                 TFloats.Store(target + n * d + i, slope * w - v * TFloats.All(numbers[2 * n + 1]));

@@ -1,4 +1,5 @@
 using static TorchSharp.torch;
+
 namespace LongTake.Kernels;
 
 /// <summary>
@@ -21,7 +22,9 @@ internal static class SimdSupport
 {
     /// <summary>The widest that runs here.</summary>
     public static Simd Best { get; } =
-        L512.IsSupported ? Simd.V512 : L256.IsSupported ? Simd.V256 : Simd.Scalar;
+        L512.IsSupported ? Simd.V512
+        : L256.IsSupported ? Simd.V256
+        : Simd.Scalar;
 
     /// <summary><paramref name="wanted"/>, or the widest there is.</summary>
     public static Simd Limit(Simd wanted) => wanted < Best ? wanted : Best;

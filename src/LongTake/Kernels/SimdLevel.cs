@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.Intrinsics;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -13,7 +13,9 @@ internal static class SimdLevel
     /// pairs of them.
     /// </summary>
     public static Simd Widest { get; } =
-        Vector512.IsHardwareAccelerated ? Simd.V512 : Vector128.IsHardwareAccelerated ? Simd.V256 : Simd.Scalar;
+        Vector512.IsHardwareAccelerated ? Simd.V512
+        : Vector128.IsHardwareAccelerated ? Simd.V256
+        : Simd.Scalar;
 
     /// <summary>The width that the next kernel call takes.</summary>
     public static Simd Current { get; set; } = Widest;

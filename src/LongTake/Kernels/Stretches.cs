@@ -1,4 +1,5 @@
 using static TorchSharp.torch;
+
 namespace LongTake.Kernels;
 
 /// <summary>
@@ -12,7 +13,11 @@ internal readonly struct Stretches
     public const int Length = 64;
 
     /// <summary>Number of tokens, their width, the rows, tokens of a row, and pieces of a row.</summary>
-    public readonly long Tokens, Width, Rows, Run, Parts;
+    public readonly long Tokens,
+        Width,
+        Rows,
+        Run,
+        Parts;
     private readonly int together;
 
     /// <summary>
@@ -22,10 +27,12 @@ internal readonly struct Stretches
     /// <exception cref="ArgumentException">The row tensor does not fit.</exception>
     public Stretches(ReadOnlySpan<long> tokens, ReadOnlySpan<long> row)
     {
-        if (tokens.Length == 0) throw new ArgumentException("a single number has no last dimension to work over");
+        if (tokens.Length == 0)
+            throw new ArgumentException("a single number has no last dimension to work over");
         Width = tokens[^1];
         Tokens = 1;
-        foreach (var size in tokens[..^1]) Tokens *= size;
+        foreach (var size in tokens[..^1])
+            Tokens *= size;
         Rows = 1;
         var fits = row.Length > 0 && row.Length <= tokens.Length && row[^1] == Width && Width > 0 && Tokens > 0;
         var equal = row.Length == tokens.Length;
@@ -38,8 +45,9 @@ internal readonly struct Stretches
         if (!fits)
         {
             throw new ArgumentException(
-                $"rows [{string.Join(", ", row.ToArray())}] are not for runs of the tokens " +
-                $"[{string.Join(", ", tokens.ToArray())}]");
+                $"rows [{string.Join(", ", row.ToArray())}] are not for runs of the tokens "
+                    + $"[{string.Join(", ", tokens.ToArray())}]"
+            );
         }
         Run = Tokens / Rows;
         Parts = (Run + Length - 1) / Length;
@@ -73,10 +81,16 @@ internal readonly struct Stretches
     /// <summary>The sums of the pieces of each row, in the sizes and type of the row tensor.</summary>
     public Tensor Total(Tensor sums, long[] sizes, ScalarType type)
     {
-        if (Parts == 1) return sums.view(sizes).to(type);
+        if (Parts == 1)
+            return sums.view(sizes).to(type);
         var total = empty(sizes, ScalarType.Float32);
-        Dispatch.Run(new TotalTasks(this, sums, total), ScalarType.Float32, ScalarType.Float32, (int)(Rows * Bands),
-            Rows * Parts * Width);
+        Dispatch.Run(
+            new TotalTasks(this, sums, total),
+            ScalarType.Float32,
+            ScalarType.Float32,
+            (int)(Rows * Bands),
+            Rows * Parts * Width
+        );
         GC.KeepAlive(sums);
         return total.to(type);
     }
@@ -102,7 +116,8 @@ internal readonly struct Stretches
             Columns<Float1>(row, body, last);
         }
 
-        private void Columns<TFloats>(long row, long first, long last) where TFloats : unmanaged, IFloats<TFloats>
+        private void Columns<TFloats>(long row, long first, long last)
+            where TFloats : unmanaged, IFloats<TFloats>
         {
             for (var i = first; i < last; i += TFloats.Width)
             {
@@ -124,6 +139,7 @@ internal readonly unsafe struct RowMemory
 {
     /// <summary>The first row.</summary>
     public readonly float* First;
+
     /// <summary>Elements from one row to the next.</summary>
     public readonly long Step;
     private readonly Tensor kept;
@@ -148,13 +164,17 @@ internal readonly unsafe struct RowMemory
     {
         var (sizes, strides) = (rows.shape, rows.stride());
         step = 0;
-        if (strides[^1] != 1 && sizes[^1] != 1) return false;
+        if (strides[^1] != 1 && sizes[^1] != 1)
+            return false;
         var span = 1L;
         for (var i = sizes.Length - 2; i >= 0; i--)
         {
-            if (sizes[i] == 1) continue;
-            if (step == 0) step = strides[i];
-            else if (strides[i] != span * step) return false;
+            if (sizes[i] == 1)
+                continue;
+            if (step == 0)
+                step = strides[i];
+            else if (strides[i] != span * step)
+                return false;
             span *= sizes[i];
         }
         return true;

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -48,8 +48,7 @@ internal unsafe struct TileRow1<L, V> : ITileRow<TileRow1<L, V>, V>
     public static TileRow1<L, V> Scaled(V a, TileRow1<L, V> b) => new() { x = L.Multiply(a, b.x) };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TileRow1<L, V> Sum(TileRow1<L, V> a, TileRow1<L, V> b) =>
-        new() { x = L.Add(a.x, b.x) };
+    public static TileRow1<L, V> Sum(TileRow1<L, V> a, TileRow1<L, V> b) => new() { x = L.Add(a.x, b.x) };
 }
 
 /// <summary>Two vectors.</summary>
@@ -98,7 +97,12 @@ internal unsafe struct TileRow3<L, V> : ITileRow<TileRow3<L, V>, V>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TileRow3<L, V> Load(float* from) =>
-        new() { x = L.Load(from), y = L.Load(from + L.Count), z = L.Load(from + 2 * L.Count) };
+        new()
+        {
+            x = L.Load(from),
+            y = L.Load(from + L.Count),
+            z = L.Load(from + 2 * L.Count),
+        };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(float* to, TileRow3<L, V> row)
@@ -110,13 +114,28 @@ internal unsafe struct TileRow3<L, V> : ITileRow<TileRow3<L, V>, V>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TileRow3<L, V> Fused(V a, TileRow3<L, V> b, TileRow3<L, V> c) =>
-        new() { x = L.Fused(a, b.x, c.x), y = L.Fused(a, b.y, c.y), z = L.Fused(a, b.z, c.z) };
+        new()
+        {
+            x = L.Fused(a, b.x, c.x),
+            y = L.Fused(a, b.y, c.y),
+            z = L.Fused(a, b.z, c.z),
+        };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TileRow3<L, V> Scaled(V a, TileRow3<L, V> b) =>
-        new() { x = L.Multiply(a, b.x), y = L.Multiply(a, b.y), z = L.Multiply(a, b.z) };
+        new()
+        {
+            x = L.Multiply(a, b.x),
+            y = L.Multiply(a, b.y),
+            z = L.Multiply(a, b.z),
+        };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TileRow3<L, V> Sum(TileRow3<L, V> a, TileRow3<L, V> b) =>
-        new() { x = L.Add(a.x, b.x), y = L.Add(a.y, b.y), z = L.Add(a.z, b.z) };
+        new()
+        {
+            x = L.Add(a.x, b.x),
+            y = L.Add(a.y, b.y),
+            z = L.Add(a.z, b.z),
+        };
 }

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -30,13 +30,27 @@ internal static unsafe class Tiles<L, V>
     /// <param name="add">Without factors: keep what is in C, else start at 0.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Product(
-        float* c, int ldc, int rows, int columns, int units, float* a, int rowA, int unitA, float* b, int ldb,
-        float* factor, bool add)
+        float* c,
+        int ldc,
+        int rows,
+        int columns,
+        int units,
+        float* a,
+        int rowA,
+        int unitA,
+        float* b,
+        int ldb,
+        float* factor,
+        bool add
+    )
     {
         var left = columns / L.Count;
         while (left > 0)
         {
-            var taken = left == 4 || left == 2 ? 2 : left >= 3 ? 3 : 1;
+            var taken =
+                left == 4 || left == 2 ? 2
+                : left >= 3 ? 3
+                : 1;
             if (taken == 3)
                 Strip<TileRow3<L, V>>(c, ldc, rows, units, a, rowA, unitA, b, ldb, factor, add);
             else if (taken == 2)
@@ -51,8 +65,18 @@ internal static unsafe class Tiles<L, V>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Strip<R>(
-        float* c, int ldc, int rows, int units, float* a, int rowA, int unitA, float* b, int ldb,
-        float* factor, bool add)
+        float* c,
+        int ldc,
+        int rows,
+        int units,
+        float* a,
+        int rowA,
+        int unitA,
+        float* b,
+        int ldb,
+        float* factor,
+        bool add
+    )
         where R : struct, ITileRow<R, V>
     {
         for (var row = 0; row < rows; row += Rows)
@@ -80,7 +104,17 @@ internal static unsafe class Tiles<L, V>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Eight<R>(
-        float* c, int ldc, int units, float* a, int rowA, int unitA, float* b, int ldb, float* factor, bool add)
+        float* c,
+        int ldc,
+        int units,
+        float* a,
+        int rowA,
+        int unitA,
+        float* b,
+        int ldb,
+        float* factor,
+        bool add
+    )
         where R : struct, ITileRow<R, V>
     {
         var c4 = c + 4L * ldc;
@@ -123,7 +157,17 @@ internal static unsafe class Tiles<L, V>
     // Even and odd units apart: eight sums alone would wait for each other.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EightByTwo<R>(
-        float* c, int ldc, int units, float* a, int rowA, int unitA, float* b, int ldb, float* factor, bool add)
+        float* c,
+        int ldc,
+        int units,
+        float* a,
+        int rowA,
+        int unitA,
+        float* b,
+        int ldb,
+        float* factor,
+        bool add
+    )
         where R : struct, ITileRow<R, V>
     {
         var c4 = c + 4L * ldc;
@@ -181,7 +225,17 @@ internal static unsafe class Tiles<L, V>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Four<R>(
-        float* c, int ldc, int units, float* a, int rowA, int unitA, float* b, int ldb, float* factor, bool add)
+        float* c,
+        int ldc,
+        int units,
+        float* a,
+        int rowA,
+        int unitA,
+        float* b,
+        int ldb,
+        float* factor,
+        bool add
+    )
         where R : struct, ITileRow<R, V>
     {
         var s0 = Start<R>(c, factor, 0, add);

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
@@ -9,8 +9,10 @@ namespace LongTake.Kernels;
 /// </summary>
 internal readonly unsafe struct Turns
 {
-    private readonly float* cos, sin;
-    private readonly long period, angles;
+    private readonly float* cos,
+        sin;
+    private readonly long period,
+        angles;
 
     /// <summary>Channels that a row of the tables is for: a head, or all; 0 without tables.</summary>
     public readonly long Span;
@@ -18,7 +20,8 @@ internal readonly unsafe struct Turns
     /// <summary>Tables in order, float32, or none.</summary>
     public Turns(Tensor x, Tensor? cos, Tensor? sin)
     {
-        if (cos is null || sin is null) return;
+        if (cos is null || sin is null)
+            return;
         this.cos = (float*)TensorMemory.Pointer(cos);
         this.sin = (float*)TensorMemory.Pointer(sin);
         period = x.size(-2);
@@ -33,9 +36,11 @@ internal readonly unsafe struct Turns
         var (half, tokens, width) = (cos.size(-1), x.dim() > 1 ? x.size(-2) : 0, x.size(-1));
         var fits = tokens > 0 && half > 0 && width % (2 * half) == 0 && cos.shape.SequenceEqual(sin.shape);
         var heads = fits ? cos.numel() / (half * tokens) : 0;
-        if (fits && cos.numel() == half * tokens * heads && (heads == 1 || heads == width / (2 * half))) return;
+        if (fits && cos.numel() == half * tokens * heads && (heads == 1 || heads == width / (2 * half)))
+            return;
         throw new ArgumentException(
-            $"tables [{Graph.Sizes(cos)}], [{Graph.Sizes(sin)}] do not fit tokens [{Graph.Sizes(x)}]");
+            $"tables [{Graph.Sizes(cos)}], [{Graph.Sizes(sin)}] do not fit tokens [{Graph.Sizes(x)}]"
+        );
     }
 
     /// <summary>Cosines of a token, from the channel on.</summary>

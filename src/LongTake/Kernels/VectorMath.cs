@@ -1,19 +1,20 @@
-using static TorchSharp.torch;
 using System.Runtime.CompilerServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 
 /// <summary>The exponential and what is made of it, over lanes.</summary>
 internal static class VectorMath
 {
-    private const float Shift = 12582912f;   // 1.5 2^23: a float this large has no bits below one
+    private const float Shift = 12582912f; // 1.5 2^23: a float this large has no bits below one
 
     /// <summary>
     /// e^x: two to a whole number times a polynomial on [-ln 2 / 2, ln 2 / 2], relative error 1e-7. From 88.4 on
     /// infinity, below -87 e^-87.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TFloats Exp<TFloats>(TFloats x) where TFloats : unmanaged, IFloats<TFloats>
+    public static TFloats Exp<TFloats>(TFloats x)
+        where TFloats : unmanaged, IFloats<TFloats>
     {
         x = TFloats.Clamp(x, TFloats.All(-87f), TFloats.All(88.8f));
         var shifted = TFloats.Fma(x, TFloats.All(1.44269504f), TFloats.All(Shift));
@@ -31,7 +32,8 @@ internal static class VectorMath
 
     /// <summary>1 / (1 + e^-x), exactly 0 below -88.4.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static TFloats Sigmoid<TFloats>(TFloats x) where TFloats : unmanaged, IFloats<TFloats>
+    public static TFloats Sigmoid<TFloats>(TFloats x)
+        where TFloats : unmanaged, IFloats<TFloats>
     {
         var one = TFloats.All(1f);
         return one / (one + Exp(TFloats.All(0f) - x));

@@ -1,5 +1,5 @@
-using static TorchSharp.torch;
 using System.Runtime.ExceptionServices;
+using static TorchSharp.torch;
 
 namespace LongTake.Kernels;
 

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace LongTake.Media;
 
 /// <summary>
-/// A running ffmpeg or ffprobe: no shell, its last error lines kept, killed with its children on cancellation, on
-/// <see cref="Dispose"/>, and when one guarded step takes longer than the limit. Killing closes the pipes, so a blocked read
+/// A running ffmpeg or ffprobe: no shell, its last error lines kept, killed with its children on cancellation, on <see
+/// cref="Dispose"/>, and when one guarded step takes longer than the limit. Killing closes the pipes, so a blocked read
 /// or write always comes back.
 /// </summary>
 sealed class Child : IDisposable
@@ -15,7 +15,8 @@ sealed class Child : IDisposable
     const int TailLines = 12;
     readonly Process process;
     readonly int id;
-    readonly Timer watch, scale;
+    readonly Timer watch,
+        scale;
     readonly TimeSpan limit;
     readonly CancellationToken token;
     readonly CancellationTokenRegistration cancelled;
@@ -29,8 +30,14 @@ sealed class Child : IDisposable
     /// <param name="input">True when something will be written to its standard input.</param>
     /// <param name="heard">Gets each line of standard error, on another thread; true when it was no error.</param>
     /// <param name="token">Kills it.</param>
-    public Child(string program, IEnumerable<string> arguments, TimeSpan limit, bool input = false, Func<string, bool>? heard = null,
-        CancellationToken token = default)
+    public Child(
+        string program,
+        IEnumerable<string> arguments,
+        TimeSpan limit,
+        bool input = false,
+        Func<string, bool>? heard = null,
+        CancellationToken token = default
+    )
     {
         token.ThrowIfCancellationRequested();
         (this.limit, this.heard, this.token) = (limit, heard, token);
@@ -50,10 +57,15 @@ sealed class Child : IDisposable
         {
             throw new UserException($"{start.FileName}: cannot be started: {e.Message}", inner: e);
         }
-        if (!input) process.StandardInput.Close();
+        if (!input)
+            process.StandardInput.Close();
         errors = new Thread(ReadErrors) { IsBackground = true, Name = "ffmpeg errors" };
         errors.Start();
-        watch = new Timer(_ => { TimedOut = true; Kill(); });
+        watch = new Timer(_ =>
+        {
+            TimedOut = true;
+            Kill();
+        });
         scale = new Timer(_ => Weigh(), null, TimeSpan.FromSeconds(0.25), TimeSpan.FromSeconds(0.25));
         cancelled = token.Register(Kill);
     }
@@ -73,19 +85,28 @@ sealed class Child : IDisposable
     /// <summary>The last error line that says something, or "".</summary>
     public string LastError
     {
-        get { lock (tail) return tail.LastOrDefault(line => !Repeats(line)) ?? ""; }
+        get
+        {
+            lock (tail)
+                return tail.LastOrDefault(line => !Repeats(line)) ?? "";
+        }
     }
 
     /// <summary>The first of the kept error lines: usually the cause of those after it. Or "".</summary>
     public string FirstError
     {
-        get { lock (tail) return tail.FirstOrDefault(line => !Repeats(line)) ?? ""; }
+        get
+        {
+            lock (tail)
+                return tail.FirstOrDefault(line => !Repeats(line)) ?? "";
+        }
     }
 
     /// <summary>The last error line with one of the words in it, or null.</summary>
     public string? ErrorWith(string words)
     {
-        lock (tail) return tail.LastOrDefault(line => line.Contains(words, StringComparison.OrdinalIgnoreCase));
+        lock (tail)
+            return tail.LastOrDefault(line => line.Contains(words, StringComparison.OrdinalIgnoreCase));
     }
 
     /// <summary>Fills the buffer from standard output as far as it goes; bytes read.</summary>
@@ -122,11 +143,18 @@ sealed class Child : IDisposable
         return text;
     }
 
-    /// <summary>Closes the input, waits for the end within the limit, returns the exit code (137 or so when killed).</summary>
+    /// <summary>
+    /// Closes the input, waits for the end within the limit, returns the exit code (137 or so when killed).
+    /// </summary>
     public int Wait()
     {
         Arm();
-        try { process.StandardInput.Close(); } catch (IOException) { } // it left before reading all: the exit code tells
+        // it left before reading all: the exit code tells
+        try
+        {
+            process.StandardInput.Close();
+        }
+        catch (IOException) { }
         process.WaitForExit();
         errors.Join(TimeSpan.FromSeconds(5));
         Disarm();
@@ -136,7 +164,11 @@ sealed class Child : IDisposable
 
     public void Kill()
     {
-        try { process.Kill(entireProcessTree: true); } catch (InvalidOperationException) { } // it has ended by itself
+        try
+        {
+            process.Kill(entireProcessTree: true);
+        }
+        catch (InvalidOperationException) { } // it has ended by itself
     }
 
     public void Dispose()
@@ -150,16 +182,22 @@ sealed class Child : IDisposable
             process.WaitForExit(5000);
         }
         errors.Join(TimeSpan.FromSeconds(5));
-        try { process.Dispose(); } catch (IOException) { } // buffered input of a program that is gone
+        try
+        {
+            process.Dispose();
+        }
+        catch (IOException) { } // buffered input of a program that is gone
     }
 
     void Weigh()
     {
         try
         {
-            // Its own view of the program: to refresh the one others read makes that forget, for a moment, that the program has ended.
+            // Its own view of the program: to refresh the one others read makes that forget, for a moment, that the
+            // program has ended.
             using var seen = Process.GetProcessById(id);
-            if (seen.WorkingSet64 <= MemoryLimit) return;
+            if (seen.WorkingSet64 <= MemoryLimit)
+                return;
             TooLarge = true;
             Kill();
         }
@@ -167,18 +205,22 @@ sealed class Child : IDisposable
     }
 
     void Arm() => watch.Change(limit, Timeout.InfiniteTimeSpan);
+
     void Disarm() => watch.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+
     static bool Repeats(string line) => line.Contains("message repeated", StringComparison.Ordinal);
 
     void ReadErrors()
     {
         while (process.StandardError.ReadLine() is { } line)
         {
-            if (string.IsNullOrWhiteSpace(line) || heard?.Invoke(line) == true) continue;
+            if (string.IsNullOrWhiteSpace(line) || heard?.Invoke(line) == true)
+                continue;
             lock (tail)
             {
                 ErrorLines++;
-                if (tail.Count == TailLines) tail.Dequeue();
+                if (tail.Count == TailLines)
+                    tail.Dequeue();
                 tail.Enqueue(line.Length > 400 ? line[..400] : line.Trim());
             }
         }

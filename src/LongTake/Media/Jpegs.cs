@@ -12,19 +12,55 @@ public static class Jpegs
     /// <param name="crop">Part of the picture that counts.</param>
     /// <param name="token">Ends ffmpeg.</param>
     /// <exception cref="UserException">The film cannot be decoded.</exception>
-    public static IReadOnlyList<byte[]> Read(string path, double? from, double seconds, int count, int pixels, Rectangle? crop = null, CancellationToken token = default)
+    public static IReadOnlyList<byte[]> Read(
+        string path,
+        double? from,
+        double seconds,
+        int count,
+        int pixels,
+        Rectangle? crop = null,
+        CancellationToken token = default
+    )
     {
         var cut = crop is { } c ? $"crop={c.Width}:{c.Height}:{c.X}:{c.Y}," : "";
-        using var child = new Child("ffmpeg",
-            [.. Ffmpeg.Input, "-nostdin", "-threads", "2", .. from is { } at ? ["-seek_timestamp", "1", "-ss", $"{at:0.######}"] : (string[])[],
-                "-t", $"{seconds:0.###}", "-i", Ffmpeg.Url(path), "-map", "0:V:0", "-an", "-sn", "-dn",
-                "-vf", $"{cut}fps={count / seconds:0.######},scale='trunc(iw*sar/2)*2':ih,setsar=1,scale='min({pixels},iw)':'min({pixels},ih)':force_original_aspect_ratio=decrease:force_divisible_by=2",
-                "-frames:v", $"{count}", "-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe", "-"],
-            TimeSpan.FromMinutes(2), token: token);
+        using var child = new Child(
+            "ffmpeg",
+            [
+                .. Ffmpeg.Input,
+                "-nostdin",
+                "-threads",
+                "2",
+                .. from is { } at ? ["-seek_timestamp", "1", "-ss", $"{at:0.######}"] : (string[])[],
+                "-t",
+                $"{seconds:0.###}",
+                "-i",
+                Ffmpeg.Url(path),
+                "-map",
+                "0:V:0",
+                "-an",
+                "-sn",
+                "-dn",
+                "-vf",
+                $"{cut}fps={count / seconds:0.######},scale='trunc(iw*sar/2)*2':ih,setsar=1,scale='min({pixels},iw)':'min({pixels},ih)':force_original_aspect_ratio=decrease:force_divisible_by=2",
+                "-frames:v",
+                $"{count}",
+                "-c:v",
+                "mjpeg",
+                "-q:v",
+                "4",
+                "-f",
+                "image2pipe",
+                "-",
+            ],
+            TimeSpan.FromMinutes(2),
+            token: token
+        );
         using var all = new MemoryStream();
         var buffer = new byte[1 << 16];
-        for (int n; (n = child.Read(buffer)) > 0;) all.Write(buffer, 0, n);
-        if (child.Wait() != 0 || all.Length == 0) throw new UserException($"{path}: no frames of it: {Probe.Said(child, path)}");
+        for (int n; (n = child.Read(buffer)) > 0; )
+            all.Write(buffer, 0, n);
+        if (child.Wait() != 0 || all.Length == 0)
+            throw new UserException($"{path}: no frames of it: {Probe.Said(child, path)}");
         return Split(all.GetBuffer().AsSpan(0, (int)all.Length));
     }
 

@@ -3,22 +3,27 @@ using System.Runtime.Intrinsics;
 namespace LongTake.Media;
 
 /// <summary>
-/// Finds pictures that come again: a run of frames each equal to the one a fixed time before it, while what lies between is different. The
-/// last <see cref="Reach"/> frames are kept as 16x9 thumbnails.
+/// Finds pictures that come again: a run of frames each equal to the one a fixed time before it, while what lies
+/// between is different. The last <see cref="Reach"/> frames are kept as 16x9 thumbnails.
 /// </summary>
 sealed class LoopFinder
 {
-    // Mean grey levels: equal means below, different above. The shortest run, and the shortest time after which something may come again.
-    const double Equal = 0.8, Different = 4;
+    // Mean grey levels: equal means below, different above. The shortest run, and the shortest time after which
+    // something may come again.
+    const double Equal = 0.8,
+        Different = 4;
     const double ShortestSeconds = 0.5;
-    const int Reach = 500, Size = 16 * 9;
+    const int Reach = 500,
+        Size = 16 * 9;
 
     readonly byte[] ring = new byte[Reach * Size];
     readonly double[] times = new double[Reach];
     readonly int[] run = new int[Reach];
     int count;
 
-    /// <summary>Takes a frame; a loop is reported once a whole round has come again, from its first repeated frame on.</summary>
+    /// <summary>
+    /// Takes a frame; a loop is reported once a whole round has come again, from its first repeated frame on.
+    /// </summary>
     public void Add(SmallFrame frame, StretchFinder found, double gap)
     {
         var small = Small(frame);
@@ -31,7 +36,8 @@ sealed class LoopFinder
             most = Math.Max(most, difference);
             if (run[lag] >= lag && frame.Time - times[at] >= ShortestSeconds)
                 found.Add(times[(count - run[lag] + 1) % Reach], frame.Time + gap);
-            if (run[lag] > lag) run[lag] = lag; // the stretch goes on; older stamps are no longer kept
+            if (run[lag] > lag)
+                run[lag] = lag; // the stretch goes on; older stamps are no longer kept
         }
         small.CopyTo(ring, count % Reach * Size);
         times[count % Reach] = frame.Time;
@@ -56,7 +62,8 @@ sealed class LoopFinder
         for (var i = 0; i < Size; i++)
         {
             var sum = 8;
-            for (var j = 0; j < 16; j++) sum += frame.Luma[(i / 16 * 4 + j / 4) * SmallFrame.Width + i % 16 * 4 + j % 4];
+            for (var j = 0; j < 16; j++)
+                sum += frame.Luma[(i / 16 * 4 + j / 4) * SmallFrame.Width + i % 16 * 4 + j % 4];
             small[i] = (byte)(sum >> 4);
         }
         return small;

@@ -11,11 +11,25 @@ namespace LongTake.Media;
 /// <param name="Width">Stored pixels across, after rotation.</param>
 /// <param name="Height">Stored pixels down, after rotation.</param>
 /// <param name="SampleAspect">Width of a pixel over its height, after rotation; 1 when square or not stated.</param>
-/// <param name="Rotation">Degrees in the file's display matrix: 0, 90, 180, -90 ...; already applied to the size.</param>
+/// <param name="Rotation">Degrees in the file's display matrix: 0, 90, 180, -90 ...; already applied to the
+/// size.</param>
 /// <param name="StartSeconds">Stamp of the first frame.</param>
 public sealed record VideoInfo(
-    string Path, double Seconds, double Fps, bool Variable, int Frames, int Width, int Height, double SampleAspect,
-    int Rotation, string Codec, string PixelFormat, int VideoStreams, int AudioStreams, double StartSeconds)
+    string Path,
+    double Seconds,
+    double Fps,
+    bool Variable,
+    int Frames,
+    int Width,
+    int Height,
+    double SampleAspect,
+    int Rotation,
+    string Codec,
+    string PixelFormat,
+    int VideoStreams,
+    int AudioStreams,
+    double StartSeconds
+)
 {
     /// <summary>Number of the stream in the file; the first real video stream is taken.</summary>
     public int Stream { get; init; }
@@ -34,7 +48,17 @@ public sealed record VideoInfo(
 }
 
 /// <summary>Why a file is no usable video.</summary>
-public enum ProbeFault { None, Missing, Empty, Unreadable, NotVideo, NoVideoStream, NoFrames, TimedOut }
+public enum ProbeFault
+{
+    None,
+    Missing,
+    Empty,
+    Unreadable,
+    NotVideo,
+    NoVideoStream,
+    NoFrames,
+    TimedOut,
+}
 
 /// <summary>Either <see cref="Info"/>, or a fault and a sentence about it.</summary>
 public sealed record Probed(VideoInfo? Info, ProbeFault Fault, string Reason);
@@ -55,14 +79,23 @@ public static class Probe
     /// <summary>As <see cref="Read"/>, but a file that is no usable video is an answer, not an exception.</summary>
     public static Probed Try(string path, TimeSpan? limit = null, CancellationToken token = default)
     {
-        if (Directory.Exists(path)) return Bad(ProbeFault.Unreadable, "a folder, not a file");
-        if (!File.Exists(path)) return Bad(ProbeFault.Missing, "no such file");
-        if (new FileInfo(path) is { Length: 0, LinkTarget: null }) return Bad(ProbeFault.Empty, "the file is empty");
-        using var child = new Child("ffprobe",
-            [.. Ffmpeg.Input, "-show_streams", "-show_format", "-of", "json", Ffmpeg.Url(path)], limit ?? DefaultLimit, token: token);
+        if (Directory.Exists(path))
+            return Bad(ProbeFault.Unreadable, "a folder, not a file");
+        if (!File.Exists(path))
+            return Bad(ProbeFault.Missing, "no such file");
+        if (new FileInfo(path) is { Length: 0, LinkTarget: null })
+            return Bad(ProbeFault.Empty, "the file is empty");
+        using var child = new Child(
+            "ffprobe",
+            [.. Ffmpeg.Input, "-show_streams", "-show_format", "-of", "json", Ffmpeg.Url(path)],
+            limit ?? DefaultLimit,
+            token: token
+        );
         var json = child.Text();
-        if (child.TimedOut) return Bad(ProbeFault.TimedOut, $"not understood within {(limit ?? DefaultLimit).TotalSeconds:0.#} s");
-        if (child.Wait() != 0) return Bad(ProbeFault.Unreadable, "not a video that ffmpeg can open: " + Said(child, path));
+        if (child.TimedOut)
+            return Bad(ProbeFault.TimedOut, $"not understood within {(limit ?? DefaultLimit).TotalSeconds:0.#} s");
+        if (child.Wait() != 0)
+            return Bad(ProbeFault.Unreadable, "not a video that ffmpeg can open: " + Said(child, path));
         using var document = JsonDocument.Parse(json);
         var root = document.RootElement;
         var container = Text(root.GetProperty("format"), "format_name");
@@ -70,27 +103,48 @@ public static class Probe
             return Bad(ProbeFault.NotVideo, $"a picture or a text, not a video (ffprobe: {container})");
         var streams = root.GetProperty("streams").EnumerateArray().ToArray();
         var videos = streams.Where(s => Text(s, "codec_type") == "video" && !Cover(s)).ToArray();
-        if (videos.Length == 0) return Bad(ProbeFault.NoVideoStream, "no video stream in it (sound only?)");
+        if (videos.Length == 0)
+            return Bad(ProbeFault.NoVideoStream, "no video stream in it (sound only?)");
         var sounds = streams.Count(s => Text(s, "codec_type") == "audio");
         var stamps = Stamps(path, limit ?? DefaultLimit, token, out var late, out var packets);
-        if (late) return Bad(ProbeFault.TimedOut, $"its packets were not listed within {(limit ?? DefaultLimit).TotalSeconds:0.#} s");
-        if (stamps.Count == 0) return Bad(ProbeFault.NoFrames, "a video stream without a frame");
+        if (late)
+            return Bad(
+                ProbeFault.TimedOut,
+                $"its packets were not listed within {(limit ?? DefaultLimit).TotalSeconds:0.#} s"
+            );
+        if (stamps.Count == 0)
+            return Bad(ProbeFault.NoFrames, "a video stream without a frame");
         var info = Describe(path, videos[0], videos.Length, sounds, stamps);
-        if (info.Width <= 0 || info.Height <= 0) return Bad(ProbeFault.Unreadable, "a video stream whose picture has no size");
+        if (info.Width <= 0 || info.Height <= 0)
+            return Bad(ProbeFault.Unreadable, "a video stream whose picture has no size");
         return new(info with { BadStamps = packets - stamps.Distinct().Count() }, ProbeFault.None, "");
     }
 
-    /// <summary>Texts kept in the file (title, prompt, seed ...), without what every container says of itself.</summary>
-    public static IReadOnlyDictionary<string, string> Tags(string path, TimeSpan? limit = null, CancellationToken token = default)
+    /// <summary>
+    /// Texts kept in the file (title, prompt, seed ...), without what every container says of itself.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> Tags(
+        string path,
+        TimeSpan? limit = null,
+        CancellationToken token = default
+    )
     {
-        using var child = new Child("ffprobe",
-            [.. Ffmpeg.Input, "-show_entries", "format_tags", "-of", "json", Ffmpeg.Url(path)], limit ?? DefaultLimit, token: token);
+        using var child = new Child(
+            "ffprobe",
+            [.. Ffmpeg.Input, "-show_entries", "format_tags", "-of", "json", Ffmpeg.Url(path)],
+            limit ?? DefaultLimit,
+            token: token
+        );
         var json = child.Text();
-        if (child.Wait() != 0) return new Dictionary<string, string>();
+        if (child.Wait() != 0)
+            return new Dictionary<string, string>();
         using var document = JsonDocument.Parse(json);
-        return document.RootElement.TryGetProperty("format", out var format) && format.TryGetProperty("tags", out var tags)
-            ? tags.EnumerateObject().Where(t => t.Name is not ("major_brand" or "minor_version" or "compatible_brands" or "encoder"))
-                .DistinctBy(t => t.Name).ToDictionary(t => t.Name, t => t.Value.ToString())
+        return
+            document.RootElement.TryGetProperty("format", out var format) && format.TryGetProperty("tags", out var tags)
+            ? tags.EnumerateObject()
+                .Where(t => t.Name is not ("major_brand" or "minor_version" or "compatible_brands" or "encoder"))
+                .DistinctBy(t => t.Name)
+                .ToDictionary(t => t.Name, t => t.Value.ToString())
             : new Dictionary<string, string>();
     }
 
@@ -100,48 +154,85 @@ public static class Probe
         var rotation = Rotation(video);
         var (width, height) = (video.GetProperty("width").GetInt32(), video.GetProperty("height").GetInt32());
         var aspect = Fraction(Text(video, "sample_aspect_ratio").Replace(':', '/')) is > 0 and var a ? a : 1;
-        if (rotation % 180 != 0) (width, height, aspect) = (height, width, 1 / aspect);
+        if (rotation % 180 != 0)
+            (width, height, aspect) = (height, width, 1 / aspect);
         var pixels = Text(video, "pix_fmt");
-        return new(path, stamps[^1] - stamps[0] + 1 / fps, fps, variable, stamps.Count, width, height, aspect, rotation,
-            Text(video, "codec_name"), pixels, videos, sounds, stamps[0])
+        return new(
+            path,
+            stamps[^1] - stamps[0] + 1 / fps,
+            fps,
+            variable,
+            stamps.Count,
+            width,
+            height,
+            aspect,
+            rotation,
+            Text(video, "codec_name"),
+            pixels,
+            videos,
+            sounds,
+            stamps[0]
+        )
         {
             Stream = video.GetProperty("index").GetInt32(),
-            BitDepth = int.TryParse(Text(video, "bits_per_raw_sample"), out var bits) && bits > 0 ? bits : Depth(pixels),
-            ColourRange = Text(video, "color_range") is ("tv" or "pc") and var range ? range : pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc" : "",
+            BitDepth =
+                int.TryParse(Text(video, "bits_per_raw_sample"), out var bits) && bits > 0 ? bits : Depth(pixels),
+            ColourRange =
+                Text(video, "color_range") is ("tv" or "pc") and var range ? range
+                : pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc"
+                : "",
             Interlaced = Text(video, "field_order") is "tt" or "bb" or "tb" or "bt",
         };
     }
 
-    // A declared rate counts when the stamps agree within 1 %: containers round stamps, so the measured mean is less exact.
+    // A declared rate counts when the stamps agree within 1 %: containers round stamps, so the measured mean is less
+    // exact.
     static (double Fps, bool Variable) Rate(JsonElement video, List<double> stamps)
     {
         double[] declared = [Fraction(Text(video, "avg_frame_rate")), Fraction(Text(video, "r_frame_rate"))];
         var span = stamps[^1] - stamps[0];
-        if (stamps.Count < 2 || span <= 0) return (declared.FirstOrDefault(f => f > 0, 25), false);
+        if (stamps.Count < 2 || span <= 0)
+            return (declared.FirstOrDefault(f => f > 0, 25), false);
         var gaps = stamps.Zip(stamps.Skip(1), (a, b) => b - a).ToArray();
         var middle = gaps.Order().ElementAt(gaps.Length / 2);
-        // Millisecond stamps move a gap by up to 1 ms each side; a dropped or doubled frame moves it by half a frame or more.
+        // Millisecond stamps move a gap by up to 1 ms each side; a dropped or doubled frame moves it by half a frame or
+        // more.
         var odd = gaps.Count(g => Math.Abs(g - middle) > 0.25 * middle + 0.0021);
         var measured = (stamps.Count - 1) / span;
         var fps = declared.FirstOrDefault(f => f > 0 && Math.Abs(f - measured) <= 0.01 * measured, measured);
         return (fps, odd > 0.02 * gaps.Length);
     }
 
-    // One stamp a packet of the first video stream, in order: when it is shown, or when it is decoded where some packets (as in
-    // MPEG program streams) do not say when they are shown.
+    // One stamp a packet of the first video stream, in order: when it is shown, or when it is decoded where some
+    // packets (as in MPEG program streams) do not say when they are shown.
     static List<double> Stamps(string path, TimeSpan limit, CancellationToken token, out bool late, out int packets)
     {
-        using var child = new Child("ffprobe",
-            [.. Ffmpeg.Input, "-select_streams", "V:0", "-show_entries", "packet=pts_time,dts_time", "-of", "csv=p=0", Ffmpeg.Url(path)],
-            limit, token: token);
-        List<double> shown = [], decoded = [];
+        using var child = new Child(
+            "ffprobe",
+            [
+                .. Ffmpeg.Input,
+                "-select_streams",
+                "V:0",
+                "-show_entries",
+                "packet=pts_time,dts_time",
+                "-of",
+                "csv=p=0",
+                Ffmpeg.Url(path),
+            ],
+            limit,
+            token: token
+        );
+        List<double> shown = [],
+            decoded = [];
         packets = 0;
         foreach (var line in child.Text().Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             var fields = line.Split(',');
             packets++;
-            if (double.TryParse(fields[0], out var pts)) shown.Add(pts);
-            if (fields.Length > 1 && double.TryParse(fields[1], out var dts)) decoded.Add(dts);
+            if (double.TryParse(fields[0], out var pts))
+                shown.Add(pts);
+            if (fields.Length > 1 && double.TryParse(fields[1], out var dts))
+                decoded.Add(dts);
         }
         late = child.TimedOut;
         var stamps = shown.Count >= decoded.Count ? shown : decoded;
@@ -152,7 +243,10 @@ public static class Probe
     // "yuv420p10le" has 10 bits, "gray16be" 16, "yuv420p" 8.
     static int Depth(string pixels)
     {
-        var name = pixels.EndsWith("le", StringComparison.Ordinal) || pixels.EndsWith("be", StringComparison.Ordinal) ? pixels[..^2] : "";
+        var name =
+            pixels.EndsWith("le", StringComparison.Ordinal) || pixels.EndsWith("be", StringComparison.Ordinal)
+                ? pixels[..^2]
+                : "";
         var digits = name[name.TrimEnd("0123456789".ToCharArray()).Length..];
         return int.TryParse(digits, out var bits) && bits is > 8 and <= 16 ? bits : 8;
     }
@@ -167,14 +261,20 @@ public static class Probe
     }
 
     static bool Cover(JsonElement stream) =>
-        stream.TryGetProperty("disposition", out var d) && d.TryGetProperty("attached_pic", out var p) && p.GetInt32() == 1;
+        stream.TryGetProperty("disposition", out var d)
+        && d.TryGetProperty("attached_pic", out var p)
+        && p.GetInt32() == 1;
 
     // "30000/1001" -> 29.97; 0 when not stated.
     static double Fraction(string text) =>
-        text.Split('/') is [var a, var b] && double.TryParse(a, out var x) && double.TryParse(b, out var y) && y > 0 ? x / y : 0;
+        text.Split('/') is [var a, var b] && double.TryParse(a, out var x) && double.TryParse(b, out var y) && y > 0
+            ? x / y
+            : 0;
 
     static string Text(JsonElement element, string name) =>
-        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()!
+            : "";
 
     static Probed Bad(ProbeFault fault, string reason) => new(null, fault, reason);
 

@@ -1,8 +1,8 @@
 namespace LongTake.Media;
 
 /// <summary>
-/// Measures shots in one pass. A frame waits until it is certain to which shot it belongs, so memory is bounded by the window of
-/// the detector.
+/// Measures shots in one pass. A frame waits until it is certain to which shot it belongs, so memory is bounded by the
+/// window of the detector.
 /// </summary>
 sealed class ShotMeasurer(VideoInfo info)
 {
@@ -16,17 +16,24 @@ sealed class ShotMeasurer(VideoInfo info)
     /// <summary>Takes transitions found and the frame before which there are no others.</summary>
     public void Settle(IReadOnlyList<Transition> found, int settled)
     {
-        foreach (var t in found) ahead.Enqueue(t);
+        foreach (var t in found)
+            ahead.Enqueue(t);
         while (waiting.Count > 0 && waiting.Peek().Frame.Index < settled)
         {
             var (frame, picture) = waiting.Dequeue();
-            while (ahead.TryPeek(out var t) && frame.Index >= t.Frame && (t.Kind == TransitionKind.Cut || frame.Index > t.EndFrame))
+            while (
+                ahead.TryPeek(out var t)
+                && frame.Index >= t.Frame
+                && (t.Kind == TransitionKind.Cut || frame.Index > t.EndFrame)
+            )
             {
                 Close();
                 ahead.Dequeue();
             }
-            if (ahead.TryPeek(out var within) && frame.Index >= within.Frame) Close(); // part of neither shot
-            else (sums ??= new ShotSums(info, frame)).Add(frame, picture);
+            if (ahead.TryPeek(out var within) && frame.Index >= within.Frame)
+                Close(); // part of neither shot
+            else
+                (sums ??= new ShotSums(info, frame)).Add(frame, picture);
         }
     }
 
@@ -38,7 +45,8 @@ sealed class ShotMeasurer(VideoInfo info)
 
     void Close()
     {
-        if (sums is not null) shots.Add(sums.Result());
+        if (sums is not null)
+            shots.Add(sums.Result());
         sums = null;
     }
 }

@@ -1,6 +1,8 @@
 namespace LongTake.Media;
 
-/// <summary>Transitions among consecutive thumbnails. Numbers of frames assume roughly 24 to 30 frames a second.</summary>
+/// <summary>
+/// Transitions among consecutive thumbnails. Numbers of frames assume roughly 24 to 30 frames a second.
+/// </summary>
 static class ShotWindow
 {
     // A cut separates: frames up to Near away on both sides are unlike across it, and alike within each side.
@@ -11,7 +13,8 @@ static class ShotWindow
     // When the picture stays and only its colour changes, the light has changed.
     const double Structure = 0.15;
 
-    // A dissolve is a cross-fade in straight lines between two unlike frames; how much of it the mixture may leave unexplained.
+    // A dissolve is a cross-fade in straight lines between two unlike frames; how much of it the mixture may leave
+    // unexplained.
     static readonly int[] DissolveLengths = [8, 12, 18, 27, 40];
     const double Unlike = 0.6;
     const double Unexplained = 0.2;
@@ -19,7 +22,8 @@ static class ShotWindow
     const double Straight = 0.15;
     const double LeastChange = 8;
 
-    // Beside a dissolve its two shots go their own slow way: they change by less than this share of it in the same time.
+    // Beside a dissolve its two shots go their own slow way: they change by less than this share of it in the same
+    // time.
     const double Calm = 0.75;
 
     // A frame of one tone: this little contrast. A picture: at least this much.
@@ -40,9 +44,24 @@ static class ShotWindow
         var fades = Fades(film, cuts);
         var gradual = Best([.. Gradual(film, fades, token)]);
         // A cut is no straight mixture; what looks like one within a mixture is a part of it.
-        List<Span> hard = [.. cuts.Where(c => !fades.Concat(gradual).Any(f => c.From >= f.From - 2 && c.From <= f.To + 2))];
-        return [.. hard.Concat(fades).Concat(gradual).OrderBy(t => t.From).Select(t =>
-            new Transition(t.Kind, film[t.From].Index, film[t.To].Index, film[t.From].Time, film[t.To].Time, t.Score))];
+        List<Span> hard =
+        [
+            .. cuts.Where(c => !fades.Concat(gradual).Any(f => c.From >= f.From - 2 && c.From <= f.To + 2)),
+        ];
+        return
+        [
+            .. hard.Concat(fades)
+                .Concat(gradual)
+                .OrderBy(t => t.From)
+                .Select(t => new Transition(
+                    t.Kind,
+                    film[t.From].Index,
+                    film[t.To].Index,
+                    film[t.From].Time,
+                    film[t.To].Time,
+                    t.Score
+                )),
+        ];
     }
 
     static List<Span> Cuts(IReadOnlyList<SmallFrame> film, CancellationToken token)
@@ -50,41 +69,56 @@ static class ShotWindow
         var cuts = new List<Span>();
         for (var t = 1; t < film.Count; t++)
         {
-            if (film[t].Step < CutScore) continue;
+            if (film[t].Step < CutScore)
+                continue;
             var (from, to) = (Math.Max(1, t - Around), Math.Min(film.Count - 1, t + Around));
-            var others = Enumerable.Range(from, to - from + 1).Where(i => i != t).Select(i => film[i].Step).Order().ToArray();
-            if (others.Length > 0 && film[t].Step < 2 * others[others.Length / 2]) continue;
-            if (Enumerable.Range(from, to - from + 1).Any(i => Math.Abs(i - t) < Near && film[i].Step > film[t].Step)) continue;
+            var others = Enumerable
+                .Range(from, to - from + 1)
+                .Where(i => i != t)
+                .Select(i => film[i].Step)
+                .Order()
+                .ToArray();
+            if (others.Length > 0 && film[t].Step < 2 * others[others.Length / 2])
+                continue;
+            if (Enumerable.Range(from, to - from + 1).Any(i => Math.Abs(i - t) < Near && film[i].Step > film[t].Step))
+                continue;
             var score = Separation(film, t);
-            if (score >= CutScore && SmallFrame.Structure(film[t - 1], film[t]) >= Structure) cuts.Add(new(TransitionKind.Cut, t, t, score));
+            if (score >= CutScore && SmallFrame.Structure(film[t - 1], film[t]) >= Structure)
+                cuts.Add(new(TransitionKind.Cut, t, t, score));
         }
         return cuts;
     }
 
-    // The least distance across t less half the greatest change on either side. A flash or a torn frame leaves a pair that is
-    // alike across it; fast motion changes the sides as much as it changes across.
+    // The least distance across t less half the greatest change on either side. A flash or a torn frame leaves a pair
+    // that is alike across it; fast motion changes the sides as much as it changes across.
     static double Separation(IReadOnlyList<SmallFrame> film, int t)
     {
         var across = double.MaxValue;
         for (var a = Math.Max(0, t - Near); a < t; a++)
-            for (var b = t; b < Math.Min(film.Count, t + Near); b++)
-                across = Math.Min(across, SmallFrame.Distance(film[a], film[b]));
+        for (var b = t; b < Math.Min(film.Count, t + Near); b++)
+            across = Math.Min(across, SmallFrame.Distance(film[a], film[b]));
         var before = SmallFrame.Distance(film[Math.Max(0, t - Near)], film[t - 1]);
         var after = SmallFrame.Distance(film[t], film[Math.Min(film.Count - 1, t + Near - 1)]);
         return across - 0.5 * Math.Max(before, after);
     }
 
-    // A few frames of one tone within a shot (a dropped picture, a shutter, a strobe) are two cuts to the eye of a detector.
+    // A few frames of one tone within a shot (a dropped picture, a shutter, a strobe) are two cuts to the eye of a
+    // detector.
     static List<Span> WithoutBlinks(IReadOnlyList<SmallFrame> film, List<Span> cuts)
     {
         List<Span> kept = [];
         foreach (var cut in cuts)
         {
-            if (kept.Count > 0 && kept[^1].From is var before && cut.From - before <= Around
+            if (
+                kept.Count > 0
+                && kept[^1].From is var before
+                && cut.From - before <= Around
                 && Enumerable.Range(before, cut.From - before).All(t => film[t].Contrast < Tone)
-                && SmallFrame.Distance(film[before - 1], film[cut.From]) < Alike)
+                && SmallFrame.Distance(film[before - 1], film[cut.From]) < Alike
+            )
                 kept.RemoveAt(kept.Count - 1);
-            else kept.Add(cut);
+            else
+                kept.Add(cut);
         }
         return kept;
     }
@@ -95,17 +129,25 @@ static class ShotWindow
         var fades = new List<Span>();
         for (var first = 0; first < film.Count; first++)
         {
-            if (film[first].Contrast >= Tone) continue;
+            if (film[first].Contrast >= Tone)
+                continue;
             var last = first;
-            while (last + 1 < film.Count && film[last + 1].Contrast < Tone) last++;
+            while (last + 1 < film.Count && film[last + 1].Contrast < Tone)
+                last++;
             var into = Slope(film, first, -1, cuts);
             var outOf = Slope(film, last, +1, cuts);
-            var same = into > 0 && outOf > 0 && SmallFrame.Distance(film[first - into], film[last + outOf]) < Alike && last - first < Around;
+            var same =
+                into > 0
+                && outOf > 0
+                && SmallFrame.Distance(film[first - into], film[last + outOf]) < Alike
+                && last - first < Around;
             // Two fades with a rest of one tone between them count as two; a dip as one.
             if (!same && last - first > Around * 2)
             {
-                if (into > 0) fades.Add(new(TransitionKind.Fade, first - into, first, 1));
-                if (outOf > 0) fades.Add(new(TransitionKind.Fade, last, last + outOf, 1));
+                if (into > 0)
+                    fades.Add(new(TransitionKind.Fade, first - into, first, 1));
+                if (outOf > 0)
+                    fades.Add(new(TransitionKind.Fade, last, last + outOf, 1));
             }
             else if (!same && into + outOf > 0)
             {
@@ -118,17 +160,20 @@ static class ShotWindow
         return fades;
     }
 
-    // Frames from a frame of one tone to a full picture, going one way, as the contrast rises; 0 where a cut comes first, the
-    // rise is as quick as a flash, or no picture follows.
+    // Frames from a frame of one tone to a full picture, going one way, as the contrast rises; 0 where a cut comes
+    // first, the rise is as quick as a flash, or no picture follows.
     static int Slope(IReadOnlyList<SmallFrame> film, int at, int way, List<Span> cuts)
     {
         var top = film[at].Contrast;
         for (var n = 1; n <= FadeReach && at + way * n is var t && t >= 0 && t < film.Count; n++)
         {
-            if (cuts.Any(c => c.From == (way > 0 ? t : t + 1) && c.Score > 2 * CutScore)) return 0;
-            if (film[t].Contrast < 0.85 * top) break;
+            if (cuts.Any(c => c.From == (way > 0 ? t : t + 1) && c.Score > 2 * CutScore))
+                return 0;
+            if (film[t].Contrast < 0.85 * top)
+                break;
             top = Math.Max(top, film[t].Contrast);
-            if (top >= Picture && (Settled(film, t, way) || n == FadeReach)) return n >= FadeShortest ? n : 0;
+            if (top >= Picture && (Settled(film, t, way) || n == FadeReach))
+                return n >= FadeShortest ? n : 0;
         }
         return 0;
     }
@@ -146,23 +191,39 @@ static class ShotWindow
             foreach (var length in DissolveLengths)
             {
                 var e = s + length;
-                if (e >= film.Count || known.Any(k => k.To > s && k.From <= e)) break;
-                if (film[s].Contrast < Picture || film[e].Contrast < Picture) continue;
+                if (e >= film.Count || known.Any(k => k.To > s && k.From <= e))
+                    break;
+                if (film[s].Contrast < Picture || film[e].Contrast < Picture)
+                    continue;
                 var rest = 1 - Mixture(film, s, e) / Unexplained;
-                if (rest > 0 && SmallFrame.Distance(film[s], film[e]) is var change && change >= Unlike && rest * change >= DissolveScore && Drift(film, s, e) < Calm * change)
+                if (
+                    rest > 0
+                    && SmallFrame.Distance(film[s], film[e]) is var change
+                    && change >= Unlike
+                    && rest * change >= DissolveScore
+                    && Drift(film, s, e) < Calm * change
+                )
                     found.Add(new(TransitionKind.Dissolve, s, e, rest * change));
             }
         }
-        Wipes.Find(film, (from, to, score) =>
-        {
-            if (!known.Any(k => k.To >= from && k.From <= to)) found.Add(new(TransitionKind.Wipe, from, to, score));
-        }, token);
+        Wipes.Find(
+            film,
+            (from, to, score) =>
+            {
+                if (!known.Any(k => k.To >= from && k.From <= to))
+                    found.Add(new(TransitionKind.Wipe, from, to, score));
+            },
+            token
+        );
         return found;
     }
 
     // The greater change over as many frames before and after.
-    static double Drift(IReadOnlyList<SmallFrame> film, int s, int e) => Math.Max(
-        SmallFrame.Distance(film[Math.Max(0, s - (e - s))], film[s]), SmallFrame.Distance(film[e], film[Math.Min(film.Count - 1, e + (e - s))]));
+    static double Drift(IReadOnlyList<SmallFrame> film, int s, int e) =>
+        Math.Max(
+            SmallFrame.Distance(film[Math.Max(0, s - (e - s))], film[s]),
+            SmallFrame.Distance(film[e], film[Math.Min(film.Count - 1, e + (e - s))])
+        );
 
     // The strongest of those that overlap.
     static List<Span> Best(List<Span> found)
@@ -174,19 +235,24 @@ static class ShotWindow
         return best;
     }
 
-    // How much of the change between two frames a mixture of them, more of the second from frame to frame, leaves unexplained in the
-    // frames between, as a share of the whole change; 1 where the weight does not climb in a straight line from 0 to 1.
+    // How much of the change between two frames a mixture of them, more of the second from frame to frame, leaves
+    // unexplained in the frames between, as a share of the whole change; 1 where the weight does not climb in a
+    // straight line from 0 to 1.
     static double Mixture(IReadOnlyList<SmallFrame> film, int s, int e)
     {
         var a = film[s].Coarse;
         var b = film[e].Coarse;
-        double whole = 1e-9, rest = 0;
-        for (var i = 0; i < a.Length; i++) whole += (b[i] - a[i]) * (b[i] - a[i]);
-        if (whole < LeastChange * LeastChange * a.Length) return 1;
+        double whole = 1e-9,
+            rest = 0;
+        for (var i = 0; i < a.Length; i++)
+            whole += (b[i] - a[i]) * (b[i] - a[i]);
+        if (whole < LeastChange * LeastChange * a.Length)
+            return 1;
         for (var t = s + 1; t < e; t++)
         {
             var f = film[t].Coarse;
-            double along = 0, square = 0;
+            double along = 0,
+                square = 0;
             for (var i = 0; i < a.Length; i++)
             {
                 var d = f[i] - a[i];
@@ -194,7 +260,8 @@ static class ShotWindow
                 square += d * d;
             }
             var w = along / whole;
-            if (Math.Abs(w - (double)(t - s) / (e - s)) > Straight) return 1;
+            if (Math.Abs(w - (double)(t - s) / (e - s)) > Straight)
+                return 1;
             rest += Math.Max(0, square / whole - w * w);
         }
         return Math.Sqrt(rest / (e - s - 1));

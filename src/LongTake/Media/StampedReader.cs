@@ -1,8 +1,9 @@
 namespace LongTake.Media;
 
 /// <summary>
-/// All frames of a file's picture, small and with their stamps, streamed: ffmpeg waits when the reader does. Decoding errors are counted,
-/// not thrown, as long as frames come. ffmpeg is ended when it takes too long for a frame or too much memory.
+/// All frames of a file's picture, small and with their stamps, streamed: ffmpeg waits when the reader does. Decoding
+/// errors are counted, not thrown, as long as frames come. ffmpeg is ended when it takes too long for a frame or too
+/// much memory.
 /// </summary>
 sealed class StampedReader : IDisposable
 {
@@ -19,14 +20,48 @@ sealed class StampedReader : IDisposable
     /// <param name="scaler">ffmpeg's name of the way to scale.</param>
     /// <param name="before">Filters before the scaling, each with a comma behind it.</param>
     /// <exception cref="UserException">ffmpeg is missing.</exception>
-    public StampedReader(string path, int width, int height, int frameBytes, string pixels, string scaler, TimeSpan patience,
-        string before = "", CancellationToken token = default)
+    public StampedReader(
+        string path,
+        int width,
+        int height,
+        int frameBytes,
+        string pixels,
+        string scaler,
+        TimeSpan patience,
+        string before = "",
+        CancellationToken token = default
+    )
     {
         (this.path, this.patience, bytes) = (path, patience, new byte[frameBytes]);
-        var filters = $"{FrameNotes.Filters},settb=1/{Clock},setpts=N,{before}scale={width}:{height}:flags={scaler}:out_range=full,format={pixels}";
-        child = new Child("ffmpeg",
-            [.. Ffmpeg.Input, "-nostdin", "-copyts", "-threads", "2", "-i", Ffmpeg.Url(path), "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filters,
-                "-r", Clock, "-f", "rawvideo", "-"], patience, heard: notes.Hear, token: token);
+        var filters =
+            $"{FrameNotes.Filters},settb=1/{Clock},setpts=N,{before}scale={width}:{height}:flags={scaler}:out_range=full,format={pixels}";
+        child = new Child(
+            "ffmpeg",
+            [
+                .. Ffmpeg.Input,
+                "-nostdin",
+                "-copyts",
+                "-threads",
+                "2",
+                "-i",
+                Ffmpeg.Url(path),
+                "-map",
+                "0:V:0",
+                "-an",
+                "-sn",
+                "-dn",
+                "-vf",
+                filters,
+                "-r",
+                Clock,
+                "-f",
+                "rawvideo",
+                "-",
+            ],
+            patience,
+            heard: notes.Hear,
+            token: token
+        );
     }
 
     /// <summary>Frames given so far.</summary>
@@ -41,7 +76,9 @@ sealed class StampedReader : IDisposable
     /// <summary>Stamps that were missing or did not grow; such a frame gets the stamp before it.</summary>
     public int BadStamps { get; private set; }
 
-    /// <summary>Where the last frame's picture is not black at the edges, in pixels of the file; null where all of it is.</summary>
+    /// <summary>
+    /// Where the last frame's picture is not black at the edges, in pixels of the file; null where all of it is.
+    /// </summary>
     public Rectangle? Picture { get; private set; }
 
     /// <summary>Lines of complaint from the decoder; complete once the last frame has been read.</summary>
@@ -56,17 +93,31 @@ sealed class StampedReader : IDisposable
     {
         if (child.Read(bytes) < bytes.Length)
         {
-            if (child.TooLarge) throw new UserException($"{path}: decoding takes more than {Child.MemoryLimit >> 20} MiB after frame {Count}; ffmpeg was ended");
-            if (child.TimedOut) throw new UserException($"{path}: no frame came for {patience.TotalSeconds:0.##} s after frame {Count}; ffmpeg was ended");
+            if (child.TooLarge)
+                throw new UserException(
+                    $"{path}: decoding takes more than {Child.MemoryLimit >> 20} MiB after frame {Count}; "
+                        + $"ffmpeg was ended"
+                );
+            if (child.TimedOut)
+                throw new UserException(
+                    $"{path}: no frame came for {patience.TotalSeconds:0.##} s after frame {Count}; ffmpeg was ended"
+                );
             var code = child.Wait();
             if (Count == 0 || code != 0)
-                throw new UserException($"{path}: {(Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}")}: " +
-                    (Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}"));
+                throw new UserException(
+                    $"{path}: "
+                        + $"{(Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}")}: "
+                        + (Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}")
+                );
             return false;
         }
         var note = notes.Next(patience);
-        if (!(note.Time > last)) BadStamps++;
-        last = note.Time > last ? note.Time : double.IsInfinity(last) ? 0 : last;
+        if (!(note.Time > last))
+            BadStamps++;
+        last =
+            note.Time > last ? note.Time
+            : double.IsInfinity(last) ? 0
+            : last;
         Picture = note.Picture;
         Count++;
         return true;

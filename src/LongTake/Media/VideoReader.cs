@@ -3,7 +3,9 @@ namespace LongTake.Media;
 /// <summary>How frames are read.</summary>
 public sealed record ReadOptions
 {
-    /// <summary>Frames a second to resample to by nearest time; null gives every stored frame once, whatever its stamp.</summary>
+    /// <summary>
+    /// Frames a second to resample to by nearest time; null gives every stored frame once, whatever its stamp.
+    /// </summary>
     public double? Fps { get; init; }
 
     /// <summary>Pixels across; 0 (with Height 0) keeps the file's own size.</summary>
@@ -12,13 +14,18 @@ public sealed record ReadOptions
     /// <summary>Pixels down; 0 (with Width 0) keeps the file's own size.</summary>
     public int Height { get; init; }
 
-    /// <summary>False: the picture covers the size and its overhang is cut at both sides. True: it is stretched.</summary>
+    /// <summary>
+    /// False: the picture covers the size and its overhang is cut at both sides. True: it is stretched.
+    /// </summary>
     public bool Stretch { get; init; }
 
     /// <summary>Where to begin, in seconds from the start of the file.</summary>
     public double StartSeconds { get; init; }
 
-    /// <summary>The stamp to begin at, as frames have it in the file; null begins with the first frame. Goes over <see cref="StartSeconds"/>.</summary>
+    /// <summary>
+    /// The stamp to begin at, as frames have it in the file; null begins with the first frame. Goes over <see
+    /// cref="StartSeconds"/>.
+    /// </summary>
     public double? FromStamp { get; init; }
 
     /// <summary>Part of the picture as shown (after rotation) that counts; null is all of it.</summary>
@@ -46,9 +53,14 @@ public sealed class VideoReader : IDisposable
     public VideoReader(string path, ReadOptions options, CancellationToken token = default)
     {
         if (options.Width < 0 || options.Height < 0 || (options.Width == 0) != (options.Height == 0))
-            throw new UserException($"{path}: cannot read at {options.Width}x{options.Height}: give both sides, or 0x0 for the file's own size");
-        if (options.Fps is <= 0 or > 1000) throw new UserException($"{path}: cannot read at {options.Fps} frames a second: give 0.001 to 1000");
-        if (!File.Exists(path)) throw new UserException($"{path}: no such file");
+            throw new UserException(
+                $"{path}: cannot read at {options.Width}x{options.Height}: give both sides, or 0x0 for the "
+                    + $"file's own size"
+            );
+        if (options.Fps is <= 0 or > 1000)
+            throw new UserException($"{path}: cannot read at {options.Fps} frames a second: give 0.001 to 1000");
+        if (!File.Exists(path))
+            throw new UserException($"{path}: no such file");
         this.path = path;
         (Width, Height) = (options.Width, options.Height);
         if (Width == 0)
@@ -76,17 +88,21 @@ public sealed class VideoReader : IDisposable
     /// <exception cref="UserException">The file cannot be decoded, or no frame came within the patience.</exception>
     public bool Read(Span<byte> frame)
     {
-        if (frame.Length != FrameBytes) throw new ArgumentException($"the buffer holds {frame.Length} bytes, a frame {FrameBytes}");
+        if (frame.Length != FrameBytes)
+            throw new ArgumentException($"the buffer holds {frame.Length} bytes, a frame {FrameBytes}");
         var read = child.Read(frame);
         if (read == frame.Length)
         {
             Count++;
             return true;
         }
-        if (child.TimedOut) throw new UserException($"{path}: no frame came for a long time after frame {Count}; ffmpeg was ended");
+        if (child.TimedOut)
+            throw new UserException($"{path}: no frame came for a long time after frame {Count}; ffmpeg was ended");
         var code = child.Wait();
-        if (code != 0) throw new UserException($"{path}: cannot be decoded after frame {Count}: {Because(code)}");
-        if (Count == 0) throw new UserException($"{path}: not one frame could be decoded: {Because(code)}");
+        if (code != 0)
+            throw new UserException($"{path}: cannot be decoded after frame {Count}: {Because(code)}");
+        if (Count == 0)
+            throw new UserException($"{path}: not one frame could be decoded: {Because(code)}");
         return false;
     }
 
@@ -109,10 +125,25 @@ public sealed class VideoReader : IDisposable
     List<string> Arguments(ReadOptions o)
     {
         List<string> arguments = [.. Ffmpeg.Input, "-nostdin"];
-        if (o.FromStamp is { } stamp) arguments.AddRange(["-seek_timestamp", "1", "-ss", $"{stamp:0.######}"]);
-        else if (o.StartSeconds > 0) arguments.AddRange(["-ss", $"{o.StartSeconds:0.######}"]);
-        arguments.AddRange(["-i", Ffmpeg.Url(path), "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", Filters(o), "-r", Clock]);
-        if (o.MaxFrames > 0) arguments.AddRange(["-frames:v", $"{o.MaxFrames}"]);
+        if (o.FromStamp is { } stamp)
+            arguments.AddRange(["-seek_timestamp", "1", "-ss", $"{stamp:0.######}"]);
+        else if (o.StartSeconds > 0)
+            arguments.AddRange(["-ss", $"{o.StartSeconds:0.######}"]);
+        arguments.AddRange([
+            "-i",
+            Ffmpeg.Url(path),
+            "-map",
+            "0:V:0",
+            "-an",
+            "-sn",
+            "-dn",
+            "-vf",
+            Filters(o),
+            "-r",
+            Clock,
+        ]);
+        if (o.MaxFrames > 0)
+            arguments.AddRange(["-frames:v", $"{o.MaxFrames}"]);
         arguments.AddRange(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
         return arguments;
     }

@@ -1,8 +1,9 @@
 namespace LongTake.Media;
 
 /// <summary>
-/// Wipes, slides and the like: between a frame of the old shot and one of the new, every block of the picture is first the old one's and
-/// then the new one's, each changes once, and as many in each frame. Mixed or torn blocks are few at any time.
+/// Wipes, slides and the like: between a frame of the old shot and one of the new, every block of the picture is first
+/// the old one's and then the new one's, each changes once, and as many in each frame. Mixed or torn blocks are few at
+/// any time.
 /// </summary>
 static class Wipes
 {
@@ -18,13 +19,17 @@ static class Wipes
     // What blocks differ from the end that is nearer, against what the ends differ.
     const double Explained = 0.35;
 
-    // How far the share of new blocks may be from a straight line, how many may turn back, and how many must have turned in the end.
-    const double Straight = 0.3, Back = 0.08, Turned = 0.85;
+    // How far the share of new blocks may be from a straight line, how many may turn back, and how many must have
+    // turned in the end.
+    const double Straight = 0.3,
+        Back = 0.08,
+        Turned = 0.85;
 
     // What each shot changes by itself in as much time, against what the ends differ.
     const double Calm = 0.6;
 
-    // How unlike both ends are as whole pictures, by SmallFrame.Distance, and so many lengths before and after: what only passes by is no new shot.
+    // How unlike both ends are as whole pictures, by SmallFrame.Distance, and so many lengths before and after: what
+    // only passes by is no new shot.
     const double Unlike = 0.5;
     const int Away = 2;
 
@@ -33,7 +38,9 @@ static class Wipes
 
     readonly record struct Ends(float[] Apart, double Whole, int Telling);
 
-    /// <summary>Calls back with each stretch (first and last mixed frame) that looks like a wipe, and how much so.</summary>
+    /// <summary>
+    /// Calls back with each stretch (first and last mixed frame) that looks like a wipe, and how much so.
+    /// </summary>
     public static void Find(IReadOnlyList<SmallFrame> film, Action<int, int, double> found, CancellationToken token)
     {
         // Every few frames, counted from the film's start, so that it does not matter which window is looked at.
@@ -42,7 +49,11 @@ static class Wipes
         {
             token.ThrowIfCancellationRequested();
             foreach (var length in lengths)
-                if (film[s].Index / every % Math.Max(1, length / 6) == 0 && s + length < film.Count && Look(film, s, s + length) is > 0 and var score)
+                if (
+                    film[s].Index / every % Math.Max(1, length / 6) == 0
+                    && s + length < film.Count
+                    && Look(film, s, s + length) is > 0 and var score
+                )
                 {
                     var (from, to) = Refined(film, s, s + length);
                     found(from, to, score);
@@ -52,7 +63,8 @@ static class Wipes
 
     static double Look(IReadOnlyList<SmallFrame> film, int s, int e)
     {
-        if (Between(film[s], film[e]) is not { } ends) return 0;
+        if (Between(film[s], film[e]) is not { } ends)
+            return 0;
         double rest = 0;
         ulong before = 0;
         int back = 0;
@@ -62,15 +74,22 @@ static class Wipes
             var t = s + (e - s) * n / Looks;
             var (fresh, near) = Nearer(film[s], film[e], film[t], ends);
             var share = (double)System.Numerics.BitOperations.PopCount(fresh) / ends.Telling;
-            if (near > Explained || Ragged(fresh, ends) > Front || Math.Abs(share - (double)(t - s) / (e - s)) > Straight) return 0;
+            if (
+                near > Explained
+                || Ragged(fresh, ends) > Front
+                || Math.Abs(share - (double)(t - s) / (e - s)) > Straight
+            )
+                return 0;
             back += System.Numerics.BitOperations.PopCount(before & ~fresh);
             before = fresh;
             rest = Math.Max(rest, near);
         }
-        if (back > Back * ends.Telling * (Looks - 1)) return 0;
+        if (back > Back * ends.Telling * (Looks - 1))
+            return 0;
         var away = Away * (e - s);
         var (earlier, later) = (film[Math.Max(0, s - away)], film[Math.Min(film.Count - 1, e + away)]);
-        if (SmallFrame.Distance(film[s], film[e]) < Unlike || SmallFrame.Distance(earlier, later) < Unlike) return 0;
+        if (SmallFrame.Distance(film[s], film[e]) < Unlike || SmallFrame.Distance(earlier, later) < Unlike)
+            return 0;
         return Drift(film, s, e, ends) > Calm ? 0 : (1 - rest) * Math.Min(1, ends.Whole / 40);
     }
 
@@ -78,7 +97,8 @@ static class Wipes
     static Ends? Between(SmallFrame a, SmallFrame b)
     {
         // What is alike at its very place is no less so at a better one, and most pairs of frames are told by that.
-        if (SmallFrame.AlikeInPlace(a, b, Differs) > (1 - Telling) * SmallFrame.Blocks) return null;
+        if (SmallFrame.AlikeInPlace(a, b, Differs) > (1 - Telling) * SmallFrame.Blocks)
+            return null;
         var apart = new float[SmallFrame.Blocks];
         SmallFrame.Residuals(a, b, apart);
         double whole = 0;
@@ -103,8 +123,10 @@ static class Wipes
         double near = 0;
         for (var b = 0; b < SmallFrame.Blocks; b++)
         {
-            if (ends.Apart[b] < Differs) continue;
-            if (now[b] < old[b]) fresh |= 1UL << b;
+            if (ends.Apart[b] < Differs)
+                continue;
+            if (now[b] < old[b])
+                fresh |= 1UL << b;
             near += Math.Min(old[b], now[b]);
         }
         return (fresh, near / (ends.Whole * ends.Telling));
@@ -113,11 +135,16 @@ static class Wipes
     // Share of neighbours, among blocks that tell, of which one is the old shot's and one the new one's.
     static double Ragged(ulong fresh, Ends ends)
     {
-        int pairs = 0, unlike = 0;
+        int pairs = 0,
+            unlike = 0;
         for (var b = 0; b < SmallFrame.Blocks; b++)
-            foreach (var other in (ReadOnlySpan<int>)[b % SmallFrame.BlocksAcross < SmallFrame.BlocksAcross - 1 ? b + 1 : b, b + SmallFrame.BlocksAcross])
+            foreach (
+                var other in (ReadOnlySpan<int>)
+                    [b % SmallFrame.BlocksAcross < SmallFrame.BlocksAcross - 1 ? b + 1 : b, b + SmallFrame.BlocksAcross]
+            )
             {
-                if (other == b || other >= SmallFrame.Blocks || ends.Apart[b] < Differs || ends.Apart[other] < Differs) continue;
+                if (other == b || other >= SmallFrame.Blocks || ends.Apart[b] < Differs || ends.Apart[other] < Differs)
+                    continue;
                 pairs++;
                 unlike += (int)((fresh >> b ^ fresh >> other) & 1);
             }
@@ -128,12 +155,16 @@ static class Wipes
     {
         Span<float> blocks = stackalloc float[SmallFrame.Blocks];
         double most = 0;
-        foreach (var (a, b) in (ReadOnlySpan<(int, int)>)[(Math.Max(0, s - (e - s)), s), (e, Math.Min(film.Count - 1, e + (e - s)))])
+        foreach (
+            var (a, b) in (ReadOnlySpan<(int, int)>)
+                [(Math.Max(0, s - (e - s)), s), (e, Math.Min(film.Count - 1, e + (e - s)))]
+        )
         {
             SmallFrame.Residuals(film[a], film[b], blocks);
             double sum = 0;
             for (var i = 0; i < SmallFrame.Blocks; i++)
-                if (ends.Apart[i] >= Differs) sum += blocks[i];
+                if (ends.Apart[i] >= Differs)
+                    sum += blocks[i];
             most = Math.Max(most, sum / (ends.Whole * ends.Telling));
         }
         return most;
@@ -146,8 +177,11 @@ static class Wipes
         var (from, to) = (s + 1, e - 1);
         for (var t = s + 1; t < e; t++)
         {
-            var share = (double)System.Numerics.BitOperations.PopCount(Nearer(film[s], film[e], film[t], ends).Fresh) / ends.Telling;
-            if (share < 0.06) from = t;
+            var share =
+                (double)System.Numerics.BitOperations.PopCount(Nearer(film[s], film[e], film[t], ends).Fresh)
+                / ends.Telling;
+            if (share < 0.06)
+                from = t;
             if (share > 0.94)
             {
                 to = t;

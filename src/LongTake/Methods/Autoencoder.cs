@@ -6,14 +6,23 @@ namespace LongTake.Methods;
 public sealed record AutoencoderConfig
 {
     public int Batch { get; init; } = 8;
+
     /// <summary>Frames of a training stretch, 1 + 4k.</summary>
     public int Frames { get; init; } = 17;
-    /// <summary>Weight of the KL term per latent number; 0 trains without sampling and with <see cref="Noise"/> instead.</summary>
+
+    /// <summary>
+    /// Weight of the KL term per latent number; 0 trains without sampling and with <see cref="Noise"/> instead.
+    /// </summary>
     public double Kl { get; init; } = 1e-4;
-    /// <summary>Deviation of the noise on the latents in training when there is no KL term: the decoder must bear small errors.</summary>
+
+    /// <summary>
+    /// Deviation of the noise on the latents in training when there is no KL term: the decoder must bear small errors.
+    /// </summary>
     public double Noise { get; init; } = 0.05;
+
     /// <summary>Stretches the linear path is fitted to, when the model has one and starts anew.</summary>
     public int LinearFit { get; init; } = 1000;
+
     /// <summary>Weight of the absolute error beside the squared one.</summary>
     public double Absolute { get; init; } = 0.3;
 }
@@ -21,29 +30,61 @@ public sealed record AutoencoderConfig
 /// <summary>Trains the causal video autoencoder: reconstruction and a small KL term to a standard normal.</summary>
 public static class Autoencoder
 {
-    public static MethodEntry Entry { get; } = MethodEntry.Of<AutoencoderConfig>("Autoencoder", (stage, c) =>
-        Build(stage.Config, c, stage.Optimiser, stage.Start(ModelFolder.Vae), stage.From is null, new(stage.Video),
-            (folder, weights, measured) => ModelFolder.Create(folder, measured, stage.From, ModelFolder.Vae).Save(ModelFolder.Vae, weights)), Problems) with { FromNothing = true };
+    public static MethodEntry Entry { get; } =
+        MethodEntry.Of<AutoencoderConfig>(
+            "Autoencoder",
+            (stage, c) =>
+                Build(
+                    stage.Config,
+                    c,
+                    stage.Optimiser,
+                    stage.Start(ModelFolder.Vae),
+                    stage.From is null,
+                    new(stage.Video),
+                    (folder, weights, measured) =>
+                        ModelFolder.Create(folder, measured, stage.From, ModelFolder.Vae).Save(ModelFolder.Vae, weights)
+                ),
+            Problems
+        ) with
+        {
+            FromNothing = true,
+        };
 
     private static IEnumerable<string> Problems(AutoencoderConfig c)
     {
         if (c.Frames is var f && (f < 1 || (f - 1) % 4 != 0))
-            yield return $"frames {f}: must be 1 + 4k; try {Math.Max(1, (f - 1) / 4 * 4 + 1)} or {Math.Max(1, (f - 1) / 4 * 4 + 5)}";
+            yield return $"frames {f}: must be 1 + 4k; try {Math.Max(1, (f - 1) / 4 * 4 + 1)} or "
+                + $"{Math.Max(1, (f - 1) / 4 * 4 + 5)}";
     }
 
     /// <summary>Draws frames [F, H, W, 3] bytes.</summary>
     public delegate byte[] Stretches(Rng random, int frames);
 
-    /// <summary>The method; <paramref name="fresh"/> says the weights are new; <paramref name="draw"/> gives training video, <paramref name="export"/> gets the weights and the measured statistics.</summary>
-    public static Method Build(ModelConfig model, AutoencoderConfig c, Nn.OptimiserConfig optimiser, Weights weights, bool fresh, Stretches draw,
-        Action<string, Weights, ModelConfig> export)
+    /// <summary>
+    /// The method; <paramref name="fresh"/> says the weights are new; <paramref name="draw"/> gives training video,
+    /// <paramref name="export"/> gets the weights and the measured statistics.
+    /// </summary>
+    public static Method Build(
+        ModelConfig model,
+        AutoencoderConfig c,
+        Nn.OptimiserConfig optimiser,
+        Weights weights,
+        bool fresh,
+        Stretches draw,
+        Action<string, Weights, ModelConfig> export
+    )
     {
-        var raw = model.Vae with { Mean = [], Std = [] };   // statistics come after training
+        var raw = model.Vae with { Mean = [], Std = [] }; // statistics come after training
         var vae = new WanVae(weights, raw, ScalarType.BFloat16);
         weights.Trainable();
-        foreach (var t in (weights / "linear").Tensors) t.requires_grad_(false);
-        Tensor Video(Rng random, int count) => torch.cat([.. Enumerable.Range(0, count).Select(_ =>
-            Data.Pixels.ToTensor(draw(random, c.Frames), model.Height, model.Width))]);
+        foreach (var t in (weights / "linear").Tensors)
+            t.requires_grad_(false);
+        Tensor Video(Rng random, int count) =>
+            torch.cat([
+                .. Enumerable
+                    .Range(0, count)
+                    .Select(_ => Data.Pixels.ToTensor(draw(random, c.Frames), model.Height, model.Width)),
+            ]);
         Tensor Moved(Rng random, int count) => Video(random, count).to(weights.Device);
         if (raw.LinearGrid is not null && fresh)
         {
@@ -55,25 +96,38 @@ public static class Autoencoder
             Networks = new Dictionary<string, Weights> { ["vae"] = weights },
             Averaged = ["vae"],
             Batch = c.Batch,
-            Updates = [new Update("vae", [.. weights.All.Where(p => p.Value.requires_grad)], optimiser, (random, weight) =>
-            {
-                var video = Moved(random, c.Batch);
-                var moments = vae.Moments(video, chunk: 0);
-                var (mu, logVar) = (moments.narrow(1, 0, raw.ZDim), moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10));
-                using var g = new torch.Generator((ulong)random.Seed());
-                var deviation = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
-                var decoded = vae.Decode(mu + deviation * torch.randn(mu.shape, generator: g).to(mu.device), chunk: 0, clamp: false);
-                var error = decoded - video;
-                var mse = (error * error).mean();
-                var kl = (mu * mu + logVar.exp() - 1 - logVar).mean() * 0.5;
-                var loss = mse + error.abs().mean() * c.Absolute;
-                if (c.Kl > 0) loss = loss + kl * c.Kl;
-                (loss * weight).Backward();
-                return new Dictionary<string, double>
+            Updates =
+            [
+                new Update("vae", [.. weights.All.Where(p => p.Value.requires_grad)], optimiser, (random, weight) =>
                 {
-                    ["loss"] = loss.Number(), ["psnr"] = Psnr(mse.Number()), ["kl"] = kl.Number(),
-                };
-            })],
+                    var video = Moved(random, c.Batch);
+                    var moments = vae.Moments(video, chunk: 0);
+                    var (mu, logVar) = (
+                        moments.narrow(1, 0, raw.ZDim),
+                        moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10)
+                    );
+                    using var g = new torch.Generator((ulong)random.Seed());
+                    var deviation = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
+                    var decoded = vae.Decode(
+                        mu + deviation * torch.randn(mu.shape, generator: g).to(mu.device),
+                        chunk: 0,
+                        clamp: false
+                    );
+                    var error = decoded - video;
+                    var mse = (error * error).mean();
+                    var kl = (mu * mu + logVar.exp() - 1 - logVar).mean() * 0.5;
+                    var loss = mse + error.abs().mean() * c.Absolute;
+                    if (c.Kl > 0)
+                        loss = loss + kl * c.Kl;
+                    (loss * weight).Backward();
+                    return new Dictionary<string, double>
+                    {
+                        ["loss"] = loss.Number(),
+                        ["psnr"] = Psnr(mse.Number()),
+                        ["kl"] = kl.Number(),
+                    };
+                }),
+            ],
             Validate = () =>
             {
                 using var scope = torch.NewDisposeScope();
@@ -89,7 +143,9 @@ public static class Autoencoder
     /// <summary>Peak signal-to-noise ratio in dB of a mean squared error over [-1, 1].</summary>
     public static double Psnr(double mse) => 10 * Math.Log10(4 / Math.Max(1e-12, mse));
 
-    /// <summary>The model with the mean and deviation of each latent channel over fresh video, as Wan normalises its latents.</summary>
+    /// <summary>
+    /// The model with the mean and deviation of each latent channel over fresh video, as Wan normalises its latents.
+    /// </summary>
     private static ModelConfig Measured(ModelConfig model, Weights weights, Func<Rng, int, Tensor> video)
     {
         using var scope = torch.NewDisposeScope();
@@ -98,7 +154,16 @@ public static class Autoencoder
         var z = vae.Encode(video(new Rng(10_000), 64), chunk: 0);
         var mean = z.mean([0, 2, 3, 4]);
         var deviation = (z - mean.reshape(1, -1, 1, 1, 1)).square().mean([0, 2, 3, 4]).sqrt();
-        return model with { Vae = model.Vae with { Mean = Doubles(mean), Std = model.Vae.LinearGrid is null ? Doubles(deviation) : [.. Enumerable.Repeat(Math.Round(deviation.square().mean().sqrt().Number(), 6), model.Vae.ZDim)] } };
+        return model with
+        {
+            Vae = model.Vae with
+            {
+                Mean = Doubles(mean),
+                Std = model.Vae.LinearGrid is null
+                    ? Doubles(deviation)
+                    : [.. Enumerable.Repeat(Math.Round(deviation.square().mean().sqrt().Number(), 6), model.Vae.ZDim)],
+            },
+        };
     }
 
     private static double[] Doubles(Tensor x) => [.. x.Numbers().Select(v => Math.Round(v, 6))];

@@ -11,10 +11,10 @@ public sealed record CausVidConfig : ClipMatchingConfig
 }
 
 /// <summary>
-/// CausVid: asymmetric distribution matching of a block-causal student with diffusion forcing. Real clips are noised block by block, each
-/// block to a level of the few-step list drawn for itself (or left clean), and one causal forward over the clip cleans them. Starts
-/// from a generator that has learnt the teacher's ODE. Films longer than a clip are made in segments, the last three latents of one beginning
-/// the next. Reference: CausVid causvid/dmd.py.
+/// CausVid: asymmetric distribution matching of a block-causal student with diffusion forcing. Real clips are noised
+/// block by block, each block to a level of the few-step list drawn for itself (or left clean), and one causal forward
+/// over the clip cleans them. Starts from a generator that has learnt the teacher's ODE. Films longer than a clip are
+/// made in segments, the last three latents of one beginning the next. Reference: CausVid causvid/dmd.py.
 /// </summary>
 public static class CausVid
 {
@@ -25,8 +25,21 @@ public static class CausVid
         var (data, model) = (stage.Latents, stage.Config);
         return ClipMatching.Build("causvid", stage, c, (generator, random, batch) =>
         {
-            var x0 = torch.cat([.. batch.Items.Select(item => FlowMatching.Stretch(random, data, item, model.ClipLatents, 0, 0).Latents)]).to(batch.Text.device);
-            return Cleaned(generator, x0, batch.Text, BlockTimes(random, c, model, batch.Items.Count), model, random.Seed());
+            var x0 = torch
+                .cat([
+                    .. batch.Items.Select(item =>
+                        FlowMatching.Stretch(random, data, item, model.ClipLatents, 0, 0).Latents
+                    ),
+                ])
+                .to(batch.Text.device);
+            return Cleaned(
+                generator,
+                x0,
+                batch.Text,
+                BlockTimes(random, c, model, batch.Items.Count),
+                model,
+                random.Seed()
+            );
         });
     }
 
@@ -35,17 +48,36 @@ public static class CausVid
     {
         double[] steps = c.CleanBlocks ? [.. model.FewSteps, 0] : model.FewSteps;
         var blocks = Nn.BlockMask.Blocks(model.ClipLatents, model.CausalBlock);
-        float[] times = [.. Enumerable.Range(0, batch * blocks.Length).SelectMany(i => Enumerable.Repeat((float)steps[random.Int(steps.Length)], blocks[i % blocks.Length]))];
+        float[] times =
+        [
+            .. Enumerable
+                .Range(0, batch * blocks.Length)
+                .SelectMany(i => Enumerable.Repeat((float)steps[random.Int(steps.Length)], blocks[i % blocks.Length])),
+        ];
         return Tensor.From<float>(times, batch, model.ClipLatents);
     }
 
-    /// <summary>Clips noised to timesteps [B, T] and cleaned by one causal forward; clean blocks come out as they went in, without a gradient.</summary>
-    public static Tensor Cleaned(CausalWanTransformer generator, Tensor x0, Tensor text, Tensor timesteps, ModelConfig model, long seed)
+    /// <summary>
+    /// Clips noised to timesteps [B, T] and cleaned by one causal forward; clean blocks come out as they went in,
+    /// without a gradient.
+    /// </summary>
+    public static Tensor Cleaned(
+        CausalWanTransformer generator,
+        Tensor x0,
+        Tensor text,
+        Tensor timesteps,
+        ModelConfig model,
+        long seed
+    )
     {
         using var g = new torch.Generator((ulong)seed);
         timesteps = timesteps.to(x0.device);
         var sigma = timesteps / 1000;
         var noisy = Flow.Noisy(x0, torch.randn(x0.shape, generator: g).to(x0.device), sigma);
-        return Flow.Clean(noisy, generator.Forward(noisy, timesteps, text, Nn.BlockMask.Blocks(model.ClipLatents, model.CausalBlock)), sigma);
+        return Flow.Clean(
+            noisy,
+            generator.Forward(noisy, timesteps, text, Nn.BlockMask.Blocks(model.ClipLatents, model.CausalBlock)),
+            sigma
+        );
     }
 }

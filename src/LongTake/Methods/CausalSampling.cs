@@ -3,23 +3,34 @@ using LongTake.Models;
 
 namespace LongTake.Methods;
 
-/// <summary>How a causal model makes a film: few steps a block, then one pass over the clean block that writes the cache.</summary>
+/// <summary>
+/// How a causal model makes a film: few steps a block, then one pass over the clean block that writes the cache.
+/// </summary>
 public sealed record CausalSampling
 {
     /// <summary>Shift of the table by which timesteps are turned into noise levels (CausVid: 8).</summary>
     public double Shift { get; init; } = 5;
+
     /// <summary>Timesteps of a block; <see cref="FlowTable.Warp"/> makes them of 1000, 750, 500, 250.</summary>
     public double[] Timesteps { get; init; } = new FlowTable(5).Warp([1000, 750, 500, 250]);
+
     /// <summary>Latent frames of a block.</summary>
     public int BlockFrames { get; init; } = 3;
+
     /// <summary>Whether the first frame is a block of its own.</summary>
     public bool FirstAlone { get; init; }
+
     /// <summary>Timestep of the pass over the clean block.</summary>
     public double ContextTimestep { get; init; }
-    /// <summary>Frames of the rolling cache, the block at hand counted in; 0 for a film that must fit <see cref="Capacity"/>.</summary>
+
+    /// <summary>
+    /// Frames of the rolling cache, the block at hand counted in; 0 for a film that must fit <see cref="Capacity"/>.
+    /// </summary>
     public int Window { get; init; }
+
     /// <summary>First frames of the film that never leave the cache.</summary>
     public int Sink { get; init; }
+
     /// <summary>Frames of a cache without a window.</summary>
     public int Capacity { get; init; } = 21;
     public CachePositions Positions { get; init; }
@@ -33,15 +44,21 @@ public enum PromptSwitch
 {
     /// <summary>The frames in the window are passed again with the new prompt (LongLive).</summary>
     Recache,
+
     /// <summary>The same, but the sink keeps what it had (LongLive's global sink).</summary>
     RecacheBehindSink,
+
     /// <summary>Only the first and the last two frames stay (Infinity-RoPE).</summary>
     Flush,
+
     /// <summary>The same, and the new scene is far away in rotary time: a cut (Infinity-RoPE).</summary>
     FlushAndCut,
 }
 
-/// <summary>A prompt, embedding [B, L, textDim], from the first block that starts at or after latent frame <paramref name="start"/>.</summary>
+/// <summary>
+/// A prompt, embedding [B, L, textDim], from the first block that starts at or after latent frame <paramref
+/// name="start"/>.
+/// </summary>
 public sealed class CausalScene(int start, Tensor text, PromptSwitch entry = PromptSwitch.Recache)
 {
     public int Start { get; } = start;

@@ -9,28 +9,44 @@ namespace LongTake.Methods;
 public sealed record FlowMatchingConfig
 {
     public int Batch { get; init; } = 16;
+
     /// <summary>Shift of the noise levels (logit-normal before it).</summary>
     public double Shift { get; init; } = 3;
+
     /// <summary>Share of samples without any caption, for guidance.</summary>
     public double CaptionDrop { get; init; } = 0.1;
+
     /// <summary>Share of the clips whose caption also names place and hour.</summary>
     public double LocalCaptions { get; init; } = 0.5;
+
     /// <summary>Long takes used; 0 takes all.</summary>
     public int Takes { get; init; }
 }
 
-/// <summary>What methods share of flow matching: the loss (MMM eq. 14), captions, held-out figures, and tuning one network by it.</summary>
+/// <summary>
+/// What methods share of flow matching: the loss (MMM eq. 14), captions, held-out figures, and tuning one network by
+/// it.
+/// </summary>
 public static class FlowMatching
 {
     /// <summary>A velocity of latents, timesteps [B] and text.</summary>
     public delegate Tensor Velocity(Tensor x, Tensor timesteps, Tensor text);
 
     /// <summary>
-    /// Flow matching of one transformer, "wan", on samples of any lengths that <paramref name="draw"/> gives (latents [1, C, T, h, w] and
-    /// a caption; it may log), the text encoder frozen. Held-out figures are of whole takes.
+    /// Flow matching of one transformer, "wan", on samples of any lengths that <paramref name="draw"/> gives (latents
+    /// [1, C, T, h, w] and a caption; it may log), the text encoder frozen. Held-out figures are of whole takes.
     /// </summary>
-    public static Method Tune(string name, ModelFolder from, int batch, OptimiserConfig optimiser, LatentSet data, Weights wan,
-        Action<string, IReadOnlyDictionary<string, Weights>> export, Func<Rng, Dictionary<string, double>, (Tensor Latents, string Caption)> draw, double shift)
+    public static Method Tune(
+        string name,
+        ModelFolder from,
+        int batch,
+        OptimiserConfig optimiser,
+        LatentSet data,
+        Weights wan,
+        Action<string, IReadOnlyDictionary<string, Weights>> export,
+        Func<Rng, Dictionary<string, double>, (Tensor Latents, string Caption)> draw,
+        double shift
+    )
     {
         var (encoder, text) = from.LoadText(wan.Device);
         var network = new WanTransformer(wan, from.Config.Wan);
@@ -41,18 +57,24 @@ public static class FlowMatching
             Averaged = ["wan"],
             Batch = batch,
             Updates = [new Update(name, [.. wan.All], optimiser, (random, weight) =>
-            {
-                var log = new Dictionary<string, double> { ["loss"] = 0 };
-                for (var i = 0; i < batch; i++)
                 {
-                    using var scope = torch.NewDisposeScope();
-                    var (latents, caption) = draw(random, log);
-                    var loss = Loss(network.Forward, latents.to(wan.Device), Frozen(encoder, caption), random, shift);
-                    (loss * (weight / batch)).Backward();
-                    log["loss"] += loss.Number() / batch;
-                }
-                return log;
-            })],
+                    var log = new Dictionary<string, double> { ["loss"] = 0 };
+                    for (var i = 0; i < batch; i++)
+                    {
+                        using var scope = torch.NewDisposeScope();
+                        var (latents, caption) = draw(random, log);
+                        var loss = Loss(
+                            network.Forward,
+                            latents.to(wan.Device),
+                            Frozen(encoder, caption),
+                            random,
+                            shift
+                        );
+                        (loss * (weight / batch)).Backward();
+                        log["loss"] += loss.Number() / batch;
+                    }
+                    return log;
+                })],
             Validate = () => HeldOut(network.Forward, encoder, data, "take", 0),
             Export = export,
             Release = text.Dispose,
@@ -63,9 +85,13 @@ public static class FlowMatching
     public static Tensor Loss(Velocity velocity, Tensor x0, Tensor text, Rng random, double shift)
     {
         var levels = new float[x0.size(0)];
-        for (var i = 0; i < levels.Length; i++) levels[i] = (float)Times.DrawFlow(random, shift);
+        for (var i = 0; i < levels.Length; i++)
+            levels[i] = (float)Times.DrawFlow(random, shift);
         using var g = new torch.Generator((ulong)random.Seed());
-        var (sigma, noise) = (Tensor.From<float>(levels).to(x0.device), torch.randn(x0.shape, generator: g).to(x0.device));
+        var (sigma, noise) = (
+            Tensor.From<float>(levels).to(x0.device),
+            torch.randn(x0.shape, generator: g).to(x0.device)
+        );
         return Flow.Loss(velocity(Flow.Noisy(x0, noise, sigma), sigma * 1000, text), x0, noise);
     }
 
@@ -77,38 +103,62 @@ public static class FlowMatching
     }
 
     /// <summary>
-    /// The loss on held-out items at the fixed levels .2 .5 .8 and fixed noise; at most 8 items. length 0 takes them whole.
+    /// The loss on held-out items at the fixed levels .2 .5 .8 and fixed noise; at most 8 items. length 0 takes them
+    /// whole.
     /// </summary>
-    public static IReadOnlyDictionary<string, double> HeldOut(Velocity velocity, TextEncoder encoder, LatentSet data, string role, int length)
+    public static IReadOnlyDictionary<string, double> HeldOut(
+        Velocity velocity,
+        TextEncoder encoder,
+        LatentSet data,
+        string role,
+        int length
+    )
     {
         using var off = torch.no_grad();
         var items = data.Info.Items.Where(i => i.HeldOut && i.Role == role).Take(8).ToList();
-        if (items.Count == 0) items = [.. data.Info.Items.Where(i => i.HeldOut).Take(8)];
+        if (items.Count == 0)
+            items = [.. data.Info.Items.Where(i => i.HeldOut).Take(8)];
         var sum = 0.0;
         var count = 0;
         foreach (var item in items)
-            foreach (var level in (float[])[.2f, .5f, .8f])
-            {
-                using var scope = torch.NewDisposeScope();
-                using var g = new torch.Generator((ulong)count);
-                var text = encoder.Encode([item.Caption]);
-                var x0 = data.Latents(item).to(text.device);
-                if (length > 0 && x0.size(2) > length) x0 = x0.narrow(2, 0, length);
-                var (sigma, noise) = (Tensor.From<float>([level]).to(x0.device), torch.randn(x0.shape, generator: g).to(x0.device));
-                sum += Flow.Loss(velocity(Flow.Noisy(x0, noise, sigma), sigma * 1000, text), x0, noise).Number();
-                count++;
-            }
-        return count == 0 ? new Dictionary<string, double>() : new Dictionary<string, double> { ["held-out fm"] = sum / count };
+        foreach (var level in (float[])[.2f, .5f, .8f])
+        {
+            using var scope = torch.NewDisposeScope();
+            using var g = new torch.Generator((ulong)count);
+            var text = encoder.Encode([item.Caption]);
+            var x0 = data.Latents(item).to(text.device);
+            if (length > 0 && x0.size(2) > length)
+                x0 = x0.narrow(2, 0, length);
+            var (sigma, noise) = (
+                Tensor.From<float>([level]).to(x0.device),
+                torch.randn(x0.shape, generator: g).to(x0.device)
+            );
+            sum += Flow.Loss(velocity(Flow.Noisy(x0, noise, sigma), sigma * 1000, text), x0, noise).Number();
+            count++;
+        }
+        return count == 0
+            ? new Dictionary<string, double>()
+            : new Dictionary<string, double> { ["held-out fm"] = sum / count };
     }
 
     /// <summary>
-    /// A clip's latents and caption, dropped or with place and hour by the shares given; from a longer item its beginning, the only
-    /// stretch that starts with an image latent.
+    /// A clip's latents and caption, dropped or with place and hour by the shares given; from a longer item its
+    /// beginning, the only stretch that starts with an image latent.
     /// </summary>
-    public static (Tensor Latents, string Caption) Stretch(Rng random, LatentSet data, LatentItem item, int length, double captionDrop, double localCaptions)
+    public static (Tensor Latents, string Caption) Stretch(
+        Rng random,
+        LatentSet data,
+        LatentItem item,
+        int length,
+        double captionDrop,
+        double localCaptions
+    )
     {
         var x0 = data.Latents(item);
-        if (x0.size(2) < length) throw new UserException($"{data.Folder}: {item.Name} has {x0.size(2)} latents, the teacher's clips need {length}");
+        if (x0.size(2) < length)
+            throw new UserException(
+                $"{data.Folder}: {item.Name} has {x0.size(2)} latents, the teacher's clips need {length}"
+            );
         var (drop, local) = (random.Uniform() < captionDrop, random.Uniform() < localCaptions);
         return (x0.narrow(2, 0, length), drop ? "" : Caption(item, local ? length / 2.0 : null));
     }
@@ -119,11 +169,18 @@ public static class FlowMatching
 
     /// <summary>The first <paramref name="count"/> items; all of them for 0.</summary>
     /// <exception cref="UserException">There are fewer.</exception>
-    public static IReadOnlyList<LatentItem> First(IReadOnlyList<LatentItem> items, int count) => count == 0 ? items
+    public static IReadOnlyList<LatentItem> First(IReadOnlyList<LatentItem> items, int count) =>
+        count == 0 ? items
         : count > 0 && count <= items.Count ? [.. items.Take(count)]
-        : throw new UserException($"takes {count}: the data set has {items.Count}; give 1 to {items.Count}, or 0 for all");
+        : throw new UserException(
+            $"takes {count}: the data set has {items.Count}; give 1 to {items.Count}, or 0 for all"
+        );
 
     /// <summary>Every caption that <see cref="Caption"/> can give for items of a set.</summary>
     public static IEnumerable<string> Captions(LatentSet data) =>
-        data.Info.Items.SelectMany(i => i.Locals.Distinct().Where(l => l.Length > 0).Select(l => $"{i.Caption}. {l}").Prepend(i.Caption)).Distinct();
+        data
+            .Info.Items.SelectMany(i =>
+                i.Locals.Distinct().Where(l => l.Length > 0).Select(l => $"{i.Caption}. {l}").Prepend(i.Caption)
+            )
+            .Distinct();
 }

@@ -3,16 +3,20 @@ using LongTake.Nn;
 namespace LongTake.Methods;
 
 /// <summary>
-/// One thing an iteration does: add gradients, then step an optimiser over some parameters. <paramref name="Descend"/> gets the
-/// random numbers of (seed, step, micro-batch) and the weight of this micro-batch, calls backward itself, and returns named
-/// scalars, "loss" among them; a step whose loss is not finite is left out.
+/// One thing an iteration does: add gradients, then step an optimiser over some parameters. <paramref name="Descend"/>
+/// gets the random numbers of (seed, step, micro-batch) and the weight of this micro-batch, calls backward itself, and
+/// returns named scalars, "loss" among them; a step whose loss is not finite is left out.
 /// </summary>
 public sealed record Update(
-    string Name, IReadOnlyList<KeyValuePair<string, Tensor>> Parameters, OptimiserConfig Optimiser,
-    Func<Rng, double, IReadOnlyDictionary<string, double>> Descend)
+    string Name,
+    IReadOnlyList<KeyValuePair<string, Tensor>> Parameters,
+    OptimiserConfig Optimiser,
+    Func<Rng, double, IReadOnlyDictionary<string, double>> Descend
+)
 {
     /// <summary>First iteration it takes part in.</summary>
     public long From { get; init; }
+
     /// <summary>Times it runs in an iteration.</summary>
     public int Times { get; init; } = 1;
 }
@@ -40,7 +44,9 @@ public sealed class Method : IDisposable
     /// <summary>Samples of one iteration's micro-batch, for the counter.</summary>
     public int Batch { get; init; } = 1;
 
-    /// <summary>A held-out figure (named; lower is better), computed without touching any state; null when there is none.</summary>
+    /// <summary>
+    /// A held-out figure (named; lower is better), computed without touching any state; null when there is none.
+    /// </summary>
     public Func<IReadOnlyDictionary<string, double>>? Validate { get; init; }
 
     /// <summary>Writes the results as a model folder, given the (averaged) weights by network name.</summary>
@@ -59,7 +65,8 @@ public sealed class Method : IDisposable
     /// <summary>Frees the networks.</summary>
     public void Dispose()
     {
-        foreach (var network in Networks.Values) network.Dispose();
+        foreach (var network in Networks.Values)
+            network.Dispose();
         Release();
         owned.ForEach(o => o.Dispose());
     }

@@ -5,35 +5,57 @@ using LongTake.Nn;
 namespace LongTake.Methods;
 
 /// <summary>
-/// A method as recipes know it: a stage with <c>"method": "LongSft"</c> is built by the entry of that name out of the settings
-/// under <see cref="Member"/>. <see cref="Presets.Methods"/> lists them all.
+/// A method as recipes know it: a stage with <c>"method": "LongSft"</c> is built by the entry of that name out of the
+/// settings under <see cref="Member"/>. <see cref="Presets.Methods"/> lists them all.
 /// </summary>
 public sealed record MethodEntry
 {
-    private MethodEntry(string name, Type settings, Func<object> fresh, Func<Stage, object, Method> build, Func<object, IEnumerable<string>> problems) =>
-        (Name, Settings, Fresh, Build, Problems) = (name, settings, fresh, build, problems);
+    private MethodEntry(
+        string name,
+        Type settings,
+        Func<object> fresh,
+        Func<Stage, object, Method> build,
+        Func<object, IEnumerable<string>> problems
+    ) => (Name, Settings, Fresh, Build, Problems) = (name, settings, fresh, build, problems);
 
     /// <summary>An entry whose settings are a record with defaults for all of its members.</summary>
-    public static MethodEntry Of<T>(string name, Func<Stage, T, Method> build, Func<T, IEnumerable<string>>? problems = null) where T : class, new() =>
-        new(name, typeof(T), () => new T(), (stage, settings) => build(stage, (T)settings), settings => problems?.Invoke((T)settings) ?? []);
+    public static MethodEntry Of<T>(
+        string name,
+        Func<Stage, T, Method> build,
+        Func<T, IEnumerable<string>>? problems = null
+    )
+        where T : class, new() =>
+        new(
+            name,
+            typeof(T),
+            () => new T(),
+            (stage, settings) => build(stage, (T)settings),
+            settings => problems?.Invoke((T)settings) ?? []
+        );
 
     public string Name { get; }
+
     /// <summary>Type of the settings.</summary>
     public Type Settings { get; }
+
     /// <summary>The settings' defaults.</summary>
     public Func<object> Fresh { get; }
     public Func<Stage, object, Method> Build { get; }
+
     /// <summary>What is wrong with settings, each sentence beginning with the member.</summary>
     public Func<object, IEnumerable<string>> Problems { get; }
+
     /// <summary>Starts from no model and needs no latents: the autoencoder.</summary>
     public bool FromNothing { get; init; }
+
     /// <summary>Needs long takes.</summary>
     public bool Takes { get; init; }
 
     /// <summary>The member of a stage that holds the settings: "mmm" for MmmConfig. Methods may share one.</summary>
     public string Member => MemberOf(Settings);
 
-    internal static string MemberOf(Type settings) => System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName(settings.Name.Replace("Config", ""));
+    internal static string MemberOf(Type settings) =>
+        System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName(settings.Name.Replace("Config", ""));
 }
 
 /// <summary>What a stage of a recipe gives a method to be built from.</summary>
@@ -41,19 +63,29 @@ public sealed class Stage
 {
     /// <summary>The model of the stage before; null when a run starts from nothing.</summary>
     public ModelFolder? From { get; init; }
+
     /// <summary>The sizes: those of <see cref="From"/>, else of the new model.</summary>
     public required ModelConfig Config { get; init; }
     public required OptimiserConfig Optimiser { get; init; }
+
     /// <summary>Encoded videos; null for methods that begin with nothing.</summary>
     public LatentSet? Data { get; init; }
-    /// <summary>Where everything is computed: weights, moments and batches are there. What is random is drawn on the CPU and moved.</summary>
+
+    /// <summary>
+    /// Where everything is computed: weights, moments and batches are there. What is random is drawn on the CPU and
+    /// moved.
+    /// </summary>
     public torch.Device Device { get; init; } = torch.CPU;
+
     /// <summary>What new weights are drawn from.</summary>
     public required Rng Init { get; init; }
+
     /// <summary>Draws frames [F, H, W, 3] of training video.</summary>
     public required Func<Rng, int, byte[]> Video { get; init; }
+
     /// <summary>The file of the tokenizer, made of the data's captions when the model has none.</summary>
     public required Func<string> Tokenizer { get; init; }
+
     /// <summary>Folder of the run, for what is computed once and kept.</summary>
     public required string Run { get; init; }
     public IProgress<ProgressReport>? Progress { get; init; }
@@ -67,14 +99,21 @@ public sealed class Stage
 
     /// <summary>The data set, when it has takes to train on.</summary>
     /// <exception cref="UserException">It has none.</exception>
-    public LatentSet Takes => Latents.Takes.Count > 0 ? Latents
-        : throw new UserException($"{Latents.Folder}: no takes to train on; a take is a single shot of at least 10 s");
+    public LatentSet Takes =>
+        Latents.Takes.Count > 0
+            ? Latents
+            : throw new UserException(
+                $"{Latents.Folder}: no takes to train on; a take is a single shot of at least 10 s"
+            );
 
-    /// <summary>Float32 weights to train on: of the first of these parts that the model has, or new ones where it has none.</summary>
+    /// <summary>
+    /// Float32 weights to train on: of the first of these parts that the model has, or new ones where it has none.
+    /// </summary>
     public Weights Start(params ReadOnlySpan<string> parts)
     {
         foreach (var part in parts)
-            if (From is not null && From.Has(part)) return StartOf(From, part);
+            if (From is not null && From.Has(part))
+                return StartOf(From, part);
         return Weights.Create(Init, device: Device);
     }
 
@@ -85,7 +124,9 @@ public sealed class Stage
         return Filled(file.Source(), file, Init);
     }
 
-    /// <summary>The student: its own file, else both heads from the long transformer, else from the teacher (method option A).</summary>
+    /// <summary>
+    /// The student: its own file, else both heads from the long transformer, else from the teacher (method option A).
+    /// </summary>
     public Weights Student()
     {
         if (Model.Has(ModelFolder.Student))
@@ -93,24 +134,34 @@ public sealed class Stage
             using var own = Model.OpenPart(ModelFolder.Student);
             return Filled(own.Source(), own, null);
         }
-        using var file = Model.OpenPart(Model.Has(ModelFolder.Transformer) ? ModelFolder.Transformer : ModelFolder.Teacher);
-        var weights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), Config.Wan.Layers, Config.HeadBlocks), device: Device);
+        using var file = Model.OpenPart(
+            Model.Has(ModelFolder.Transformer) ? ModelFolder.Transformer : ModelFolder.Teacher
+        );
+        var weights = Weights.Load(
+            DecoupledTransformer.FromWan(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
+            device: Device
+        );
         _ = new DecoupledTransformer(weights, Config.Wan, Config.HeadBlocks);
         return weights;
     }
 
-    /// <summary>Reads every tensor of a file now, so that the file can be closed; names the file lacks are drawn later.</summary>
+    /// <summary>
+    /// Reads every tensor of a file now, so that the file can be closed; names the file lacks are drawn later.
+    /// </summary>
     private Weights Filled(Func<string, Tensor?> source, SafetensorsSet file, Rng? random)
     {
         var weights = Weights.Load(source, device: Device, random: random);
-        foreach (var name in file.Names) weights.Parameter(name, file.Entry(name).Shape);
+        foreach (var name in file.Names)
+            weights.Parameter(name, file.Entry(name).Shape);
         return weights;
     }
 
     /// <summary>
-    /// Writes what was trained as a model: with the autoencoder, text encoder and teacher of the model it started from. What else that
-    /// made films with is left behind.
+    /// Writes what was trained as a model: with the autoencoder, text encoder and teacher of the model it started from.
+    /// What else that made films with is left behind.
     /// </summary>
     public void Save(string folder, string part, Weights weights) =>
-        ModelFolder.Create(folder, Config, From, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator).Save(part, weights);
+        ModelFolder
+            .Create(folder, Config, From, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator)
+            .Save(part, weights);
 }

@@ -8,6 +8,7 @@ public enum LengthLaw
 {
     /// <summary>P(length) ~ 1 / length: every length brings the same number of latents, and so of tokens.</summary>
     EqualTokens,
+
     /// <summary>Every length as often as any other.</summary>
     EqualClips,
 }
@@ -17,40 +18,55 @@ public sealed record MixSftConfig
 {
     /// <summary>Stretches of an iteration, each of a length of its own.</summary>
     public int Batch { get; init; } = 4;
-    /// <summary>Lengths in latents; empty takes the clip's length, that doubled and doubled again, and the longest film's.</summary>
+
+    /// <summary>
+    /// Lengths in latents; empty takes the clip's length, that doubled and doubled again, and the longest film's.
+    /// </summary>
     public int[] Lengths { get; init; } = [];
     public LengthLaw Law { get; init; } = LengthLaw.EqualTokens;
+
     /// <summary>Shift of the noise levels (logit-normal before it).</summary>
     public double Shift { get; init; } = 3;
+
     /// <summary>Share of samples without any caption, for guidance.</summary>
     public double CaptionDrop { get; init; } = 0.1;
+
     /// <summary>Share of the clip-long stretches whose caption also names place and hour.</summary>
     public double LocalCaptions { get; init; } = 0.5;
+
     /// <summary>Long takes used; 0 takes all.</summary>
     public int Takes { get; init; }
 }
 
 /// <summary>
-/// MixSFT: joint flow matching on stretches of several lengths, as public long-video models are tuned. A length is drawn by
-/// <see cref="LengthLaw"/>, then a take at least so long (or, of the clip's length, a clip as likely as a take, by their
-/// numbers), then where the stretch starts, uniformly. A stretch that starts inside a take gets its first latent re-made as an image
-/// latent. No length is weighted in the loss.
+/// MixSFT: joint flow matching on stretches of several lengths, as public long-video models are tuned. A length is
+/// drawn by <see cref="LengthLaw"/>, then a take at least so long (or, of the clip's length, a clip as likely as a
+/// take, by their numbers), then where the stretch starts, uniformly. A stretch that starts inside a take gets its
+/// first latent re-made as an image latent. No length is weighted in the loss.
 /// </summary>
 public static class MixSft
 {
-    public static MethodEntry Entry { get; } = MethodEntry.Of<MixSftConfig>("MixSft", Build, Problems) with { Takes = true };
+    public static MethodEntry Entry { get; } =
+        MethodEntry.Of<MixSftConfig>("MixSft", Build, Problems) with
+        {
+            Takes = true,
+        };
 
     private static IEnumerable<string> Problems(MixSftConfig c)
     {
-        if (c.Batch < 1) yield return $"batch {c.Batch}: at least 1";
-        if (c.Lengths.Any(l => l < 2)) yield return $"lengths [{string.Join(", ", c.Lengths)}]: each at least 2 latents";
+        if (c.Batch < 1)
+            yield return $"batch {c.Batch}: at least 1";
+        if (c.Lengths.Any(l => l < 2))
+            yield return $"lengths [{string.Join(", ", c.Lengths)}]: each at least 2 latents";
     }
 
     /// <summary>The lengths that are drawn from, ascending, and how likely each is.</summary>
     public static (int[] Lengths, double[] Shares) Law(MixSftConfig c, int clip, int film)
     {
-        int[] lengths = c.Lengths.Length > 0 ? [.. c.Lengths.Distinct().Order()]
-            : [.. new[] { clip, 3 * clip - 2, 6 * clip - 5, film }.Where(l => l <= film).Distinct()];
+        int[] lengths =
+            c.Lengths.Length > 0
+                ? [.. c.Lengths.Distinct().Order()]
+                : [.. new[] { clip, 3 * clip - 2, 6 * clip - 5, film }.Where(l => l <= film).Distinct()];
         var weights = lengths.Select(l => c.Law == LengthLaw.EqualTokens ? 1.0 / l : 1).ToArray();
         return (lengths, [.. weights.Select(w => w / weights.Sum())]);
     }
@@ -61,23 +77,45 @@ public static class MixSft
         var takes = FlowMatching.First(data.Takes, c.Takes);
         var (lengths, shares) = Law(c, model.ClipLatents, takes.Max(t => t.Latents));
         if (lengths[^1] > takes.Max(t => t.Latents))
-            throw new UserException($"{data.Folder}: its longest take has {takes.Max(t => t.Latents)} latents; mixSft.lengths asks for {lengths[^1]}");
+            throw new UserException(
+                $"{data.Folder}: its longest take has {takes.Max(t => t.Latents)} latents; mixSft.lengths "
+                    + $"asks for {lengths[^1]}"
+            );
         var (vae, vaeWeights) = stage.Model.LoadVae(device: stage.Device);
-        var method = FlowMatching.Tune("mix-sft", stage.Model, c.Batch, stage.Optimiser, data, stage.Start(ModelFolder.Transformer, ModelFolder.Teacher),
-            (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"]), (random, log) =>
+        var method = FlowMatching.Tune(
+            "mix-sft",
+            stage.Model,
+            c.Batch,
+            stage.Optimiser,
+            data,
+            stage.Start(ModelFolder.Transformer, ModelFolder.Teacher),
+            (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"]),
+            (random, log) =>
             {
                 var (at, u) = (0, random.Uniform());
-                while (at + 1 < lengths.Length && (u -= shares[at]) >= 0) at++;
+                while (at + 1 < lengths.Length && (u -= shares[at]) >= 0)
+                    at++;
                 var length = lengths[at];
-                foreach (var one in lengths) log[$"length {one}"] = log.GetValueOrDefault($"length {one}") + (one == length ? 1.0 / c.Batch : 0);
-                Data.LatentItem[] items = [.. (length == model.ClipLatents ? data.Clips : []).Concat(takes).Where(t => t.Latents >= length)];
+                foreach (var one in lengths)
+                    log[$"length {one}"] = log.GetValueOrDefault($"length {one}") + (one == length ? 1.0 / c.Batch : 0);
+                Data.LatentItem[] items =
+                [
+                    .. (length == model.ClipLatents ? data.Clips : []).Concat(takes).Where(t => t.Latents >= length),
+                ];
                 var item = items[random.Int(items.Length)];
                 var start = random.Int(item.Latents - length + 1);
-                var (drop, local) = (random.Uniform() < c.CaptionDrop, random.Uniform() < c.LocalCaptions && length == model.ClipLatents);
+                var (drop, local) = (
+                    random.Uniform() < c.CaptionDrop,
+                    random.Uniform() < c.LocalCaptions && length == model.ClipLatents
+                );
                 var x0 = data.Latents(item).to(stage.Device);
-                return (Windows.Crop(x0, start, length, start == 0 ? null : vae.ImageLatent(x0, start)),
-                    drop ? "" : FlowMatching.Caption(item, local ? start + length / 2.0 : null));
-            }, c.Shift);
+                return (
+                    Windows.Crop(x0, start, length, start == 0 ? null : vae.ImageLatent(x0, start)),
+                    drop ? "" : FlowMatching.Caption(item, local ? start + length / 2.0 : null)
+                );
+            },
+            c.Shift
+        );
         return method.AlsoFree(vaeWeights);
     }
 }

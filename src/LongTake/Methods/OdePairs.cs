@@ -5,8 +5,8 @@ using LongTake.Models;
 namespace LongTake.Methods;
 
 /// <summary>
-/// The teacher's trajectories on disk, some to a file: states at the few-step levels and at the end, [levels + 1, C, T, h, w] in bfloat16.
-/// A file is whole or not there, so a run that was stopped goes on with the next.
+/// The teacher's trajectories on disk, some to a file: states at the few-step levels and at the end, [levels + 1, C, T,
+/// h, w] in bfloat16. A file is whole or not there, so a run that was stopped goes on with the next.
 /// </summary>
 internal sealed class OdePairs : IDisposable
 {
@@ -17,14 +17,16 @@ internal sealed class OdePairs : IDisposable
     private OdePairs(string[] captions, int together) => (this.captions, this.together) = (captions, together);
 
     /// <summary>A trajectory and its caption; the held-out ones follow those to learn from.</summary>
-    public (Tensor States, string Caption) this[int n] => (files[n / together].Tensor($"{n}").to(ScalarType.Float32), captions[n]);
+    public (Tensor States, string Caption) this[int n] =>
+        (files[n / together].Tensor($"{n}").to(ScalarType.Float32), captions[n]);
 
     /// <summary>Opens the trajectories, computing those that are missing.</summary>
     public static OdePairs Make(Stage stage, OdeInitConfig c, TextEncoder text)
     {
         var (model, count) = (stage.Config, c.Pairs + c.HeldOut);
         var data = stage.Latents.Clips.Count > 0 ? stage.Latents.Clips : stage.Latents.Takes;
-        if (data.Count == 0) throw new UserException($"{stage.Latents.Folder}: no clips and no takes whose captions could be filmed");
+        if (data.Count == 0)
+            throw new UserException($"{stage.Latents.Folder}: no clips and no takes whose captions could be filmed");
         string Caption(int n)
         {
             var random = new Rng(c.Seed, 11, n);
@@ -33,9 +35,28 @@ internal sealed class OdePairs : IDisposable
         }
         var pairs = new OdePairs([.. Enumerable.Range(0, count).Select(Caption)], c.Together);
         // Whatever the numbers depend on is in the name.
-        var identity = string.Join(' ', stage.Model.Hash(ModelFolder.Teacher), stage.Model.Hash(ModelFolder.Text), c.StepsBetween, c.Guidance, c.Seed, c.Together, string.Join(',', model.FewSteps),
-            Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(string.Join('\n', pairs.captions)))));
-        var folder = Path.Combine(stage.Run, "ode-" + Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(identity)))[..16]);
+        var identity = string.Join(
+            ' ',
+            stage.Model.Hash(ModelFolder.Teacher),
+            stage.Model.Hash(ModelFolder.Text),
+            c.StepsBetween,
+            c.Guidance,
+            c.Seed,
+            c.Together,
+            string.Join(',', model.FewSteps),
+            Convert.ToHexStringLower(
+                System.Security.Cryptography.SHA256.HashData(
+                    System.Text.Encoding.UTF8.GetBytes(string.Join('\n', pairs.captions))
+                )
+            )
+        );
+        var folder = Path.Combine(
+            stage.Run,
+            "ode-"
+                + Convert.ToHexStringLower(
+                    System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(identity))
+                )[..16]
+        );
         Directory.CreateDirectory(folder);
         (WanTransformer, Weights)? teacher = null;
         try
@@ -49,9 +70,27 @@ internal sealed class OdePairs : IDisposable
                     teacher ??= stage.Model.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
                     int[] numbers = [.. Enumerable.Range(first, Math.Min(c.Together, count - first))];
                     using var scope = torch.NewDisposeScope();
-                    var states = Trajectories(teacher.Value.Item1.Forward, model, c, text, [.. numbers.Select(n => pairs.captions[n])], new Rng(c.Seed, 12, first).Seed());
-                    TensorFiles.Write(path, numbers.Select((n, b) => KeyValuePair.Create($"{n}", states[b])), dtype: ScalarType.BFloat16);
-                    stage.Progress?.Report(new ProgressReport(Math.Min(count, first + c.Together), count, "trajectories", "the teacher's ODE"));
+                    var states = Trajectories(
+                        teacher.Value.Item1.Forward,
+                        model,
+                        c,
+                        text,
+                        [.. numbers.Select(n => pairs.captions[n])],
+                        new Rng(c.Seed, 12, first).Seed()
+                    );
+                    TensorFiles.Write(
+                        path,
+                        numbers.Select((n, b) => KeyValuePair.Create($"{n}", states[b])),
+                        dtype: ScalarType.BFloat16
+                    );
+                    stage.Progress?.Report(
+                        new ProgressReport(
+                            Math.Min(count, first + c.Together),
+                            count,
+                            "trajectories",
+                            "the teacher's ODE"
+                        )
+                    );
                 }
                 pairs.files.Add(SafetensorsSet.Open(path));
             }
@@ -62,14 +101,25 @@ internal sealed class OdePairs : IDisposable
             pairs.Dispose();
             throw;
         }
-        finally { teacher?.Item2.Dispose(); }
+        finally
+        {
+            teacher?.Item2.Dispose();
+        }
     }
 
     /// <summary>
-    /// Euler from noise to data with <see cref="OdeInitConfig.StepsBetween"/> steps from each few-step level to the next, evenly spaced in noise level;
-    /// the states at those levels and at the end, [levels + 1, C, T, h, w] of each caption.
+    /// Euler from noise to data with <see cref="OdeInitConfig.StepsBetween"/> steps from each few-step level to the
+    /// next, evenly spaced in noise level; the states at those levels and at the end, [levels + 1, C, T, h, w] of each
+    /// caption.
     /// </summary>
-    internal static Tensor[] Trajectories(FlowMatching.Velocity teacher, ModelConfig model, OdeInitConfig c, TextEncoder text, string[] captions, long seed)
+    internal static Tensor[] Trajectories(
+        FlowMatching.Velocity teacher,
+        ModelConfig model,
+        OdeInitConfig c,
+        TextEncoder text,
+        string[] captions,
+        long seed
+    )
     {
         using var off = torch.no_grad();
         using var outer = torch.NewDisposeScope();
@@ -83,12 +133,26 @@ internal sealed class OdePairs : IDisposable
         var states = new List<Tensor> { x };
         for (var i = 0; i + 1 < levels.Length; i++)
         {
-            double[] sigmas = [.. Enumerable.Range(0, c.StepsBetween + 1).Select(k => levels[i] + (levels[i + 1] - levels[i]) * k / c.StepsBetween)];
-            var velocity = Sampling.Guided((y, t) => teacher(y, Time(t), with), (y, t) => teacher(y, Time(t), without), c.Guidance);
+            double[] sigmas =
+            [
+                .. Enumerable
+                    .Range(0, c.StepsBetween + 1)
+                    .Select(k => levels[i] + (levels[i + 1] - levels[i]) * k / c.StepsBetween),
+            ];
+            var velocity = Sampling.Guided(
+                (y, t) => teacher(y, Time(t), with),
+                (y, t) => teacher(y, Time(t), without),
+                c.Guidance
+            );
             x = Sampling.Euler(velocity, x, sigmas);
             states.Add(x);
         }
-        return [.. Enumerable.Range(0, captions.Length).Select(b => torch.stack([.. states.Select(s => s.select(0, b))]).MoveToOuterDisposeScope())];
+        return
+        [
+            .. Enumerable
+                .Range(0, captions.Length)
+                .Select(b => torch.stack([.. states.Select(s => s.select(0, b))]).MoveToOuterDisposeScope()),
+        ];
     }
 
     public void Dispose() => files.ForEach(f => f.Dispose());

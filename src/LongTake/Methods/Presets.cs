@@ -28,28 +28,31 @@ public static class Presets
     ];
 
     /// <summary>
-    /// What the paper leaves open, one question each; the other settings stay. Questions of how films are made (hybrid sampling, films of 31, 61 and
-    /// 122 s) are settings of a film request instead, other teachers are <see cref="MmmConfig.Teacher"/>.
+    /// What the paper leaves open, one question each; the other settings stay. Questions of how films are made (hybrid
+    /// sampling, films of 31, 61 and 122 s) are settings of a film request instead, other teachers are <see
+    /// cref="MmmConfig.Teacher"/>.
     /// </summary>
-    public static IReadOnlyDictionary<string, IReadOnlyList<Variant>> Sweeps { get; } = new Dictionary<string, IReadOnlyList<Variant>>
-    {
-        ["boundary"] = Of(Enum.GetValues<Boundary>(), (c, v) => c with { Boundary = v }),
-        ["window law"] =
-        [
-            new("Uniform", c => c with { WindowLaw = WindowLaw.Uniform }),
-            new("Strided", c => c with { WindowLaw = WindowLaw.Strided, FirstWindow = 0 }),   // the first is one of them
-            new("Last", c => c with { WindowLaw = WindowLaw.Last, FirstWindow = 0 }),
-        ],
-        ["windows"] = Of([1, 2, 4, 8, 16], (c, v) => c with { Windows = v, CriticWindows = v }),
-        ["DM weight"] = Of([0.25, 0.5, 1, 2, 4], (c, v) => c with { DmWeight = v }),
-        ["anchor"] = Of([0, 0.1, 0.25, 0.5], (c, v) => c with { Anchor = v }),
-        ["local captions"] = Of([false, true], (c, v) => c with { LocalCaptions = v }),
-        ["guidance"] = Of([1, 1.3, 1.5, 2], (c, v) => c with { Guidance = v }),
-        ["roll-out"] = Of(Enum.GetValues<RollOut>(), (c, v) => c with { RollOut = v }),
-        ["exit"] = Of(Enum.GetValues<ExitLaw>(), (c, v) => c with { Exit = v }),
-        ["surrogate"] = Of(Enum.GetValues<Surrogate>(), (c, v) => c with { Surrogate = v }),
-        ["takes"] = Of([8, 16, 32, 64], (c, v) => c with { Takes = v }),
-    };
+    public static IReadOnlyDictionary<string, IReadOnlyList<Variant>> Sweeps { get; } =
+        new Dictionary<string, IReadOnlyList<Variant>>
+        {
+            ["boundary"] = Of(Enum.GetValues<Boundary>(), (c, v) => c with { Boundary = v }),
+            ["window law"] =
+            [
+                new("Uniform", c => c with { WindowLaw = WindowLaw.Uniform }),
+                // the first is one of them
+                new("Strided", c => c with { WindowLaw = WindowLaw.Strided, FirstWindow = 0 }),
+                new("Last", c => c with { WindowLaw = WindowLaw.Last, FirstWindow = 0 }),
+            ],
+            ["windows"] = Of([1, 2, 4, 8, 16], (c, v) => c with { Windows = v, CriticWindows = v }),
+            ["DM weight"] = Of([0.25, 0.5, 1, 2, 4], (c, v) => c with { DmWeight = v }),
+            ["anchor"] = Of([0, 0.1, 0.25, 0.5], (c, v) => c with { Anchor = v }),
+            ["local captions"] = Of([false, true], (c, v) => c with { LocalCaptions = v }),
+            ["guidance"] = Of([1, 1.3, 1.5, 2], (c, v) => c with { Guidance = v }),
+            ["roll-out"] = Of(Enum.GetValues<RollOut>(), (c, v) => c with { RollOut = v }),
+            ["exit"] = Of(Enum.GetValues<ExitLaw>(), (c, v) => c with { Exit = v }),
+            ["surrogate"] = Of(Enum.GetValues<Surrogate>(), (c, v) => c with { Surrogate = v }),
+            ["takes"] = Of([8, 16, 32, 64], (c, v) => c with { Takes = v }),
+        };
 
     private static IReadOnlyList<Variant> Of<T>(T[] values, Func<MmmConfig, T, MmmConfig> with) =>
         [.. values.Select(v => new Variant(FormattableString.Invariant($"{v}"), c => with(c, v)))];

@@ -4,7 +4,9 @@ using LongTake.Nn;
 
 namespace LongTake.Methods;
 
-/// <summary>The teacher of short clips: flow matching of one Wan transformer, its text encoder learning with it.</summary>
+/// <summary>
+/// The teacher of short clips: flow matching of one Wan transformer, its text encoder learning with it.
+/// </summary>
 public static class Teacher
 {
     public static MethodEntry Entry { get; } = MethodEntry.Of<FlowMatchingConfig>("Teacher", Build);
@@ -14,22 +16,49 @@ public static class Teacher
         var tokenizer = stage.Tokenizer();
         var pieces = Vocabulary.Open(tokenizer);
         var model = stage.Config with { Text = stage.Config.Text with { Vocab = pieces.Count } };
-        return Build(model, c, stage.Optimiser, stage.Latents, stage.Start(ModelFolder.Teacher), stage.Start(ModelFolder.Text), tokenizer, (folder, networks) =>
-        {
-            var made = ModelFolder.Create(folder, model, stage.Model, ModelFolder.Teacher, ModelFolder.Text, ModelFolder.Transformer, ModelFolder.Student, ModelFolder.Generator);
-            File.Copy(tokenizer, made.TokenizerFile, overwrite: true);
-            made.Save(ModelFolder.Teacher, networks["wan"]);
-            made.Save(ModelFolder.Text, networks["text"]);
-        });
+        return Build(
+            model,
+            c,
+            stage.Optimiser,
+            stage.Latents,
+            stage.Start(ModelFolder.Teacher),
+            stage.Start(ModelFolder.Text),
+            tokenizer,
+            (folder, networks) =>
+            {
+                var made = ModelFolder.Create(
+                    folder,
+                    model,
+                    stage.Model,
+                    ModelFolder.Teacher,
+                    ModelFolder.Text,
+                    ModelFolder.Transformer,
+                    ModelFolder.Student,
+                    ModelFolder.Generator
+                );
+                File.Copy(tokenizer, made.TokenizerFile, overwrite: true);
+                made.Save(ModelFolder.Teacher, networks["wan"]);
+                made.Save(ModelFolder.Text, networks["text"]);
+            }
+        );
     }
 
     /// <summary>The method on its own networks; <paramref name="export"/> gets "wan" and "text".</summary>
-    public static Method Build(ModelConfig model, FlowMatchingConfig c, OptimiserConfig optimiser, LatentSet data,
-        Weights wan, Weights text, string tokenizer, Action<string, IReadOnlyDictionary<string, Weights>> export)
+    public static Method Build(
+        ModelConfig model,
+        FlowMatchingConfig c,
+        OptimiserConfig optimiser,
+        LatentSet data,
+        Weights wan,
+        Weights text,
+        string tokenizer,
+        Action<string, IReadOnlyDictionary<string, Weights>> export
+    )
     {
         var encoder = new TextEncoder(text, model.Text, Vocabulary.Open(tokenizer), model.Wan.TextLength);
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
-        if (items.Count == 0) throw new UserException($"{data.Folder}: no clips and no takes to train on");
+        if (items.Count == 0)
+            throw new UserException($"{data.Folder}: no clips and no takes to train on");
         var sizes = new SizeBuckets(items);
         var network = new WanTransformer(wan, model.Wan);
         wan.Trainable();
@@ -37,8 +66,12 @@ public static class Teacher
         (Tensor, IReadOnlyList<string>) Draw(Rng random)
         {
             var next = sizes.Batch();
-            var batch = Enumerable.Range(0, c.Batch).Select(_ =>
-                FlowMatching.Stretch(random, data, next(random), model.ClipLatents, c.CaptionDrop, c.LocalCaptions)).ToList();
+            var batch = Enumerable
+                .Range(0, c.Batch)
+                .Select(_ =>
+                    FlowMatching.Stretch(random, data, next(random), model.ClipLatents, c.CaptionDrop, c.LocalCaptions)
+                )
+                .ToList();
             return (torch.cat([.. batch.Select(b => b.Latents)]).to(wan.Device), [.. batch.Select(b => b.Caption)]);
         }
         return new Method
@@ -46,14 +79,24 @@ public static class Teacher
             Networks = new Dictionary<string, Weights> { ["wan"] = wan, ["text"] = text },
             Averaged = ["wan", "text"],
             Batch = c.Batch,
-            Updates = [new Update("teacher", [.. wan.All.Select(p => KeyValuePair.Create("wan." + p.Key, p.Value)),
-                .. text.All.Select(p => KeyValuePair.Create("text." + p.Key, p.Value))], optimiser, (random, weight) =>
-            {
-                var (x0, captions) = Draw(random);
-                var loss = FlowMatching.Loss(network.Forward, x0, encoder.Encode(captions), random, c.Shift);
-                (loss * weight).Backward();
-                return new Dictionary<string, double> { ["loss"] = loss.Number() };
-            })],
+            Updates =
+            [
+                new Update(
+                    "teacher",
+                    [
+                        .. wan.All.Select(p => KeyValuePair.Create("wan." + p.Key, p.Value)),
+                        .. text.All.Select(p => KeyValuePair.Create("text." + p.Key, p.Value)),
+                    ],
+                    optimiser,
+                    (random, weight) =>
+                    {
+                        var (x0, captions) = Draw(random);
+                        var loss = FlowMatching.Loss(network.Forward, x0, encoder.Encode(captions), random, c.Shift);
+                        (loss * weight).Backward();
+                        return new Dictionary<string, double> { ["loss"] = loss.Number() };
+                    }
+                ),
+            ],
             Validate = () => FlowMatching.HeldOut(network.Forward, encoder, data, "clip", model.ClipLatents),
             Export = export,
         };

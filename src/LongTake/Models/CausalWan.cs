@@ -3,9 +3,10 @@ using LongTake.Nn;
 namespace LongTake.Models;
 
 /// <summary>
-/// Wan's transformer with attention that looks back only: weights, names and all else are <see cref="WanTransformer"/>'s. Time steps
-/// are one per latent frame, [B, T]. Either over a whole film at once, block by block masked (training), or some frames at a
-/// time with a <see cref="KvCache"/> (generation). Reference: Self-Forcing, wan/modules/causal_model.py.
+/// Wan's transformer with attention that looks back only: weights, names and all else are <see
+/// cref="WanTransformer"/>'s. Time steps are one per latent frame, [B, T]. Either over a whole film at once, block by
+/// block masked (training), or some frames at a time with a <see cref="KvCache"/> (generation). Reference:
+/// Self-Forcing, wan/modules/causal_model.py.
 /// </summary>
 public sealed class CausalWanTransformer
 {
@@ -17,7 +18,10 @@ public sealed class CausalWanTransformer
     public CausalWanTransformer(Weights w, WanConfig c, ScalarType compute = ScalarType.BFloat16)
     {
         if (c.PatchSize is not [1, ..] || c.ClipDim > 0)
-            throw new UserException("a causal transformer needs patches of one latent frame and knows no image input; take a text-to-video configuration");
+            throw new UserException(
+                "a causal transformer needs patches of one latent frame and knows no image input; take a "
+                    + "text-to-video configuration"
+            );
         // Whatever it makes is to it a clip: it sees a window of the film and is not told where in the film that is.
         config = c = c with { AbsoluteTimeBeyond = 0 };
         embedding = new WanEmbedding(w, c, compute);
@@ -26,8 +30,9 @@ public sealed class CausalWanTransformer
     }
 
     /// <summary>
-    /// A whole film: x [B, C, T, H, W], timesteps [B, T], text [B, L, textDim] -> velocity [B, C, T, H, W], float32. Frames see
-    /// their own block and earlier ones, no further than <paramref name="window"/> frames back from the block's end if that is not 0.
+    /// A whole film: x [B, C, T, H, W], timesteps [B, T], text [B, L, textDim] -> velocity [B, C, T, H, W], float32.
+    /// Frames see their own block and earlier ones, no further than <paramref name="window"/> frames back from the
+    /// block's end if that is not 0.
     /// </summary>
     public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, IReadOnlyList<int> blockFrames, int window = 0)
     {
@@ -37,37 +42,63 @@ public sealed class CausalWanTransformer
     }
 
     /// <summary>
-    /// Teacher forcing: the frames of x see, of all blocks before their own, those of <paramref name="clean"/> (the same shape, at
-    /// the timesteps given for it [B, T], 0 if none are).
+    /// Teacher forcing: the frames of x see, of all blocks before their own, those of <paramref name="clean"/> (the
+    /// same shape, at the timesteps given for it [B, T], 0 if none are).
     /// </summary>
-    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, IReadOnlyList<int> blockFrames, Tensor clean, Tensor? cleanTimesteps = null)
+    public Tensor Forward(
+        Tensor x,
+        Tensor timesteps,
+        Tensor text,
+        IReadOnlyList<int> blockFrames,
+        Tensor clean,
+        Tensor? cleanTimesteps = null
+    )
     {
         CheckBlocks(x, blockFrames);
         var (frames, noisy) = (x.size(2), embedding.Forward(x, timesteps, text));
         var context = embedding.Tokens(clean, cleanTimesteps ?? torch.zeros_like(timesteps), noisy.Text);
         Tensor Both(Tensor first, Tensor second) => torch.cat([PerFrame(first), PerFrame(second)], 1);
         Tensor PerFrame(Tensor m) => m.size(1) == frames ? m : m.expand(-1, frames, -1, -1);
-        var state = Run(new WanState
-        {
-            X = torch.cat([context.X, noisy.X], 1), Modulation = Both(context.Modulation, noisy.Modulation), Time = noisy.Time, Text = noisy.Text,
-            Cos = torch.cat([noisy.Cos, noisy.Cos], 1), Sin = torch.cat([noisy.Sin, noisy.Sin], 1),
-        }, tokens => BlockMask.TeacherForcing(blockFrames, tokens));
+        var state = Run(
+            new WanState
+            {
+                X = torch.cat([context.X, noisy.X], 1),
+                Modulation = Both(context.Modulation, noisy.Modulation),
+                Time = noisy.Time,
+                Text = noisy.Text,
+                Cos = torch.cat([noisy.Cos, noisy.Cos], 1),
+                Sin = torch.cat([noisy.Sin, noisy.Sin], 1),
+            },
+            tokens => BlockMask.TeacherForcing(blockFrames, tokens)
+        );
         return Velocity(state.With(state.X.narrow(1, frames, frames)), x, timesteps);
     }
 
-    /// <summary>Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.</summary>
+    /// <summary>
+    /// Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.
+    /// </summary>
     public WanPrompt Prompt(Tensor text) => new(embedding.Text(text), null, blocks.InTurn());
 
     /// <summary>
-    /// Frames <paramref name="start"/> to start + T of a film, seeing each other and what the cache holds, into which they go:
-    /// x [B, C, T, H, W], timesteps [B, T] -> velocity [B, C, T, H, W]. About <paramref name="keepSink"/> see <see cref="KvCache.Begin"/>.
+    /// Frames <paramref name="start"/> to start + T of a film, seeing each other and what the cache holds, into which
+    /// they go: x [B, C, T, H, W], timesteps [B, T] -> velocity [B, C, T, H, W]. About <paramref name="keepSink"/> see
+    /// <see cref="KvCache.Begin"/>.
     /// </summary>
     public Tensor Forward(Tensor x, Tensor timesteps, WanPrompt prompt, KvCache cache, int start, bool keepSink = false)
     {
         using var scope = torch.NewDisposeScope();
         var state = embedding.Tokens(x, timesteps, prompt.Text, inside: start > 0, keys: prompt.Keys);
-        var pass = cache.Begin(start, (int)x.size(2), (int)x.size(3) / config.PatchSize[1], (int)x.size(4) / config.PatchSize[2], config, x.device, keepSink);
-        foreach (var (i, block) in blocks.InTurn().Index()) state = block.Forward(state, (q, k, v) => pass.Attend(i, q, k, v));
+        var pass = cache.Begin(
+            start,
+            (int)x.size(2),
+            (int)x.size(3) / config.PatchSize[1],
+            (int)x.size(4) / config.PatchSize[2],
+            config,
+            x.device,
+            keepSink
+        );
+        foreach (var (i, block) in blocks.InTurn().Index())
+            state = block.Forward(state, (q, k, v) => pass.Attend(i, q, k, v));
         pass.Commit();
         return Velocity(state, x, timesteps).MoveToOuterDisposeScope();
     }
@@ -81,16 +112,22 @@ public sealed class CausalWanTransformer
             state = block.Forward(state, (q, k, v) =>
             {
                 (q, k) = (Rotary.Apply(q, cos, sin), Rotary.Apply(k, cos, sin));
-                return config.AxialAttention ? Attention.Axial(q, k, v, frames, frames, mask.Attend) : mask.Attend(q, k, v);
+                return config.AxialAttention
+                    ? Attention.Axial(q, k, v, frames, frames, mask.Attend)
+                    : mask.Attend(q, k, v);
             });
         return state;
     }
 
-    private Tensor Velocity(WanState state, Tensor x, Tensor timesteps) => WanTransformer.Velocity(config, head.Forward(state), x, timesteps);
+    private Tensor Velocity(WanState state, Tensor x, Tensor timesteps) =>
+        WanTransformer.Velocity(config, head.Forward(state), x, timesteps);
 
     private static void CheckBlocks(Tensor x, IReadOnlyList<int> blockFrames)
     {
         if (blockFrames.Sum() != x.size(2))
-            throw new UserException($"blocks of {string.Join(" + ", blockFrames)} latent frames are not the film's {x.size(2)}", usage: true);
+            throw new UserException(
+                $"blocks of {string.Join(" + ", blockFrames)} latent frames are not the film's {x.size(2)}",
+                usage: true
+            );
     }
 }

@@ -7,24 +7,36 @@ public enum CachePositions
 {
     /// <summary>Its place in the film, for good: keys are cached rotated (CausVid, Self-Forcing, LongLive).</summary>
     Film,
+
     /// <summary>Its place in the cache, at every use anew: keys are cached unrotated (LongLive, endless).</summary>
     Window,
-    /// <summary>As <see cref="Window"/>, but queries stand at their place in the film until that is beyond the window (Infinity-RoPE).</summary>
+
+    /// <summary>
+    /// As <see cref="Window"/>, but queries stand at their place in the film until that is beyond the window
+    /// (Infinity-RoPE).
+    /// </summary>
     Pinned,
 }
 
 /// <summary>
-/// Keys and values of the latent frames a causal transformer has seen, for all its blocks. A buffer of <c>capacity</c> frames: when
-/// it is full and rolling, the oldest frames after the first <c>sink</c> ones make room. A pass over frames that are
-/// already the last ones replaces them, which is how a block's denoising steps write the same place.
+/// Keys and values of the latent frames a causal transformer has seen, for all its blocks. A buffer of <c>capacity</c>
+/// frames: when it is full and rolling, the oldest frames after the first <c>sink</c> ones make room. A pass over
+/// frames that are already the last ones replaces them, which is how a block's denoising steps write the same place.
 /// Reference: Self-Forcing, LongLive and Infinity-RoPE, wan/modules/causal_model*.py.
 /// </summary>
-public sealed class KvCache(int capacity, int sink = 0, CachePositions positions = CachePositions.Film, bool rolling = true) : IDisposable
+public sealed class KvCache(
+    int capacity,
+    int sink = 0,
+    CachePositions positions = CachePositions.Film,
+    bool rolling = true
+) : IDisposable
 {
     /// <summary>Rotary time of the first frame after a scene cut.</summary>
     public const int CutTime = 45;
 
-    private readonly Kept stored = new(), tables = new(), graphs = new();
+    private readonly Kept stored = new(),
+        tables = new(),
+        graphs = new();
     private readonly Dictionary<(int, char), List<long>> graphsAt = [];
     private readonly Dictionary<string, string> tableOf = [];
 
@@ -34,59 +46,98 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     /// <summary>Frames in the cache.</summary>
     public int Held { get; private set; }
 
-    /// <summary>While true (with <see cref="CachePositions.Pinned"/>), the block at hand is a new scene: far from all before it in rotary time.</summary>
+    /// <summary>
+    /// While true (with <see cref="CachePositions.Pinned"/>), the block at hand is a new scene: far from all before it
+    /// in rotary time.
+    /// </summary>
     public bool Cut { get; set; }
 
     /// <summary>
-    /// While true, a pass keeps its keys and values with their graph, and gradients of later such passes go there, though the values they read
-    /// are those written last. So does Self-Forcing's training: the clean pass over a block overwrites the numbers in place and leaves
-    /// the graph of the exit step. While false, no gradient crosses from block to block.
+    /// While true, a pass keeps its keys and values with their graph, and gradients of later such passes go there,
+    /// though the values they read are those written last. So does Self-Forcing's training: the clean pass over a block
+    /// overwrites the numbers in place and leaves the graph of the exit step. While false, no gradient crosses from
+    /// block to block.
     /// </summary>
     public bool Connected { get; set; }
 
     /// <summary>Bytes of the buffers.</summary>
     public long Bytes => stored.Bytes;
 
-    /// <summary>The buffers of a block, each [B, capacity * tokens of a frame, heads, d]; null before its first pass.</summary>
+    /// <summary>
+    /// The buffers of a block, each [B, capacity * tokens of a frame, heads, d]; null before its first pass.
+    /// </summary>
     public (Tensor? K, Tensor? V) Buffers(int block) => (stored[(block, 'k')], stored[(block, 'v')]);
 
     /// <summary>
-    /// A new prompt without a new film (Infinity-RoPE's KV flush): the first frame stays, the last two of the buffer follow it,
-    /// empty ones too if it was not full; all others go.
+    /// A new prompt without a new film (Infinity-RoPE's KV flush): the first frame stays, the last two of the buffer
+    /// follow it, empty ones too if it was not full; all others go.
     /// </summary>
     public void Flush()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        if (capacity < 3) throw new UserException($"a cache of {capacity} frames cannot be flushed: three stay", usage: true);
+        if (capacity < 3)
+            throw new UserException($"a cache of {capacity} frames cannot be flushed: three stay", usage: true);
         for (var block = 0; stored[(block, 'k')] is { } k; block++)
             foreach (var buffer in (Tensor[])[k, stored[(block, 'v')]!])
             {
                 var tokens = buffer.size(1) / capacity;
-                buffer.narrow(1, tokens, 2 * tokens).copy_(buffer.narrow(1, (capacity - 2) * tokens, 2 * tokens).clone());
+                buffer
+                    .narrow(1, tokens, 2 * tokens)
+                    .copy_(buffer.narrow(1, (capacity - 2) * tokens, 2 * tokens).clone());
             }
         Held = Math.Min(3, capacity);
     }
 
     /// <summary>
-    /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/> of the film.
-    /// With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it is.
+    /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/>
+    /// of the film. With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it
+    /// is.
     /// </summary>
-    public Pass Begin(int start, int frames, int height, int width, WanConfig c, torch.Device? device = null, bool keepSink = false)
+    public Pass Begin(
+        int start,
+        int frames,
+        int height,
+        int width,
+        WanConfig c,
+        torch.Device? device = null,
+        bool keepSink = false
+    )
     {
         var end = start + frames;
-        if (start > End) throw new UserException($"frames from {start} on cannot follow {End} cached ones: none may be left out", usage: true);
+        if (start > End)
+            throw new UserException(
+                $"frames from {start} on cannot follow {End} cached ones: none may be left out",
+                usage: true
+            );
         var evicted = 0;
         if (end > End && Held + frames > capacity)
         {
             evicted = Held + frames - capacity;
-            if (Connected) throw new UserException($"{Held + frames} latent frames do not fit a cache of {capacity} whose gradients are kept; roll out fewer", usage: true);
-            if (!rolling) throw new UserException($"{Held + frames} latent frames do not fit a cache of {capacity} without a window; make fewer, or give a window", usage: true);
+            if (Connected)
+                throw new UserException(
+                    $"{Held + frames} latent frames do not fit a cache of {capacity} whose gradients are "
+                        + $"kept; roll out fewer",
+                    usage: true
+                );
+            if (!rolling)
+                throw new UserException(
+                    $"{Held + frames} latent frames do not fit a cache of {capacity} without a window; make "
+                        + $"fewer, or give a window",
+                    usage: true
+                );
             if (Held - evicted < sink)
-                throw new UserException($"a window of {capacity} latent frames cannot hold a sink of {sink} and a block of {frames}", usage: true);
+                throw new UserException(
+                    $"a window of {capacity} latent frames cannot hold a sink of {sink} and a block of {frames}",
+                    usage: true
+                );
         }
         var to = Held + end - End - evicted;
-        if (to < frames) throw new UserException($"{frames} frames up to {end} cannot be replaced: the cache holds {Held}", usage: true);
+        if (to < frames)
+            throw new UserException(
+                $"{frames} frames up to {end} cannot be replaced: the cache holds {Held}",
+                usage: true
+            );
         var from = to - frames;
         var first = keepSink && end <= End && start > 0 ? Math.Max(from, Math.Min(sink, to)) : from;
 
@@ -95,10 +146,23 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
         {
             CachePositions.Film => (Times(start, frames), null),
             CachePositions.Window => (Times(from, frames), Times(0, to)),
-            _ when Cut => (Times(CutTime, frames), (int[])[.. Enumerable.Range(0, to).Select(i => i == 0 || i < from ? i : CutTime + i - from)]),
+            _ when Cut => (
+                Times(CutTime, frames),
+                (int[])[.. Enumerable.Range(0, to).Select(i => i == 0 || i < from ? i : CutTime + i - from)]
+            ),
             _ => (Times(Math.Min(start, capacity - frames), frames), Times(0, to)),
         };
-        return new Pass(this, c.AxialAttention, evicted, first, from, to, Table("query", query), keys is null ? null : Table("keys", keys), end);
+        return new Pass(
+            this,
+            c.AxialAttention,
+            evicted,
+            first,
+            from,
+            to,
+            Table("query", query),
+            keys is null ? null : Table("keys", keys),
+            end
+        );
 
         // All steps of a block, and in a full endless cache all blocks, ask for the same tables.
         (Tensor, Tensor) Table(string role, int[] times)
@@ -107,7 +171,9 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
             if (tableOf.GetValueOrDefault(role) != wanted)
             {
                 using var scope = torch.NewDisposeScope();
-                var (cos, sin) = c.AxialAttention ? Rotary.AxialTable(c.Heads, c.HeadDim, times, height, width) : Rotary.Table(c.HeadDim, times, height, width);
+                var (cos, sin) = c.AxialAttention
+                    ? Rotary.AxialTable(c.Heads, c.HeadDim, times, height, width)
+                    : Rotary.Table(c.HeadDim, times, height, width);
                 long[] shape = [1, times.Length * height * width, c.AxialAttention ? c.Heads : 1, c.HeadDim / 2];
                 tables[(role, "cos")] = Tensor.From<float>(cos, shape).to(device ?? torch.CPU);
                 tables[(role, "sin")] = Tensor.From<float>(sin, shape).to(device ?? torch.CPU);
@@ -132,17 +198,41 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
     {
         private readonly KvCache cache;
         private readonly bool axial;
-        private readonly int evicted, first, from, to, end;
+        private readonly int evicted,
+            first,
+            from,
+            to,
+            end;
         private readonly (Tensor Cos, Tensor Sin) query;
         private readonly (Tensor Cos, Tensor Sin)? keys;
 
-        internal Pass(KvCache cache, bool axial, int evicted, int first, int from, int to, (Tensor, Tensor) query, (Tensor, Tensor)? keys, int end)
+        internal Pass(
+            KvCache cache,
+            bool axial,
+            int evicted,
+            int first,
+            int from,
+            int to,
+            (Tensor, Tensor) query,
+            (Tensor, Tensor)? keys,
+            int end
+        )
         {
-            (this.cache, this.axial, this.evicted, this.first, this.from, this.to, this.end) = (cache, axial, evicted, first, from, to, end);
+            (this.cache, this.axial, this.evicted, this.first, this.from, this.to, this.end) = (
+                cache,
+                axial,
+                evicted,
+                first,
+                from,
+                to,
+                end
+            );
             (this.query, this.keys) = (query, keys);
         }
 
-        /// <summary>The frames' self-attention in a block: q, k (both unrotated) and v [B, N, heads, d] -> [B, N, heads, d].</summary>
+        /// <summary>
+        /// The frames' self-attention in a block: q, k (both unrotated) and v [B, N, heads, d] -> [B, N, heads, d].
+        /// </summary>
         public Tensor Attend(int block, Tensor q, Tensor k, Tensor v)
         {
             var tokens = k.size(1) / (to - from);
@@ -150,12 +240,19 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
 
             var allKeys = Join((block, 'k'), keys is null ? Rotated(k, query) : k, tokens);
             var allValues = Join((block, 'v'), v, tokens);
-            if (keys is { } table) allKeys = Rotated(allKeys, table);
-            return axial ? Attention.Axial(Rotated(q, query), allKeys, allValues, to - from, to, (x, y, z) => Attention.Full(x, y, z))
+            if (keys is { } table)
+                allKeys = Rotated(allKeys, table);
+            return axial
+                ? Attention.Axial(Rotated(q, query), allKeys, allValues, to - from, to, (x, y, z) =>
+                    Attention.Full(x, y, z)
+                )
                 : Attention.Full(Rotated(q, query), allKeys, allValues);
         }
 
-        /// <summary>Makes room, joins what stays with what is new, stores the new. The join is a copy, so gradients reach the new part.</summary>
+        /// <summary>
+        /// Makes room, joins what stays with what is new, stores the new. The join is a copy, so gradients reach the
+        /// new part.
+        /// </summary>
         private Tensor Join((int, char) name, Tensor made, long tokens)
         {
             var buffer = cache.stored[name];
@@ -167,11 +264,21 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
             }
             if (evicted > 0)
                 using (torch.no_grad())
-                    buffer.narrow(1, cache.Sink * tokens, (from - cache.Sink) * tokens).copy_(buffer.narrow(1, (cache.Sink + evicted) * tokens, (from - cache.Sink) * tokens).clone());
+                    buffer
+                        .narrow(1, cache.Sink * tokens, (from - cache.Sink) * tokens)
+                        .copy_(buffer.narrow(1, (cache.Sink + evicted) * tokens, (from - cache.Sink) * tokens).clone());
             var fresh = made.narrow(1, (first - from) * tokens, (to - first) * tokens);
-            var all = torch.cat([cache.Connected ? cache.Past(name, buffer, first * tokens) : buffer.narrow(1, 0, first * tokens), fresh], 1);
-            if (cache.Connected) cache.Remember(name, first * tokens, fresh);
-            using (torch.no_grad()) buffer.narrow(1, first * tokens, (to - first) * tokens).copy_(fresh);
+            var all = torch.cat(
+                [
+                    cache.Connected ? cache.Past(name, buffer, first * tokens) : buffer.narrow(1, 0, first * tokens),
+                    fresh,
+                ],
+                1
+            );
+            if (cache.Connected)
+                cache.Remember(name, first * tokens, fresh);
+            using (torch.no_grad())
+                buffer.narrow(1, first * tokens, (to - first) * tokens).copy_(fresh);
             return all;
         }
 
@@ -181,23 +288,29 @@ public sealed class KvCache(int capacity, int sink = 0, CachePositions positions
 
     private void Remember((int, char) name, long at, Tensor made)
     {
-        if (!graphsAt.TryGetValue(name, out var places)) graphsAt[name] = places = [];
-        if (!places.Contains(at)) places.Add(at);
+        if (!graphsAt.TryGetValue(name, out var places))
+            graphsAt[name] = places = [];
+        if (!places.Contains(at))
+            places.Add(at);
         graphs[(name, at)] = made.narrow(1, 0, made.size(1));
     }
 
-    /// <summary>The first tokens of a buffer: its numbers, and the gradient paths of what was written there with a graph.</summary>
+    /// <summary>
+    /// The first tokens of a buffer: its numbers, and the gradient paths of what was written there with a graph.
+    /// </summary>
     private Tensor Past((int, char) name, Tensor buffer, long count)
     {
         var (parts, end) = (new List<Tensor>(), 0L);
         foreach (var at in graphsAt.GetValueOrDefault(name, []).Where(at => at < count).Order())
         {
             var made = graphs[(name, at)]!;
-            if (at > end) parts.Add(buffer.narrow(1, end, at - end));
+            if (at > end)
+                parts.Add(buffer.narrow(1, end, at - end));
             end = at + made.size(1);
             parts.Add(buffer.narrow(1, at, made.size(1)).detach() + (made - made.detach()));
         }
-        if (end < count) parts.Add(buffer.narrow(1, end, count - end));
+        if (end < count)
+            parts.Add(buffer.narrow(1, end, count - end));
         return parts.Count == 0 ? buffer.narrow(1, 0, count) : torch.cat([.. parts], 1);
     }
 

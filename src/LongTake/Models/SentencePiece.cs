@@ -4,7 +4,8 @@ using System.Text;
 namespace LongTake.Models;
 
 /// <summary>
-/// A SentencePiece unigram model (.model file): text to ids and back, exactly as the SentencePiece library does it. Encoding is thread-safe.
+/// A SentencePiece unigram model (.model file): text to ids and back, exactly as the SentencePiece library does it.
+/// Encoding is thread-safe.
 /// </summary>
 public sealed class SentencePiece : Vocabulary
 {
@@ -15,10 +16,14 @@ public sealed class SentencePiece : Vocabulary
     private readonly PieceTrie pieces;
     private readonly PieceNormaliser normaliser;
     private readonly int[]? byteIds;
-    private readonly float least = float.MaxValue, most = 1.17549435e-38f;   // of the scores; the library, too, starts the highest there
+
+    // of the scores; the library, too, starts the highest there
+    private readonly float least = float.MaxValue,
+        most = 1.17549435e-38f;
 
     /// <summary>Reads a .model file.</summary>
-    public SentencePiece(string path) : this(ReadFile(path), path) { }
+    public SentencePiece(string path)
+        : this(ReadFile(path), path) { }
 
     private SentencePiece(byte[] bytes, string name)
     {
@@ -26,13 +31,25 @@ public sealed class SentencePiece : Vocabulary
         try
         {
             file = new(bytes);
-            if (file.SpaceBehind) throw new InvalidDataException("it puts spaces behind words, which is not supported");
+            if (file.SpaceBehind)
+                throw new InvalidDataException("it puts spaces behind words, which is not supported");
             (Unknown, byteIds) = (Find(SentencePieceFile.Kind.Unknown), Bytes());
             (Pad, Eos) = (Control(file.PadPiece), Control(file.EosPiece));
-            pieces = new(bytes, Places(k => k is SentencePieceFile.Kind.Normal or SentencePieceFile.Kind.UserDefined or SentencePieceFile.Kind.Unused));
+            pieces = new(
+                bytes,
+                Places(k =>
+                    k
+                        is SentencePieceFile.Kind.Normal
+                            or SentencePieceFile.Kind.UserDefined
+                            or SentencePieceFile.Kind.Unused
+                )
+            );
             normaliser = new(file, new(bytes, Places(k => k is SentencePieceFile.Kind.UserDefined)));
         }
-        catch (InvalidDataException e) { throw Unreadable(e); }
+        catch (InvalidDataException e)
+        {
+            throw Unreadable(e);
+        }
         foreach (var piece in file.Pieces.Where(p => p.Kind == SentencePieceFile.Kind.Normal))
             (least, most) = (Math.Min(least, piece.Score), Math.Max(most, piece.Score));
     }
@@ -58,8 +75,14 @@ public sealed class SentencePiece : Vocabulary
     public override int[] Encode(string text)
     {
         byte[] normal;
-        try { normal = normaliser.Normalise(Encoding.UTF8.GetBytes(text)); }
-        catch (InvalidDataException e) { throw Unreadable(e); }
+        try
+        {
+            normal = normaliser.Normalise(Encoding.UTF8.GetBytes(text));
+        }
+        catch (InvalidDataException e)
+        {
+            throw Unreadable(e);
+        }
         var ids = new List<int>();
         var unknown = false;
         foreach (var (start, end, id) in Best(normal))
@@ -67,8 +90,10 @@ public sealed class SentencePiece : Vocabulary
             var wasUnknown = unknown;
             unknown = id == Unknown;
             if (unknown && byteIds is not null)
-                for (var i = start; i < end; i++) ids.Add(byteIds[normal[i]]);
-            else if (!unknown || !wasUnknown) ids.Add(id);   // a run of unknown characters is one piece
+                for (var i = start; i < end; i++)
+                    ids.Add(byteIds[normal[i]]);
+            else if (!unknown || !wasUnknown)
+                ids.Add(id); // a run of unknown characters is one piece
         }
         return [.. ids];
     }
@@ -78,10 +103,15 @@ public sealed class SentencePiece : Vocabulary
     {
         var text = new List<byte>();
         var bytes = new List<byte>();
-        var (first, dropped) = (true, false);   // the space before a text is dropped; where runs of spaces count, only one
+        // the space before a text is dropped; where runs of spaces count, only one
+        var (first, dropped) = (true, false);
         foreach (var id in ids)
         {
-            if (id < 0 || id >= Count) throw new ArgumentOutOfRangeException(nameof(ids), $"id {id} is not one of the {Count} of tokenizer '{name}'");
+            if (id < 0 || id >= Count)
+                throw new ArgumentOutOfRangeException(
+                    nameof(ids),
+                    $"id {id} is not one of the {Count} of tokenizer '{name}'"
+                );
             var kind = file.Pieces[id].Kind;
             if (kind == SentencePieceFile.Kind.Byte)
             {
@@ -92,11 +122,13 @@ public sealed class SentencePiece : Vocabulary
             first &= !dropped && text.Count == 0;
             var piece = file.Text(id);
             dropped = false;
-            if (kind == SentencePieceFile.Kind.Control) continue;
-            if (kind == SentencePieceFile.Kind.Unknown) text.AddRange(Encoding.UTF8.GetBytes(file.UnknownText));
+            if (kind == SentencePieceFile.Kind.Control)
+                continue;
+            if (kind == SentencePieceFile.Kind.Unknown)
+                text.AddRange(Encoding.UTF8.GetBytes(file.UnknownText));
             else
             {
-                if (first && (file.AddPrefix || file.RemoveSpaces) && piece.StartsWith(Mark)) 
+                if (first && (file.AddPrefix || file.RemoveSpaces) && piece.StartsWith(Mark))
                 {
                     piece = piece[Mark.Length..];
                     dropped = !file.RemoveSpaces;
@@ -129,7 +161,8 @@ public sealed class SentencePiece : Vocabulary
         while (rest.Length > 0)
         {
             var valid = Rune.DecodeFromUtf8(rest, out _, out var length) == System.Buffers.OperationStatus.Done;
-            if (!valid) length = 1;
+            if (!valid)
+                length = 1;
             text.AddRange(valid ? rest[..length] : "\uFFFD"u8);
             rest = rest[length..];
         }
@@ -140,7 +173,7 @@ public sealed class SentencePiece : Vocabulary
     {
         var ends = new (float Score, int Start, int Id)[text.Length + 1];
         Array.Fill(ends, (0, -1, -1));
-        for (var at = 0; at < text.Length;)
+        for (var at = 0; at < text.Length; )
         {
             var before = ends[at].Score;
             var character = Math.Min(LengthOf(text[at]), text.Length - at);
@@ -148,31 +181,46 @@ public sealed class SentencePiece : Vocabulary
             foreach (var (length, id) in pieces.At(text.AsSpan(at)))
             {
                 var piece = file.Pieces[id];
-                if (piece.Kind == SentencePieceFile.Kind.Unused) continue;
-                Offer(ref ends[at + length], (piece.Kind == SentencePieceFile.Kind.UserDefined ? length * most - UserDefinedLoss : piece.Score) + before, at, id);
+                if (piece.Kind == SentencePieceFile.Kind.Unused)
+                    continue;
+                Offer(
+                    ref ends[at + length],
+                    (piece.Kind == SentencePieceFile.Kind.UserDefined ? length * most - UserDefinedLoss : piece.Score)
+                        + before,
+                    at,
+                    id
+                );
                 alone |= length == character;
             }
-            if (!alone) Offer(ref ends[at + character], least - UnknownLoss + before, at, Unknown);
+            if (!alone)
+                Offer(ref ends[at + character], least - UnknownLoss + before, at, Unknown);
             at += character;
         }
         var way = new List<(int, int, int)>();
-        for (var end = text.Length; end > 0; end = ends[end].Start) way.Add((ends[end].Start, end, ends[end].Id));
+        for (var end = text.Length; end > 0; end = ends[end].Start)
+            way.Add((ends[end].Start, end, ends[end].Id));
         way.Reverse();
         return way;
     }
 
     private static void Offer(ref (float Score, int Start, int Id) end, double score, int start, int id)
     {
-        if (end.Start < 0 || score > end.Score) end = ((float)score, start, id);
+        if (end.Start < 0 || score > end.Score)
+            end = ((float)score, start, id);
     }
 
     // Bytes of a character, by its first.
-    private static int LengthOf(byte first) => first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    private static int LengthOf(byte first) =>
+        first < 0xc0 ? 1
+        : first < 0xe0 ? 2
+        : first < 0xf0 ? 3
+        : 4;
 
     private int Find(SentencePieceFile.Kind kind)
     {
         var found = file.Pieces.FindIndex(p => p.Kind == kind);
-        if (found < 0 || file.Pieces.FindIndex(found + 1, p => p.Kind == kind) >= 0) throw new InvalidDataException("it has no piece for what is unknown, or several");
+        if (found < 0 || file.Pieces.FindIndex(found + 1, p => p.Kind == kind) >= 0)
+            throw new InvalidDataException("it has no piece for what is unknown, or several");
         return found;
     }
 
@@ -180,14 +228,16 @@ public sealed class SentencePiece : Vocabulary
     {
         var text = Encoding.UTF8.GetBytes(piece);
         for (var id = 0; id < Count; id++)
-            if (file.Pieces[id].Kind == SentencePieceFile.Kind.Control && file.Text(id).SequenceEqual(text)) return id;
+            if (file.Pieces[id].Kind == SentencePieceFile.Kind.Control && file.Text(id).SequenceEqual(text))
+                return id;
         return -1;
     }
 
     private IEnumerable<(int Start, int Length, int Id)> Places(Func<SentencePieceFile.Kind, bool> wanted)
     {
         for (var id = 0; id < Count; id++)
-            if (wanted(file.Pieces[id].Kind)) yield return (file.Pieces[id].Start, file.Pieces[id].Length, id);
+            if (wanted(file.Pieces[id].Kind))
+                yield return (file.Pieces[id].Start, file.Pieces[id].Length, id);
     }
 
     // The ids of the 256 pieces of one byte; null where the model has none.
@@ -196,8 +246,12 @@ public sealed class SentencePiece : Vocabulary
         var ids = new int[256];
         Array.Fill(ids, -1);
         for (var id = 0; id < Count; id++)
-            if (file.Pieces[id].Kind == SentencePieceFile.Kind.Byte) ids[ByteOf(id)] = id;
-        if (!file.ByteFallback) return ids.Any(i => i >= 0) ? throw new InvalidDataException("it has pieces of one byte, but does not use them") : null;
+            if (file.Pieces[id].Kind == SentencePieceFile.Kind.Byte)
+                ids[ByteOf(id)] = id;
+        if (!file.ByteFallback)
+            return ids.Any(i => i >= 0)
+                ? throw new InvalidDataException("it has pieces of one byte, but does not use them")
+                : null;
         return ids.Contains(-1) ? throw new InvalidDataException("of its pieces of one byte some are missing") : ids;
     }
 
@@ -205,9 +259,18 @@ public sealed class SentencePiece : Vocabulary
     private byte ByteOf(int id)
     {
         var text = Encoding.UTF8.GetString(file.Text(id));
-        return text is ['<', '0', 'x', _, _, '>'] && byte.TryParse(text.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
-            ? value : throw new InvalidDataException($"piece {id} is no byte");
+        return
+            text is ['<', '0', 'x', _, _, '>']
+            && byte.TryParse(
+                text.AsSpan(3, 2),
+                NumberStyles.AllowHexSpecifier,
+                CultureInfo.InvariantCulture,
+                out var value
+            )
+            ? value
+            : throw new InvalidDataException($"piece {id} is no byte");
     }
 
-    private UserException Unreadable(Exception e) => new($"tokenizer '{name}' cannot be read as a SentencePiece model: {e.Message}", inner: e);
+    private UserException Unreadable(Exception e) =>
+        new($"tokenizer '{name}' cannot be read as a SentencePiece model: {e.Message}", inner: e);
 }

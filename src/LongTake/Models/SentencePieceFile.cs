@@ -4,13 +4,21 @@ using System.Text;
 namespace LongTake.Models;
 
 /// <summary>
-/// What a SentencePiece .model file says: a message of Google's protocol buffers, of which the fields used here are read. What is wrong
-/// with it is an <see cref="InvalidDataException"/>.
+/// What a SentencePiece .model file says: a message of Google's protocol buffers, of which the fields used here are
+/// read. What is wrong with it is an <see cref="InvalidDataException"/>.
 /// </summary>
 internal sealed class SentencePieceFile
 {
     /// <summary>What a piece is, as the file counts.</summary>
-    public enum Kind { Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6 }
+    public enum Kind
+    {
+        Normal = 1,
+        Unknown = 2,
+        Control = 3,
+        UserDefined = 4,
+        Unused = 5,
+        Byte = 6,
+    }
 
     /// <summary>A piece: its text in <see cref="Bytes"/>, the logarithm of its probability, what it is.</summary>
     public readonly record struct Piece(int Start, int Length, float Score, Kind Kind);
@@ -24,12 +32,20 @@ internal sealed class SentencePieceFile
         Bytes = bytes;
         foreach (var field in new Message(bytes, 0, bytes.Length))
         {
-            if (field is { Number: 1, Type: 2 }) Pieces.Add(ReadPiece(field));
-            else if (field is { Number: 2, Type: 2 }) ReadTrainer(field);
-            else if (field is { Number: 3, Type: 2 }) ReadNormaliser(field);
+            if (field is { Number: 1, Type: 2 })
+                Pieces.Add(ReadPiece(field));
+            else if (field is { Number: 2, Type: 2 })
+                ReadTrainer(field);
+            else if (field is { Number: 3, Type: 2 })
+                ReadNormaliser(field);
         }
-        if (Pieces.Count == 0) throw new InvalidDataException("it holds no pieces");
-        if (model != 1) throw new InvalidDataException($"it is a {(model is > 1 and < 5 ? kinds[model] : $"(type {model})")} model, but only unigram models are read");
+        if (Pieces.Count == 0)
+            throw new InvalidDataException("it holds no pieces");
+        if (model != 1)
+            throw new InvalidDataException(
+                $"it is a {(model is > 1 and < 5 ? kinds[model] : $"(type {model})")} model, but only unigram "
+                    + $"models are read"
+            );
     }
 
     /// <summary>The file.</summary>
@@ -73,12 +89,17 @@ internal sealed class SentencePieceFile
         var (start, length, score, kind) = (0, 0, 0f, Kind.Normal);
         foreach (var field in piece.Inside(Bytes))
         {
-            if (field is { Number: 1, Type: 2 }) (start, length) = (field.Start, field.Length);
-            else if (field is { Number: 2, Type: 5 }) score = BitConverter.UInt32BitsToSingle((uint)field.Value);
-            else if (field is { Number: 3, Type: 0 }) kind = (Kind)field.Value;
+            if (field is { Number: 1, Type: 2 })
+                (start, length) = (field.Start, field.Length);
+            else if (field is { Number: 2, Type: 5 })
+                score = BitConverter.UInt32BitsToSingle((uint)field.Value);
+            else if (field is { Number: 3, Type: 0 })
+                kind = (Kind)field.Value;
         }
-        if (length == 0) throw new InvalidDataException($"piece {Pieces.Count} is empty");
-        if (!Enum.IsDefined(kind)) throw new InvalidDataException($"piece {Pieces.Count} is of an unknown type {(int)kind}");
+        if (length == 0)
+            throw new InvalidDataException($"piece {Pieces.Count} is empty");
+        if (!Enum.IsDefined(kind))
+            throw new InvalidDataException($"piece {Pieces.Count} is of an unknown type {(int)kind}");
         return new(start, length, score, kind);
     }
 
@@ -88,13 +109,26 @@ internal sealed class SentencePieceFile
         {
             switch (field.Number, field.Type)
             {
-                case (3, 0): model = (int)field.Value; break;
-                case (24, 0): SpaceBehind = field.Value != 0; break;
-                case (35, 0): ByteFallback = field.Value != 0; break;
-                case (44, 2): UnknownText = String(field); break;
-                case (47, 2): EosPiece = String(field); break;
-                case (48, 2): PadPiece = String(field); break;
-                default: break;
+                case (3, 0):
+                    model = (int)field.Value;
+                    break;
+                case (24, 0):
+                    SpaceBehind = field.Value != 0;
+                    break;
+                case (35, 0):
+                    ByteFallback = field.Value != 0;
+                    break;
+                case (44, 2):
+                    UnknownText = String(field);
+                    break;
+                case (47, 2):
+                    EosPiece = String(field);
+                    break;
+                case (48, 2):
+                    PadPiece = String(field);
+                    break;
+                default:
+                    break;
             }
         }
     }
@@ -105,18 +139,29 @@ internal sealed class SentencePieceFile
         {
             switch (field.Number, field.Type)
             {
-                case (2, 2): CharacterMap = Bytes.AsMemory(field.Start, field.Length); break;
-                case (3, 0): AddPrefix = field.Value != 0; break;
-                case (4, 0): RemoveSpaces = field.Value != 0; break;
-                case (5, 0): EscapeSpaces = field.Value != 0; break;
-                default: break;
+                case (2, 2):
+                    CharacterMap = Bytes.AsMemory(field.Start, field.Length);
+                    break;
+                case (3, 0):
+                    AddPrefix = field.Value != 0;
+                    break;
+                case (4, 0):
+                    RemoveSpaces = field.Value != 0;
+                    break;
+                case (5, 0):
+                    EscapeSpaces = field.Value != 0;
+                    break;
+                default:
+                    break;
             }
         }
     }
 
     private string String(Field field) => Encoding.UTF8.GetString(Bytes, field.Start, field.Length);
 
-    /// <summary>A field: its number, how it is stored (0 and 5 as a number, 2 as a run of bytes), its value or place.</summary>
+    /// <summary>
+    /// A field: its number, how it is stored (0 and 5 as a number, 2 as a run of bytes), its value or place.
+    /// </summary>
     private readonly record struct Field(int Number, int Type, ulong Value, int Start, int Length)
     {
         public Message Inside(byte[] bytes) => new(bytes, Start, Start + Length);
@@ -131,28 +176,39 @@ internal sealed class SentencePieceFile
 
         public bool MoveNext()
         {
-            if (at >= end) return false;
+            if (at >= end)
+                return false;
             var key = Number();
             var (number, type) = (key >> 3 <= int.MaxValue ? (int)(key >> 3) : 0, (int)(key & 7));
-            if (number == 0) throw new InvalidDataException("a field has no number");
+            if (number == 0)
+                throw new InvalidDataException("a field has no number");
             switch (type)
             {
-                case 0: Current = new(number, type, Number(), 0, 0); break;
-                case 1: Current = new(number, type, 0, Take(8), 8); break;
+                case 0:
+                    Current = new(number, type, Number(), 0, 0);
+                    break;
+                case 1:
+                    Current = new(number, type, 0, Take(8), 8);
+                    break;
                 case 2:
                     var length = Number();
-                    if (length > int.MaxValue) throw CutShort();
+                    if (length > int.MaxValue)
+                        throw CutShort();
                     Current = new(number, type, 0, Take((int)length), (int)length);
                     break;
-                case 5: Current = new(number, type, BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(Take(4))), 0, 0); break;
-                default: throw new InvalidDataException($"a field is of an unknown kind {type}");
+                case 5:
+                    Current = new(number, type, BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(Take(4))), 0, 0);
+                    break;
+                default:
+                    throw new InvalidDataException($"a field is of an unknown kind {type}");
             }
             return true;
         }
 
         private int Take(int length)
         {
-            if (length > end - at) throw CutShort();
+            if (length > end - at)
+                throw CutShort();
             at += length;
             return at - length;
         }
@@ -165,7 +221,8 @@ internal sealed class SentencePieceFile
             {
                 var b = bytes[Take(1)];
                 value |= (ulong)(b & 127) << shift;
-                if (b < 128) return value;
+                if (b < 128)
+                    return value;
             }
             throw new InvalidDataException("a number is too long");
         }

@@ -1,12 +1,12 @@
-
 namespace LongTake.Models;
 
 /// <summary>
-/// Prompts to rows of ids as Wan feeds its text encoder: cleaned, cut to length - 1 pieces, one end piece (1), zeros up to the length.
+/// Prompts to rows of ids as Wan feeds its text encoder: cleaned, cut to length - 1 pieces, one end piece (1), zeros up
+/// to the length.
 /// </summary>
 public sealed class Tokenizer(Vocabulary vocabulary, int length = 512, bool clean = true)
 {
-    private const int Eos = 1;   // padding is 0
+    private const int Eos = 1; // padding is 0
 
     /// <summary>Number of ids in a row.</summary>
     public int Length => length;
@@ -17,7 +17,8 @@ public sealed class Tokenizer(Vocabulary vocabulary, int length = 512, bool clea
         var pieces = vocabulary.Encode(clean ? TextCleaning.Clean(text) : text);
         var real = Math.Min(pieces.Length, length - 1);
         var (ids, mask) = (new long[length], new long[length]);
-        for (var i = 0; i < real; i++) ids[i] = pieces[i];
+        for (var i = 0; i < real; i++)
+            ids[i] = pieces[i];
         ids[real] = Eos;
         mask.AsSpan(0, real + 1).Fill(1);
         return (ids, mask);

@@ -1,6 +1,9 @@
 namespace LongTake.Models;
 
-/// <summary>Text to the ids of pieces and back. Of either kind that a model's folder can hold; <see cref="Open"/> tells which by looking.</summary>
+/// <summary>
+/// Text to the ids of pieces and back. Of either kind that a model's folder can hold; <see cref="Open"/> tells which by
+/// looking.
+/// </summary>
 public abstract class Vocabulary
 {
     /// <summary>Number of pieces: the ids are 0 .. Count-1.</summary>
@@ -30,9 +33,13 @@ public abstract class Vocabulary
     /// <summary>The bytes of a file that a person named.</summary>
     internal static byte[] ReadFile(string path)
     {
-        if (!File.Exists(path)) throw new UserException($"tokenizer '{path}' not found; give the path of a SentencePiece .model file or of a word list");
+        if (!File.Exists(path))
+            throw new UserException(
+                $"tokenizer '{path}' not found; give the path of a SentencePiece .model file or of a word list"
+            );
         return File.ReadAllBytes(path);
     }
 
-    private static Vocabulary Read(ReadOnlySpan<byte> file, string name) => WordVocabulary.Is(file) ? WordVocabulary.Parse(file, name) : SentencePiece.Parse(file, name);
+    private static Vocabulary Read(ReadOnlySpan<byte> file, string name) =>
+        WordVocabulary.Is(file) ? WordVocabulary.Parse(file, name) : SentencePiece.Parse(file, name);
 }

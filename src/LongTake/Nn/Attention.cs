@@ -6,31 +6,45 @@ namespace LongTake.Nn;
 public static class Attention
 {
     /// <summary>
-    /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]; a query without any visible key gives 0. Without a
-    /// mask libtorch's fused kernel where there is one; on a CPU else our own (native/attention.cpp), which skips what is
-    /// hidden; both in memory that grows with N + M. Elsewhere the product over blocks of queries.
+    /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]; a query without any visible key gives 0.
+    /// Without a mask libtorch's fused kernel where there is one; on a CPU else our own (native/attention.cpp), which
+    /// skips what is hidden; both in memory that grows with N + M. Elsewhere the product over blocks of queries.
     /// </summary>
     /// <exception cref="UserException">The mask is made for other sizes.</exception>
     public static Tensor Full(Tensor q, Tensor k, Tensor v, AttentionMask? mask = null)
     {
         mask?.Check(q, k);
-        if (AttentionKernel.Takes(q) && AttentionKernel.Takes(k)) return AttentionKernel.Full(q, k, v, mask?.From, mask?.Until);
-        if (mask is not null) return InBlocks(q, k, v, MaxScores, mask);
-        return torch.nn.functional.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2);
+        if (AttentionKernel.Takes(q) && AttentionKernel.Takes(k))
+            return AttentionKernel.Full(q, k, v, mask?.From, mask?.Until);
+        if (mask is not null)
+            return InBlocks(q, k, v, MaxScores, mask);
+        return torch
+            .nn.functional.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+            .transpose(1, 2);
     }
 
     /// <summary>
-    /// q, k, v [B, T*S, heads, d] in (time, place) order: the first half of the heads see their own place at all times, the
-    /// rest all places of their own time. Cost T^2 S + T S^2 where full attention has T^2 S^2.
+    /// q, k, v [B, T*S, heads, d] in (time, place) order: the first half of the heads see their own place at all times,
+    /// the rest all places of their own time. Cost T^2 S + T S^2 where full attention has T^2 S^2.
     /// </summary>
     public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames) =>
-        AttentionKernel.Takes(q) ? AttentionKernel.Axial(q, k, v, frames) : Axial(q, k, v, frames, frames, (x, y, z) => Full(x, y, z));
+        AttentionKernel.Takes(q)
+            ? AttentionKernel.Axial(q, k, v, frames)
+            : Axial(q, k, v, frames, frames, (x, y, z) => Full(x, y, z));
 
     /// <summary>
-    /// The same where the queries are of the last <paramref name="frames"/> of <paramref name="keyFrames"/>, as when earlier keys are cached,
-    /// and heads along time see by <paramref name="time"/>: [B * S, T, heads/2, d] each, a frame one token.
+    /// The same where the queries are of the last <paramref name="frames"/> of <paramref name="keyFrames"/>, as when
+    /// earlier keys are cached, and heads along time see by <paramref name="time"/>: [B * S, T, heads/2, d] each, a
+    /// frame one token.
     /// </summary>
-    public static Tensor Axial(Tensor q, Tensor k, Tensor v, int frames, int keyFrames, Func<Tensor, Tensor, Tensor, Tensor> time)
+    public static Tensor Axial(
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        int frames,
+        int keyFrames,
+        Func<Tensor, Tensor, Tensor, Tensor> time
+    )
     {
         var (b, n, heads, d) = q;
         var (places, half) = (n / frames, heads / 2);
@@ -38,7 +52,10 @@ public static class Attention
         Tensor Time(Tensor x) => Part(x, 0, half).transpose(1, 2).reshape(b * places, -1, half, d);
         Tensor Space(Tensor x) => Part(x, half, heads - half).reshape(-1, places, heads - half, d);
         Tensor Own(Tensor x) => frames == keyFrames ? x : x.narrow(1, (keyFrames - frames) * places, n);
-        var along = time(Time(q), Time(k), Time(v)).reshape(b, places, frames, half, d).transpose(1, 2).reshape(b, n, half, d);
+        var along = time(Time(q), Time(k), Time(v))
+            .reshape(b, places, frames, half, d)
+            .transpose(1, 2)
+            .reshape(b, n, half, d);
         var within = Full(Space(q), Space(Own(k)), Space(Own(v))).reshape(b, n, heads - half, d);
         return torch.cat([along, within], 2);
     }

@@ -9,7 +9,8 @@ public static class Ema
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         var copy = Weights.Load(of.Source(), device: of.Device);
-        foreach (var (name, tensor) in of.All) copy.Parameter(name, tensor.shape);
+        foreach (var (name, tensor) in of.All)
+            copy.Parameter(name, tensor.shape);
         return copy;
     }
 
@@ -20,6 +21,7 @@ public static class Ema
         using var off = torch.no_grad();
         var current = now.All.ToDictionary();
         var weight = torch.tensor(1 - decay, ScalarType.Float32, average.Device);
-        foreach (var (name, tensor) in average.All) tensor.lerp_(current[name], weight);
+        foreach (var (name, tensor) in average.All)
+            tensor.lerp_(current[name], weight);
     }
 }

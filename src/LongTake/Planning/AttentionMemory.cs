@@ -3,8 +3,9 @@ using LongTake.Kernels;
 namespace LongTake.Planning;
 
 /// <summary>
-/// Workspace of the attention kernel on so many threads of a CPU, as <see cref="AttentionJob"/> cuts the work; none on a GPU (0 threads),
-/// where it is libtorch's and small. It is kept from call to call. <paramref name="heads"/> are those of all samples together.
+/// Workspace of the attention kernel on so many threads of a CPU, as <see cref="AttentionJob"/> cuts the work; none on
+/// a GPU (0 threads), where it is libtorch's and small. It is kept from call to call. <paramref name="heads"/> are
+/// those of all samples together.
 /// </summary>
 internal sealed class AttentionMemory(double headDim, int threads)
 {
@@ -13,7 +14,8 @@ internal sealed class AttentionMemory(double headDim, int threads)
     /// <summary>Bytes of the forward pass.</summary>
     public double Forward(double heads, double queries, double keys)
     {
-        if (threads == 0) return 0;
+        if (threads == 0)
+            return 0;
         var job = Job(heads, queries, keys);
         return Workers(heads * job.QueryBlocks) * Float * job.ForwardScratch;
     }
@@ -21,14 +23,23 @@ internal sealed class AttentionMemory(double headDim, int threads)
     /// <summary>Bytes of the backward pass.</summary>
     public double Backward(double heads, double queries, double keys)
     {
-        if (threads == 0) return 0;
+        if (threads == 0)
+            return 0;
         var job = Job(heads, queries, keys);
-        return Float * (Workers(heads * Math.Max(job.QueryBlocks, job.Groups)) * job.BackwardScratch + job.BackwardShared);
+        return Float
+            * (Workers(heads * Math.Max(job.QueryBlocks, job.Groups)) * job.BackwardScratch + job.BackwardShared);
     }
 
     private AttentionJob Job(double heads, double queries, double keys)
     {
-        var job = new AttentionJob { Batches = 1, Heads = (int)heads, Queries = (int)queries, Keys = (int)keys, D = (int)headDim };
+        var job = new AttentionJob
+        {
+            Batches = 1,
+            Heads = (int)heads,
+            Queries = (int)queries,
+            Keys = (int)keys,
+            D = (int)headDim,
+        };
         job.Plan();
         return job;
     }

@@ -17,7 +17,8 @@ internal static class Counts
     public static double Block(WanConfig c) => Of(w => _ = new WanBlock(w, c));
 
     /// <summary>A student with both heads, or one.</summary>
-    public static double Student(ModelConfig c, Head? only = null) => Of(w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks, only: only));
+    public static double Student(ModelConfig c, Head? only = null) =>
+        Of(w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks, only: only));
 
     public static double Vae(WanVaeConfig c) => Of(w => _ = new WanVae(w, c));
 

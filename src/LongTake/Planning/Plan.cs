@@ -4,8 +4,8 @@ namespace LongTake.Planning;
 public sealed record Amount(string Name, double Value);
 
 /// <summary>
-/// A part of a work during which memory is what it says: bytes by kind, and the floating-point operations it takes in all (of a training
-/// stage: in one step).
+/// A part of a work during which memory is what it says: bytes by kind, and the floating-point operations it takes in
+/// all (of a training stage: in one step).
 /// </summary>
 public sealed record Phase(string Name, IReadOnlyList<Amount> Memory, double Flops)
 {
@@ -13,11 +13,18 @@ public sealed record Phase(string Name, IReadOnlyList<Amount> Memory, double Flo
 }
 
 /// <summary>
-/// What a film, or a stage of training, takes: parameters by network, operations of one call by part, memory and operations by phase,
-/// disk. <see cref="Times"/>: how often the phases run, the steps of a stage.
+/// What a film, or a stage of training, takes: parameters by network, operations of one call by part, memory and
+/// operations by phase, disk. <see cref="Times"/>: how often the phases run, the steps of a stage.
 /// </summary>
 public sealed record Plan(
-    string Name, string About, IReadOnlyList<Amount> Parameters, IReadOnlyList<Amount> Forward, IReadOnlyList<Phase> Phases, IReadOnlyList<Amount> Disk, double Times = 1)
+    string Name,
+    string About,
+    IReadOnlyList<Amount> Parameters,
+    IReadOnlyList<Amount> Forward,
+    IReadOnlyList<Phase> Phases,
+    IReadOnlyList<Amount> Disk,
+    double Times = 1
+)
 {
     /// <summary>The phase that takes the most memory.</summary>
     public Phase Fullest => Phases.MaxBy(p => p.Bytes)!;
@@ -33,5 +40,6 @@ public sealed record Alternative(string Setting, Plan Plan);
 public static class Fitting
 {
     /// <summary>The alternatives that fit into so many bytes, the most gentle first (as they are ordered).</summary>
-    public static IReadOnlyList<Alternative> Remedies(IEnumerable<Alternative> alternatives, double bytes) => [.. alternatives.Where(a => a.Plan.Fullest.Bytes <= bytes).Take(4)];
+    public static IReadOnlyList<Alternative> Remedies(IEnumerable<Alternative> alternatives, double bytes) =>
+        [.. alternatives.Where(a => a.Plan.Fullest.Bytes <= bytes).Take(4)];
 }

@@ -1,13 +1,14 @@
-
 namespace LongTake.Tensors;
 
 /// <summary>
-/// An argument of an <see cref="Operator"/>, made from its value. One that the operator's schema marks optional ("float? eps") goes through
-/// <see cref="Optional"/>, present or not. (A plain number of any type, "Scalar" in a schema, cannot be passed: libtorch 2.10 does not take it.)
+/// An argument of an <see cref="Operator"/>, made from its value. One that the operator's schema marks optional
+/// ("float? eps") goes through <see cref="Optional"/>, present or not. (A plain number of any type, "Scalar" in a
+/// schema, cannot be passed: libtorch 2.10 does not take it.)
 /// </summary>
 public readonly struct Argument
 {
-    private Argument(object? value, ulong bits = 0, bool optional = false) => (Value, Bits, IsOptional) = (value, bits, optional);
+    private Argument(object? value, ulong bits = 0, bool optional = false) =>
+        (Value, Bits, IsOptional) = (value, bits, optional);
 
     internal object? Value { get; }
 
@@ -49,15 +50,20 @@ public readonly struct Argument
     private static readonly object Plain = new();
 
     /// <summary>For a message: type, shape and device of tensors, else the value.</summary>
-    public override string ToString() => Value switch
-    {
-        Tensor t => Text(t),
-        Tensor[] all => $"[{string.Join(", ", all.Take(4).Select(Text))}{(all.Length > 4 ? $", ... {all.Length} in all" : "")}]",
-        long[] all => $"[{string.Join(", ", all)}]",
-        double[] all => $"[{string.Join(", ", all)}]",
-        null => "none",
-        _ => Bits > int.MaxValue && Bits < ulong.MaxValue - int.MaxValue ? $"{BitConverter.UInt64BitsToDouble(Bits)}" : $"{(long)Bits}",
-    };
+    public override string ToString() =>
+        Value switch
+        {
+            Tensor t => Text(t),
+            Tensor[] all =>
+                $"[{string.Join(", ", all.Take(4).Select(Text))}{(all.Length > 4 ? $", ... {all.Length} in all" : "")}]",
+            long[] all => $"[{string.Join(", ", all)}]",
+            double[] all => $"[{string.Join(", ", all)}]",
+            null => "none",
+            _ => Bits > int.MaxValue && Bits < ulong.MaxValue - int.MaxValue
+                ? $"{BitConverter.UInt64BitsToDouble(Bits)}"
+                : $"{(long)Bits}",
+        };
 
-    private static string Text(Tensor t) => $"{t.dtype}[{string.Join(", ", t.shape)}]{(t.device_type == DeviceType.CPU ? "" : $" on {t.device}")}";
+    private static string Text(Tensor t) =>
+        $"{t.dtype}[{string.Join(", ", t.shape)}]{(t.device_type == DeviceType.CPU ? "" : $" on {t.device}")}";
 }

@@ -11,8 +11,16 @@ namespace LongTake.Tensors;
 /// <param name="Absent">For each kind of device that cannot, why not.</param>
 /// <param name="Warning">What to tell a person; null when nothing.</param>
 public sealed record EngineFacts(
-    string Version, string Folder, string From, bool Adapted, int Threads, string Waiting, IReadOnlyList<EngineDevice> Devices,
-    IReadOnlyList<string> Absent, string? Warning);
+    string Version,
+    string Folder,
+    string From,
+    bool Adapted,
+    int Threads,
+    string Waiting,
+    IReadOnlyList<EngineDevice> Devices,
+    IReadOnlyList<string> Absent,
+    string? Warning
+);
 
 /// <summary>A device: its name for --device, what it is, and its memory in bytes (0 where unknown).</summary>
 public sealed record EngineDevice(string Name, string Model, long Memory)

@@ -7,13 +7,14 @@ namespace LongTake.Tensors;
 public static partial class HardLink
 {
     /// <summary>
-    /// Gives a file a second name, or copies it where the file system cannot. Whoever rewrites either name must do so by a new file
-    /// (<see cref="AtomicFile"/>), never in place. What was called <paramref name="to"/> is gone.
+    /// Gives a file a second name, or copies it where the file system cannot. Whoever rewrites either name must do so
+    /// by a new file (<see cref="AtomicFile"/>), never in place. What was called <paramref name="to"/> is gone.
     /// </summary>
     public static void OrCopy(string from, string to)
     {
         File.Delete(to);
-        if ((OperatingSystem.IsLinux() || OperatingSystem.IsMacOS()) && link(from, to) == 0) return;
+        if ((OperatingSystem.IsLinux() || OperatingSystem.IsMacOS()) && link(from, to) == 0)
+            return;
         File.Copy(from, to);
     }
 

@@ -1,14 +1,17 @@
 namespace LongTake.Tensors;
 
 /// <summary>
-/// A matrix [outputs, inputs] stored as int8 with a float32 scale for each output: a quarter of the memory of float32. It is widened for each product and let go again,
-/// so a network holds one widened matrix at a time. Without gradients.
+/// A matrix [outputs, inputs] stored as int8 with a float32 scale for each output: a quarter of the memory of float32.
+/// It is widened for each product and let go again, so a network holds one widened matrix at a time. Without gradients.
 /// </summary>
 public sealed class Int8Matrix : IDisposable
 {
-    private readonly Tensor values, scale;
+    private readonly Tensor values,
+        scale;
 
-    /// <summary>Rounds a weight [outputs, inputs]; a row's largest number becomes 127. The object owns what it makes.</summary>
+    /// <summary>
+    /// Rounds a weight [outputs, inputs]; a row's largest number becomes 127. The object owns what it makes.
+    /// </summary>
     public Int8Matrix(Tensor weight)
     {
         using var scope = torch.NewDisposeScope();

@@ -1,8 +1,8 @@
 namespace LongTake.Tensors;
 
 /// <summary>
-/// Tensors that outlive scopes, one per key, for state that passes from step to step. Storing a tensor takes it out of its
-/// scope and frees the one stored before. Store a copy, never a view: a view holds all the memory it looks into.
+/// Tensors that outlive scopes, one per key, for state that passes from step to step. Storing a tensor takes it out of
+/// its scope and frees the one stored before. Store a copy, never a view: a view holds all the memory it looks into.
 /// </summary>
 public sealed class Kept : IDisposable
 {
@@ -14,8 +14,10 @@ public sealed class Kept : IDisposable
         get => tensors.GetValueOrDefault(key);
         set
         {
-            if (tensors.Remove(key, out var before)) before.Dispose();
-            if (value is not null) tensors.Add(key, value.DetachFromDisposeScope());
+            if (tensors.Remove(key, out var before))
+                before.Dispose();
+            if (value is not null)
+                tensors.Add(key, value.DetachFromDisposeScope());
         }
     }
 
@@ -25,7 +27,8 @@ public sealed class Kept : IDisposable
     /// <summary>Frees all tensors; the object can be used again.</summary>
     public void Dispose()
     {
-        foreach (var tensor in tensors.Values) tensor.Dispose();
+        foreach (var tensor in tensors.Values)
+            tensor.Dispose();
         tensors.Clear();
     }
 }

@@ -16,6 +16,7 @@ public static class Libtorch
     /// <summary>Waits until a device has done what it was asked for; a CPU always has.</summary>
     public static void Synchronize(torch.Device device)
     {
-        if (device.type == DeviceType.CUDA) torch.cuda.synchronize(device);
+        if (device.type == DeviceType.CUDA)
+            torch.cuda.synchronize(device);
     }
 }

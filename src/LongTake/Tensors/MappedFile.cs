@@ -3,8 +3,8 @@ using System.IO.MemoryMappedFiles;
 namespace LongTake.Tensors;
 
 /// <summary>
-/// A file as memory, read only. It must not be changed in place while open; replacing it by rename is safe. What is read twice
-/// comes from the page cache, which all processes of a machine share.
+/// A file as memory, read only. It must not be changed in place while open; replacing it by rename is safe. What is
+/// read twice comes from the page cache, which all processes of a machine share.
 /// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {
@@ -38,7 +38,11 @@ internal sealed unsafe class MappedFile : IDisposable
                 file.Dispose();
                 return null;
             }
-            return new MappedFile(path, MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, default, leaveOpen: false), length);
+            return new MappedFile(
+                path,
+                MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, default, leaveOpen: false),
+                length
+            );
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -50,7 +54,9 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
-    /// <summary>Where byte <paramref name="offset"/> lies, of which <paramref name="length"/> bytes are inside the file.</summary>
+    /// <summary>
+    /// Where byte <paramref name="offset"/> lies, of which <paramref name="length"/> bytes are inside the file.
+    /// </summary>
     public byte* At(long offset, long length)
     {
         ObjectDisposedException.ThrowIf(start == null, this);
@@ -66,7 +72,8 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Unmaps the file; spans and pointers into it are dead.</summary>
     public void Dispose()
     {
-        if (start == null) return;
+        if (start == null)
+            return;
         start = null;
         view.SafeMemoryMappedViewHandle.ReleasePointer();
         view.Dispose();

@@ -4,16 +4,19 @@ using System.Runtime.Versioning;
 namespace LongTake.Tensors;
 
 /// <summary>
-/// How the C library keeps memory. GNU's gives blocks of more than 128 KB back to the system as soon as they are freed, and each page of the next tensor then costs a page fault:
-/// half of the time of an operator on a miniature's tokens. Told so, it keeps up to a gigabyte of what was freed, in blocks of up to 32 MB.
+/// How the C library keeps memory. GNU's gives blocks of more than 128 KB back to the system as soon as they are freed,
+/// and each page of the next tensor then costs a page fault: half of the time of an operator on a miniature's tokens.
+/// Told so, it keeps up to a gigabyte of what was freed, in blocks of up to 32 MB.
 /// </summary>
 internal static partial class MemoryPolicy
 {
-    private const int TrimThreshold = -1, MmapThreshold = -3;
+    private const int TrimThreshold = -1,
+        MmapThreshold = -3;
 
     internal static void Apply()
     {
-        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("MALLOC_TRIM_THRESHOLD_") is not null) return;
+        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("MALLOC_TRIM_THRESHOLD_") is not null)
+            return;
         try
         {
             _ = mallopt(MmapThreshold, 32 << 20);

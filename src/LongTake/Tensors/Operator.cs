@@ -5,16 +5,18 @@ using System.Text;
 namespace LongTake.Tensors;
 
 /// <summary>
-/// An operator of libtorch by its name and overload, for those that TorchSharp has no method for. Gradients flow through it as through
-/// TorchSharp's own. Arguments are all those of its schema, in order; the results' number is the schema's too.
+/// An operator of libtorch by its name and overload, for those that TorchSharp has no method for. Gradients flow
+/// through it as through TorchSharp's own. Arguments are all those of its schema, in order; the results' number is the
+/// schema's too.
 /// </summary>
 [SuppressMessage("Naming", "CA1716", Justification = "libtorch calls it so")]
 public sealed unsafe class Operator(string name, string overload = "")
 {
-    private const int Most = 32;   // arguments, or results
+    private const int Most = 32; // arguments, or results
 
     // Zero-ended, and never moved: the dispatcher reads them in place.
-    private readonly byte[] nameBytes = Pinned(name), overloadBytes = Pinned(overload);
+    private readonly byte[] nameBytes = Pinned(name),
+        overloadBytes = Pinned(overload);
 
     /// <summary>Name and overload, as libtorch writes them.</summary>
     public string Name { get; } = overload.Length > 0 ? $"{name}.{overload}" : name;
@@ -35,13 +37,16 @@ public sealed unsafe class Operator(string name, string overload = "")
         return (long)results[0];
     }
 
-    /// <summary>Calls it for a number of results, all tensors: 0 for an operator that only changes its arguments.</summary>
+    /// <summary>
+    /// Calls it for a number of results, all tensors: 0 for an operator that only changes its arguments.
+    /// </summary>
     public Tensor[] CallMany(int count, params ReadOnlySpan<Argument> arguments)
     {
         var results = stackalloc ulong[Most];
         Run(arguments, results);
         var all = new Tensor[count];
-        for (var i = 0; i < count; i++) all[i] = Take(results[i]);
+        for (var i = 0; i < count; i++)
+            all[i] = Take(results[i]);
         return all;
     }
 
@@ -67,15 +72,25 @@ public sealed unsafe class Operator(string name, string overload = "")
     // The stack holds the arguments, which the call takes over, and then the results.
     private void Run(ReadOnlySpan<Argument> arguments, ulong* stack)
     {
-        if (arguments.Length > Most) throw new ArgumentException($"{Name}: more than {Most} arguments");
-        for (var i = 0; i < arguments.Length; i++) stack[i] = Pack(arguments[i]);
-        fixed (byte* name = nameBytes, overload = overloadBytes) Check(StableAbi.CallDispatcher(name, overload, stack, StableAbi.Version), arguments);
-        foreach (var argument in arguments) GC.KeepAlive(argument.Value);
+        if (arguments.Length > Most)
+            throw new ArgumentException($"{Name}: more than {Most} arguments");
+        for (var i = 0; i < arguments.Length; i++)
+            stack[i] = Pack(arguments[i]);
+        fixed (
+            byte* name = nameBytes,
+                overload = overloadBytes
+        )
+            Check(StableAbi.CallDispatcher(name, overload, stack, StableAbi.Version), arguments);
+        foreach (var argument in arguments)
+            GC.KeepAlive(argument.Value);
     }
 
     private static ulong Pack(in Argument argument)
     {
-        if (argument.Value is null) return argument.IsOptional ? 0UL : throw new ArgumentNullException(nameof(argument), "a tensor that is not optional is null");
+        if (argument.Value is null)
+            return argument.IsOptional
+                ? 0UL
+                : throw new ArgumentNullException(nameof(argument), "a tensor that is not optional is null");
         var value = argument.Value switch
         {
             Tensor tensor => Give(tensor),
@@ -84,8 +99,9 @@ public sealed unsafe class Operator(string name, string overload = "")
             double[] numbers => List(numbers, BitConverter.DoubleToUInt64Bits),
             _ => argument.Bits,
         };
-        if (!argument.IsOptional) return value;
-        var slot = (ulong*)NativeMemory.Alloc(sizeof(ulong));   // the call frees it
+        if (!argument.IsOptional)
+            return value;
+        var slot = (ulong*)NativeMemory.Alloc(sizeof(ulong)); // the call frees it
         *slot = value;
         return (ulong)slot;
     }
@@ -93,15 +109,18 @@ public sealed unsafe class Operator(string name, string overload = "")
     private static ulong List<T>(T[] items, Func<T, ulong> pack)
     {
         IntPtr list;
-        if (StableAbi.NewList((nuint)items.Length, &list) != 0) throw new TorchException("libtorch makes no list");
-        foreach (var item in items) _ = StableAbi.ListAdd(list, pack(item));
+        if (StableAbi.NewList((nuint)items.Length, &list) != 0)
+            throw new TorchException("libtorch makes no list");
+        foreach (var item in items)
+            _ = StableAbi.ListAdd(list, pack(item));
         return (ulong)list;
     }
 
     private static ulong Give(Tensor tensor)
     {
         IntPtr handle;
-        if (StableAbi.NewTensorHandle(tensor.Handle, &handle) != 0) throw new TorchException("libtorch makes no handle of a tensor");
+        if (StableAbi.NewTensorHandle(tensor.Handle, &handle) != 0)
+            throw new TorchException("libtorch makes no handle of a tensor");
         GC.KeepAlive(tensor);
         return (ulong)handle;
     }
@@ -110,10 +129,14 @@ public sealed unsafe class Operator(string name, string overload = "")
 
     private void Check(int status, ReadOnlySpan<Argument> arguments)
     {
-        if (status == 0) return;
+        if (status == 0)
+            return;
         var texts = new List<string>();
-        foreach (var argument in arguments) texts.Add(argument.ToString());
-        throw new TorchException($"{Name}({string.Join(", ", texts)}) failed; libtorch wrote the reason to standard error");
+        foreach (var argument in arguments)
+            texts.Add(argument.ToString());
+        throw new TorchException(
+            $"{Name}({string.Join(", ", texts)}) failed; libtorch wrote the reason to standard error"
+        );
     }
 
     private static byte[] Pinned(string text)

@@ -1,19 +1,23 @@
-
 namespace LongTake.Tensors;
 
 /// <summary>Activation checkpointing: memory of one block instead of all, for one more forward in backward.</summary>
 public static class Recompute
 {
     /// <summary>
-    /// Runs <paramref name="forward"/> without a graph; backward runs it again with one. Parameters that the function uses get their gradients straight into
-    /// <c>grad</c>. The function must be deterministic. Where gradients are off, or no input wants one, it just runs.
+    /// Runs <paramref name="forward"/> without a graph; backward runs it again with one. Parameters that the function
+    /// uses get their gradients straight into <c>grad</c>. The function must be deterministic. Where gradients are off,
+    /// or no input wants one, it just runs.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Gradients are on, but no input requires one, so that backward would never come here.</exception>
+    /// <exception cref="InvalidOperationException">Gradients are on, but no input requires one, so that backward would
+    /// never come here.</exception>
     public static Tensor Run(Func<Tensor[], Tensor> forward, params Tensor[] inputs)
     {
-        if (!torch.is_grad_enabled()) return forward(inputs);
+        if (!torch.is_grad_enabled())
+            return forward(inputs);
         if (!inputs.Any(x => x.requires_grad))
-            throw new InvalidOperationException("recompute: no input requires a gradient, so parameters inside would silently get none");
+            throw new InvalidOperationException(
+                "recompute: no input requires a gradient, so parameters inside would silently get none"
+            );
         return Function.apply([forward, .. inputs]);
     }
 
@@ -31,18 +35,21 @@ public static class Recompute
             using var scope = torch.NewDisposeScope();
             var result = ((Func<Tensor[], Tensor>)values[0])(inputs);
             // A result that is an input is handed on as a tensor of its own, for autograd marks results.
-            return (inputs.Contains(result, ReferenceEqualityComparer.Instance) ? result.alias() : result).MoveToOuterDisposeScope();
+            return (
+                inputs.Contains(result, ReferenceEqualityComparer.Instance) ? result.alias() : result
+            ).MoveToOuterDisposeScope();
         }
 
-        public override List<Tensor?> backward(torch.autograd.AutogradContext context, Tensor gradient) => Backwards.Guard(gradient, context, (int)context.get_data("arguments"), saved =>
-        {
-            var inputs = saved.Select(x => x.detach().requires_grad_(x.requires_grad)).ToArray();
-            using (torch.enable_grad())
+        public override List<Tensor?> backward(torch.autograd.AutogradContext context, Tensor gradient) =>
+            Backwards.Guard(gradient, context, (int)context.get_data("arguments"), saved =>
             {
-                using var result = ((Func<Tensor[], Tensor>)context.get_data("forward"))(inputs);
-                torch.autograd.backward([result], [gradient]);
-            }
-            return [null, .. inputs.Select(x => x.grad)];
-        });
+                var inputs = saved.Select(x => x.detach().requires_grad_(x.requires_grad)).ToArray();
+                using (torch.enable_grad())
+                {
+                    using var result = ((Func<Tensor[], Tensor>)context.get_data("forward"))(inputs);
+                    torch.autograd.backward([result], [gradient]);
+                }
+                return [null, .. inputs.Select(x => x.grad)];
+            });
     }
 }

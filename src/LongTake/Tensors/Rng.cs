@@ -2,17 +2,21 @@ namespace LongTake.Tensors;
 
 /// <summary>
 /// Random numbers as a function of (seed, stream...): the same numbers on every machine and in every version.
-/// SplitMix64 (Steele, Lea, Flood 2014). A run never keeps the state of a generator; step k makes its own from (seed, k).
+/// SplitMix64 (Steele, Lea, Flood 2014). A run never keeps the state of a generator; step k makes its own from (seed,
+/// k).
 /// </summary>
 public sealed class Rng
 {
     private ulong state;
 
-    /// <summary>A generator for <paramref name="seed"/> and any number of stream coordinates (step, sample, purpose).</summary>
+    /// <summary>
+    /// A generator for <paramref name="seed"/> and any number of stream coordinates (step, sample, purpose).
+    /// </summary>
     public Rng(long seed, params ReadOnlySpan<long> stream)
     {
         state = Mix(unchecked((ulong)seed) + Golden);
-        foreach (var s in stream) state = Mix(state ^ Mix(unchecked((ulong)s) + Golden));
+        foreach (var s in stream)
+            state = Mix(state ^ Mix(unchecked((ulong)s) + Golden));
     }
 
     private const ulong Golden = 0x9E3779B97F4A7C15;

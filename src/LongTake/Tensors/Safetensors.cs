@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace LongTake.Tensors;
 
-/// <summary>One tensor of a safetensors file. Offset counts bytes from the start of the file, Length is in bytes.</summary>
+/// <summary>
+/// One tensor of a safetensors file. Offset counts bytes from the start of the file, Length is in bytes.
+/// </summary>
 public sealed record SafetensorsEntry(string Name, string Dtype, long[] Shape, long Offset, long Length);
 
 /// <summary>
@@ -34,11 +36,20 @@ public sealed unsafe class SafetensorsFile : IDisposable
     }
 
     /// <summary>Bytes an element takes, by safetensors dtype name: the dtypes this library reads and writes.</summary>
-    public static IReadOnlyDictionary<string, int> ItemSizes { get; } = new Dictionary<string, int>
-    {
-        ["F64"] = 8, ["F32"] = 4, ["F16"] = 2, ["BF16"] = 2,
-        ["I64"] = 8, ["I32"] = 4, ["I16"] = 2, ["I8"] = 1, ["U8"] = 1, ["BOOL"] = 1,
-    };
+    public static IReadOnlyDictionary<string, int> ItemSizes { get; } =
+        new Dictionary<string, int>
+        {
+            ["F64"] = 8,
+            ["F32"] = 4,
+            ["F16"] = 2,
+            ["BF16"] = 2,
+            ["I64"] = 8,
+            ["I32"] = 4,
+            ["I16"] = 2,
+            ["I8"] = 1,
+            ["U8"] = 1,
+            ["BOOL"] = 1,
+        };
 
     /// <summary>The path it was opened with.</summary>
     public string FilePath => map.Path;
@@ -49,11 +60,14 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>The header's <c>__metadata__</c>; empty if it has none.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Maps and checks a file. It must not be changed in place while open; replacing it by rename is safe.</summary>
+    /// <summary>
+    /// Maps and checks a file. It must not be changed in place while open; replacing it by rename is safe.
+    /// </summary>
     /// <exception cref="UserException">No such file, not readable, or any rule of the format is broken.</exception>
     public static SafetensorsFile Open(string path)
     {
-        var map = MappedFile.Open(path, 8, ".safetensors") ?? throw SafetensorsHeader.Broken(path, "fewer than 8 bytes are too few for a header");
+        var map = MappedFile.Open(path, 8, ".safetensors")
+            ?? throw SafetensorsHeader.Broken(path, "fewer than 8 bytes are too few for a header");
         try
         {
             return new SafetensorsFile(map);
@@ -70,19 +84,26 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
     /// <summary>Dtype, shape and place of a tensor.</summary>
     /// <exception cref="UserException">No tensor has this name.</exception>
-    public SafetensorsEntry Entry(string name) => entries.TryGetValue(name, out var entry) ? entry
-        : throw new UserException($"{FilePath}: has no tensor '{name}' among its {Names.Count}. Is it of another model?");
+    public SafetensorsEntry Entry(string name) =>
+        entries.TryGetValue(name, out var entry)
+            ? entry
+            : throw new UserException(
+                $"{FilePath}: has no tensor '{name}' among its {Names.Count}. Is it of another model?"
+            );
 
     /// <summary>A tensor's bytes, row-major and little-endian, valid until the file is disposed.</summary>
     /// <exception cref="UserException">No such tensor, or one beyond 2 GiB: use <see cref="Pointer"/>.</exception>
     public ReadOnlySpan<byte> Bytes(string name)
     {
         var at = Pointer(name, out var length);
-        return length <= int.MaxValue ? new(at, (int)length)
+        return length <= int.MaxValue
+            ? new(at, (int)length)
             : throw new UserException($"{FilePath}: tensor '{name}' has {length} bytes, too many for one span.");
     }
 
-    /// <summary>Where a tensor's bytes begin in memory and how many there are; valid until the file is disposed.</summary>
+    /// <summary>
+    /// Where a tensor's bytes begin in memory and how many there are; valid until the file is disposed.
+    /// </summary>
     /// <exception cref="UserException">No tensor has this name.</exception>
     public byte* Pointer(string name, out long length)
     {

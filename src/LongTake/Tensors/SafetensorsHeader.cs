@@ -23,14 +23,16 @@ internal sealed class SafetensorsHeader(string path, long dataStart, long fileLe
 
     public void Read(ReadOnlySpan<byte> json)
     {
-        if (json.Length == 0 || json[0] != '{') throw Damaged("the header does not start with '{'");
-        if (!Utf8.IsValid(json)) throw Damaged("the header is not UTF-8 text");
+        if (json.Length == 0 || json[0] != '{')
+            throw Damaged("the header does not start with '{'");
+        if (!Utf8.IsValid(json))
+            throw Damaged("the header is not UTF-8 text");
         try
         {
             var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = 8 });
             reader.Read();
             ReadTop(ref reader);
-            reader.Read();  // throws if anything but white space follows
+            reader.Read(); // throws if anything but white space follows
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -44,10 +46,14 @@ internal sealed class SafetensorsHeader(string path, long dataStart, long fileLe
         var seen = new HashSet<string>(StringComparer.Ordinal);
         while (Member(ref reader, out var name))
         {
-            if (!seen.Add(name)) throw Damaged($"tensor {Quote(name)} is listed twice");
-            if (reader.TokenType != JsonTokenType.StartObject) throw Damaged($"{Quote(name)} is not a JSON object");
-            if (name == "__metadata__") ReadMetadata(ref reader);
-            else Entries.Add(ReadEntry(ref reader, name));
+            if (!seen.Add(name))
+                throw Damaged($"tensor {Quote(name)} is listed twice");
+            if (reader.TokenType != JsonTokenType.StartObject)
+                throw Damaged($"{Quote(name)} is not a JSON object");
+            if (name == "__metadata__")
+                ReadMetadata(ref reader);
+            else
+                Entries.Add(ReadEntry(ref reader, name));
         }
     }
 
@@ -57,22 +63,32 @@ internal sealed class SafetensorsHeader(string path, long dataStart, long fileLe
         {
             if (reader.TokenType != JsonTokenType.String)
                 throw Damaged($"__metadata__ {Quote(key)} is not a text: metadata maps texts to texts");
-            if (!Metadata.TryAdd(key, reader.GetString()!)) throw Damaged($"__metadata__ has {Quote(key)} twice");
+            if (!Metadata.TryAdd(key, reader.GetString()!))
+                throw Damaged($"__metadata__ has {Quote(key)} twice");
         }
     }
 
     private SafetensorsEntry ReadEntry(ref Utf8JsonReader reader, string name)
     {
         string? dtype = null;
-        long[]? shape = null, offsets = null;
+        long[]? shape = null,
+            offsets = null;
         while (Member(ref reader, out var key))
         {
-            if (key is "dtype" && dtype is not null || key is "shape" && shape is not null
-                || key is "data_offsets" && offsets is not null) throw Damaged(name, $"has '{key}' twice");
-            if (key == "dtype") dtype = ReadDtype(ref reader, name);
-            else if (key == "shape") shape = ReadNumbers(ref reader, name, key);
-            else if (key == "data_offsets") offsets = ReadNumbers(ref reader, name, key);
-            else throw Damaged(name, $"has a member {Quote(key)}; only dtype, shape and data_offsets are known");
+            if (
+                key is "dtype" && dtype is not null
+                || key is "shape" && shape is not null
+                || key is "data_offsets" && offsets is not null
+            )
+                throw Damaged(name, $"has '{key}' twice");
+            if (key == "dtype")
+                dtype = ReadDtype(ref reader, name);
+            else if (key == "shape")
+                shape = ReadNumbers(ref reader, name, key);
+            else if (key == "data_offsets")
+                offsets = ReadNumbers(ref reader, name, key);
+            else
+                throw Damaged(name, $"has a member {Quote(key)}; only dtype, shape and data_offsets are known");
         }
         if (dtype is null || shape is null || offsets is null)
             throw Damaged(name, $"lacks '{(dtype is null ? "dtype" : shape is null ? "shape" : "data_offsets")}'");
@@ -81,22 +97,30 @@ internal sealed class SafetensorsHeader(string path, long dataStart, long fileLe
         var bytes = SizeInBytes(shape, SafetensorsFile.ItemSizes[dtype])
             ?? throw Damaged(name, $"shape [{string.Join(", ", shape)}] has more elements than any file can hold");
         if (end - begin != bytes)
-            throw Damaged(name, $"{dtype} [{string.Join(", ", shape)}] takes {bytes} bytes, the offsets give {end - begin}");
+            throw Damaged(
+                name,
+                $"{dtype} [{string.Join(", ", shape)}] takes {bytes} bytes, the offsets give {end - begin}"
+            );
         return new(name, dtype, shape, begin, bytes);
     }
 
     private string ReadDtype(ref Utf8JsonReader reader, string name)
     {
-        if (reader.TokenType != JsonTokenType.String) throw Damaged(name, "dtype is not a text");
+        if (reader.TokenType != JsonTokenType.String)
+            throw Damaged(name, "dtype is not a text");
         var dtype = reader.GetString()!;
-        return SafetensorsFile.ItemSizes.ContainsKey(dtype) ? dtype : throw new UserException(
-            $"{path}: tensor {Quote(name)} has dtype {Quote(dtype)}, which is not read here. " +
-            $"Convert it to one of {string.Join(", ", SafetensorsFile.ItemSizes.Keys)}.");
+        return SafetensorsFile.ItemSizes.ContainsKey(dtype)
+            ? dtype
+            : throw new UserException(
+                $"{path}: tensor {Quote(name)} has dtype {Quote(dtype)}, which is not read here. "
+                    + $"Convert it to one of {string.Join(", ", SafetensorsFile.ItemSizes.Keys)}."
+            );
     }
 
     private long[] ReadNumbers(ref Utf8JsonReader reader, string name, string key)
     {
-        if (reader.TokenType != JsonTokenType.StartArray) throw Damaged(name, $"{key} is not a list");
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw Damaged(name, $"{key} is not a list");
         var numbers = new List<long>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
@@ -118,29 +142,38 @@ internal sealed class SafetensorsHeader(string path, long dataStart, long fileLe
     /// <summary>The bytes a shape takes, or null when that is beyond 64 bits.</summary>
     public static long? SizeInBytes(ReadOnlySpan<long> shape, int itemSize)
     {
-        if (shape.Contains(0)) return 0;
+        if (shape.Contains(0))
+            return 0;
         Int128 size = itemSize;
         foreach (var n in shape)
-            if ((size *= n) > long.MaxValue) return null;
+            if ((size *= n) > long.MaxValue)
+                return null;
         return (long)size;
     }
 
-    /// <summary>Offsets in the header count from the data's start; checked, they are moved to count from the file's.</summary>
+    /// <summary>
+    /// Offsets in the header count from the data's start; checked, they are moved to count from the file's.
+    /// </summary>
     private void CheckTiling()
     {
         var (at, before) = (0L, "the header");
         foreach (var e in Entries.OrderBy(e => e.Offset).ThenBy(e => e.Length))
         {
             if (e.Length > fileLength - dataStart - e.Offset)
-                throw Damaged(e.Name,
-                    $"reaches to byte {(Int128)dataStart + e.Offset + e.Length} of a file of {fileLength}: cut short?");
-            if (e.Offset < at) throw Damaged(e.Name, $"overlaps {before} by {at - e.Offset} bytes");
-            if (e.Offset > at) throw Damaged(e.Name, $"leaves a hole of {e.Offset - at} bytes behind {before}");
+                throw Damaged(
+                    e.Name,
+                    $"reaches to byte {(Int128)dataStart + e.Offset + e.Length} of a file of {fileLength}: cut short?"
+                );
+            if (e.Offset < at)
+                throw Damaged(e.Name, $"overlaps {before} by {at - e.Offset} bytes");
+            if (e.Offset > at)
+                throw Damaged(e.Name, $"leaves a hole of {e.Offset - at} bytes behind {before}");
             (at, before) = (e.Offset + e.Length, Quote(e.Name));
         }
         if (at != fileLength - dataStart)
             throw Damaged($"{fileLength - dataStart - at} bytes follow the last tensor and belong to none");
-        for (var i = 0; i < Entries.Count; i++) Entries[i] = Entries[i] with { Offset = Entries[i].Offset + dataStart };
+        for (var i = 0; i < Entries.Count; i++)
+            Entries[i] = Entries[i] with { Offset = Entries[i].Offset + dataStart };
     }
 
     private UserException Damaged(string what, Exception? inner = null) => Broken(path, what, inner);

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace LongTake.Tensors;
 
 /// <summary>
-/// The tensors of one safetensors file, or of the shards that an index (<c>*.safetensors.index.json</c>) lists: the same
-/// reading surface as <see cref="SafetensorsFile"/>.
+/// The tensors of one safetensors file, or of the shards that an index (<c>*.safetensors.index.json</c>) lists: the
+/// same reading surface as <see cref="SafetensorsFile"/>.
 /// </summary>
 public sealed unsafe class SafetensorsSet : IDisposable
 {
@@ -29,15 +29,18 @@ public sealed unsafe class SafetensorsSet : IDisposable
     public IReadOnlyDictionary<string, string> Metadata => metadata;
 
     /// <summary>Opens a file, an index, or a folder that holds one index or else one file.</summary>
-    /// <exception cref="UserException">Nothing there, more than one choice, a missing shard, or a broken file.</exception>
+    /// <exception cref="UserException">Nothing there, more than one choice, a missing shard, or a broken
+    /// file.</exception>
     public static SafetensorsSet Open(string path)
     {
         var set = new SafetensorsSet(path);
         try
         {
             var file = Directory.Exists(path) ? Choose(path) : path;
-            if (file.EndsWith(".json", StringComparison.OrdinalIgnoreCase)) set.AddIndex(file);
-            else set.Add(file);
+            if (file.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
+                set.AddIndex(file);
+            else
+                set.Add(file);
             return set;
         }
         catch
@@ -62,8 +65,12 @@ public sealed unsafe class SafetensorsSet : IDisposable
     /// <summary>Unmaps all files.</summary>
     public void Dispose() => files.ForEach(f => f.Dispose());
 
-    private SafetensorsFile Home(string name) => homes.TryGetValue(name, out var file) ? file
-        : throw new UserException($"{path}: has no tensor '{name}' among its {homes.Count}. Is it of another model?");
+    private SafetensorsFile Home(string name) =>
+        homes.TryGetValue(name, out var file)
+            ? file
+            : throw new UserException(
+                $"{path}: has no tensor '{name}' among its {homes.Count}. Is it of another model?"
+            );
 
     private static string Choose(string folder)
     {
@@ -75,7 +82,8 @@ public sealed unsafe class SafetensorsSet : IDisposable
             [var one] => one,
             [] => throw new UserException($"{folder}: holds neither a .safetensors file nor an index of shards."),
             _ => throw new UserException(
-                $"{folder}: which one? Name one of {string.Join(", ", found.Select(Path.GetFileName))}."),
+                $"{folder}: which one? Name one of {string.Join(", ", found.Select(Path.GetFileName))}."
+            ),
         };
     }
 
@@ -86,9 +94,12 @@ public sealed unsafe class SafetensorsSet : IDisposable
         names.AddRange(opened.Names);
         foreach (var name in opened.Names)
             if (!homes.TryAdd(name, opened))
-                throw new UserException($"{file}: tensor {SafetensorsHeader.Quote(name)} is also in {homes[name].FilePath}. " +
-                    "A tensor must be in exactly one shard: save or download the set again.");
-        foreach (var (key, value) in opened.Metadata) metadata.TryAdd(key, value);
+                throw new UserException(
+                    $"{file}: tensor {SafetensorsHeader.Quote(name)} is also in {homes[name].FilePath}. "
+                        + "A tensor must be in exactly one shard: save or download the set again."
+                );
+        foreach (var (key, value) in opened.Metadata)
+            metadata.TryAdd(key, value);
         return opened;
     }
 
@@ -105,11 +116,15 @@ public sealed unsafe class SafetensorsSet : IDisposable
                 throw new UserException($"{index}: shard {shard} is missing from {folder}. Download or copy it there.");
             foreach (var name in Add(file).Names)
                 if (!map.TryGetValue(name, out var home) || home != shard)
-                    throw Bad(index, $"{shard} holds tensor {SafetensorsHeader.Quote(name)}, which weight_map "
-                        + (home is null ? "does not list" : $"places in {home}"));
+                    throw Bad(
+                        index,
+                        $"{shard} holds tensor {SafetensorsHeader.Quote(name)}, which weight_map "
+                            + (home is null ? "does not list" : $"places in {home}")
+                    );
         }
         foreach (var (name, shard) in map)
-            if (!homes.ContainsKey(name)) throw Bad(index, $"tensor {SafetensorsHeader.Quote(name)} is not in {shard}");
+            if (!homes.ContainsKey(name))
+                throw Bad(index, $"tensor {SafetensorsHeader.Quote(name)} is not in {shard}");
     }
 
     private static Dictionary<string, string> ReadIndex(string index)
@@ -118,11 +133,20 @@ public sealed unsafe class SafetensorsSet : IDisposable
         {
             var options = new JsonDocumentOptions { AllowDuplicateProperties = false };
             using var json = JsonDocument.Parse(File.ReadAllBytes(index), options);
-            if (json.RootElement.ValueKind != JsonValueKind.Object
-                || !json.RootElement.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
+            if (
+                json.RootElement.ValueKind != JsonValueKind.Object
+                || !json.RootElement.TryGetProperty("weight_map", out var map)
+                || map.ValueKind != JsonValueKind.Object
+            )
                 throw Bad(index, "it has no 'weight_map' that maps tensor names to files");
-            return map.EnumerateObject().ToDictionary(m => m.Name, m => m.Value.ValueKind == JsonValueKind.String
-                ? m.Value.GetString()! : throw Bad(index, $"the shard of {SafetensorsHeader.Quote(m.Name)} is not a text"));
+            return map.EnumerateObject()
+                .ToDictionary(
+                    m => m.Name,
+                    m =>
+                        m.Value.ValueKind == JsonValueKind.String
+                            ? m.Value.GetString()!
+                            : throw Bad(index, $"the shard of {SafetensorsHeader.Quote(m.Name)} is not a text")
+                );
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

@@ -1,7 +1,9 @@
-
 namespace LongTake.Tensors;
 
-/// <summary>Whether a libtorch computes what it should: a matrix product, a convolution and their gradients, against sums written out.</summary>
+/// <summary>
+/// Whether a libtorch computes what it should: a matrix product, a convolution and their gradients, against sums
+/// written out.
+/// </summary>
 internal static class SelfTest
 {
     /// <summary>What failed; null when nothing did.</summary>
@@ -10,9 +12,16 @@ internal static class SelfTest
         try
         {
             using var scope = torch.NewDisposeScope();
-            return !Product() ? "a matrix product or its gradient is wrong" : !Convolution() ? "a convolution or its gradient is wrong" : null;
+            return !Product() ? "a matrix product or its gradient is wrong"
+                : !Convolution() ? "a convolution or its gradient is wrong"
+                : null;
         }
-        catch (Exception e) when (e is System.Runtime.InteropServices.ExternalException or EntryPointNotFoundException or ArgumentException)
+        catch (Exception e)
+            when (e
+                    is System.Runtime.InteropServices.ExternalException
+                        or EntryPointNotFoundException
+                        or ArgumentException
+            )
         {
             return e.Message.Split('\n')[0];
         }
@@ -37,5 +46,6 @@ internal static class SelfTest
         return Equal(sums, [8, 12, 20, 24]) && Equal(image.grad!, [1, 2, 1, 2, 4, 2, 1, 2, 1]);
     }
 
-    private static bool Equal(Tensor found, float[] expected) => found.detach().flatten().data<float>().ToArray().AsSpan().SequenceEqual(expected);
+    private static bool Equal(Tensor found, float[] expected) =>
+        found.detach().flatten().data<float>().ToArray().AsSpan().SequenceEqual(expected);
 }

@@ -10,7 +10,10 @@ public static unsafe class TensorExtensions
         /// <summary>Bytes of the elements.</summary>
         public long Bytes => x.numel() * x.element_size();
 
-        /// <summary>Differentiates; gradients add up in <c>grad</c> of the leaves. Throws what a backward function written in C# failed with.</summary>
+        /// <summary>
+        /// Differentiates; gradients add up in <c>grad</c> of the leaves. Throws what a backward function written in C#
+        /// failed with.
+        /// </summary>
         public void Backward(Tensor? gradient = null) => Backwards.Backward(x, gradient);
 
         /// <summary>A range along a dimension: a view.</summary>
@@ -24,7 +27,8 @@ public static unsafe class TensorExtensions
         public T[] ToArray<T>()
             where T : unmanaged
         {
-            if (TypeOf<T>() != x.dtype) throw new TorchException($"a tensor of {x.dtype} cannot be read as {typeof(T).Name}; convert it first");
+            if (TypeOf<T>() != x.dtype)
+                throw new TorchException($"a tensor of {x.dtype} cannot be read as {typeof(T).Name}; convert it first");
             var data = new T[x.numel()];
             x.CopyTo(MemoryMarshal.AsBytes(data.AsSpan()));
             return data;
@@ -35,21 +39,23 @@ public static unsafe class TensorExtensions
         {
             using var scope = torch.NewDisposeScope();
             var there = x.detach().cpu().contiguous();
-            if (there.Bytes != bytes.Length) throw new TorchException($"{there.Bytes} bytes do not go into {bytes.Length}");
+            if (there.Bytes != bytes.Length)
+                throw new TorchException($"{there.Bytes} bytes do not go into {bytes.Length}");
             new ReadOnlySpan<byte>(TensorMemory.Pointer(there), bytes.Length).CopyTo(bytes);
             GC.KeepAlive(there);
         }
 
         /// <summary>
-        /// The number of a tensor of one element; a device is waited for. On libtorch's device "meta", whose tensors have shapes and no numbers, 1:
-        /// there a step can be gone through for its shapes and devices alone.
+        /// The number of a tensor of one element; a device is waited for. On libtorch's device "meta", whose tensors
+        /// have shapes and no numbers, 1: there a step can be gone through for its shapes and devices alone.
         /// </summary>
         public double Number() => x.device_type == DeviceType.META ? 1 : x.ToDouble();
 
         /// <summary>The numbers of a tensor, read at once; on the device "meta" ones.</summary>
         public double[] Numbers()
         {
-            if (x.device_type == DeviceType.META) return [.. Enumerable.Repeat(1.0, (int)x.numel())];
+            if (x.device_type == DeviceType.META)
+                return [.. Enumerable.Repeat(1.0, (int)x.numel())];
             using var scope = torch.NewDisposeScope();
             return x.detach().cpu().to(ScalarType.Float64).ToArray<double>();
         }
@@ -61,7 +67,9 @@ public static unsafe class TensorExtensions
             return x.isfinite().all().ToBoolean();
         }
 
-        /// <summary>Whether shapes and all elements are equal. (TorchSharp's <c>equal</c> compares element by element.)</summary>
+        /// <summary>
+        /// Whether shapes and all elements are equal. (TorchSharp's <c>equal</c> compares element by element.)
+        /// </summary>
         public bool SameAs(Tensor other)
         {
             using var scope = torch.NewDisposeScope();
@@ -101,15 +109,19 @@ public static unsafe class TensorExtensions
     {
         /// <summary>A tensor with a copy of data; the element type follows T. No shape means one dimension.</summary>
         public static Tensor From<T>(ReadOnlySpan<T> data, params ReadOnlySpan<long> shape)
-            where T : unmanaged => FromBytes(MemoryMarshal.AsBytes(data), TypeOf<T>(), shape.Length == 0 ? [data.Length] : shape);
+            where T : unmanaged =>
+            FromBytes(MemoryMarshal.AsBytes(data), TypeOf<T>(), shape.Length == 0 ? [data.Length] : shape);
 
         /// <summary>A tensor from raw bytes of an element type.</summary>
         public static Tensor FromBytes(ReadOnlySpan<byte> data, ScalarType type, params ReadOnlySpan<long> shape)
         {
             long count = 1;
-            foreach (var s in shape) count *= s;
+            foreach (var s in shape)
+                count *= s;
             if (count * SizeOf(type) != data.Length)
-                throw new TorchException($"{data.Length} bytes do not fill {type} [{string.Join(", ", shape.ToArray())}]");
+                throw new TorchException(
+                    $"{data.Length} bytes do not fill {type} [{string.Join(", ", shape.ToArray())}]"
+                );
             fixed (byte* from = data)
                 return FromPointer(from, type, shape);
         }
@@ -123,28 +135,32 @@ public static unsafe class TensorExtensions
         }
 
         /// <summary>Bytes of one element.</summary>
-        public static int SizeOf(ScalarType type) => type switch
-        {
-            ScalarType.Byte or ScalarType.Int8 or ScalarType.Bool => 1,
-            ScalarType.Int16 or ScalarType.Float16 or ScalarType.BFloat16 => 2,
-            ScalarType.Int32 or ScalarType.Float32 => 4,
-            _ => 8,
-        };
+        public static int SizeOf(ScalarType type) =>
+            type switch
+            {
+                ScalarType.Byte or ScalarType.Int8 or ScalarType.Bool => 1,
+                ScalarType.Int16 or ScalarType.Float16 or ScalarType.BFloat16 => 2,
+                ScalarType.Int32 or ScalarType.Float32 => 4,
+                _ => 8,
+            };
     }
 
-    private static ScalarType TypeOf<T>() => typeof(T) switch
-    {
-        var t when t == typeof(float) => ScalarType.Float32,
-        var t when t == typeof(double) => ScalarType.Float64,
-        var t when t == typeof(long) => ScalarType.Int64,
-        var t when t == typeof(int) => ScalarType.Int32,
-        var t when t == typeof(byte) => ScalarType.Byte,
-        var t when t == typeof(sbyte) => ScalarType.Int8,
-        var t when t == typeof(bool) => ScalarType.Bool,
-        var t when t == typeof(Half) => ScalarType.Float16,
-        var t => throw new TorchException($"{t.Name} is no element type of a tensor"),
-    };
+    private static ScalarType TypeOf<T>() =>
+        typeof(T) switch
+        {
+            var t when t == typeof(float) => ScalarType.Float32,
+            var t when t == typeof(double) => ScalarType.Float64,
+            var t when t == typeof(long) => ScalarType.Int64,
+            var t when t == typeof(int) => ScalarType.Int32,
+            var t when t == typeof(byte) => ScalarType.Byte,
+            var t when t == typeof(sbyte) => ScalarType.Int8,
+            var t when t == typeof(bool) => ScalarType.Bool,
+            var t when t == typeof(Half) => ScalarType.Float16,
+            var t => throw new TorchException($"{t.Name} is no element type of a tensor"),
+        };
 
     private static long[] OfRank(Tensor x, int rank) =>
-        x.shape is { } shape && shape.Length == rank ? shape : throw new TorchException($"expected rank {rank}, got [{string.Join(", ", x.shape)}]");
+        x.shape is { } shape && shape.Length == rank
+            ? shape
+            : throw new TorchException($"expected rank {rank}, got [{string.Join(", ", x.shape)}]");
 }

@@ -8,8 +8,16 @@ public static unsafe class TensorFiles
 
     private static readonly Dictionary<string, ScalarType> dtypes = new()
     {
-        ["F64"] = ScalarType.Float64, ["F32"] = ScalarType.Float32, ["F16"] = ScalarType.Float16, ["BF16"] = ScalarType.BFloat16, ["I64"] = ScalarType.Int64,
-        ["I32"] = ScalarType.Int32, ["I16"] = ScalarType.Int16, ["I8"] = ScalarType.Int8, ["U8"] = ScalarType.Byte, ["BOOL"] = ScalarType.Bool,
+        ["F64"] = ScalarType.Float64,
+        ["F32"] = ScalarType.Float32,
+        ["F16"] = ScalarType.Float16,
+        ["BF16"] = ScalarType.BFloat16,
+        ["I64"] = ScalarType.Int64,
+        ["I32"] = ScalarType.Int32,
+        ["I16"] = ScalarType.Int16,
+        ["I8"] = ScalarType.Int8,
+        ["U8"] = ScalarType.Byte,
+        ["BOOL"] = ScalarType.Bool,
     };
 
     /// <summary>A copy of one tensor of the file, in the current scope.</summary>
@@ -20,16 +28,22 @@ public static unsafe class TensorFiles
     }
 
     /// <summary>
-    /// One tensor of the file where it lies, mapped, without a copy: valid while the file is open, and never to be written. What lies at an odd address is copied.
+    /// One tensor of the file where it lies, mapped, without a copy: valid while the file is open, and never to be
+    /// written. What lies at an odd address is copied.
     /// </summary>
     internal static Tensor View(this SafetensorsSet file, string name)
     {
         var entry = file.Entry(name);
         var (at, type) = ((IntPtr)file.Pointer(name, out var bytes), dtypes[entry.Dtype]);
-        return bytes > 0 && at % torch.Tensor.SizeOf(type) == 0 ? TensorMemory.Over((void*)at, entry.Shape, type) : file.Tensor(name);
+        return bytes > 0 && at % torch.Tensor.SizeOf(type) == 0
+            ? TensorMemory.Over((void*)at, entry.Shape, type)
+            : file.Tensor(name);
     }
 
-    /// <summary>The file as a source of weights: the names under <paramref name="prefix"/>, mapped, so that the file must be open while they are read.</summary>
+    /// <summary>
+    /// The file as a source of weights: the names under <paramref name="prefix"/>, mapped, so that the file must be
+    /// open while they are read.
+    /// </summary>
     public static Func<string, Tensor?> Source(this SafetensorsSet file, string prefix = "") =>
         name => file.Contains(prefix + name) ? file.View(prefix + name) : null;
 
@@ -41,12 +55,19 @@ public static unsafe class TensorFiles
     }
 
     /// <summary>The tensors of the file, read when wanted; shapes that no tensor can have are an error.</summary>
-    public static IReadOnlyList<LazyTensor> Lazy(this SafetensorsSet file) => [.. file.Names.Select(name =>
-    {
-        var entry = file.Entry(name);
-        if (!LazyTensor.Fits(entry.Shape)) throw new UserException($"{file.OpenedPath}: tensor {SafetensorsHeader.Quote(name)} has an impossible shape [{string.Join(", ", entry.Shape.Take(10))}]");
-        return new LazyTensor(name, dtypes[entry.Dtype], entry.Shape, () => file.Tensor(name));
-    })];
+    public static IReadOnlyList<LazyTensor> Lazy(this SafetensorsSet file) =>
+        [
+            .. file.Names.Select(name =>
+            {
+                var entry = file.Entry(name);
+                if (!LazyTensor.Fits(entry.Shape))
+                    throw new UserException(
+                        $"{file.OpenedPath}: tensor {SafetensorsHeader.Quote(name)} has an impossible shape "
+                            + $"[{string.Join(", ", entry.Shape.Take(10))}]"
+                    );
+                return new LazyTensor(name, dtypes[entry.Dtype], entry.Shape, () => file.Tensor(name));
+            }),
+        ];
 
     /// <summary>These tensors as a source of weights.</summary>
     public static Func<string, Tensor?> Source(this IEnumerable<LazyTensor> tensors)
@@ -59,23 +80,47 @@ public static unsafe class TensorFiles
     public static string Name(ScalarType dtype) => dtypes.First(p => p.Value == dtype).Key;
 
     /// <summary>The type a tensor is written in: floating point as asked, everything else as it is.</summary>
-    internal static ScalarType Target(ScalarType from, ScalarType? wanted) => from is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16 ? wanted ?? from : from;
+    internal static ScalarType Target(ScalarType from, ScalarType? wanted) =>
+        from is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16
+            ? wanted ?? from
+            : from;
 
     /// <summary>One file with the tensors given, in their order, written atomically.</summary>
-    public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null,
-        ScalarType? dtype = null) =>
-        SafetensorsWriter.Write(path, Entries(tensors.Select(p => new LazyTensor(p.Key, p.Value.dtype, p.Value.shape, () => p.Value)), dtype), metadata);
+    public static void Write(
+        string path,
+        IEnumerable<KeyValuePair<string, Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        ScalarType? dtype = null
+    ) =>
+        SafetensorsWriter.Write(
+            path,
+            Entries(tensors.Select(p => new LazyTensor(p.Key, p.Value.dtype, p.Value.shape, () => p.Value)), dtype),
+            metadata
+        );
 
-    /// <summary>The same of tensors that are read one by one; sharded beyond <paramref name="maxBytes"/> of data.</summary>
+    /// <summary>
+    /// The same of tensors that are read one by one; sharded beyond <paramref name="maxBytes"/> of data.
+    /// </summary>
     /// <returns>The path to open: the file or the index.</returns>
-    public static string Write(string path, IEnumerable<LazyTensor> tensors, ScalarType? dtype, IReadOnlyDictionary<string, string>? metadata = null,
-        long maxBytes = long.MaxValue) => SafetensorsWriter.WriteSharded(path, Entries(tensors, dtype), maxBytes, metadata);
+    public static string Write(
+        string path,
+        IEnumerable<LazyTensor> tensors,
+        ScalarType? dtype,
+        IReadOnlyDictionary<string, string>? metadata = null,
+        long maxBytes = long.MaxValue
+    ) => SafetensorsWriter.WriteSharded(path, Entries(tensors, dtype), maxBytes, metadata);
 
-    private static (string, string, long[], Action<Stream>)[] Entries(IEnumerable<LazyTensor> tensors, ScalarType? dtype) => [.. tensors.Select(t =>
-    {
-        var to = Target(t.Dtype, dtype);
-        return (t.Name, Name(to), t.Shape, (Action<Stream>)(stream => Copy(t, to, stream)));
-    })];
+    private static (string, string, long[], Action<Stream>)[] Entries(
+        IEnumerable<LazyTensor> tensors,
+        ScalarType? dtype
+    ) =>
+        [
+            .. tensors.Select(t =>
+            {
+                var to = Target(t.Dtype, dtype);
+                return (t.Name, Name(to), t.Shape, (Action<Stream>)(stream => Copy(t, to, stream)));
+            }),
+        ];
 
     /// <summary>Reads a tensor and writes its bytes, converted, some megabytes at a time.</summary>
     internal static void Copy(LazyTensor tensor, ScalarType dtype, Stream to)

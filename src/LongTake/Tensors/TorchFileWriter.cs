@@ -4,8 +4,8 @@ using System.Text;
 namespace LongTake.Tensors;
 
 /// <summary>
-/// Writes files that <c>torch.load(path, weights_only=True)</c> reads: a zip archive with every entry stored and aligned to 64 bytes,
-/// one storage a tensor. The same input gives the same bytes; one tensor at a time is in memory.
+/// Writes files that <c>torch.load(path, weights_only=True)</c> reads: a zip archive with every entry stored and
+/// aligned to 64 bytes, one storage a tensor. The same input gives the same bytes; one tensor at a time is in memory.
 /// </summary>
 public static class TorchFileWriter
 {
@@ -16,7 +16,11 @@ public static class TorchFileWriter
     /// <paramref name="dtype"/>, if given, replaces the type of floating-point tensors.
     /// </summary>
     /// <exception cref="UserException">The disk is full or the file cannot be written.</exception>
-    public static void Write(string path, ScalarType? dtype, params (string Group, IReadOnlyList<LazyTensor> Tensors)[] groups)
+    public static void Write(
+        string path,
+        ScalarType? dtype,
+        params (string Group, IReadOnlyList<LazyTensor> Tensors)[] groups
+    )
     {
         LazyTensor[] all = [.. groups.SelectMany(g => g.Tensors)];
         AtomicFile.Write(path, file =>
@@ -56,7 +60,8 @@ public static class TorchFileWriter
                 p.Write("tQ"u8);
                 Number(p, 0);
                 var strides = new long[t.Shape.Length];
-                for (var (i, stride) = (strides.Length - 1, 1L); i >= 0; stride *= Math.Max(1, t.Shape[i--])) strides[i] = stride;
+                for (var (i, stride) = (strides.Length - 1, 1L); i >= 0; stride *= Math.Max(1, t.Shape[i--]))
+                    strides[i] = stride;
                 Tuple(p, t.Shape);
                 Tuple(p, strides);
                 p.WriteByte(0x89);
@@ -64,7 +69,8 @@ public static class TorchFileWriter
             }
             p.WriteByte((byte)'u');
         }
-        if (groups is [("", var only)]) State(only);
+        if (groups is [("", var only)])
+            State(only);
         else
         {
             p.Write("}("u8);
@@ -94,15 +100,18 @@ public static class TorchFileWriter
         Span<byte> code = stackalloc byte[10];
         var wide = n > int.MaxValue;
         (code[0], code[1]) = wide ? ((byte)0x8a, (byte)8) : ((byte)'J', (byte)0);
-        if (wide) BinaryPrimitives.WriteInt64LittleEndian(code[2..], n);
-        else BinaryPrimitives.WriteInt32LittleEndian(code[1..], (int)n);
+        if (wide)
+            BinaryPrimitives.WriteInt64LittleEndian(code[2..], n);
+        else
+            BinaryPrimitives.WriteInt32LittleEndian(code[1..], (int)n);
         p.Write(code[..(wide ? 10 : 5)]);
     }
 
     private static void Tuple(MemoryStream p, long[] numbers)
     {
         p.WriteByte((byte)'(');
-        foreach (var n in numbers) Number(p, n);
+        foreach (var n in numbers)
+            Number(p, n);
         p.WriteByte((byte)'t');
     }
 
@@ -122,30 +131,51 @@ public static class TorchFileWriter
             // The checksum is known after the data: the header is written twice.
             void Header(uint crc)
             {
-                Fields(file, 0x04034b50, [wide ? 45 : 20, 0, 0, 0, 0], crc, length, bytes.Length, (wide ? 20 : 0) + 4 + padding);
+                Fields(
+                    file,
+                    0x04034b50,
+                    [wide ? 45 : 20, 0, 0, 0, 0],
+                    crc,
+                    length,
+                    bytes.Length,
+                    (wide ? 20 : 0) + 4 + padding
+                );
                 file.Write(bytes);
-                if (wide) Wide(file, length, length);
+                if (wide)
+                    Wide(file, length, length);
                 Short(file, 0x4246, padding);
                 file.Write(new byte[padding]);
             }
             Header(0);
             var sum = new Checksum(file);
             write(sum);
-            if (sum.Count != length) throw new ArgumentException($"'{name}' takes {length} bytes, {sum.Count} were written");
+            if (sum.Count != length)
+                throw new ArgumentException($"'{name}' takes {length} bytes, {sum.Count} were written");
             var end = file.Position;
             file.Position = local;
             Header(sum.Value);
             file.Position = end;
 
             var far = local >= uint.MaxValue;
-            Fields(directory, 0x02014b50, [45, wide || far ? 45 : 20, 0, 0, 0, 0], sum.Value, length, bytes.Length, wide || far ? 4 + (wide ? 16 : 0) + (far ? 8 : 0) : 0);
+            Fields(
+                directory,
+                0x02014b50,
+                [45, wide || far ? 45 : 20, 0, 0, 0, 0],
+                sum.Value,
+                length,
+                bytes.Length,
+                wide || far ? 4 + (wide ? 16 : 0) + (far ? 8 : 0) : 0
+            );
             Short(directory, 0, 0, 0);
             Int(directory, 0);
             Int(directory, far ? uint.MaxValue : (uint)local);
             directory.Write(bytes);
-            if (wide && far) Wide(directory, length, length, local);
-            else if (wide) Wide(directory, length, length);
-            else if (far) Wide(directory, local);
+            if (wide && far)
+                Wide(directory, length, length, local);
+            else if (wide)
+                Wide(directory, length, length);
+            else if (far)
+                Wide(directory, local);
             count++;
         }
 
@@ -161,7 +191,8 @@ public static class TorchFileWriter
                 Short(file, 45, 45);
                 Int(file, 0);
                 Int(file, 0);
-                foreach (var n in (long[])[count, count, end - at, at]) Long(file, n);
+                foreach (var n in (long[])[count, count, end - at, at])
+                    Long(file, n);
                 Int(file, 0x07064b50);
                 Int(file, 0);
                 Long(file, end);
@@ -174,7 +205,15 @@ public static class TorchFileWriter
             Short(file, 0);
         }
 
-        private static void Fields(Stream to, uint signature, int[] versions, uint crc, long length, int name, int extra)
+        private static void Fields(
+            Stream to,
+            uint signature,
+            int[] versions,
+            uint crc,
+            long length,
+            int name,
+            int extra
+        )
         {
             Int(to, signature);
             Short(to, versions);
@@ -187,15 +226,18 @@ public static class TorchFileWriter
         private static void Wide(Stream to, params ReadOnlySpan<long> numbers)
         {
             Short(to, 1, 8 * numbers.Length);
-            foreach (var n in numbers) Long(to, n);
+            foreach (var n in numbers)
+                Long(to, n);
         }
 
         private static void Short(Stream to, params ReadOnlySpan<int> numbers)
         {
-            foreach (var n in numbers) to.Write([(byte)n, (byte)(n >> 8)]);
+            foreach (var n in numbers)
+                to.Write([(byte)n, (byte)(n >> 8)]);
         }
 
-        private static void Int(Stream to, uint n) => to.Write([(byte)n, (byte)(n >> 8), (byte)(n >> 16), (byte)(n >> 24)]);
+        private static void Int(Stream to, uint n) =>
+            to.Write([(byte)n, (byte)(n >> 8), (byte)(n >> 16), (byte)(n >> 24)]);
 
         private static void Long(Stream to, long n)
         {

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace LongTake.Tensors;
 
-/// <summary>A name a pickle asks for, such as "torch.FloatStorage". Only those of <see cref="Unpickler.Known"/> are ever made.</summary>
+/// <summary>
+/// A name a pickle asks for, such as "torch.FloatStorage". Only those of <see cref="Unpickler.Known"/> are ever made.
+/// </summary>
 internal sealed record PickleName(string Name);
 
 /// <summary>A list of pairs in the order written: no hashing, so that no choice of keys can make it slow.</summary>
@@ -12,16 +14,24 @@ internal sealed class PickleDict
     public List<(object? Key, object? Value)> Pairs { get; } = [];
 }
 
-/// <summary>Something that was well formed but is of no use here: an ordered set, bytes, a number beyond 64 bits.</summary>
+/// <summary>
+/// Something that was well formed but is of no use here: an ordered set, bytes, a number beyond 64 bits.
+/// </summary>
 internal sealed record PickleOther(string What);
 
 /// <summary>
-/// Reads the subset of Python's pickle that state dictionaries are written in. Data only: every name outside a fixed list and
-/// every operation that could run code is refused, and nothing is executed ever. A call of a known name is handed to
-/// <paramref name="call"/>, a persistent id to <paramref name="stored"/>. Work and memory are bounded by the length of the text.
+/// Reads the subset of Python's pickle that state dictionaries are written in. Data only: every name outside a fixed
+/// list and every operation that could run code is refused, and nothing is executed ever. A call of a known name is
+/// handed to <paramref name="call"/>, a persistent id to <paramref name="stored"/>. Work and memory are bounded by the
+/// length of the text.
 /// </summary>
-internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[], object?> call, Func<object?[], object?> stored, Func<string, UserException> broken,
-    Func<string, UserException> refused)
+internal ref struct Unpickler(
+    ReadOnlySpan<byte> pickle,
+    Func<string, object?[], object?> call,
+    Func<object?[], object?> stored,
+    Func<string, UserException> broken,
+    Func<string, UserException> refused
+)
 {
     /// <summary>The longest pickle that is read: names and shapes of a hundred thousand tensors take less.</summary>
     public const int MaxBytes = 32 << 20;
@@ -30,31 +40,50 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
 
     private static readonly string[] known =
     [
-        "collections.OrderedDict", "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3",
-        "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state", "torch.nn.parameter.Parameter", "torch.Size", "torch.device",
-        "torch.storage.UntypedStorage", "torch.storage._UntypedStorage", "torch.storage.TypedStorage", "builtins.set", "__builtin__.set",
+        "collections.OrderedDict",
+        "torch._utils._rebuild_tensor",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_tensor_v3",
+        "torch._utils._rebuild_parameter",
+        "torch._utils._rebuild_parameter_with_state",
+        "torch.nn.parameter.Parameter",
+        "torch.Size",
+        "torch.device",
+        "torch.storage.UntypedStorage",
+        "torch.storage._UntypedStorage",
+        "torch.storage.TypedStorage",
+        "builtins.set",
+        "__builtin__.set",
     ];
 
-    /// <summary>Names that are read: containers, the ways to build a tensor, storages and element types of torch.</summary>
-    public static bool Known(string name) => known.Contains(name) || TorchFile.Storage(name) is not null || TorchFile.ElementType(name) is not null;
+    /// <summary>
+    /// Names that are read: containers, the ways to build a tensor, storages and element types of torch.
+    /// </summary>
+    public static bool Known(string name) =>
+        known.Contains(name) || TorchFile.Storage(name) is not null || TorchFile.ElementType(name) is not null;
 
     private static readonly object mark = new();
 
     private readonly ReadOnlySpan<byte> pickle = pickle;
-    private readonly List<object?> stack = [], memo = [];
+    private readonly List<object?> stack = [],
+        memo = [];
     private readonly List<int> marks = [];
     private int at;
 
     /// <summary>The object that the pickle describes.</summary>
     public object? Read()
     {
-        if (pickle.Length > MaxBytes) throw broken($"its pickle has {pickle.Length} bytes, the limit is {MaxBytes}");
+        if (pickle.Length > MaxBytes)
+            throw broken($"its pickle has {pickle.Length} bytes, the limit is {MaxBytes}");
         for (var operations = 0; ; operations++)
         {
-            if (operations == MaxOperations) throw broken($"its pickle has more than {MaxOperations} operations");
+            if (operations == MaxOperations)
+                throw broken($"its pickle has more than {MaxOperations} operations");
             var code = Take(1)[0];
             if (code == '.')
-                return stack is [var only] && marks.Count == 0 ? only : throw broken("its pickle ends with more or less than one object");
+                return stack is [var only] && marks.Count == 0
+                    ? only
+                    : throw broken("its pickle ends with more or less than one object");
             Step(code);
         }
     }
@@ -63,68 +92,195 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
     {
         switch (code)
         {
-            case 0x80: if (Take(1)[0] is > 5 and var protocol) throw broken($"its pickle has protocol {protocol}"); break;
-            case 0x95: Take(8); break;                                                  // FRAME
-            case (byte)'(': marks.Add(stack.Count); stack.Add(mark); break;
-            case (byte)'0': Pop(); break;
-            case (byte)'1': PopMark(); break;
-            case (byte)'N': stack.Add(null); break;
-            case 0x88: stack.Add(true); break;
-            case 0x89: stack.Add(false); break;
-            case (byte)'J': stack.Add((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4))); break;
-            case (byte)'K': stack.Add((long)Take(1)[0]); break;
-            case (byte)'M': stack.Add((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2))); break;
-            case 0x8a: stack.Add(Long(Take(Take(1)[0]))); break;
-            case (byte)'G': stack.Add(BinaryPrimitives.ReadDoubleBigEndian(Take(8))); break;
-            case (byte)'X': stack.Add(Text(Length(4))); break;
-            case 0x8c: stack.Add(Text(Take(1)[0])); break;
-            case 0x8d: stack.Add(Text(Length(8))); break;
-            case (byte)'T': stack.Add(Text(Length(4))); break;                          // Python 2's texts
-            case (byte)'U': stack.Add(Text(Take(1)[0])); break;
-            case (byte)'B': Take(Length(4)); stack.Add(new PickleOther("bytes")); break;
-            case (byte)'C': Take(Take(1)[0]); stack.Add(new PickleOther("bytes")); break;
-            case 0x8e: case 0x96: Take(Length(8)); stack.Add(new PickleOther("bytes")); break;
-            case (byte)'}': stack.Add(new PickleDict()); break;
-            case (byte)']': stack.Add(new List<object?>()); break;
-            case 0x8f: stack.Add(new PickleOther("a set")); break;
-            case (byte)')': stack.Add(Array.Empty<object?>()); break;
-            case 0x85: stack.Add(Top(1)); break;
-            case 0x86: stack.Add(Top(2)); break;
-            case 0x87: stack.Add(Top(3)); break;
-            case (byte)'t': stack.Add(PopMark()); break;
-            case (byte)'l': stack.Add(new List<object?>(PopMark())); break;
-            case (byte)'d': { var pairs = PopMark(); stack.Add(new PickleDict()); Add(pairs); break; }
-            case (byte)'a': { var item = Pop(); List().Add(item); break; }
-            case (byte)'e': { var items = PopMark(); List().AddRange(items); break; }
-            case 0x90: PopMark(); if (Peek() is not PickleOther) throw broken("its pickle adds to something that is no set"); break;
-            case (byte)'s': { var pair = Top(2); Add(pair); break; }
-            case (byte)'u': { var pairs = PopMark(); Add(pairs); break; }
-            case (byte)'q': Put(Take(1)[0]); break;
-            case (byte)'r': Put(BinaryPrimitives.ReadUInt32LittleEndian(Take(4))); break;
-            case 0x94: Put(memo.Count); break;
-            case (byte)'h': Get(Take(1)[0]); break;
-            case (byte)'j': Get(BinaryPrimitives.ReadUInt32LittleEndian(Take(4))); break;
-            case (byte)'c': { var module = Line(); stack.Add(Global(module, Line())); break; }
+            case 0x80:
+                if (Take(1)[0] is > 5 and var protocol)
+                    throw broken($"its pickle has protocol {protocol}");
+                break;
+            case 0x95:
+                Take(8);
+                break; // FRAME
+            case (byte)'(':
+                marks.Add(stack.Count);
+                stack.Add(mark);
+                break;
+            case (byte)'0':
+                Pop();
+                break;
+            case (byte)'1':
+                PopMark();
+                break;
+            case (byte)'N':
+                stack.Add(null);
+                break;
+            case 0x88:
+                stack.Add(true);
+                break;
+            case 0x89:
+                stack.Add(false);
+                break;
+            case (byte)'J':
+                stack.Add((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4)));
+                break;
+            case (byte)'K':
+                stack.Add((long)Take(1)[0]);
+                break;
+            case (byte)'M':
+                stack.Add((long)BinaryPrimitives.ReadUInt16LittleEndian(Take(2)));
+                break;
+            case 0x8a:
+                stack.Add(Long(Take(Take(1)[0])));
+                break;
+            case (byte)'G':
+                stack.Add(BinaryPrimitives.ReadDoubleBigEndian(Take(8)));
+                break;
+            case (byte)'X':
+                stack.Add(Text(Length(4)));
+                break;
+            case 0x8c:
+                stack.Add(Text(Take(1)[0]));
+                break;
+            case 0x8d:
+                stack.Add(Text(Length(8)));
+                break;
+            case (byte)'T':
+                stack.Add(Text(Length(4)));
+                break; // Python 2's texts
+            case (byte)'U':
+                stack.Add(Text(Take(1)[0]));
+                break;
+            case (byte)'B':
+                Take(Length(4));
+                stack.Add(new PickleOther("bytes"));
+                break;
+            case (byte)'C':
+                Take(Take(1)[0]);
+                stack.Add(new PickleOther("bytes"));
+                break;
+            case 0x8e:
+            case 0x96:
+                Take(Length(8));
+                stack.Add(new PickleOther("bytes"));
+                break;
+            case (byte)'}':
+                stack.Add(new PickleDict());
+                break;
+            case (byte)']':
+                stack.Add(new List<object?>());
+                break;
+            case 0x8f:
+                stack.Add(new PickleOther("a set"));
+                break;
+            case (byte)')':
+                stack.Add(Array.Empty<object?>());
+                break;
+            case 0x85:
+                stack.Add(Top(1));
+                break;
+            case 0x86:
+                stack.Add(Top(2));
+                break;
+            case 0x87:
+                stack.Add(Top(3));
+                break;
+            case (byte)'t':
+                stack.Add(PopMark());
+                break;
+            case (byte)'l':
+                stack.Add(new List<object?>(PopMark()));
+                break;
+            case (byte)'d':
+            {
+                var pairs = PopMark();
+                stack.Add(new PickleDict());
+                Add(pairs);
+                break;
+            }
+            case (byte)'a':
+            {
+                var item = Pop();
+                List().Add(item);
+                break;
+            }
+            case (byte)'e':
+            {
+                var items = PopMark();
+                List().AddRange(items);
+                break;
+            }
+            case 0x90:
+                PopMark();
+                if (Peek() is not PickleOther)
+                    throw broken("its pickle adds to something that is no set");
+                break;
+            case (byte)'s':
+            {
+                var pair = Top(2);
+                Add(pair);
+                break;
+            }
+            case (byte)'u':
+            {
+                var pairs = PopMark();
+                Add(pairs);
+                break;
+            }
+            case (byte)'q':
+                Put(Take(1)[0]);
+                break;
+            case (byte)'r':
+                Put(BinaryPrimitives.ReadUInt32LittleEndian(Take(4)));
+                break;
+            case 0x94:
+                Put(memo.Count);
+                break;
+            case (byte)'h':
+                Get(Take(1)[0]);
+                break;
+            case (byte)'j':
+                Get(BinaryPrimitives.ReadUInt32LittleEndian(Take(4)));
+                break;
+            case (byte)'c':
+            {
+                var module = Line();
+                stack.Add(Global(module, Line()));
+                break;
+            }
             case 0x93:
-                {
-                    if (Top(2) is not [string module, string name]) throw broken("its pickle asks for a name that is no text");
-                    stack.Add(Global(module, name));
-                    break;
-                }
-            case (byte)'R': Call(); break;
-            case (byte)'b': Build(); break;
+            {
+                if (Top(2) is not [string module, string name])
+                    throw broken("its pickle asks for a name that is no text");
+                stack.Add(Global(module, name));
+                break;
+            }
+            case (byte)'R':
+                Call();
+                break;
+            case (byte)'b':
+                Build();
+                break;
             case (byte)'Q':
                 stack.Add(stored(Pop() as object?[] ?? throw broken("a storage's name in its pickle is no tuple")));
                 break;
-            default: throw refused($"operation 0x{code:x2}{Named(code)} at byte {at - 1}, which can run code or is not used for weights");
+            default:
+                throw refused(
+                    $"operation 0x{code:x2}{Named(code)} at byte {at - 1}, which can run code or is not used "
+                        + $"for weights"
+                );
         }
     }
 
-    private static string Named(byte code) => code switch
-    {
-        (byte)'i' => " (INST)", (byte)'o' => " (OBJ)", 0x81 => " (NEWOBJ)", 0x92 => " (NEWOBJ_EX)", (byte)'P' => " (PERSID)",
-        0x82 or 0x83 or 0x84 => " (EXT)", (byte)'2' => " (DUP)", _ => "",
-    };
+    private static string Named(byte code) =>
+        code switch
+        {
+            (byte)'i' => " (INST)",
+            (byte)'o' => " (OBJ)",
+            0x81 => " (NEWOBJ)",
+            0x92 => " (NEWOBJ_EX)",
+            (byte)'P' => " (PERSID)",
+            0x82 or 0x83 or 0x84 => " (EXT)",
+            (byte)'2' => " (DUP)",
+            _ => "",
+        };
 
     private readonly PickleName Global(string module, string name)
     {
@@ -136,26 +292,36 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
     {
         var arguments = Pop() as object?[] ?? throw broken("its pickle calls with something that is no tuple");
         var what = Pop();
-        stack.Add(what is PickleName { Name: var name } ? call(name, arguments) : throw refused("a call of something that is no known name"));
+        stack.Add(
+            what is PickleName { Name: var name }
+                ? call(name, arguments)
+                : throw refused("a call of something that is no known name")
+        );
     }
 
-    // A state dictionary carries the versions of its modules as an attribute; they are of no use here. Nothing else may be built.
+    // A state dictionary carries the versions of its modules as an attribute; they are of no use here. Nothing else may
+    // be built.
     private void Build()
     {
         Pop();
-        if (Peek() is not PickleDict) throw refused("a BUILD (state set on an object that is no dictionary)");
+        if (Peek() is not PickleDict)
+            throw refused("a BUILD (state set on an object that is no dictionary)");
     }
 
     private ReadOnlySpan<byte> Take(int count)
     {
-        if (count > pickle.Length - at) throw broken("its pickle ends in the middle: cut short?");
+        if (count > pickle.Length - at)
+            throw broken("its pickle ends in the middle: cut short?");
         at += count;
         return pickle.Slice(at - count, count);
     }
 
     private int Length(int bytes)
     {
-        var length = bytes == 4 ? BinaryPrimitives.ReadUInt32LittleEndian(Take(4)) : BinaryPrimitives.ReadUInt64LittleEndian(Take(8));
+        var length =
+            bytes == 4
+                ? BinaryPrimitives.ReadUInt32LittleEndian(Take(4))
+                : BinaryPrimitives.ReadUInt64LittleEndian(Take(8));
         return length <= int.MaxValue ? (int)length : throw broken("its pickle ends in the middle: cut short?");
     }
 
@@ -164,7 +330,8 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
     private string Line()
     {
         var end = pickle[at..].IndexOf((byte)'\n');
-        if (end is < 0 or > 1000) throw broken("a name in its pickle has no end");
+        if (end is < 0 or > 1000)
+            throw broken("a name in its pickle has no end");
         var text = Text(end);
         at++;
         return text;
@@ -172,13 +339,18 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
 
     private static object Long(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length > 8) return new PickleOther("a number beyond 64 bits");
+        if (bytes.Length > 8)
+            return new PickleOther("a number beyond 64 bits");
         var value = bytes.Length > 0 && bytes[^1] >= 0x80 ? -1L : 0L;
-        for (var i = bytes.Length - 1; i >= 0; i--) value = value << 8 | bytes[i];
+        for (var i = bytes.Length - 1; i >= 0; i--)
+            value = value << 8 | bytes[i];
         return value;
     }
 
-    private readonly object? Peek() => stack.Count > 0 && !ReferenceEquals(stack[^1], mark) ? stack[^1] : throw broken("its pickle takes what is not there");
+    private readonly object? Peek() =>
+        stack.Count > 0 && !ReferenceEquals(stack[^1], mark)
+            ? stack[^1]
+            : throw broken("its pickle takes what is not there");
 
     private object? Pop()
     {
@@ -190,13 +362,15 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
     private object?[] Top(int count)
     {
         var items = new object?[count];
-        for (var i = count - 1; i >= 0; i--) items[i] = Pop();
+        for (var i = count - 1; i >= 0; i--)
+            items[i] = Pop();
         return items;
     }
 
     private object?[] PopMark()
     {
-        if (marks.Count == 0) throw broken("its pickle takes what is not there");
+        if (marks.Count == 0)
+            throw broken("its pickle takes what is not there");
         var begin = marks[^1];
         object?[] items = [.. stack.Skip(begin + 1)];
         stack.RemoveRange(begin, stack.Count - begin);
@@ -204,21 +378,28 @@ internal ref struct Unpickler(ReadOnlySpan<byte> pickle, Func<string, object?[],
         return items;
     }
 
-    private readonly List<object?> List() => Peek() as List<object?> ?? throw broken("its pickle appends to something that is no list");
+    private readonly List<object?> List() =>
+        Peek() as List<object?> ?? throw broken("its pickle appends to something that is no list");
 
     private readonly void Add(object?[] pairs)
     {
-        if (Peek() is not PickleDict dict || pairs.Length % 2 != 0) throw broken("its pickle sets items of something that is no dictionary");
-        for (var i = 0; i < pairs.Length; i += 2) dict.Pairs.Add((pairs[i], pairs[i + 1]));
+        if (Peek() is not PickleDict dict || pairs.Length % 2 != 0)
+            throw broken("its pickle sets items of something that is no dictionary");
+        for (var i = 0; i < pairs.Length; i += 2)
+            dict.Pairs.Add((pairs[i], pairs[i + 1]));
     }
 
     // Every pickler numbers what it remembers from 0 on, so a list will do.
     private readonly void Put(long index)
     {
-        if (index > memo.Count) throw broken("the numbers of its pickle's memory do not follow each other");
-        if (index == memo.Count) memo.Add(Peek());
-        else memo[(int)index] = Peek();
+        if (index > memo.Count)
+            throw broken("the numbers of its pickle's memory do not follow each other");
+        if (index == memo.Count)
+            memo.Add(Peek());
+        else
+            memo[(int)index] = Peek();
     }
 
-    private readonly void Get(long index) => stack.Add(index < memo.Count ? memo[(int)index] : throw broken("its pickle recalls what it never remembered"));
+    private readonly void Get(long index) =>
+        stack.Add(index < memo.Count ? memo[(int)index] : throw broken("its pickle recalls what it never remembered"));
 }

@@ -1,10 +1,9 @@
-
 namespace LongTake.Tensors;
 
 /// <summary>
-/// The parameters of a network: an ordered set of names, and a place in it. <c>weights / "blocks" / 3 / "qkv"</c> is a place;
-/// layers ask it for tensors. Creating and loading are one code path: a tensor that a source holds is taken from there,
-/// otherwise it is drawn. EMA, optimiser, freezing, counting, saving are functions over the set.
+/// The parameters of a network: an ordered set of names, and a place in it. <c>weights / "blocks" / 3 / "qkv"</c> is a
+/// place; layers ask it for tensors. Creating and loading are one code path: a tensor that a source holds is taken from
+/// there, otherwise it is drawn. EMA, optimiser, freezing, counting, saving are functions over the set.
 /// </summary>
 public sealed class Weights : IDisposable
 {
@@ -22,31 +21,56 @@ public sealed class Weights : IDisposable
         public Func<string, bool>? Streams { get; init; }
         public Func<string, bool>? Bytes { get; init; }
         public readonly Dictionary<string, Int8Matrix> Int8 = [];
-        public readonly Dictionary<Tensor, (long Version, Tensor Made)> Derived = new(ReferenceEqualityComparer.Instance);
-        public readonly HashSet<string> There = [];   // of the streamed ones
-        public long Now, Peak;
+        public readonly Dictionary<Tensor, (long Version, Tensor Made)> Derived = new(
+            ReferenceEqualityComparer.Instance
+        );
+        public readonly HashSet<string> There = []; // of the streamed ones
+        public long Now,
+            Peak;
     }
 
     private Weights(Store store, string prefix) => (this.store, this.prefix) = (store, prefix);
 
     /// <summary>New parameters, drawn from <paramref name="random"/>.</summary>
-    public static Weights Create(Rng random, ScalarType dtype = ScalarType.Float32, torch.Device? device = null) => new(new Store(null, random, dtype, device), "");
+    public static Weights Create(Rng random, ScalarType dtype = ScalarType.Float32, torch.Device? device = null) =>
+        new(new Store(null, random, dtype, device), "");
 
-    /// <summary>Parameters read from a source (a name to a tensor of the current scope, or null); a name it lacks is drawn from <paramref name="random"/>, or an error without one.</summary>
-    public static Weights Load(Func<string, Tensor?> source, ScalarType dtype = ScalarType.Float32, torch.Device? device = null, Rng? random = null) =>
-        new(new Store(source, random, dtype, device), "");
+    /// <summary>
+    /// Parameters read from a source (a name to a tensor of the current scope, or null); a name it lacks is drawn from
+    /// <paramref name="random"/>, or an error without one.
+    /// </summary>
+    public static Weights Load(
+        Func<string, Tensor?> source,
+        ScalarType dtype = ScalarType.Float32,
+        torch.Device? device = null,
+        Rng? random = null
+    ) => new(new Store(source, random, dtype, device), "");
 
-    /// <summary>The same, but linear layers keep of the parameters that <paramref name="bytes"/> picks only an <see cref="Int8Matrix"/>, and in the set a name and a shape.</summary>
-    public static Weights LoadInt8(Func<string, Tensor?> source, Func<string, bool> bytes, ScalarType dtype = ScalarType.Float32) => new(new Store(source, null, dtype, null) { Bytes = bytes }, "");
+    /// <summary>
+    /// The same, but linear layers keep of the parameters that <paramref name="bytes"/> picks only an <see
+    /// cref="Int8Matrix"/>, and in the set a name and a shape.
+    /// </summary>
+    public static Weights LoadInt8(
+        Func<string, Tensor?> source,
+        Func<string, bool> bytes,
+        ScalarType dtype = ScalarType.Float32
+    ) => new(new Store(source, null, dtype, null) { Bytes = bytes }, "");
 
     /// <summary>
     /// The same, but of the parameters that <paramref name="streams"/> picks there is only a name and a shape until
     /// <see cref="WeightStream.InTurn"/> brings them; the source must stay open, and is then read by another thread.
     /// </summary>
-    public static Weights Streamed(Func<string, Tensor?> source, Func<string, bool> streams, ScalarType dtype = ScalarType.Float32, torch.Device? device = null) =>
-        new(new Store(source, null, dtype, device) { Streams = streams }, "");
+    public static Weights Streamed(
+        Func<string, Tensor?> source,
+        Func<string, bool> streams,
+        ScalarType dtype = ScalarType.Float32,
+        torch.Device? device = null
+    ) => new(new Store(source, null, dtype, device) { Streams = streams }, "");
 
-    /// <summary>Names and shapes of the parameters that <paramref name="build"/> asks for, in its order; none of them takes memory.</summary>
+    /// <summary>
+    /// Names and shapes of the parameters that <paramref name="build"/> asks for, in its order; none of them takes
+    /// memory.
+    /// </summary>
     public static OrderedDictionary<string, long[]> Shapes(Action<Weights> build)
     {
         using var shapes = new Weights(new Store(null, null, ScalarType.Float32, null) { OnlyShapes = true }, "");
@@ -55,7 +79,8 @@ public sealed class Weights : IDisposable
     }
 
     /// <summary>A place one name further in.</summary>
-    public static Weights operator /(Weights at, string name) => new(at.store, at.prefix.Length == 0 ? name : $"{at.prefix}.{name}");
+    public static Weights operator /(Weights at, string name) =>
+        new(at.store, at.prefix.Length == 0 ? name : $"{at.prefix}.{name}");
 
     /// <summary>A place one index further in.</summary>
     public static Weights operator /(Weights at, int index) => at / index.ToString();
@@ -70,7 +95,8 @@ public sealed class Weights : IDisposable
     public Tensor Parameter(string name, ReadOnlySpan<long> shape, double deviation = 0, double mean = 0)
     {
         var full = (this / name).prefix;
-        if (store.Tensors.TryGetValue(full, out var existing)) return existing;
+        if (store.Tensors.TryGetValue(full, out var existing))
+            return existing;
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         if (store.OnlyShapes || store.Streams?.Invoke(full) == true)
@@ -79,18 +105,25 @@ public sealed class Weights : IDisposable
             store.Tensors.Add(full, one);
             return one;
         }
-        var made = store.Source?.Invoke(full) is { } read ? Checked(full, read, shape) : Draw(full, shape, deviation, mean);
+        var made = store.Source?.Invoke(full) is { } read
+            ? Checked(full, read, shape)
+            : Draw(full, shape, deviation, mean);
         var own = made.to(store.Dtype).to(store.Device).clone().DetachFromDisposeScope();
         store.Tensors.Add(full, own);
         return own;
     }
 
-    /// <summary>The parameter <paramref name="name"/> of this place, a matrix, as bytes where the set wants that; its floats are let go.</summary>
+    /// <summary>
+    /// The parameter <paramref name="name"/> of this place, a matrix, as bytes where the set wants that; its floats are
+    /// let go.
+    /// </summary>
     public Int8Matrix? Int8(string name)
     {
         var full = (this / name).prefix;
-        if (store.OnlyShapes || store.Bytes?.Invoke(full) != true) return null;
-        if (store.Int8.TryGetValue(full, out var made)) return made;
+        if (store.OnlyShapes || store.Bytes?.Invoke(full) != true)
+            return null;
+        if (store.Int8.TryGetValue(full, out var made))
+            return made;
         using var scope = torch.NewDisposeScope();
         var tensor = store.Tensors[full];
         store.Int8.Add(full, made = new(tensor));
@@ -99,12 +132,14 @@ public sealed class Weights : IDisposable
     }
 
     /// <summary>
-    /// What <paramref name="make"/> makes of a parameter of this set: made at the first call, and again when the parameter's numbers have changed since. It is freed with the set.
+    /// What <paramref name="make"/> makes of a parameter of this set: made at the first call, and again when the
+    /// parameter's numbers have changed since. It is freed with the set.
     /// </summary>
     public Tensor Derived(Tensor parameter, Func<Tensor, Tensor> make)
     {
         var version = version_.CallNumber(parameter);
-        if (store.Derived.TryGetValue(parameter, out var found) && found.Version == version) return found.Made;
+        if (store.Derived.TryGetValue(parameter, out var found) && found.Version == version)
+            return found.Made;
         found.Made?.Dispose();
         var made = make(parameter).DetachFromDisposeScope();
         store.Derived[parameter] = (version, made);
@@ -119,7 +154,8 @@ public sealed class Weights : IDisposable
     /// <summary>Whether parameters at and under this place are streamed.</summary>
     public bool Streams => Streamable.Any();
 
-    private IEnumerable<KeyValuePair<string, Tensor>> Streamable => store.Streams is { } streams ? All.Where(p => streams(p.Key)) : [];
+    private IEnumerable<KeyValuePair<string, Tensor>> Streamable =>
+        store.Streams is { } streams ? All.Where(p => streams(p.Key)) : [];
 
     /// <summary>Bytes of the streamed parameters that are there now, and the most that ever were.</summary>
     public (long Now, long Peak) StreamedBytes => (Interlocked.Read(ref store.Now), Interlocked.Read(ref store.Peak));
@@ -134,7 +170,10 @@ public sealed class Weights : IDisposable
         foreach (var (name, tensor) in Streamable.ToList())
         {
             using var scope = torch.NewDisposeScope();
-            var read = store.Source!(name) ?? throw new UserException($"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete");
+            var read = store.Source!(name)
+                ?? throw new UserException(
+                    $"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete"
+                );
             var made = Checked(name, read, tensor.shape).to(store.Dtype).to(store.Device);
             var bytes = made.Bytes;
             Replace(tensor, made);
@@ -156,7 +195,8 @@ public sealed class Weights : IDisposable
             using var scope = torch.NewDisposeScope();
             lock (store.There)
             {
-                if (!store.There.Remove(name)) continue;
+                if (!store.There.Remove(name))
+                    continue;
                 store.Now -= tensor.Bytes;
             }
             Replace(tensor, Empty(tensor.shape));
@@ -170,21 +210,31 @@ public sealed class Weights : IDisposable
         tensor.set_(by);
     }
 
-    private static Tensor Checked(string name, Tensor tensor, ReadOnlySpan<long> shape) => tensor.shape.AsSpan().SequenceEqual(shape)
-        ? tensor
-        : throw new UserException($"weight '{name}' has shape [{string.Join(", ", tensor.shape)}], the configuration wants [{string.Join(", ", shape.ToArray())}]; check that the config belongs to this checkpoint");
+    private static Tensor Checked(string name, Tensor tensor, ReadOnlySpan<long> shape) =>
+        tensor.shape.AsSpan().SequenceEqual(shape)
+            ? tensor
+            : throw new UserException(
+                $"weight '{name}' has shape [{string.Join(", ", tensor.shape)}], the configuration wants "
+                    + $"[{string.Join(", ", shape.ToArray())}]; check that the config belongs to this checkpoint"
+            );
 
     private Tensor Draw(string name, ReadOnlySpan<long> shape, double deviation, double mean)
     {
-        if (store.Random is null) throw new UserException($"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete");
-        if (deviation == 0) return torch.full(shape, mean);
+        if (store.Random is null)
+            throw new UserException(
+                $"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete"
+            );
+        if (deviation == 0)
+            return torch.full(shape, mean);
         using var generator = new torch.Generator((ulong)store.Random.Seed());
         return torch.randn(shape, generator: generator) * deviation + mean;
     }
 
     /// <summary>The parameters at and under this place, in the order they were asked for.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> All =>
-        store.Tensors.Where(p => prefix.Length == 0 || p.Key == prefix || p.Key.StartsWith(prefix + ".", StringComparison.Ordinal));
+        store.Tensors.Where(p =>
+            prefix.Length == 0 || p.Key == prefix || p.Key.StartsWith(prefix + ".", StringComparison.Ordinal)
+        );
 
     /// <summary>The tensors at and under this place.</summary>
     public IReadOnlyList<Tensor> Tensors => [.. All.Select(p => p.Value)];
@@ -195,11 +245,14 @@ public sealed class Weights : IDisposable
     /// <summary>Marks every tensor here as (not) wanting a gradient; returns itself.</summary>
     public Weights Trainable(bool wanted = true)
     {
-        foreach (var t in Tensors) t.requires_grad_(wanted);
+        foreach (var t in Tensors)
+            t.requires_grad_(wanted);
         return this;
     }
 
-    /// <summary>Copies the values of equally named tensors from <paramref name="other"/>; both sets must have the same names.</summary>
+    /// <summary>
+    /// Copies the values of equally named tensors from <paramref name="other"/>; both sets must have the same names.
+    /// </summary>
     public void CopyFrom(Weights other)
     {
         using var scope = torch.NewDisposeScope();
@@ -209,18 +262,25 @@ public sealed class Weights : IDisposable
         {
             var relative = prefix.Length == 0 ? name : name[(prefix.Length + 1)..];
             var full = other.prefix.Length == 0 ? relative : $"{other.prefix}.{relative}";
-            tensor.copy_(from.TryGetValue(full, out var value) ? value : throw new TorchException($"no weight '{full}' to copy from"));
+            tensor.copy_(
+                from.TryGetValue(full, out var value)
+                    ? value
+                    : throw new TorchException($"no weight '{full}' to copy from")
+            );
         }
     }
 
     /// <summary>Frees every tensor of the set.</summary>
     public void Dispose()
     {
-        foreach (var (_, matrix) in store.Int8) matrix.Dispose();
+        foreach (var (_, matrix) in store.Int8)
+            matrix.Dispose();
         store.Int8.Clear();
-        foreach (var (_, derived) in store.Derived.Values) derived.Dispose();
+        foreach (var (_, derived) in store.Derived.Values)
+            derived.Dispose();
         store.Derived.Clear();
-        foreach (var (_, tensor) in store.Tensors) tensor.Dispose();
+        foreach (var (_, tensor) in store.Tensors)
+            tensor.Dispose();
         store.Tensors.Clear();
     }
 }

@@ -7,27 +7,44 @@ namespace LongTake.Training;
 /// What a checkpoint holds: the trained networks, their averages, the optimisers' moments, and the counters. Frees the
 /// averages and the moments.
 /// </summary>
-internal sealed class LoopState(Method method, IReadOnlyDictionary<string, Optimiser> optimisers, IReadOnlyDictionary<string, Weights> average)
-    : IDisposable
+internal sealed class LoopState(
+    Method method,
+    IReadOnlyDictionary<string, Optimiser> optimisers,
+    IReadOnlyDictionary<string, Weights> average
+) : IDisposable
 {
     /// <summary>Writes a checkpoint; the newest two stay.</summary>
-    public void Save(RunFolder run, long step, long samples, double seconds) => run.Save(step, folder =>
-    {
-        foreach (var (name, w) in method.Networks) TensorFiles.Write(Path.Combine(folder, $"{name}.safetensors"), w.All);
-        foreach (var (name, w) in average) TensorFiles.Write(Path.Combine(folder, $"{name}.average.safetensors"), w.All);
-        foreach (var (name, o) in optimisers)
-            TensorFiles.Write(Path.Combine(folder, $"{name}.optimiser.safetensors"), o.State, new Dictionary<string, string> { ["steps"] = o.Steps.ToString() });
-        File.WriteAllText(Path.Combine(folder, "counters.txt"), $"{samples} {seconds:R}");
-    }, keep: 2);
+    public void Save(RunFolder run, long step, long samples, double seconds) =>
+        run.Save(
+            step,
+            folder =>
+            {
+                foreach (var (name, w) in method.Networks)
+                    TensorFiles.Write(Path.Combine(folder, $"{name}.safetensors"), w.All);
+                foreach (var (name, w) in average)
+                    TensorFiles.Write(Path.Combine(folder, $"{name}.average.safetensors"), w.All);
+                foreach (var (name, o) in optimisers)
+                    TensorFiles.Write(
+                        Path.Combine(folder, $"{name}.optimiser.safetensors"),
+                        o.State,
+                        new Dictionary<string, string> { ["steps"] = o.Steps.ToString() }
+                    );
+                File.WriteAllText(Path.Combine(folder, "counters.txt"), $"{samples} {seconds:R}");
+            },
+            keep: 2
+        );
 
     /// <summary>Goes on from the newest whole checkpoint; (0, 0, 0) when there is none.</summary>
     public (long Step, long Samples, double Seconds) Load(RunFolder run)
     {
-        if (run.Latest(verify: true) is not { } checkpoint) return (0, 0, 0);
+        if (run.Latest(verify: true) is not { } checkpoint)
+            return (0, 0, 0);
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        foreach (var (name, w) in method.Networks) Fill(w, $"{name}.safetensors");
-        foreach (var (name, w) in average) Fill(w, $"{name}.average.safetensors");
+        foreach (var (name, w) in method.Networks)
+            Fill(w, $"{name}.safetensors");
+        foreach (var (name, w) in average)
+            Fill(w, $"{name}.average.safetensors");
         foreach (var (name, o) in optimisers)
         {
             using var file = SafetensorsSet.Open(Path.Combine(checkpoint.Folder, $"{name}.optimiser.safetensors"));
@@ -42,10 +59,17 @@ internal sealed class LoopState(Method method, IReadOnlyDictionary<string, Optim
             foreach (var (parameter, tensor) in w.All)
             {
                 using var one = torch.NewDisposeScope();
-                if (!file.Contains(parameter)) throw new UserException($"{checkpoint.Folder}: {name} has no '{parameter}': this run was made with another model; give another run folder");
+                if (!file.Contains(parameter))
+                    throw new UserException(
+                        $"{checkpoint.Folder}: {name} has no '{parameter}': this run was made with another "
+                            + $"model; give another run folder"
+                    );
                 var saved = file.Tensor(parameter);
                 if (!saved.shape.SequenceEqual(tensor.shape))
-                    throw new UserException($"{checkpoint.Folder}: '{parameter}' is [{string.Join(", ", saved.shape)}], the recipe makes [{string.Join(", ", tensor.shape)}]; give another run folder");
+                    throw new UserException(
+                        $"{checkpoint.Folder}: '{parameter}' is [{string.Join(", ", saved.shape)}], the "
+                            + $"recipe makes [{string.Join(", ", tensor.shape)}]; give another run folder"
+                    );
                 tensor.copy_(saved);
             }
         }
@@ -53,7 +77,9 @@ internal sealed class LoopState(Method method, IReadOnlyDictionary<string, Optim
 
     public void Dispose()
     {
-        foreach (var o in optimisers.Values) o.Dispose();
-        foreach (var w in average.Values) w.Dispose();
+        foreach (var o in optimisers.Values)
+            o.Dispose();
+        foreach (var w in average.Values)
+            w.Dispose();
     }
 }

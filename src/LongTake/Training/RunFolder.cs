@@ -17,12 +17,14 @@ internal sealed partial class ManifestJson : JsonSerializerContext;
 
 /// <summary>
 /// A run on disk: <c>config.json</c>, <c>log.jsonl</c>, TensorBoard event files, <c>checkpoints/step-00000123/</c>. A
-/// checkpoint is written into a hidden folder, its <c>manifest.json</c> (sizes and SHA-256) last, and then renamed, so a
-/// run that is killed at any moment leaves whole checkpoints only. Readers need no lock; the one trainer takes it.
+/// checkpoint is written into a hidden folder, its <c>manifest.json</c> (sizes and SHA-256) last, and then renamed, so
+/// a run that is killed at any moment leaves whole checkpoints only. Readers need no lock; the one trainer takes it.
 /// </summary>
 public sealed class RunFolder(string path)
 {
-    private const string ManifestName = "manifest.json", Unfinished = ".new-", Replaced = ".old-";
+    private const string ManifestName = "manifest.json",
+        Unfinished = ".new-",
+        Replaced = ".old-";
 
     /// <summary>The run's folder; it need not exist yet.</summary>
     public string Root { get; } = Path.GetFullPath(path);
@@ -36,8 +38,8 @@ public sealed class RunFolder(string path)
     private string Checkpoints => Path.Combine(Root, "checkpoints");
 
     /// <summary>
-    /// Makes the folder and keeps other processes from training in it until disposed (or until this process ends, however
-    /// it ends); clears away what a killed run left half-written.
+    /// Makes the folder and keeps other processes from training in it until disposed (or until this process ends,
+    /// however it ends); clears away what a killed run left half-written.
     /// </summary>
     /// <exception cref="UserException">Another process trains here, or the folder cannot be written.</exception>
     public IDisposable Lock()
@@ -52,8 +54,11 @@ public sealed class RunFolder(string path)
         // "would block" on Linux, on macOS, "sharing violation" on Windows
         catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
         {
-            throw new UserException($"{Root}: another process trains in this folder (it holds {file}). "
-                + "Wait for it, stop it, or give another run folder.", inner: e);
+            throw new UserException(
+                $"{Root}: another process trains in this folder (it holds {file}). "
+                    + "Wait for it, stop it, or give another run folder.",
+                inner: e
+            );
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -64,8 +69,8 @@ public sealed class RunFolder(string path)
     }
 
     /// <summary>
-    /// Takes a checkpoint: <paramref name="write"/> puts the files into the folder it is given. Afterwards only the newest
-    /// <paramref name="keep"/> whole checkpoints stay (0 keeps all). Hold the lock.
+    /// Takes a checkpoint: <paramref name="write"/> puts the files into the folder it is given. Afterwards only the
+    /// newest <paramref name="keep"/> whole checkpoints stay (0 keeps all). Hold the lock.
     /// </summary>
     /// <exception cref="UserException">Disk full or folder not writable; older checkpoints are as before.</exception>
     public Checkpoint Save(long step, Action<string> write, int keep = 0)
@@ -75,25 +80,38 @@ public sealed class RunFolder(string path)
         var (fresh, old) = (Path.Combine(Checkpoints, Unfinished + name), Path.Combine(Checkpoints, Replaced + name));
         try
         {
-            if (Directory.Exists(fresh)) Directory.Delete(fresh, recursive: true);
+            if (Directory.Exists(fresh))
+                Directory.Delete(fresh, recursive: true);
             Directory.CreateDirectory(fresh);
             write(fresh);
-            var files = Directory.EnumerateFiles(fresh, "*", SearchOption.AllDirectories).ToDictionary(
-                f => Path.GetRelativePath(fresh, f).Replace('\\', '/'), f => new ManifestFile(new FileInfo(f).Length, Hash(f)));
+            var files = Directory
+                .EnumerateFiles(fresh, "*", SearchOption.AllDirectories)
+                .ToDictionary(
+                    f => Path.GetRelativePath(fresh, f).Replace('\\', '/'),
+                    f => new ManifestFile(new FileInfo(f).Length, Hash(f))
+                );
             var manifest = new Manifest(step, new(files, StringComparer.Ordinal));
-            AtomicFile.Write(Path.Combine(fresh, ManifestName),
-                s => JsonSerializer.Serialize(s, manifest, ManifestJson.Default.Manifest));
-            if (Directory.Exists(final)) Directory.Move(final, old);
+            AtomicFile.Write(Path.Combine(fresh, ManifestName), s =>
+                JsonSerializer.Serialize(s, manifest, ManifestJson.Default.Manifest)
+            );
+            if (Directory.Exists(final))
+                Directory.Move(final, old);
             Directory.Move(fresh, final);
-            if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
-            if (keep > 0) Prune(keep);
+            if (Directory.Exists(old))
+                Directory.Delete(old, recursive: true);
+            if (keep > 0)
+                Prune(keep);
             return new(step, final);
         }
         catch (Exception e)
         {
-            try { Directory.Delete(fresh, recursive: true); }  // gives its space back
+            try
+            {
+                Directory.Delete(fresh, recursive: true);
+            } // gives its space back
             catch (Exception again) when (again is IOException or UnauthorizedAccessException) { }
-            if (e is IOException or UnauthorizedAccessException) throw AtomicFile.Failed(final, e);
+            if (e is IOException or UnauthorizedAccessException)
+                throw AtomicFile.Failed(final, e);
             throw;
         }
     }
@@ -103,20 +121,27 @@ public sealed class RunFolder(string path)
     /// <paramref name="verify"/> also the hash. Those passed over are told to <paramref name="warn"/>.
     /// </summary>
     public Checkpoint? Latest(bool verify = false, Action<string>? warn = null) =>
-        Newest().FirstOrDefault(c =>
-        {
-            var broken = Fault(c, verify);
-            if (broken is not null) warn?.Invoke($"{c.Folder}: passed over: {broken}");
-            return broken is null;
-        });
+        Newest()
+            .FirstOrDefault(c =>
+            {
+                var broken = Fault(c, verify);
+                if (broken is not null)
+                    warn?.Invoke($"{c.Folder}: passed over: {broken}");
+                return broken is null;
+            });
 
     /// <summary>Every checkpoint, newest first, with what is wrong with it (sizes only), or null.</summary>
-    public IEnumerable<(Checkpoint Checkpoint, string? Fault)> All => Newest().Select(c => (c, Fault(c, verify: false)));
+    public IEnumerable<(Checkpoint Checkpoint, string? Fault)> All =>
+        Newest().Select(c => (c, Fault(c, verify: false)));
 
-    private IEnumerable<Checkpoint> Newest() => !Directory.Exists(Checkpoints) ? [] :
-        Directory.GetDirectories(Checkpoints, "step-*")
-            .Select(f => new Checkpoint(long.TryParse(Path.GetFileName(f).AsSpan(5), out var step) ? step : -1, f))
-            .Where(c => c.Step >= 0).OrderByDescending(c => c.Step);
+    private IEnumerable<Checkpoint> Newest() =>
+        !Directory.Exists(Checkpoints)
+            ? []
+            : Directory
+                .GetDirectories(Checkpoints, "step-*")
+                .Select(f => new Checkpoint(long.TryParse(Path.GetFileName(f).AsSpan(5), out var step) ? step : -1, f))
+                .Where(c => c.Step >= 0)
+                .OrderByDescending(c => c.Step);
 
     private static string? Fault(Checkpoint checkpoint, bool verify)
     {
@@ -129,9 +154,12 @@ public sealed class RunFolder(string path)
             foreach (var (name, said) in files)
             {
                 var file = new FileInfo(Path.Combine(checkpoint.Folder, name));
-                if (!file.Exists) return $"{name} is missing";
-                if (file.Length != said.Size) return $"{name} has {file.Length} bytes, its manifest says {said.Size}";
-                if (verify && Hash(file.FullName) != said.Sha256) return $"{name} has changed since it was written";
+                if (!file.Exists)
+                    return $"{name} is missing";
+                if (file.Length != said.Size)
+                    return $"{name} has {file.Length} bytes, its manifest says {said.Size}";
+                if (verify && Hash(file.FullName) != said.Sha256)
+                    return $"{name} has changed since it was written";
             }
             return null;
         }
@@ -147,24 +175,32 @@ public sealed class RunFolder(string path)
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
-    /// <summary>Deletes what is older than the newest <paramref name="keep"/> whole checkpoints, broken ones too.</summary>
+    /// <summary>
+    /// Deletes what is older than the newest <paramref name="keep"/> whole checkpoints, broken ones too.
+    /// </summary>
     private void Prune(int keep)
     {
         var whole = Newest().Where(c => Fault(c, verify: false) is null).Take(keep).ToList();
-        if (whole.Count < keep) return;
+        if (whole.Count < keep)
+            return;
         foreach (var old in Newest().Where(c => c.Step < whole[^1].Step).ToList())
             Directory.Delete(old.Folder, recursive: true);
     }
 
-    /// <summary>A killed save leaves an unfinished folder or, between its renames, a replaced one that must come back.</summary>
+    /// <summary>
+    /// A killed save leaves an unfinished folder or, between its renames, a replaced one that must come back.
+    /// </summary>
     private void Sweep()
     {
-        if (!Directory.Exists(Checkpoints)) return;
+        if (!Directory.Exists(Checkpoints))
+            return;
         foreach (var old in Directory.GetDirectories(Checkpoints, Replaced + "*"))
         {
             var final = Path.Combine(Checkpoints, Path.GetFileName(old)[Replaced.Length..]);
-            if (Directory.Exists(final)) Directory.Delete(old, recursive: true);
-            else Directory.Move(old, final);
+            if (Directory.Exists(final))
+                Directory.Delete(old, recursive: true);
+            else
+                Directory.Move(old, final);
         }
         foreach (var fresh in Directory.GetDirectories(Checkpoints, Unfinished + "*"))
             Directory.Delete(fresh, recursive: true);

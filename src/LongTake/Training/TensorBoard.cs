@@ -5,8 +5,8 @@ using System.Text;
 namespace LongTake.Training;
 
 /// <summary>
-/// Writes what TensorBoard reads: a file of TFRecords (length, masked CRC32C of it, bytes, masked CRC32C of them), each an
-/// Event message of Google's protocol buffers. Only the handful of fields that scalars and pictures need.
+/// Writes what TensorBoard reads: a file of TFRecords (length, masked CRC32C of it, bytes, masked CRC32C of them), each
+/// an Event message of Google's protocol buffers. Only the handful of fields that scalars and pictures need.
 /// </summary>
 public sealed class TensorBoard : IDisposable
 {
@@ -23,38 +23,57 @@ public sealed class TensorBoard : IDisposable
         do path = Path.Combine(folder, $"events.out.tfevents.{now:D10}.{Environment.ProcessId}.{n++:D3}");
         while (File.Exists(path));
         file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
-        Event(0, e => Message(e, 3, "brain.Event:2"u8));                                // file_version
-        if (step > 0) Event(step + 1, e => Message(e, 7, Build(s => Varint(s, 1, 1))));  // session_log: START
+        Event(0, e => Message(e, 3, "brain.Event:2"u8)); // file_version
+        if (step > 0)
+            Event(step + 1, e => Message(e, 7, Build(s => Varint(s, 1, 1)))); // session_log: START
     }
 
     /// <summary>One point on the curve of each name.</summary>
     public void Scalars(long step, IReadOnlyList<(string Name, double Value)> scalars) =>
-        Summary(step, [.. scalars.Select(s => Build(value =>
-        {
-            Message(value, 1, Encoding.UTF8.GetBytes(s.Name));   // tag
-            value.WriteByte(2 << 3 | 5);                         // simple_value, 32 bits
-            Span<byte> bytes = stackalloc byte[4];
-            BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)s.Value);
-            value.Write(bytes);
-        }))]);
+        Summary(
+            step,
+            [
+                .. scalars.Select(s =>
+                    Build(value =>
+                    {
+                        Message(value, 1, Encoding.UTF8.GetBytes(s.Name)); // tag
+                        value.WriteByte(2 << 3 | 5); // simple_value, 32 bits
+                        Span<byte> bytes = stackalloc byte[4];
+                        BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)s.Value);
+                        value.Write(bytes);
+                    })
+                ),
+            ]
+        );
 
     /// <summary>A picture: the bytes of a PNG file.</summary>
-    public void Image(long step, string name, byte[] png) => Summary(step, Build(value =>
-    {
-        Message(value, 1, Encoding.UTF8.GetBytes(name));
-        Message(value, 4, Build(image =>
-        {
-            Varint(image, 1, BinaryPrimitives.ReadUInt32BigEndian(png.AsSpan(20)));  // height, from the PNG's first chunk
-            Varint(image, 2, BinaryPrimitives.ReadUInt32BigEndian(png.AsSpan(16)));  // width
-            Varint(image, 3, 3);                                                     // colourspace RGB
-            Message(image, 4, png);
-        }));
-    }));
+    public void Image(long step, string name, byte[] png) =>
+        Summary(
+            step,
+            Build(value =>
+            {
+                Message(value, 1, Encoding.UTF8.GetBytes(name));
+                Message(
+                    value,
+                    4,
+                    Build(image =>
+                    {
+                        // height, from the PNG's first chunk
+                        Varint(image, 1, BinaryPrimitives.ReadUInt32BigEndian(png.AsSpan(20)));
+                        Varint(image, 2, BinaryPrimitives.ReadUInt32BigEndian(png.AsSpan(16))); // width
+                        Varint(image, 3, 3); // colourspace RGB
+                        Message(image, 4, png);
+                    })
+                );
+            })
+        );
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => file.Dispose();
 
-    /// <summary>CRC32C (Castagnoli) as TFRecords store it: rotated and offset, so that a sum over sums stays sound.</summary>
+    /// <summary>
+    /// CRC32C (Castagnoli) as TFRecords store it: rotated and offset, so that a sum over sums stays sound.
+    /// </summary>
     public static uint MaskedCrc(ReadOnlySpan<byte> bytes)
     {
         var crc = Crc32C(bytes);
@@ -65,14 +84,20 @@ public sealed class TensorBoard : IDisposable
     public static uint Crc32C(ReadOnlySpan<byte> bytes)
     {
         var crc = uint.MaxValue;
-        foreach (var b in bytes) crc = BitOperations.Crc32C(crc, b);
+        foreach (var b in bytes)
+            crc = BitOperations.Crc32C(crc, b);
         return ~crc;
     }
 
-    private void Summary(long step, params byte[][] values) => Event(step, e => Message(e, 5, Build(summary =>
-    {
-        foreach (var value in values) Message(summary, 1, value);
-    })));
+    private void Summary(long step, params byte[][] values) => Event(step, e => Message(
+                e,
+                5,
+                Build(summary =>
+                {
+                    foreach (var value in values)
+                        Message(summary, 1, value);
+                })
+            ));
 
     private void Event(long step, Action<Stream> fields)
     {
@@ -116,7 +141,8 @@ public sealed class TensorBoard : IDisposable
 
     private static void Varint(Stream stream, ulong value)
     {
-        for (; value >= 0x80; value >>= 7) stream.WriteByte((byte)(value | 0x80));
+        for (; value >= 0x80; value >>= 7)
+            stream.WriteByte((byte)(value | 0x80));
         stream.WriteByte((byte)value);
     }
 }

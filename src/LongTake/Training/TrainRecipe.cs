@@ -8,20 +8,27 @@ using LongTake.Nn;
 
 namespace LongTake.Training;
 
-/// <summary>One stage of a recipe: a method, its settings, and how the loop is driven. It starts from the model of the stage before.</summary>
+/// <summary>
+/// One stage of a recipe: a method, its settings, and how the loop is driven. It starts from the model of the stage
+/// before.
+/// </summary>
 public sealed record StageConfig
 {
     private readonly Dictionary<Type, object> settings = [];
 
     /// <summary>Folder of the stage inside the run; the method's name when empty.</summary>
     public string Name { get; init; } = "";
-    /// <summary>One of <see cref="Presets.Methods"/>; its settings are the member that it names, "mmm" for Mmm.</summary>
+
+    /// <summary>
+    /// One of <see cref="Presets.Methods"/>; its settings are the member that it names, "mmm" for Mmm.
+    /// </summary>
     public required string Method { get; init; }
     public LoopConfig Loop { get; init; } = new();
     public OptimiserConfig Optimiser { get; init; } = new();
 
     /// <summary>The stage's folder name.</summary>
-    [JsonIgnore] public string Folder => Name.Length > 0 ? Name : Method.ToLowerInvariant();
+    [JsonIgnore]
+    public string Folder => Name.Length > 0 ? Name : Method.ToLowerInvariant();
 
     /// <summary>Settings of a type, as given or with their defaults.</summary>
     public object Settings(MethodEntry method) => settings.GetValueOrDefault(method.Settings) ?? method.Fresh();
@@ -37,7 +44,13 @@ public sealed record StageConfig
     // A copy has settings of its own.
     private StageConfig(StageConfig other)
     {
-        (settings, Name, Method, Loop, Optimiser) = (new(other.settings), other.Name, other.Method, other.Loop, other.Optimiser);
+        (settings, Name, Method, Loop, Optimiser) = (
+            new(other.settings),
+            other.Name,
+            other.Method,
+            other.Loop,
+            other.Optimiser
+        );
     }
 
     internal void Put(object given) => settings[given.GetType()] = given;
@@ -48,23 +61,31 @@ public sealed record TrainRecipe
 {
     /// <summary>What it is for, in a sentence.</summary>
     public string About { get; init; } = "";
+
     /// <summary>The run folder.</summary>
     public string Out { get; init; } = "runs/run";
+
     /// <summary>
-    /// What to start from: a model folder, or Wan weights in any layout, which become one inside the run; empty makes a new model of
-    /// <see cref="Model"/>.
+    /// What to start from: a model folder, or Wan weights in any layout, which become one inside the run; empty makes a
+    /// new model of <see cref="Model"/>.
     /// </summary>
     public string From { get; init; } = "";
+
     /// <summary>
-    /// Sizes of a new model. With weights of another layout: what they do not tell (picture, rate, lengths, few steps, head blocks). A model
-    /// folder has its own.
+    /// Sizes of a new model. With weights of another layout: what they do not tell (picture, rate, lengths, few steps,
+    /// head blocks). A model folder has its own.
     /// </summary>
     public ModelConfig? Model { get; init; }
+
     /// <summary>A data set made by 'data ingest'; empty means the procedural world.</summary>
     public string Data { get; init; } = "";
     public WorldDataConfig World { get; init; } = new();
-    /// <summary>Where it is computed: auto (a GPU where there is one), cpu, cuda, cuda:1, mps. A run may go on elsewhere.</summary>
+
+    /// <summary>
+    /// Where it is computed: auto (a GPU where there is one), cpu, cuda, cuda:1, mps. A run may go on elsewhere.
+    /// </summary>
     public string Device { get; init; } = "auto";
+
     /// <summary>Threads of an operator; 0 takes all cores.</summary>
     public int Threads { get; init; }
     public required IReadOnlyList<StageConfig> Stages { get; init; }
@@ -76,28 +97,41 @@ public sealed record TrainRecipe
     public IEnumerable<string> Problems(IReadOnlyList<MethodEntry> methods)
     {
         if (From.Length == 0)
-            foreach (var problem in (Model ?? new()).Problems()) yield return $"model.{problem}";
-        if (ComputeDevice.Problem(Device) is { } wrong) yield return wrong;
-        if (Stages.Count == 0) yield return "stages: give at least one";
+            foreach (var problem in (Model ?? new()).Problems())
+                yield return $"model.{problem}";
+        if (ComputeDevice.Problem(Device) is { } wrong)
+            yield return wrong;
+        if (Stages.Count == 0)
+            yield return "stages: give at least one";
         else if (From.Length == 0 && methods.FirstOrDefault(m => m.Name == Stages[0].Method) is { FromNothing: false })
-            yield return $"stages[0] ({Stages[0].Method}) needs a model to start from: set \"from\", or put an Autoencoder stage before it";
-        if (Stages.GroupBy(s => s.Folder).FirstOrDefault(g => g.Count() > 1) is { } twice) yield return $"stages: two are called '{twice.Key}'; give them names";
+            yield return $"stages[0] ({Stages[0].Method}) needs a model to start from: set \"from\", or put an "
+                + $"Autoencoder stage before it";
+        if (Stages.GroupBy(s => s.Folder).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            yield return $"stages: two are called '{twice.Key}'; give them names";
         for (var i = 0; i < Stages.Count; i++)
         {
             var (s, at) = (Stages[i], $"stages[{i}]");
             if (methods.FirstOrDefault(m => m.Name == s.Method) is not { } method)
-                yield return $"{at}.method: given \"{s.Method}\"; {(Suggest.Nearest(s.Method, methods.Select(m => m.Name)) is { } near ? $"did you mean '{near}'?" : $"allowed is one of {string.Join(", ", methods.Select(m => m.Name))}")}";
+                yield return $"{at}.method: given \"{s.Method}\"; "
+                    + $"{(Suggest.Nearest(s.Method, methods.Select(m => m.Name)) is { } near ? $"did you mean '{near}'?" : $"allowed is one of {string.Join(", ", methods.Select(m => m.Name))}")}";
             else
-                foreach (var problem in method.Problems(s.Settings(method))) yield return $"{at}.{method.Member}.{problem}";
-            if (s.Loop.Steps < 1) yield return $"{at}.loop.steps {s.Loop.Steps}: at least 1";
-            if (s.Loop.CheckpointEvery < 1 || s.Loop.LogEvery < 1) yield return $"{at}.loop: checkpointEvery and logEvery are at least 1";
-            if (s.Loop.Accumulation < 1) yield return $"{at}.loop.accumulation {s.Loop.Accumulation}: at least 1";
-            if (s.Optimiser.Lr <= 0) yield return $"{at}.optimiser.lr {s.Optimiser.Lr}: must be positive";
+                foreach (var problem in method.Problems(s.Settings(method)))
+                    yield return $"{at}.{method.Member}.{problem}";
+            if (s.Loop.Steps < 1)
+                yield return $"{at}.loop.steps {s.Loop.Steps}: at least 1";
+            if (s.Loop.CheckpointEvery < 1 || s.Loop.LogEvery < 1)
+                yield return $"{at}.loop: checkpointEvery and logEvery are at least 1";
+            if (s.Loop.Accumulation < 1)
+                yield return $"{at}.loop.accumulation {s.Loop.Accumulation}: at least 1";
+            if (s.Optimiser.Lr <= 0)
+                yield return $"{at}.optimiser.lr {s.Optimiser.Lr}: must be positive";
         }
     }
 }
 
-/// <summary>Recipes as JSON. A stage has one member for the settings of each method, as <see cref="Presets.Methods"/> says.</summary>
+/// <summary>
+/// Recipes as JSON. A stage has one member for the settings of each method, as <see cref="Presets.Methods"/> says.
+/// </summary>
 public static class TrainJson
 {
     /// <summary>With the methods that ship.</summary>
@@ -108,7 +142,9 @@ public static class TrainJson
     {
         var options = new JsonSerializerOptions
         {
-            PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+            PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+            WriteIndented = true,
+            UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
             Converters = { new JsonStringEnumConverter() },
             TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { info => AddSettings(info, methods) } },
         };
@@ -117,14 +153,16 @@ public static class TrainJson
 
     private static void AddSettings(JsonTypeInfo info, IReadOnlyList<MethodEntry> methods)
     {
-        if (info.Type != typeof(StageConfig)) return;
+        if (info.Type != typeof(StageConfig))
+            return;
         foreach (var method in methods.DistinctBy(m => m.Settings))
         {
             var member = info.CreateJsonPropertyInfo(method.Settings, method.Member);
             member.Get = stage => ((StageConfig)stage).Settings(method);
             member.Set = (stage, settings) => ((StageConfig)stage).Put(settings!);
             // A stage shows the settings of its own method.
-            member.ShouldSerialize = (stage, _) => methods.Any(m => m.Name == ((StageConfig)stage).Method && m.Settings == method.Settings);
+            member.ShouldSerialize = (stage, _) =>
+                methods.Any(m => m.Name == ((StageConfig)stage).Method && m.Settings == method.Settings);
             info.Properties.Add(member);
         }
     }

@@ -6,7 +6,11 @@ using LongTake.Models;
 namespace LongTake.Training;
 
 /// <summary>Runs the stages of a recipe; a finished stage is passed over, an unfinished one goes on.</summary>
-public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<ProgressReport>?> progress, CancellationToken cancel)
+public sealed class Trainer(
+    TrainRecipe recipe,
+    Func<StageConfig, IProgress<ProgressReport>?> progress,
+    CancellationToken cancel
+)
 {
     /// <summary>Called with a stage and its model so far, every <see cref="LoopConfig.SampleEvery"/> steps.</summary>
     public Action<StageConfig, long, ModelFolder>? Sample { get; init; }
@@ -14,7 +18,9 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     /// <summary>The methods that stages can name.</summary>
     public IReadOnlyList<MethodEntry> Methods { get; init; } = Presets.Methods;
 
-    /// <summary>Where encoded videos are kept; the run folder when empty. Runs that share it wait for one another.</summary>
+    /// <summary>
+    /// Where encoded videos are kept; the run folder when empty. Runs that share it wait for one another.
+    /// </summary>
     public string Latents { get; init; } = "";
 
     private torch.Device device = torch.CPU;
@@ -22,12 +28,18 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     /// <summary>Trains every stage and returns the last one's model.</summary>
     public ModelFolder Run()
     {
-        if (string.Join("; ", recipe.Problems(Methods)) is { Length: > 0 } problems) throw new UserException($"recipe: {problems}", usage: true);
-        device = ComputeDevice.Choose(recipe.Device);   // before anything is written
-        if (recipe.Threads > 0) Libtorch.Threads = recipe.Threads;
+        if (string.Join("; ", recipe.Problems(Methods)) is { Length: > 0 } problems)
+            throw new UserException($"recipe: {problems}", usage: true);
+        device = ComputeDevice.Choose(recipe.Device); // before anything is written
+        if (recipe.Threads > 0)
+            Libtorch.Threads = recipe.Threads;
         using var start = recipe.From.Length > 0 ? StartModel.Open(recipe.From, recipe.Model) : null;
         if (recipe.Data.Length > 0)
-            VideoSet.Require(recipe.Data, start?.Config ?? recipe.Model ?? new(), recipe.Stages.Any(s => Entry(s).Takes));
+            VideoSet.Require(
+                recipe.Data,
+                start?.Config ?? recipe.Model ?? new(),
+                recipe.Stages.Any(s => Entry(s).Takes)
+            );
         Directory.CreateDirectory(recipe.Out);
         Recipe.Write(Path.Combine(recipe.Out, "config.json"), recipe, TrainJson.With(Methods));
         var model = start?.Folder(Path.Combine(recipe.Out, "start"));
@@ -35,7 +47,8 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
         {
             var run = new RunFolder(Path.Combine(recipe.Out, stage.Folder));
             var target = Path.Combine(run.Root, "model");
-            if (!File.Exists(Path.Combine(run.Root, "done"))) Stage(stage, run, model, target);
+            if (!File.Exists(Path.Combine(run.Root, "done")))
+                Stage(stage, run, model, target);
             model = ModelFolder.Open(target);
         }
         return model!;
@@ -47,68 +60,124 @@ public sealed class Trainer(TrainRecipe recipe, Func<StageConfig, IProgress<Prog
     {
         using var scope = torch.NewDisposeScope();
         using var data = Entry(stage).FromNothing ? null : Encoded(stage, Needed(stage, from));
-        if (stage.Loop.Recompute) from = from?.Recomputing();
-        if (data is not null && from is not null && from.Has(ModelFolder.Text)) Texts(stage, from, data);
+        if (stage.Loop.Recompute)
+            from = from?.Recomputing();
+        if (data is not null && from is not null && from.Has(ModelFolder.Text))
+            Texts(stage, from, data);
         using var method = Build(stage, from, data);
-        Loop.Run(method, stage.Loop, run, progress(stage), average =>
-        {
-            method.Export(target, average);
-            AtomicFile.Write(Path.Combine(run.Root, "done"), s => s.Write("done\n"u8));
-        }, Sample is null ? null : (step, average) =>
-        {
-            var folder = Path.Combine(run.Root, "samples", $"step-{step:D8}");
-            method.Export(folder, average);
-            Sample(stage, step, ModelFolder.Open(folder));
-        }, cancel);
+        Loop.Run(
+            method,
+            stage.Loop,
+            run,
+            progress(stage),
+            average =>
+            {
+                method.Export(target, average);
+                AtomicFile.Write(Path.Combine(run.Root, "done"), s => s.Write("done\n"u8));
+            },
+            Sample is null
+                ? null
+                : (step, average) =>
+                {
+                    var folder = Path.Combine(run.Root, "samples", $"step-{step:D8}");
+                    method.Export(folder, average);
+                    Sample(stage, step, ModelFolder.Open(folder));
+                },
+            cancel
+        );
     }
 
-    private static ModelFolder Needed(StageConfig stage, ModelFolder? from) => from ??
-        throw new UserException($"stage '{stage.Folder}' needs a model to start from: set \"from\", or put an Autoencoder stage before it", usage: true);
+    private static ModelFolder Needed(StageConfig stage, ModelFolder? from) =>
+        from
+        ?? throw new UserException(
+            $"stage '{stage.Folder}' needs a model to start from: set \"from\", or put an Autoencoder stage before it",
+            usage: true
+        );
 
     private LatentSet Encoded(StageConfig stage, ModelFolder model)
     {
         using var turn = Latents.Length > 0 ? Turn.Take(Path.Combine(Latents, "lock"), cancel) : null;
         var folder = Path.Combine(Latents.Length > 0 ? Latents : recipe.Out, "latents-" + model.Hash(ModelFolder.Vae));
         if (recipe.Data.Length == 0)
-            return WorldEncoder.Run(model, $"world {recipe.World}",
-                [.. WorldData.Items(recipe.World, model.Config.Fps, model.Config.ClipLatents, model.Config.FilmLatents)], folder, progress(stage), cancel, device);
+            return WorldEncoder.Run(
+                model,
+                $"world {recipe.World}",
+                [
+                    .. WorldData.Items(
+                        recipe.World,
+                        model.Config.Fps,
+                        model.Config.ClipLatents,
+                        model.Config.FilmLatents
+                    ),
+                ],
+                folder,
+                progress(stage),
+                cancel,
+                device
+            );
         return VideoSet.Latents(recipe.Data, model, folder, progress(stage), cancel, device);
     }
 
-    /// <summary>A text encoder too large to stay in memory reads all captions of the data before anything else is loaded.</summary>
+    /// <summary>
+    /// A text encoder too large to stay in memory reads all captions of the data before anything else is loaded.
+    /// </summary>
     private void Texts(StageConfig stage, ModelFolder model, LatentSet data)
     {
         using var scope = torch.NewDisposeScope();
         var (text, weights) = model.LoadText(device);
         using (weights)
-            text.Prepare([.. FlowMatching.Captions(data), "", model.Config.NegativePrompt],
-                (done, all) => progress(stage)?.Report(new ProgressReport(done, all, "captions", "encoding")), cancel);
+            text.Prepare(
+                [.. FlowMatching.Captions(data), "", model.Config.NegativePrompt],
+                (done, all) => progress(stage)?.Report(new ProgressReport(done, all, "captions", "encoding")),
+                cancel
+            );
     }
 
     private Method Build(StageConfig stage, ModelFolder? from, LatentSet? data)
     {
         var model = from?.Config ?? recipe.Model ?? new();
-        var video = new Lazy<Func<Rng, int, byte[]>>(() => recipe.Data.Length == 0 ? (r, f) => WorldData.Stretch(r, f, model.Fps) : VideoSet.Stretches(recipe.Data, model));
-        return Entry(stage).Build(new Stage
-        {
-            From = from, Config = model, Optimiser = stage.Optimiser, Data = data, Device = device, Init = new Rng(stage.Loop.Seed, 77), Run = recipe.Out,
-            Video = (random, frames) => video.Value(random, frames),
-            Tokenizer = () => Tokens(from!, data!), Progress = progress(stage), Cancel = cancel,
-        }, stage.Settings(Entry(stage)));
+        var video = new Lazy<Func<Rng, int, byte[]>>(() =>
+            recipe.Data.Length == 0
+                ? (r, f) => WorldData.Stretch(r, f, model.Fps)
+                : VideoSet.Stretches(recipe.Data, model)
+        );
+        return Entry(stage)
+            .Build(
+                new Stage
+                {
+                    From = from,
+                    Config = model,
+                    Optimiser = stage.Optimiser,
+                    Data = data,
+                    Device = device,
+                    Init = new Rng(stage.Loop.Seed, 77),
+                    Run = recipe.Out,
+                    Video = (random, frames) => video.Value(random, frames),
+                    Tokenizer = () => Tokens(from!, data!),
+                    Progress = progress(stage),
+                    Cancel = cancel,
+                },
+                stage.Settings(Entry(stage))
+            );
     }
 
     /// <summary>The model's tokenizer, or a new one of the captions of the data.</summary>
     private string Tokens(ModelFolder from, LatentSet data)
     {
-        if (from.HasTokenizer) return from.TokenizerFile;
+        if (from.HasTokenizer)
+            return from.TokenizerFile;
         var folder = Path.Combine(recipe.Out, "tokenizer");
         var model = Path.Combine(folder, "captions.model");
-        if (File.Exists(model)) return model;
+        if (File.Exists(model))
+            return model;
         Directory.CreateDirectory(folder);
         var corpus = Path.Combine(folder, "captions.txt");
-        var captions = data.Info.Items.SelectMany(i => i.Locals.Append(i.Caption)).Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
+        var captions = data
+            .Info.Items.SelectMany(i => i.Locals.Append(i.Caption))
+            .Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
         File.WriteAllLines(corpus, captions.Distinct().Order(StringComparer.Ordinal));
-        var unfinished = Path.Combine(folder, "unfinished");   // a run killed while it trains must not leave half a tokenizer
+        // a run killed while it trains must not leave half a tokenizer
+        var unfinished = Path.Combine(folder, "unfinished");
         WordVocabulary.Train(File.ReadLines(corpus), 512).Save(unfinished);
         File.Move(unfinished, model);
         return model;

@@ -16,10 +16,23 @@ public static partial class Captions
 
     /// <summary>Coat and hat pairs that no long take of the training set shows, and the 16 that they do show.</summary>
     public static readonly (int Coat, int Hat)[] HeldOut =
-        [(0, 1), (1, 2), (2, 3), (3, 0), (4, 1), (5, 2), (0, 3), (3, 2)];
+    [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 0),
+        (4, 1),
+        (5, 2),
+        (0, 3),
+        (3, 2),
+    ];
     public static readonly (int Coat, int Hat)[] Seen =
-        [.. from coat in Enumerable.Range(0, 6) from hat in Enumerable.Range(0, 4)
-            where !HeldOut.Contains((coat, hat)) select (coat, hat)];
+    [
+        .. from coat in Enumerable.Range(0, 6)
+        from hat in Enumerable.Range(0, 4)
+        where !HeldOut.Contains((coat, hat))
+        select (coat, hat),
+    ];
 
     /// <summary>Caption of a whole film; the lighthouse is named only if one comes by.</summary>
     public static string Describe(TravellerTake take) =>
@@ -32,7 +45,9 @@ public static partial class Captions
         return $"a traveller in a {Coats[coat]} coat and {hats} walks{past}";
     }
 
-    /// <summary>Caption of a short window by the place and the hour at its middle, for example "forest, noon".</summary>
+    /// <summary>
+    /// Caption of a short window by the place and the hour at its middle, for example "forest, noon".
+    /// </summary>
     public static string Local(TravellerTake take, int worldFrame) =>
         $"{Biomes[take.Biome(worldFrame)]}, {Hours[Hour(take.Phase(worldFrame))]}";
 
@@ -41,24 +56,49 @@ public static partial class Captions
 
     /// <summary>Every caption that <see cref="Describe(TravellerTake)"/> and <see cref="Local"/> can give.</summary>
     public static IEnumerable<string> All =>
-    [
-        .. from coat in Enumerable.Range(0, 6) from hat in Enumerable.Range(0, 4)
-           from colour in new int?[] { null, 0, 1, 2 } select Describe(coat, hat, colour),
-        .. from biome in Biomes from hour in Hours select $"{biome}, {hour}",
-    ];
+        [
+            .. from coat in Enumerable.Range(0, 6)
+            from hat in Enumerable.Range(0, 4)
+            from colour in new int?[] { null, 0, 1, 2 }
+            select Describe(coat, hat, colour),
+            .. from biome in Biomes from hour in Hours select $"{biome}, {hour}",
+        ];
 
     private static readonly Dictionary<string, int> CoatWords = new()
     {
-        ["red"] = 0, ["scarlet"] = 0, ["crimson"] = 0, ["orange"] = 1, ["green"] = 2, ["teal"] = 3, ["cyan"] = 3,
-        ["turquoise"] = 3, ["blue"] = 4, ["purple"] = 5, ["violet"] = 5,
+        ["red"] = 0,
+        ["scarlet"] = 0,
+        ["crimson"] = 0,
+        ["orange"] = 1,
+        ["green"] = 2,
+        ["teal"] = 3,
+        ["cyan"] = 3,
+        ["turquoise"] = 3,
+        ["blue"] = 4,
+        ["purple"] = 5,
+        ["violet"] = 5,
     };
     private static readonly Dictionary<string, int> LighthouseWords = new()
     {
-        ["red"] = 0, ["scarlet"] = 0, ["crimson"] = 0, ["blue"] = 1, ["magenta"] = 2, ["pink"] = 2,
+        ["red"] = 0,
+        ["scarlet"] = 0,
+        ["crimson"] = 0,
+        ["blue"] = 1,
+        ["magenta"] = 2,
+        ["pink"] = 2,
     };
     private static readonly string[] HatNouns = ["hat", "cap", "head", "hair", "scarf"];
     private static readonly string[] CoatNouns =
-        ["coat", "coated", "jacket", "cloak", "traveller", "traveler", "figure", "walker"];
+    [
+        "coat",
+        "coated",
+        "jacket",
+        "cloak",
+        "traveller",
+        "traveler",
+        "figure",
+        "walker",
+    ];
     private static readonly string[] LighthouseNouns = ["lighthouse", "tower", "landmark"];
     private static readonly string[] Nouns = [.. HatNouns, .. CoatNouns, .. LighthouseNouns];
     private static readonly string[] Breaks = [",", ";", ".", "and", "with", "past", "by", "near"];
@@ -75,7 +115,8 @@ public static partial class Captions
         for (var i = 0; i < words.Length; i++)
         {
             var thing = NearestThing(words, i);
-            if (coat is null && CoatNouns.Contains(thing) && CoatWords.TryGetValue(words[i], out var c)) coat = c;
+            if (coat is null && CoatNouns.Contains(thing) && CoatWords.TryGetValue(words[i], out var c))
+                coat = c;
             if (lm is null && LighthouseNouns.Contains(thing) && LighthouseWords.TryGetValue(words[i], out var l))
                 lm = l;
         }
@@ -84,10 +125,14 @@ public static partial class Captions
 
     private static int? HatIn(string[] words)
     {
-        if (words.Intersect(["bare", "bareheaded", "hatless", "hair"]).Any()) return 0;
-        if (words.Zip(words.Skip(1)).Any(w => w is ("no", "hat") or ("without", "hat"))) return 0;
-        if (words.Intersect(["wizard", "wizard's", "witch", "pointed"]).Any()) return 2;
-        if (words.Intersect(["cap", "baseball"]).Any()) return 3;
+        if (words.Intersect(["bare", "bareheaded", "hatless", "hair"]).Any())
+            return 0;
+        if (words.Zip(words.Skip(1)).Any(w => w is ("no", "hat") or ("without", "hat")))
+            return 0;
+        if (words.Intersect(["wizard", "wizard's", "witch", "pointed"]).Any())
+            return 2;
+        if (words.Intersect(["cap", "baseball"]).Any())
+            return 3;
         return words.Intersect(["top", "tophat", "cylinder"]).Any() ? 1 : null;
     }
 
@@ -96,10 +141,12 @@ public static partial class Captions
         var (best, cost) = ((string?)null, double.PositiveInfinity);
         for (var i = 0; i < words.Length; i++)
         {
-            if (!Nouns.Contains(words[i])) continue;
+            if (!Nouns.Contains(words[i]))
+                continue;
             var between = i > at ? words[at..i] : words[i..at];
             var distance = between.Length + (i < at ? .5 : 0) + 100 * between.Count(Breaks.Contains);
-            if (distance < cost) (best, cost) = (words[i], distance);
+            if (distance < cost)
+                (best, cost) = (words[i], distance);
         }
         return best;
     }

@@ -6,8 +6,16 @@ internal static class Figure
     private const int Side = Traveller.Side;
 
     public static readonly Rgb[] Coats =
-        [(205, 45, 45), (235, 140, 30), (55, 175, 70), (40, 175, 195), (60, 80, 215), (160, 70, 195)];
-    public static readonly Rgb FrontLeg = (245, 245, 255), BackLeg = (150, 150, 175);
+    [
+        (205, 45, 45),
+        (235, 140, 30),
+        (55, 175, 70),
+        (40, 175, 195),
+        (60, 80, 215),
+        (160, 70, 195),
+    ];
+    public static readonly Rgb FrontLeg = (245, 245, 255),
+        BackLeg = (150, 150, 175);
 
     /// <summary>Leg angle at a frame, in radians: one turn in 16 frames.</summary>
     public static double Angle(TravellerTake take, int frame) => 2 * Math.PI * frame / 16 + take.GaitPhase;
@@ -43,7 +51,8 @@ internal static class Figure
         for (var y = 22 - bob; y <= 27; y++)
         {
             var (low, high) = LegAt(y, swing, bob);
-            for (var x = (int)Math.Ceiling(low); x <= high; x++) canvas[y * Side + x] = pixel;
+            for (var x = (int)Math.Ceiling(low); x <= high; x++)
+                canvas[y * Side + x] = pixel;
         }
     }
 
@@ -74,13 +83,15 @@ internal static class Figure
                 Box(canvas, 11, 11, 10 - bob, 12 - bob, hair * light);
                 break;
             case 1:
-                Rgb felt = (35, 30, 35), band = (200, 190, 60);
+                Rgb felt = (35, 30, 35),
+                    band = (200, 190, 60);
                 Box(canvas, 10, 18, 10 - bob, 10 - bob, felt * light);
                 Box(canvas, 12, 16, 6 - bob, 9 - bob, felt * light);
                 Box(canvas, 12, 16, 9 - bob, 9 - bob, band * light);
                 break;
             case 2:
-                Rgb cloth = (150, 80, 235), star = (255, 240, 90);
+                Rgb cloth = (150, 80, 235),
+                    star = (255, 240, 90);
                 for (var y = 5; y <= 10; y++)
                 {
                     var half = (int)(.62 * (y - 4));
@@ -99,6 +110,7 @@ internal static class Figure
     private static void Box(Span<Pixel> canvas, int left, int right, int top, int bottom, Rgb colour)
     {
         Pixel pixel = colour;
-        for (var y = top; y <= bottom; y++) canvas.Slice(y * Side + left, right - left + 1).Fill(pixel);
+        for (var y = top; y <= bottom; y++)
+            canvas.Slice(y * Side + left, right - left + 1).Fill(pixel);
     }
 }

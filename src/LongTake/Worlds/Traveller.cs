@@ -9,7 +9,8 @@ namespace LongTake.Worlds;
 public static class Traveller
 {
     /// <summary>Width and height of a picture, and its bytes.</summary>
-    public const int Side = 32, FrameBytes = Side * Side * 3;
+    public const int Side = 32,
+        FrameBytes = Side * Side * 3;
 
     internal const int Horizon = 26;
     internal static readonly Rgb[] LandmarkColours = [(225, 40, 40), (40, 80, 235), (225, 45, 205)];
@@ -19,12 +20,14 @@ public static class Traveller
     /// <summary>Paints one frame: 32 x 32 x 3 bytes, RGB, row by row.</summary>
     public static void Render(TravellerTake take, int frame, Span<byte> rgb)
     {
-        if (rgb.Length != FrameBytes) throw new ArgumentException($"a frame is {FrameBytes} bytes, given {rgb.Length}");
+        if (rgb.Length != FrameBytes)
+            throw new ArgumentException($"a frame is {FrameBytes} bytes, given {rgb.Length}");
         var canvas = MemoryMarshal.Cast<byte, Pixel>(rgb);
         var day = new Day(take.Phase(frame));
         Sky(canvas, day, frame);
         Skyline(canvas, day, take, frame);
-        foreach (var entry in take.Landmarks) Landmark(canvas, day, take.LandmarkColour, frame - entry);
+        foreach (var entry in take.Landmarks)
+            Landmark(canvas, day, take.LandmarkColour, frame - entry);
         Scenery.Paint(canvas, day, take, frame);
         Figure.Paint(canvas, day, take, frame);
     }
@@ -46,11 +49,14 @@ public static class Traveller
     }
 
     private static readonly (int X, int Y)[] Stars =
-        [.. Enumerable.Range(0, 7).Select(i => ((int)(32 * Hash(i, 1.7)), (int)(10 * Hash(i, 4.2))))];
+    [
+        .. Enumerable.Range(0, 7).Select(i => ((int)(32 * Hash(i, 1.7)), (int)(10 * Hash(i, 4.2)))),
+    ];
 
     private static void Sky(Span<Pixel> canvas, in Day day, int frame)
     {
-        for (var y = 0; y < Horizon; y++) canvas.Slice(y * Side, Side).Fill(day.Sky(y));
+        for (var y = 0; y < Horizon; y++)
+            canvas.Slice(y * Side, Side).Fill(day.Sky(y));
         var dark = Math.Clamp((day.Phase - .80) / .08, 0, 1);
         for (var i = 0; i < Stars.Length && dark > 0; i++)
         {
@@ -62,7 +68,8 @@ public static class Traveller
             var up = 17 - 13 * Math.Sin(Math.PI * Math.Min(day.Phase / .74, 1));
             Disc(canvas, 2 + 28 * day.Phase / .74, up, 2.6, (255.0, 236.0, 150.0), 0);
         }
-        if (day.Phase > .80) Disc(canvas, 2 + 28 * (day.Phase - .80) / .25, 6, 2.3, (235.0, 235.0, 215.0), 1.9);
+        if (day.Phase > .80)
+            Disc(canvas, 2 + 28 * (day.Phase - .80) / .25, 6, 2.3, (235.0, 235.0, 215.0), 1.9);
     }
 
     /// <summary>A disc; a bite of radius <paramref name="bite"/>, if any, is taken out at its upper right.</summary>
@@ -70,9 +77,9 @@ public static class Traveller
     {
         Pixel pixel = colour;
         for (var y = (int)(cy - r); y <= cy + r; y++)
-            for (var x = Math.Max((int)(cx - r), 0); x <= cx + r && x < Side; x++)
-                if (Within(x - cx, y - cy, r) && !(bite > 0 && Within(x - cx - 1.3, y - 5.3, bite)))
-                    canvas[y * Side + x] = pixel;
+        for (var x = Math.Max((int)(cx - r), 0); x <= cx + r && x < Side; x++)
+            if (Within(x - cx, y - cy, r) && !(bite > 0 && Within(x - cx - 1.3, y - 5.3, bite)))
+                canvas[y * Side + x] = pixel;
     }
 
     private static bool Within(double dx, double dy, double r) => dx * dx + dy * dy <= r * r;
@@ -87,32 +94,42 @@ public static class Traveller
             var (at, biome) = ((int)Math.Floor(x + start), take.Biome(frame, x, .25));
             Pixel colour = Far[biome] * day.Tint;
             var top = Horizon - Height(biome, at, take.SkylineSeed);
-            for (var y = top; y < Horizon; y++) canvas[y * Side + x] = colour;
+            for (var y = top; y < Horizon; y++)
+                canvas[y * Side + x] = colour;
             var (c, r) = (at / 5, at % 5);
-            if (biome != 2 || r is not (1 or 3)) continue;
+            if (biome != 2 || r is not (1 or 3))
+                continue;
             for (var y = top + 1 | 1; y < Horizon; y += 2)
-                if (Hash(31 * c + 7 * r + 3 * y, take.SkylineSeed) < .6) canvas[y * Side + x] = window;
+                if (Hash(31 * c + 7 * r + 3 * y, take.SkylineSeed) < .6)
+                    canvas[y * Side + x] = window;
         }
     }
 
-    private static int Height(int biome, int at, double seed) => biome switch
-    {
-        0 => 5 + (int)Math.Round(
-            2 * Math.Sin(2 * Math.PI * at / 32 + seed) + 1.5 * Math.Sin(2 * Math.PI * at / 13 + 2 * seed)),
-        1 => (int)Math.Floor(7 + 4 * Hash(at / 6, seed) - 1.6 * Math.Abs(at % 6 - 2.5)),
-        2 => at % 5 == 4 ? 3 : 5 + (int)(8 * Hash(at / 5, seed + 3)),
-        _ => 3 + (int)Math.Round(5 * Math.Abs(Math.Sin(Math.PI * at / 28 + seed))),
-    };
+    private static int Height(int biome, int at, double seed) =>
+        biome switch
+        {
+            0 => 5
+                + (int)
+                    Math.Round(
+                        2 * Math.Sin(2 * Math.PI * at / 32 + seed) + 1.5 * Math.Sin(2 * Math.PI * at / 13 + 2 * seed)
+                    ),
+            1 => (int)Math.Floor(7 + 4 * Hash(at / 6, seed) - 1.6 * Math.Abs(at % 6 - 2.5)),
+            2 => at % 5 == 4 ? 3 : 5 + (int)(8 * Hash(at / 5, seed + 3)),
+            _ => 3 + (int)Math.Round(5 * Math.Abs(Math.Sin(Math.PI * at / 28 + seed))),
+        };
 
     /// <summary>A striped lighthouse, six columns wide, <paramref name="age"/> frames after it entered.</summary>
     private static void Landmark(Span<Pixel> canvas, in Day day, int colour, double age)
     {
-        if (age < 0 || age >= 152) return;
+        if (age < 0 || age >= 152)
+            return;
         Rgb light = (.45 + .55 * day.Tint.R, .45 + .55 * day.Tint.G, .45 + .55 * day.Tint.B);
-        Pixel even = LandmarkColours[colour] * light, odd = (Rgb)(245, 245, 245) * light;
+        Pixel even = LandmarkColours[colour] * light,
+            odd = (Rgb)(245, 245, 245) * light;
         var left = (int)Math.Floor(Side - .25 * age);
         for (var y = 8; y < Horizon; y++)
-            for (var d = y > 11 ? 0 : 1; d < (y > 11 ? 6 : 5); d++)
-                if (left + d is >= 0 and < Side) canvas[y * Side + left + d] = (y - 8) / 3 % 2 == 0 ? even : odd;
+        for (var d = y > 11 ? 0 : 1; d < (y > 11 ? 6 : 5); d++)
+            if (left + d is >= 0 and < Side)
+                canvas[y * Side + left + d] = (y - 8) / 3 % 2 == 0 ? even : odd;
     }
 }

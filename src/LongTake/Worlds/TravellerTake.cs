@@ -4,7 +4,8 @@ namespace LongTake.Worlds;
 public sealed record TravellerTake
 {
     /// <summary>World frames in a minute-long take and in a short clip.</summary>
-    public const int LongFrames = 977, ClipFrames = 81;
+    public const int LongFrames = 977,
+        ClipFrames = 81;
 
     /// <summary>World frames a second.</summary>
     public const int FramesPerSecond = 16;
@@ -31,7 +32,9 @@ public sealed record TravellerTake
     public double Dawn { get; init; }
     public double DayRate { get; init; } = 1.0 / LongFrames;
 
-    /// <summary>Biomes in order (0 meadow, 1 forest, 2 city, 3 desert) and the frames at which each next one enters.</summary>
+    /// <summary>
+    /// Biomes in order (0 meadow, 1 forest, 2 city, 3 desert) and the frames at which each next one enters.
+    /// </summary>
     public int[] Biomes { get; init; } = [0, 1, 2, 3];
     public double[] Boundaries { get; init; } = [244, 488, 732];
 
@@ -48,19 +51,23 @@ public sealed record TravellerTake
     {
         var biome = Biomes[0];
         for (var i = 0; i < Boundaries.Length; i++)
-            if (x >= Traveller.Side - speed * (frame - Boundaries[i])) biome = Biomes[i + 1];
+            if (x >= Traveller.Side - speed * (frame - Boundaries[i]))
+                biome = Biomes[i + 1];
         return biome;
     }
 
     /// <summary>A minute: the four biomes in order, one day from dawn to night, the same lighthouse twice.</summary>
-    public static TravellerTake Long(Rng rng, int coat, int hat) => Look(rng, coat, hat) with
-    {
-        Dawn = rng.Uniform(-.02, .02),
-        Boundaries = [.. Enumerable.Range(1, 3).Select(i => 244 * i + rng.Uniform(-24, 24))],
-        Landmarks = [128 + rng.Uniform(-16, 16), 704 + rng.Uniform(-16, 16)],
-    };
+    public static TravellerTake Long(Rng rng, int coat, int hat) =>
+        Look(rng, coat, hat) with
+        {
+            Dawn = rng.Uniform(-.02, .02),
+            Boundaries = [.. Enumerable.Range(1, 3).Select(i => 244 * i + rng.Uniform(-24, 24))],
+            Landmarks = [128 + rng.Uniform(-16, 16), 704 + rng.Uniform(-16, 16)],
+        };
 
-    /// <summary>Five seconds at any hour in any biome; the day may run back, so clips do not tell a take's story.</summary>
+    /// <summary>
+    /// Five seconds at any hour in any biome; the day may run back, so clips do not tell a take's story.
+    /// </summary>
     public static TravellerTake Clip(Rng rng)
     {
         var look = Look(rng, rng.Int(Captions.Coats.Length), rng.Int(Captions.Hats.Length));
@@ -78,17 +85,18 @@ public sealed record TravellerTake
         };
     }
 
-    private static TravellerTake Look(Rng rng, int coat, int hat) => new()
-    {
-        Coat = coat,
-        Hat = hat,
-        CoatBrightness = rng.Uniform(.85, 1.15),
-        ScarfHue = rng.Uniform(),
-        FarOffset = rng.Uniform(0, 1000),
-        MidOffset = rng.Uniform(0, 24),
-        GroundOffset = rng.Int(8),
-        GaitPhase = rng.Uniform(0, 2 * Math.PI),
-        LandmarkColour = rng.Int(Captions.Lighthouses.Length),
-        SkylineSeed = rng.Uniform(0, 10),
-    };
+    private static TravellerTake Look(Rng rng, int coat, int hat) =>
+        new()
+        {
+            Coat = coat,
+            Hat = hat,
+            CoatBrightness = rng.Uniform(.85, 1.15),
+            ScarfHue = rng.Uniform(),
+            FarOffset = rng.Uniform(0, 1000),
+            MidOffset = rng.Uniform(0, 24),
+            GroundOffset = rng.Int(8),
+            GaitPhase = rng.Uniform(0, 2 * Math.PI),
+            LandmarkColour = rng.Int(Captions.Lighthouses.Length),
+            SkylineSeed = rng.Uniform(0, 10),
+        };
 }
