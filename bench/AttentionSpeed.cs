@@ -4,7 +4,7 @@ namespace LongTake.Bench;
 
 /// <summary>
 /// Attention beside libtorch's scaled_dot_product_attention in the faster of its two types, turn after turn in one
-/// process: long films of all to all, and the many short sequences of heads that see one axis. Its error and memory
+/// process: long videos of all to all, and the many short sequences of heads that see one axis. Its error and memory
 /// too.
 /// </summary>
 internal static class AttentionSpeed

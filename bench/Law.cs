@@ -1,12 +1,15 @@
 using LongTake.Checkpoints;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Bench;
 
 /// <summary>
-/// How time and memory of a film grow with its length, 15 seconds to 4 minutes, by the bundled miniature (whose
+/// How time and memory of a video grow with its length, 15 seconds to 4 minutes, by the bundled miniature (whose
 /// attention is split over the axes) and by the same with attention of all to all: figures, and exponents fitted by
-/// least squares in logarithms. Beyond a minute the film is noise to the model, but costs the same.
+/// least squares in logarithms. Beyond a minute the video is noise to the model, but costs the same.
 /// </summary>
 internal static class Law
 {
@@ -19,7 +22,7 @@ internal static class Law
         ("decode", "decode", "decoding"),
     ];
 
-    /// <summary>The shortest film.</summary>
+    /// <summary>The shortest video.</summary>
     public static int Shortest => lengths[0];
 
     public static IEnumerable<Row> Rows()
@@ -45,20 +48,20 @@ internal static class Law
             }
             yield return new($"law.time, {title}", Exponent(times), "exponent", Lower: true)
             {
-                Note = "of seconds in the film's length",
+                Note = "of seconds in the video's length",
             };
             yield return new($"law.memory, {title}", Exponent(peaks), "exponent", Lower: true)
             {
-                Note = "of memory in the film's length",
+                Note = "of memory in the video's length",
             };
         }
     }
 
-    /// <summary>Makes, in the scope that is open, a step or the decoding of a film of so many latents.</summary>
+    /// <summary>Makes, in the scope that is open, a step or the decoding of a video of so many latents.</summary>
     public static Func<int, Action> MemoryWork(string work)
     {
-        using var files = ModelFiles.Open(Film.Traveller);
-        var longest = files.Config with { FilmLatents = lengths[^1] };
+        using var files = ModelFiles.Open(Video.Traveller);
+        var longest = files.Config with { VideoLatents = lengths[^1] };
         using var g = new torch.Generator(1);
         if (work == "decode")
             return Decoding(files, longest);

@@ -2,12 +2,15 @@ using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Bench;
 
 /// <summary>
-/// An iteration of the method as recipes/mini/traveller.json has it, on films of noise: the student's update and the
+/// An iteration of the method as recipes/mini/traveller.json has it, on videos of noise: the student's update and the
 /// critic's two, beside the same without kernels of ours. Both begin with the bundled teacher, for the bundled student
 /// has no flow-matching head.
 /// </summary>
@@ -30,7 +33,7 @@ internal static class MmmStep
         try
         {
             using var scope = torch.NewDisposeScope();
-            var bundled = ModelFolder.Open(Film.Traveller);
+            var bundled = ModelFolder.Open(Video.Traveller);
             var model = ModelFolder.Create(Path.Combine(folder, "model"), bundled.Config, bundled, ModelFolder.Student);
             using var data = Noise(model.Config, Path.Combine(folder, "set"));
             var optimiser = new OptimiserConfig { Lr = 2e-4, Beta1 = 0.5 };
@@ -63,7 +66,7 @@ internal static class MmmStep
                 method.Begin();
                 return Update(0) + Update(1) + Update(1);
             }
-            // Ours draws what its peers draw: an iteration's cost goes with the step that its film ends at.
+            // Ours draws what its peers draw: an iteration's cost goes with the step that its video ends at.
             var s = Turns.Run(
                 turns,
                 () =>
@@ -103,7 +106,7 @@ internal static class MmmStep
         }
     }
 
-    /// <summary>Two films of noise, as a set of latents.</summary>
+    /// <summary>Two videos of noise, as a set of latents.</summary>
     internal static LatentSet Noise(ModelConfig c, string folder)
     {
         using var g = new torch.Generator(1);
@@ -111,14 +114,14 @@ internal static class MmmStep
         [
             .. Enumerable
                 .Range(0, 2)
-                .Select(i => new LatentItem($"take-{i}", "take", c.FilmLatents, "a traveller in a red coat")
+                .Select(i => new LatentItem($"take-{i}", "take", c.VideoLatents, "a traveller in a red coat")
                 {
                     Locals = ["meadow, dawn", "forest, noon"],
                 }),
         ];
         var noise = items.ToDictionary(
             i => i.Name,
-            _ => torch.randn(c.LatentShape(c.FilmLatents), generator: g).select(0, 0)
+            _ => torch.randn(c.LatentShape(c.VideoLatents), generator: g).select(0, 0)
         );
         LatentSet.Write(folder, new LatentSetInfo("noise", c.Fps, c.Width, c.Height, "noise", items), noise);
         return LatentSet.Open(folder);

@@ -1,6 +1,6 @@
-using System.Globalization;
 using LongTake.Bench;
 using LongTake.Bench.Gpu;
+using System.Globalization;
 
 // ./dev bench [words]: the subjects whose name holds one of the words, without words all but those that must be named;
 // one table, and bench/results.json. Figures are medians over turns, ours and the peer's one after the other.
@@ -12,7 +12,7 @@ using LongTake.Bench.Gpu;
     ("wan100m", Wan100M.Rows, false),
     ("train.step", TrainStep.Rows, false),
     ("train.mmm", MmmStep.Rows, false),
-    ("film", Film.Rows, false),
+    ("video", Video.Rows, false),
     ("world", World.Rows, false),
     ("measure", Measuring.Rows, false),
     ("lifetime", Lifetime.Rows, false),

@@ -1,6 +1,9 @@
 using LongTake.Checkpoints;
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Bench;
 
@@ -17,7 +20,7 @@ internal static class Reuse
 
     public static IEnumerable<Row> Rows()
     {
-        using var files = ModelFiles.Open(Film.Traveller);
+        using var files = ModelFiles.Open(Video.Traveller);
         var c = files.Config;
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -47,9 +50,9 @@ internal static class Reuse
                 var noise = torch.randn(c.LatentShape(c.ClipLatents), generator: random);
                 var exact = Cached(seed, () => Sample(noise, Exact, 1));
                 var start = Turns.Now();
-                var film = Sample(noise, steps, every);
+                var video = Sample(noise, steps, every);
                 seconds += (Turns.Now() - start) / Clips;
-                errors.Add(((film - exact).norm() / exact.norm()).ToDouble());
+                errors.Add(((video - exact).norm() / exact.norm()).ToDouble());
             }
             yield return new(
                 $"reuse, {steps} steps, the encoder every {every}",
@@ -102,7 +105,7 @@ internal static class Reuse
         }
     }
 
-    private static readonly Kept kept = new();
+    private static readonly TensorStore kept = new();
 
     private static Tensor Cached(int seed, Func<Tensor> make) => kept[seed] ??= make();
 }

@@ -1,10 +1,13 @@
 using LongTake.Checkpoints;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Bench;
 
 /// <summary>
-/// Streaming decoding by the causal autoencoder in the passes that films are decoded in, at Wan 2.1's widths and the
+/// Streaming decoding by the causal autoencoder in the passes that videos are decoded in, at Wan 2.1's widths and the
 /// miniature's, beside the same without kernels of ours in the faster type.
 /// </summary>
 internal static class VaeDecode
@@ -13,7 +16,7 @@ internal static class VaeDecode
     {
         foreach (var row in Rows("Wan's widths, 64x64, 9 frames", new WanVaeConfig(), 3, 8, 8))
             yield return row;
-        using var files = ModelFiles.Open(Film.Traveller);
+        using var files = ModelFiles.Open(Video.Traveller);
         foreach (
             var row in Rows("the miniature's, 32x32, 121 frames", files.Config.Vae with { LinearGrid = null }, 31, 4, 4)
         )

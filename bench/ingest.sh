@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Looking at footage beside decoding it alone:  bench/ingest.sh FOLDER... [COPIES=50] [LONGESTs]
-# Every film of the folders that ffmpeg opens (of at most LONGEST seconds, as in 5s) is copied COPIES times; `ffmpeg -f null` and `longtake data
-# ingest` go over the same files in turn, one film at a time, with a model without an autoencoder, so nothing is encoded. Told of each: frames a
+# Every video of the folders that ffmpeg opens (of at most LONGEST seconds, as in 5s) is copied COPIES times; `ffmpeg -f null` and `longtake data
+# ingest` go over the same files in turn, one video at a time, with a model without an autoencoder, so nothing is encoded. Told of each: frames a
 # second of processor (user and system, children included) and the peak resident memory of its largest process, with one copy and with all; then of
-# the largest film, its first 10 seconds, once and four times over (the window of 832 thumbnails is full after half a minute). Copies are duplicates by content: each is looked at all the same (a record belongs to a
+# the largest video, its first 10 seconds, once and four times over (the window of 832 thumbnails is full after half a minute). Copies are duplicates by content: each is looked at all the same (a record belongs to a
 # path), and only the verdict drops all but one. What is kept does not matter here.
 set -euo pipefail
 copies=50 longest=1000000 folders=()
@@ -36,18 +36,18 @@ while IFS= read -r -d '' f; do
   [[ $length =~ ^[0-9.]+$ ]] && [ "$(echo "$length <= $longest" | bc)" = 1 ] || continue
   cp "$f" "$work/once/"; echo "$length $f"
 done < <(find "${folders[@]}" -maxdepth 1 -type f -size -8M -print0) >"$work/lengths"
-[ -s "$work/lengths" ] || { echo "no film of at most $longest s in ${folders[*]}" >&2; exit 2; }
+[ -s "$work/lengths" ] || { echo "no video of at most $longest s in ${folders[*]}" >&2; exit 2; }
 frames=$(packets "$work/once")
 for n in 1 "$copies"; do
-  mkdir -p "$work/films/"
-  for c in $(seq "$n"); do mkdir -p "$work/films/$c"; cp --reflink=auto "$work/once"/* "$work/films/$c/"; done
-  compare "$n x $(wc -l <"$work/lengths") films" "$work/films" $((frames * n))
+  mkdir -p "$work/videos/"
+  for c in $(seq "$n"); do mkdir -p "$work/videos/$c"; cp --reflink=auto "$work/once"/* "$work/videos/$c/"; done
+  compare "$n x $(wc -l <"$work/lengths") videos" "$work/videos" $((frames * n))
 done
 
-film=$(find "${folders[@]}" -maxdepth 1 -name '*.mp4' -size -8M -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
-[ -n "$film" ] || exit 0
+video=$(find "${folders[@]}" -maxdepth 1 -name '*.mp4' -size -8M -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)
+[ -n "$video" ] || exit 0
 mkdir "$work/ten" "$work/one" "$work/long"
-ffmpeg -v error -nostdin -t 10 -i "$film" -map 0:V:0 -c copy "$work/ten/film.mp4"
-ffmpeg -v error -nostdin -i "$film" -map 0:V:0 -c copy "$work/one/film.mp4"
-ffmpeg -v error -nostdin -stream_loop 3 -i "$film" -map 0:V:0 -c copy "$work/long/film.mp4"
-for part in ten one long; do compare "$(basename "$film" | cut -c1-12), $(ffprobe -v quiet -show_entries format=duration -of csv=p=0 "$work/$part/film.mp4" | cut -d. -f1) s" "$work/$part" "$(packets "$work/$part")"; done
+ffmpeg -v error -nostdin -t 10 -i "$video" -map 0:V:0 -c copy "$work/ten/video.mp4"
+ffmpeg -v error -nostdin -i "$video" -map 0:V:0 -c copy "$work/one/video.mp4"
+ffmpeg -v error -nostdin -stream_loop 3 -i "$video" -map 0:V:0 -c copy "$work/long/video.mp4"
+for part in ten one long; do compare "$(basename "$video" | cut -c1-12), $(ffprobe -v quiet -show_entries format=duration -of csv=p=0 "$work/$part/video.mp4" | cut -d. -f1) s" "$work/$part" "$(packets "$work/$part")"; done

@@ -12,38 +12,26 @@ public partial class ArchitectureTests
         ["LongTake.Tensors"] = [],
         ["LongTake.Kernels"] = [],
         ["LongTake.Nn"] = ["Kernels"],
-        ["LongTake.Media"] = [],
+        ["LongTake.Video"] = [],
         ["LongTake.Diffusion"] = [],
-        ["LongTake.Worlds"] = ["Media"],
+        ["LongTake.Worlds"] = ["Video"],
         ["LongTake.Models"] = ["Nn", "Kernels"],
         ["LongTake.Checkpoints"] = ["Models"],
-        ["LongTake.Data"] = ["Media", "Worlds", "Models", "Nn"],
+        ["LongTake.Data"] = ["Video", "Worlds", "Models", "Nn"],
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Checkpoints", "Data", "Models", "Diffusion", "Nn"],
-        ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Media"],
-        ["LongTake.Planning"] =
+        ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Video"],
+        ["LongTake.Evaluation"] =
         [
             "Training",
             "Generation",
             "Methods",
             "Checkpoints",
-            "Data",
-            "Media",
             "Models",
+            "Diffusion",
             "Nn",
-            "Kernels",
-        ],
-        ["LongTake.Evaluation"] = ["Generation", "Methods", "Models", "Diffusion", "Nn", "Data", "Media", "Worlds"],
-        ["LongTake.Comparison"] =
-        [
-            "Evaluation",
-            "Training",
-            "Methods",
-            "Generation",
-            "Checkpoints",
-            "Models",
             "Data",
-            "Media",
+            "Video",
             "Worlds",
         ],
         ["LongTake.Studio"] = ["*"],
@@ -114,7 +102,7 @@ public partial class ArchitectureTests
         File.ReadLines(Path.Combine(Root, file))
             .Select(line => Using().Match(line))
             .Where(m => m.Success)
-            .Select(m => m.Groups[1].Value)
+            .Select(m => string.Join('.', m.Groups[1].Value.Split('.').Take(2)))
             .Where(mayName.ContainsKey)
             .Distinct();
 

@@ -22,5 +22,5 @@ internal sealed class Deviation(Xunit.Abstractions.ITestOutputHelper output, str
     }
 
     public void Dispose() =>
-        output.WriteLine($"{what} {tensors} tensors: largest deviation {worst:g3}, {share:p1} of what is allowed");
+        output.WriteLine($"{what} {tensors} tensors: largest std {worst:g3}, {share:p1} of what is allowed");
 }

@@ -1,5 +1,8 @@
 using LongTake.Data;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests;
 
@@ -32,14 +35,14 @@ public sealed class TinyModel : IDisposable
             Path.Combine(root, "captions.txt"),
             items.SelectMany(i => i.Locals.Append(i.Caption)).Distinct()
         );
-        var pieces = LongTake.Models.WordVocabulary.Train(File.ReadLines(Path.Combine(root, "captions.txt")), 64);
+        var pieces = LongTake.Models.Text.WordVocabulary.Train(File.ReadLines(Path.Combine(root, "captions.txt")), 64);
         pieces.Save(Path.Combine(root, "tokens.model"));
         var config = new ModelConfig
         {
             Width = 16,
             Height = 16,
             ClipLatents = 3,
-            FilmLatents = 7,
+            VideoLatents = 7,
             FewSteps = [1000, 500],
             HeadBlocks = 1,
             CausalBlock = 1,
@@ -111,31 +114,31 @@ public sealed class TinyModel : IDisposable
         };
 
     /// <summary>The teacher's weights with noise on them, the output head included (it starts at zero).</summary>
-    public Weights Teacher(int seed, double deviation) =>
+    public Weights Teacher(int seed, double std) =>
         Noisy(
             (source, type, device, random) => Weights.Load(source, type, device, random),
             w => _ = new WanTransformer(w, Folder.Config.Wan),
             seed,
-            deviation
+            std
         );
 
     /// <summary>
     /// A student made of the teacher, with noise of its own in every weight, so that the heads differ.
     /// </summary>
-    public Weights Student(int seed, double deviation = 0.05) =>
+    public Weights Student(int seed, double std = 0.05) =>
         Noisy(
             (source, dtype, device, random) =>
                 Weights.Load(DecoupledTransformer.FromWan(source, Folder.Config.Wan.Layers, 1), dtype, device, random),
             w => _ = new DecoupledTransformer(w, Folder.Config.Wan, 1),
             seed,
-            deviation
+            std
         );
 
     private Weights Noisy(
         Func<Func<string, Tensor?>, ScalarType, torch.Device?, Rng?, Weights> load,
         Action<Weights> make,
         int seed,
-        double deviation
+        double std
     )
     {
         using var scope = torch.NewDisposeScope();
@@ -144,7 +147,7 @@ public sealed class TinyModel : IDisposable
         var weights = load(file.Source(), ScalarType.Float32, "cpu", null);
         make(weights);
         foreach (var (_, t) in weights.All)
-            t.add_(Random(seed++, t.shape), deviation);
+            t.add_(Random(seed++, t.shape), std);
         return weights;
     }
 

@@ -1,8 +1,11 @@
-using System.Diagnostics;
-using System.Text.Json.Nodes;
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Bench.Gpu;
 
@@ -20,8 +23,8 @@ internal static class GpuChecks
         {
             "facts" => Facts,
             "parity" => GpuParity.Run,
-            "film" => GpuFilm.Film,
-            "train" => GpuFilm.Train,
+            "video" => GpuVideo.Video,
+            "train" => GpuVideo.Train,
             "wan" => Wan,
             "mmm" => Mmm,
             _ => throw new UserException(GpuOptions.Usage, usage: true),
@@ -92,8 +95,8 @@ internal static class GpuChecks
         };
     }
 
-    // One step of Mode Seeking meets Mean Seeking on one film of one window, with given levels: flow matching on the FM
-    // head, a film of one call of the DM head judged by teacher and critic, the critic's own loss, and AdamW for both
+    // One step of Mode Seeking meets Mean Seeking on one video of one window, with given levels: flow matching on the FM
+    // head, a video of one call of the DM head judged by teacher and critic, the critic's own loss, and AdamW for both
     // networks.
     private static JsonObject Mmm(GpuOptions o)
     {
@@ -139,16 +142,16 @@ internal static class GpuChecks
                 given["noise"]
             );
             fm.backward();
-            var film = given["z"] - student.Forward(Head.DistributionMatching, given["z"], Step(1000, o), text);
+            var video = given["z"] - student.Forward(Head.DistributionMatching, given["z"], Step(1000, o), text);
             var (dm, gap) = DistributionMatching.Match(
-                film,
+                video,
                 given["second"],
                 Sigma(0.7),
                 at => Clean(teacher, at),
                 at => Clean(critic, at)
             );
             dm.backward();
-            var still = film.detach();
+            var still = video.detach();
             var learnt = Flow.Loss(
                 critic.Forward(Flow.Noisy(still, given["third"], Sigma(0.4)), Step(400, o), text),
                 still,

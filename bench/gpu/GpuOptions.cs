@@ -9,7 +9,7 @@ internal sealed class GpuOptions
 {
     /// <summary>How it is called.</summary>
     public const string Usage = """
-        usage: LongTake.Bench gpu facts|parity|film|train|wan|mmm OUT.json [--device cuda] [--turns 2]
+        usage: LongTake.Bench gpu facts|parity|video|train|wan|mmm OUT.json [--device cuda] [--turns 2]
                [--latents 21] [--layers 30] [--head-blocks 5] [--dim 1536] [--ffn 8960] [--heads 12] [--text 4096]
                [--height 60] [--width 104] [--samples FILE] [--fixtures FOLDER] [--model FOLDER] [--pictures FOLDER]
         """;
@@ -42,7 +42,7 @@ internal sealed class GpuOptions
     public string Fixtures => Text("fixtures", "fixtures");
 
     /// <summary>The transformer's sizes.</summary>
-    public Models.WanConfig Wan =>
+    public Models.Wan.WanConfig Wan =>
         new()
         {
             Layers = Number("layers", 30),

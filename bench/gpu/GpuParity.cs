@@ -1,6 +1,9 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LongTake.Models;
 
 namespace LongTake.Bench.Gpu;
 
@@ -9,7 +12,7 @@ namespace LongTake.Bench.Gpu;
 /// </summary>
 internal static class GpuParity
 {
-    /// <summary>The largest deviation over its tolerance, of each fixture; at most 1 is right.</summary>
+    /// <summary>The largest std over its tolerance, of each fixture; at most 1 is right.</summary>
     public static JsonObject Run(GpuOptions o)
     {
         var worst = new JsonObject();

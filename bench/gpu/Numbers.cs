@@ -10,11 +10,11 @@ internal static class Numbers
 {
     private const long Mask = 0xffffffff;
 
-    /// <summary>Even numbers of a deviation around a mean.</summary>
+    /// <summary>Even numbers of a std around a mean.</summary>
     public static Tensor Of(
         string name,
         long[] shape,
-        double deviation,
+        double std,
         string device,
         double mean = 0,
         ScalarType type = ScalarType.Float32
@@ -36,7 +36,7 @@ internal static class Numbers
             .add_(0.5)
             .div_(4294967296.0)
             .sub_(0.5)
-            .mul_(deviation * Math.Sqrt(12))
+            .mul_(std * Math.Sqrt(12))
             .add_(mean);
         return value.to(type).reshape(shape).MoveToOuterDisposeScope();
     }
@@ -47,19 +47,19 @@ internal static class Numbers
         using var off = torch.no_grad();
         foreach (var (name, tensor) in weights.All)
         {
-            var (shape, deviation, mean) = (tensor.shape, 0.02, 0.0);
+            var (shape, std, mean) = (tensor.shape, 0.02, 0.0);
             if (name.Contains("norm", StringComparison.Ordinal) && name.EndsWith("weight", StringComparison.Ordinal))
                 mean = 1;
             else if (name.EndsWith("modulation", StringComparison.Ordinal))
-                deviation = 1 / Math.Sqrt(shape[^1]);
+                std = 1 / Math.Sqrt(shape[^1]);
             else if (shape.Length > 1)
-                deviation = 1 / Math.Sqrt(shape.Skip(1).Aggregate(1L, (a, b) => a * b));
-            using var made = Of(prefix + name, shape, deviation, device, mean, tensor.dtype);
+                std = 1 / Math.Sqrt(shape.Skip(1).Aggregate(1L, (a, b) => a * b));
+            using var made = Of(prefix + name, shape, std, device, mean, tensor.dtype);
             tensor.copy_(made);
         }
     }
 
-    // The shifts are of numbers that are not negative. (TorchSharp makes the whole numbers into tensors, which the
+    // The shifts are of numbers that are not negative. (TorchSharp makes the integers into tensors, which the
     // scope frees.)
     private static Tensor Mixed(Tensor h, long by) => h.bitwise_xor(h.bitwise_right_shift(by));
 }

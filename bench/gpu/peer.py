@@ -196,17 +196,17 @@ def mmm(c):
     def gradients():
         fm = (student.forward(noisy(x0, noise, 0.6), 600, text, "fm_head") - (noise - x0)).square().mean()
         fm.backward()
-        film = z - student.forward(z, 1000, text, "dm_head")
+        video = z - student.forward(z, 1000, text, "dm_head")
         with torch.no_grad():
-            at = noisy(film, second, 0.7)
+            at = noisy(video, second, 0.7)
             real, fake = (at - net.forward(at, 700, text) * 0.7 for net in (teacher, critic))
-            apart = (film - real).abs().mean()
+            apart = (video - real).abs().mean()
             toward = torch.nan_to_num((fake - real) / apart)
             gap = (fake - real).abs().mean() / apart
-        dm = 0.5 * (film - (film - toward).detach()).square().mean()
+        dm = 0.5 * (video - (video - toward).detach()).square().mean()
         dm.backward()
-        film = film.detach()
-        learnt = (critic.forward(noisy(film, third, 0.4), 400, text) - (third - film)).square().mean()
+        video = video.detach()
+        learnt = (critic.forward(noisy(video, third, 0.4), 400, text) - (third - video)).square().mean()
         learnt.backward()
         return {"fm": fm.item(), "dm": dm.item(), "gap": gap.item(), "critic": learnt.item()}
 

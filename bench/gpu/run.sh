@@ -39,7 +39,7 @@ peer() { part "peer-$1" "$2" "$python" "$here/peer.py" "$3" "$parts/peer-$1.json
 
 ours facts 30 facts
 ours parity 40 parity --fixtures "$here/fixtures"
-ours film 90 film --model "$here/model" --pictures "$parts/pictures"
+ours video 90 video --model "$here/model" --pictures "$parts/pictures"
 ours train 90 train --model "$here/model"
 ours wan-21 60 wan --latents 21 --turns 3 --samples "$parts/wan-21.bin" "${sizes[@]}"
 peer wan-21 60 wan --latents 21 --turns 3 --samples "$parts/peer-wan-21.bin" "${sizes[@]}"

@@ -1,8 +1,11 @@
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -27,7 +30,7 @@ internal static class DataVerbs
             given = given with { Sources = sources };
         if (given.Sources.Count == 0)
             throw new UserException(
-                "no sources: name folders, manifests or films on the command line, or as \"sources\" in the recipe",
+                "no sources: name folders, manifests or videos on the command line, or as \"sources\" in the recipe",
                 usage: true
             );
         if (model is not null)
@@ -173,7 +176,7 @@ internal static class DataVerbs
 
     private static DataRecipe Made(string folder, string[] sets)
     {
-        var path = Foundry.RecipeFile(folder);
+        var path = DatasetBuilder.RecipeFile(folder);
         if (!File.Exists(path))
             throw new UserException(
                 $"{folder}: no data set here (no data.json). Make one with 'longtake data ingest VIDEOS -o {folder}'.",
@@ -188,27 +191,27 @@ internal static class DataVerbs
         var cancel = Cli.Run.OnCtrlC();
         try
         {
-            using var foundry = new Foundry(folder, recipe, model.Config);
+            using var builder = new DatasetBuilder(folder, recipe, model.Config);
             IReadOnlyList<Refused> refused = [];
-            var looked = Progress.Run("look", r => foundry.Look(out refused, jobs, r, cancel));
-            var decisions = foundry.Filter(looked, refused);
+            var looked = Progress.Run("look", r => builder.Look(out refused, jobs, r, cancel));
+            var decisions = builder.Filter(looked, refused);
             CaptionReport? captions = null;
             if (last >= Stage.Caption && recipe.Captions.Endpoint.Url.Length > 0)
-                captions = Progress.Run("caption", r => foundry.Ask(decisions, r, cancel));
+                captions = Progress.Run("caption", r => builder.Ask(decisions, r, cancel));
             if (captions is { Failed: > 0 })
                 Console.Error.WriteLine(
                     $"longtake: {captions.Failed} captions are missing ({captions.Problem}); 'longtake data "
                         + $"caption {folder}' asks again"
                 );
-            decisions = foundry.Captioned(decisions);
+            decisions = builder.Captioned(decisions);
             VideoSetInfo set;
             try
             {
-                set = foundry.List(decisions);
+                set = builder.List(decisions);
             }
             catch (UserException)
             {
-                foundry.Report(decisions, null, "", captions); // why nothing was kept is what the report is for
+                builder.Report(decisions, null, "", captions); // why nothing was kept is what the report is for
                 throw;
             }
             var (latents, missing) = ("", 0);
@@ -221,7 +224,7 @@ internal static class DataVerbs
             }
             else if (model.Has(ModelFolder.Vae))
                 (latents, missing) = VideoSet.Encoded(folder, model);
-            var report = foundry.Report(decisions, set, latents, captions);
+            var report = builder.Report(decisions, set, latents, captions);
             Cli.Run.Print(
                 json,
                 Json(decisions, set, folder, latents, captions, report),
@@ -254,7 +257,7 @@ internal static class DataVerbs
             ["stretches"] = decisions.Count,
             ["kept"] = decisions.Count(d => d.Kept),
             ["dropped"] = new JsonObject(
-                Foundry.Funnel(decisions).Select(f => KeyValuePair.Create(f.Rule, (JsonNode?)f.Dropped))
+                DatasetBuilder.Funnel(decisions).Select(f => KeyValuePair.Create(f.Rule, (JsonNode?)f.Dropped))
             ),
             ["takes"] = Count(set, "take", false),
             ["heldOutTakes"] = Count(set, "take", true),
@@ -285,8 +288,8 @@ internal static class DataVerbs
         string report
     )
     {
-        yield return $"{decisions.Count, 6} stretches of {decisions.Select(d => d.Path).Distinct().Count()} films";
-        foreach (var (rule, dropped) in Foundry.Funnel(decisions))
+        yield return $"{decisions.Count, 6} stretches of {decisions.Select(d => d.Path).Distinct().Count()} videos";
+        foreach (var (rule, dropped) in DatasetBuilder.Funnel(decisions))
         {
             var one = decisions.First(d => d.Rule == rule);
             yield return $"{-dropped, 6} {rule, -12} for example "

@@ -1,18 +1,21 @@
-using System.Diagnostics;
-using System.Net;
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Evaluation;
 using LongTake.Generation;
-using LongTake.Media;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Video;
 using LongTake.Worlds;
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
 /// <summary>
-/// longtake demo: a minute of film from the bundled model, with its exact scores beside those of real takes.
+/// longtake demo: a minute of video from the bundled model, with its exact scores beside those of real takes.
 /// </summary>
 internal static class DemoVerb
 {
@@ -32,27 +35,27 @@ internal static class DemoVerb
         Cli.Run.UseAllCores();
         Ffmpeg.Locate("ffmpeg");
         Directory.CreateDirectory(output);
-        var request = new FilmRequest
+        var request = new VideoRequest
         {
             Prompt = prompt,
             Seed = seed,
-            Frames = c.Frames(c.FilmLatents),
-            Speaker = Speaker.DmHead,
+            Frames = c.Frames(c.VideoLatents),
+            Network = Network.DmHead,
         };
         Say(
-            $"LongTake demo: {c.Frames(c.FilmLatents) / c.Fps:0} s of film in {c.FewSteps.Length} steps of "
+            $"LongTake demo: {c.Frames(c.VideoLatents) / c.Fps:0} s of video in {c.FewSteps.Length} steps of "
                 + $"the distribution-matching head"
         );
-        Say($"  model   {model.Path} ({c.Width}x{c.Height} at {c.Fps} fps, {c.FilmLatents} latents)");
+        Say($"  model   {model.Path} ({c.Width}x{c.Height} at {c.Fps} fps, {c.VideoLatents} latents)");
         Say($"  prompt  {prompt}");
-        using var film = new FilmModel(model, request, device: device);
+        using var video = new VideoGenerator(model, request, device: device);
         var frames = new List<byte[]>();
         var upscale = (int)Math.Ceiling(384.0 / Math.Min(c.Width, c.Height));
         var made = Progress.Run("demo", report =>
-            FilmFile.Make(
-                film,
+            VideoFile.Make(
+                video,
                 request,
-                Path.Combine(output, "film.mp4"),
+                Path.Combine(output, "video.mp4"),
                 new WriteOptions { Upscale = upscale },
                 report,
                 frames.Add,
@@ -67,15 +70,15 @@ internal static class DemoVerb
         ContactSheet.Write(sheet, picked, c.Width, c.Height, 8, upscale: 4);
         var truth = WorldTruth.Of(prompt);
         var score = WorldMetrics.Measure([.. frames.SelectMany(f => f)], WorldData.Stride(c.Fps), truth);
-        var real = Enumerable.Range(0, 4).Select(i => Real(film, truth, 700_000 + i)).ToList();
+        var real = Enumerable.Range(0, 4).Select(i => Real(video, truth, 700_000 + i)).ToList();
         var rows = Rows(score, real).ToList();
-        Say("  exact measures (world's laws), this film | real takes through the same autoencoder (mean of 4) | ideal");
+        Say("  exact measures (world's rules), this video | real takes through the same autoencoder (mean of 4) | ideal");
         foreach (var (name, mine, theirs, ideal, about) in rows)
             Say($"    {name, -8} {mine, 7} | {theirs, 7} | {ideal, 5}   {about}");
         var report = Path.Combine(output, "report.html");
         File.WriteAllText(report, Html(request, made, c, rows, File.ReadAllBytes(sheet), File.ReadAllBytes(made.Path)));
         Say(
-            $"Done in {clock.Elapsed.TotalSeconds:0} s. Look at: {Path.Combine(output, "film.mp4")} (any "
+            $"Done in {clock.Elapsed.TotalSeconds:0} s. Look at: {Path.Combine(output, "video.mp4")} (any "
                 + $"player), {sheet}, {report} (a browser)."
         );
         if (json)
@@ -90,22 +93,22 @@ internal static class DemoVerb
         return Cli.Run.Done;
     }
 
-    private static WorldScore Real(FilmModel film, WorldTruth truth, long seed)
+    private static WorldScore Real(VideoGenerator video, WorldTruth truth, long seed)
     {
-        var c = film.Config;
+        var c = video.Config;
         var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
         if (truth.Landmark is { } landmark)
             take = take with { LandmarkColour = landmark };
         var stride = WorldData.Stride(c.Fps);
         return WorldMetrics.Measure(
-            film.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), stride)),
+            video.Through(Traveller.Video(take, 0, c.Frames(c.VideoLatents), stride)),
             stride,
             WorldTruth.Of(take)
         );
     }
 
     private static IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> Rows(
-        WorldScore film,
+        WorldScore video,
         List<WorldScore> real
     )
     {
@@ -126,7 +129,7 @@ internal static class DemoVerb
         foreach (var (name, of, ideal, about) in rows)
             yield return (
                 name,
-                of(film)?.ToString("0.000") ?? "n/a",
+                of(video)?.ToString("0.000") ?? "n/a",
                 real.Select(of).Average()?.ToString("0.000") ?? "n/a",
                 ideal,
                 about
@@ -134,12 +137,12 @@ internal static class DemoVerb
     }
 
     private static string Html(
-        FilmRequest request,
-        FilmResult made,
+        VideoRequest request,
+        VideoResult made,
         ModelConfig c,
         IEnumerable<(string Name, string Mine, string Theirs, string Ideal, string About)> rows,
         byte[] sheet,
-        byte[] film
+        byte[] video
     ) =>
         $$"""
             <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>LongTake demo</title>
@@ -152,12 +155,12 @@ internal static class DemoVerb
             <p>{{WebUtility.HtmlEncode(
                 request.Prompt
             )}} &middot; seed {{request.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot; sampled in {{made.SampleSeconds:0.0}} s, decoded and written in {{made.DecodeSeconds:0.0}} s</p>
-            <video controls loop muted src="data:video/mp4;base64,{{Convert.ToBase64String(film)}}"></video>
+            <video controls loop muted src="data:video/mp4;base64,{{Convert.ToBase64String(video)}}"></video>
             <p>Thirty-two moments from the first second to the last:</p>
             <img alt="contact sheet" src="data:image/png;base64,{{Convert.ToBase64String(sheet)}}">
             <h2>Exact measures</h2>
-            <p>The film is held against the laws of its world; real takes went through the same autoencoder.</p>
-            <table><tr><th>measure</th><th>this film</th><th>real takes</th><th>ideal</th><th>what it says</th></tr>
+            <p>The video is held against the rules of its world; real takes went through the same autoencoder.</p>
+            <table><tr><th>measure</th><th>this video</th><th>real takes</th><th>ideal</th><th>what it says</th></tr>
             {{string.Join(
                 "\n",
                 rows.Select(r =>

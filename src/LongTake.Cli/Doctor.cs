@@ -1,10 +1,10 @@
+using LongTake.Nn;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LongTake.Nn;
 
 namespace LongTake.Cli;
 
@@ -159,7 +159,7 @@ public static class Doctor
     {
         try
         {
-            var words = Media.Ffmpeg.Version().Split(' ', 4);
+            var words = Video.Ffmpeg.Version().Split(' ', 4);
             return words.Length > 2 ? words[2] : "of unknown version";
         }
         catch (UserException)

@@ -1,10 +1,13 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Evaluation;
 using LongTake.Generation;
-using LongTake.Media;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Video;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -25,12 +28,12 @@ internal static class EvalVerb
             );
         var (equals, hash) = (text.IndexOf('='), text.LastIndexOf('#'));
         if (equals < 1 || hash < equals)
-            throw Wrong("no name or no speaker");
+            throw Wrong("no name or no network");
         var parts = text[(hash + 1)..].Split(':');
         if (parts.Length is < 4 or > 5)
             throw Wrong("four parts are needed after #");
-        if (!Enum.TryParse<Speaker>(parts[0], true, out var speaker))
-            throw Wrong($"speaker is one of {string.Join(", ", Enum.GetNames<Speaker>())}");
+        if (!Enum.TryParse<Network>(parts[0], true, out var network))
+            throw Wrong($"network is one of {string.Join(", ", Enum.GetNames<Network>())}");
         if (!Enum.TryParse<Sampler>(parts[1].Replace("-", ""), true, out var sampler))
             throw Wrong($"sampler is one of {string.Join(", ", Enum.GetNames<Sampler>())}");
         if (!int.TryParse(parts[2], out var steps) || !double.TryParse(parts[3], out var guidance))
@@ -41,10 +44,10 @@ internal static class EvalVerb
         return new EvaluationRow(
             text[..equals],
             text[(equals + 1)..hash],
-            new FilmRequest
+            new VideoRequest
             {
                 Prompt = "-",
-                Speaker = speaker,
+                Network = network,
                 Sampler = sampler,
                 Steps = steps,
                 Guidance = guidance,
@@ -58,7 +61,7 @@ internal static class EvalVerb
         string model,
         IReadOnlyList<string> rows,
         string set,
-        int films,
+        int videos,
         double seconds,
         torch.Device device,
         string output,
@@ -67,8 +70,8 @@ internal static class EvalVerb
     {
         if (set is not ("tune" or "final"))
             throw new UserException($"--set-name {set}: tune or final", usage: true);
-        if (films < 2)
-            throw new UserException($"--films {films}: at least 2, for the intervals", usage: true);
+        if (videos < 2)
+            throw new UserException($"--videos {videos}: at least 2, for the intervals", usage: true);
         if (!(seconds >= 5))
             throw new UserException($"--seconds {seconds}: at least 5, the length of a window", usage: true);
         var wanted =
@@ -85,16 +88,16 @@ internal static class EvalVerb
             foreach (var row in wanted)
             {
                 using var files = ModelFiles.Open(row.Model);
-                using var film = new FilmModel(files, row.Request, device: device);
+                using var video = new VideoGenerator(files, row.Request, device: device);
                 if (reference is null)
-                    list.Add((reference = new WorldEvaluation.Reference(film, set, films)).Row);
+                    list.Add((reference = new WorldEvaluation.Reference(video, set, videos)).Row);
                 var shown = new List<byte[]>();
                 list.Add(
                     WorldEvaluation.Run(
-                        film,
+                        video,
                         row,
                         set,
-                        films,
+                        videos,
                         seconds,
                         reference,
                         report,
@@ -106,7 +109,7 @@ internal static class EvalVerb
                         cancel
                     )
                 );
-                Sheet(Path.Combine(output, Slug(row.Name) + ".png"), shown, film.Config);
+                Sheet(Path.Combine(output, Slug(row.Name) + ".png"), shown, video.Config);
                 AtomicFile.Write(Path.Combine(output, "table.json"), s =>
                     s.Write(
                         JsonSerializer.SerializeToUtf8Bytes(list.Select(Node).ToArray(), JsonSerializerOptions.Default)
@@ -132,8 +135,8 @@ internal static class EvalVerb
         new()
         {
             ["name"] = r.Name,
-            ["films"] = r.Films,
-            ["secondsPerFilm"] = Math.Round(r.SecondsPerFilm, 3),
+            ["videos"] = r.Videos,
+            ["secondsPerVideo"] = Math.Round(r.SecondsPerVideo, 3),
             ["metrics"] = new JsonObject([
                 .. r.Metrics.Select(m =>
                     KeyValuePair.Create(
@@ -144,7 +147,7 @@ internal static class EvalVerb
                                 ["mean"] = Math.Round(m.Value.Mean, 5),
                                 ["low"] = Math.Round(m.Value.Low, 5),
                                 ["high"] = Math.Round(m.Value.High, 5),
-                                ["films"] = m.Value.Count,
+                                ["videos"] = m.Value.Count,
                             }
                     )
                 ),
@@ -154,11 +157,11 @@ internal static class EvalVerb
     private static string Slug(string name) =>
         string.Concat(name.ToLowerInvariant().Select(ch => char.IsAsciiLetterOrDigit(ch) ? ch : '-'));
 
-    /// <summary>A row of 16 moments for each film.</summary>
-    public static void Sheet(string path, IReadOnlyList<byte[]> films, ModelConfig c)
+    /// <summary>A row of 16 moments for each video.</summary>
+    public static void Sheet(string path, IReadOnlyList<byte[]> videos, ModelConfig c)
     {
         var size = c.Width * c.Height * 3;
-        var frames = films
+        var frames = videos
             .SelectMany(f =>
                 Enumerable.Range(0, 16).Select(i => f.AsSpan((f.Length / size - 1) * i / 15 * size, size).ToArray())
             )

@@ -1,8 +1,8 @@
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
-using LongTake.Media;
 using LongTake.Tensors;
+using LongTake.Video;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -11,7 +11,7 @@ internal static class GenerateVerb
 {
     public static int Run(
         string path,
-        FilmRequest request,
+        VideoRequest request,
         string output,
         ScalarType dtype,
         torch.Device device,
@@ -34,38 +34,38 @@ internal static class GenerateVerb
         };
         var made = Progress.Run("generate", report =>
         {
-            using var film = new FilmModel(files, request, dtype, device, offload);
-            return FilmFile.Make(film, request, output, write, report, cancel: cancel);
+            using var video = new VideoGenerator(files, request, dtype, device, offload);
+            return VideoFile.Make(video, request, output, write, report, cancel: cancel);
         });
         Cli.Run.Print(json, Describe(made), Lines(made));
         return Cli.Run.Done;
     }
 
-    /// <summary>A recipe's film with what the command line gives over it.</summary>
-    public static FilmRequest Over(FilmRequest? film, FilmRequest given) =>
-        film is null
+    /// <summary>A recipe's video with what the command line gives over it.</summary>
+    public static VideoRequest Over(VideoRequest? video, VideoRequest given) =>
+        video is null
             ? given
-            : film with
+            : video with
             {
-                Prompt = given.Prompt.Length > 0 ? given.Prompt : film.Prompt,
-                NegativePrompt = given.NegativePrompt ?? film.NegativePrompt,
-                Seed = given.Seed != 0 ? given.Seed : film.Seed,
-                Seconds = given.Seconds ?? (given.Frames is null ? film.Seconds : null),
-                Frames = given.Frames ?? (given.Seconds is null ? film.Frames : null),
-                Width = given.Width ?? film.Width,
-                Height = given.Height ?? film.Height,
-                Fps = given.Fps ?? film.Fps,
-                Speaker = given.Speaker ?? film.Speaker,
-                Part = given.Part ?? film.Part,
-                Sampler = given.Sampler ?? film.Sampler,
-                Steps = given.Steps != 0 ? given.Steps : film.Steps,
-                Shift = given.Shift ?? film.Shift,
-                Guidance = given.Guidance ?? film.Guidance,
-                FmSteps = given.FmSteps != 0 ? given.FmSteps : film.FmSteps,
-                Image = given.Image ?? film.Image,
-                Tile = given.Tile ?? film.Tile,
-                Beyond = given.Beyond || film.Beyond,
-                Int8 = given.Int8 || film.Int8,
+                Prompt = given.Prompt.Length > 0 ? given.Prompt : video.Prompt,
+                NegativePrompt = given.NegativePrompt ?? video.NegativePrompt,
+                Seed = given.Seed != 0 ? given.Seed : video.Seed,
+                Seconds = given.Seconds ?? (given.Frames is null ? video.Seconds : null),
+                Frames = given.Frames ?? (given.Seconds is null ? video.Frames : null),
+                Width = given.Width ?? video.Width,
+                Height = given.Height ?? video.Height,
+                Fps = given.Fps ?? video.Fps,
+                Network = given.Network ?? video.Network,
+                Part = given.Part ?? video.Part,
+                Sampler = given.Sampler ?? video.Sampler,
+                Steps = given.Steps != 0 ? given.Steps : video.Steps,
+                Shift = given.Shift ?? video.Shift,
+                Guidance = given.Guidance ?? video.Guidance,
+                FmSteps = given.FmSteps != 0 ? given.FmSteps : video.FmSteps,
+                Image = given.Image ?? video.Image,
+                Tile = given.Tile ?? video.Tile,
+                Beyond = given.Beyond || video.Beyond,
+                Int8 = given.Int8 || video.Int8,
             };
 
     /// <summary>832x480 or 832*480, or width and height for themselves.</summary>
@@ -83,10 +83,10 @@ internal static class GenerateVerb
             : throw new UserException($"--size {size}: WIDTHxHEIGHT, for example 832x480", usage: true);
     }
 
-    public static JsonObject Describe(FilmResult r) =>
+    public static JsonObject Describe(VideoResult r) =>
         new()
         {
-            ["film"] = r.Path,
+            ["video"] = r.Path,
             ["latents"] = r.Latents,
             ["frames"] = r.Frames,
             ["seconds"] = r.Seconds,
@@ -95,10 +95,10 @@ internal static class GenerateVerb
             ["decodeSeconds"] = Math.Round(r.DecodeSeconds, 3),
         };
 
-    public static IEnumerable<string> Lines(FilmResult r) =>
+    public static IEnumerable<string> Lines(VideoResult r) =>
         [
-            $"{r.Path}: {r.Frames} frames, {r.Seconds:0.##} s of film, {r.Steps} steps",
+            $"{r.Path}: {r.Frames} frames, {r.Seconds:0.##} s of video, {r.Steps} steps",
             $"sampled in {r.SampleSeconds:0.0} s, decoded and written in {r.DecodeSeconds:0.0} s "
-                + $"({r.Seconds / (r.SampleSeconds + r.DecodeSeconds):0.0} s of film a second)",
+                + $"({r.Seconds / (r.SampleSeconds + r.DecodeSeconds):0.0} s of video a second)",
         ];
 }

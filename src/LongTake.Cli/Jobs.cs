@@ -1,5 +1,5 @@
+using LongTake.Evaluation;
 using System.Diagnostics;
-using LongTake.Comparison;
 
 namespace LongTake.Cli;
 
@@ -8,12 +8,12 @@ namespace LongTake.Cli;
 /// those before it are done, the one with the longest way to the end first. A job that fails keeps back only those that
 /// need it.
 /// </summary>
-internal sealed class Jobs(Plan plan, int side, Func<Job, string[]> arguments)
+internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> arguments)
 {
     private readonly Dictionary<string, string> failed = [];
 
     /// <summary>Expected seconds on one core of what is left.</summary>
-    public static double Left(Plan plan) => plan.Jobs.Sum(j => j.Cost * (1 - j.Share));
+    public static double Left(ComparisonPlan plan) => plan.Jobs.Sum(j => j.Cost * (1 - j.Share));
 
     /// <summary>Works until nothing more can be done; returns what failed, by job id, and why.</summary>
     public IReadOnlyDictionary<string, string> Run(IProgress<ProgressReport> progress, CancellationToken cancel)

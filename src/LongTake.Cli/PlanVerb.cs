@@ -1,13 +1,15 @@
+using LongTake.Checkpoints;
+using LongTake.Generation;
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Tensors;
+using LongTake.Training;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LongTake.Checkpoints;
-using LongTake.Generation;
-using LongTake.Models;
-using LongTake.Planning;
-using LongTake.Tensors;
-using LongTake.Training;
 
 namespace LongTake.Cli;
 
@@ -101,11 +103,11 @@ internal static class PlanVerb
         if (Directory.Exists(path))
             return (
                 [
-                    Film(
-                        new FilmRecipe
+                    Video(
+                        new VideoRecipe
                         {
                             From = path,
-                            Film = new() { Prompt = "plan" },
+                            Video = new() { Prompt = "plan" },
                         }
                     ),
                 ],
@@ -121,19 +123,19 @@ internal static class PlanVerb
         if (members.ContainsKey("wan"))
             return (
                 [
-                    Film(
-                        new FilmRecipe
+                    Video(
+                        new VideoRecipe
                         {
                             From = "",
                             Model = Recipe.Read(path, sets, ModelJson.Default.ModelConfig),
-                            Film = new() { Prompt = "plan" },
+                            Video = new() { Prompt = "plan" },
                         }
                     ),
                 ],
                 notes
             );
-        if (members.ContainsKey("film"))
-            return ([Film(Recipe.Read(path, sets, FilmJson.Default.FilmRecipe))], notes);
+        if (members.ContainsKey("video"))
+            return ([Video(Recipe.Read(path, sets, VideoJson.Default.VideoRecipe))], notes);
 
         var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems)
@@ -151,35 +153,35 @@ internal static class PlanVerb
                 );
         return (works, notes);
 
-        Work Film(FilmRecipe film)
+        Work Video(VideoRecipe video)
         {
-            if (film.From.Length > 0 && Directory.Exists(Shipped.Located(film.From)))
+            if (video.From.Length > 0 && Directory.Exists(Shipped.Located(video.From)))
             {
-                using var files = ModelFiles.Open(Shipped.Located(film.From));
+                using var files = ModelFiles.Open(Shipped.Located(video.From));
                 if (sets.Length > 0 && !path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
-                    film = film with
+                    video = video with
                     {
-                        Film = Recipe
-                            .Parse("""{ "film": { "prompt": "plan" } }""", path, sets, FilmJson.Default.FilmRecipe)
-                            .Film,
+                        Video = Recipe
+                            .Parse("""{ "video": { "prompt": "plan" } }""", path, sets, VideoJson.Default.VideoRecipe)
+                            .Video,
                     };
-                return Of(files.Config, film.Film.For(files));
+                return Of(files.Config, video.Video.For(files));
             }
-            var model = Config(film.From, film.Model);
-            var request = film.Film.Speaker is null ? film.Film with { Speaker = Speaker.DmHead } : film.Film;
+            var model = Config(video.From, video.Model);
+            var request = video.Video.Network is null ? video.Video with { Network = Network.DmHead } : video.Video;
             if (string.Join("; ", request.Problems(model)) is { Length: > 0 } problems)
                 throw new UserException($"{path}: {problems}", usage: true);
             return Of(model, request.Filled(model));
         }
 
-        Work Of(ModelConfig model, FilmRequest request)
+        Work Of(ModelConfig model, VideoRequest request)
         {
             double compute = Tensor.SizeOf(dtype);
             return new(
                 GeneratePlan.Of(model, request, compute),
                 () => GeneratePlan.Alternatives(model, request, compute),
                 () => Small(request.Config(model)),
-                () => PeakTrial.Film(request.Config(model), request, dtype)
+                () => PeakTrial.Video(request.Config(model), request, dtype)
             );
         }
 

@@ -1,6 +1,6 @@
-using System.Text.Json.Nodes;
-using LongTake.Comparison;
+using LongTake.Evaluation;
 using LongTake.Training;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -46,12 +46,12 @@ internal static class ReproduceVerb
             table = Elsewhere(table, report ?? Path.Combine(table.Out, "report"));
         if (page)
         {
-            Page.Renew(table, path);
+            ComparisonPage.Renew(table, path);
             return Said(table, new Dictionary<string, string>(), json);
         }
-        var whole = new Plan(table, path);
+        var whole = new ComparisonPlan(table, path);
         var scale = budget is { } b ? Scale(whole, b * 60 * side) : 1;
-        var plan = scale < 1 ? new Plan(table, path, scale) : whole;
+        var plan = scale < 1 ? new ComparisonPlan(table, path, scale) : whole;
         if (job is not null)
             return Child(plan, table, job);
         if (dry)
@@ -74,7 +74,7 @@ internal static class ReproduceVerb
         );
         cancel.ThrowIfCancellationRequested();
         var made = Scoring.Report(table, plan, scale, budget, j => Why(j, failed));
-        Page.Write(made, table, plan, path);
+        ComparisonPage.Write(made, table, plan, path);
         return Said(table, failed, json);
     }
 
@@ -108,14 +108,14 @@ internal static class ReproduceVerb
             ? own
             : job.After.Where(a => !a.Done).Select(a => Why(a, failed)).FirstOrDefault() ?? $"{job.Title}: not done";
 
-    // Films and their measuring cost what they cost; what is left of the budget is for the stages, each its share.
-    private static double Scale(Plan plan, double seconds)
+    // Videos and their measuring cost what they cost; what is left of the budget is for the stages, each its share.
+    private static double Scale(ComparisonPlan plan, double seconds)
     {
-        var films = plan.Jobs.Where(j => j is FilmJob).Sum(j => j.Cost);
+        var videos = plan.Jobs.Where(j => j is VideoJob).Sum(j => j.Cost);
         var stages = plan.Jobs.Where(j => j is StageJob).Sum(j => j.Cost);
         if (stages == 0)
             return 1;
-        return Math.Min(1, Math.Max(seconds - films, .02 * seconds) / stages);
+        return Math.Min(1, Math.Max(seconds - videos, .02 * seconds) / stages);
     }
 
     private static FileStream Alone(string folder)
@@ -165,7 +165,7 @@ internal static class ReproduceVerb
     /// One job in this process. It ends when its parent does: the parent's end of the standard input closes, however
     /// the parent ends.
     /// </summary>
-    private static int Child(Plan plan, ComparisonTable table, string id)
+    private static int Child(ComparisonPlan plan, ComparisonTable table, string id)
     {
         var job = plan.Jobs.FirstOrDefault(j => j.Id == id)
             ?? throw new UserException(
@@ -190,9 +190,9 @@ internal static class ReproduceVerb
             IsBackground = true,
         }.Start();
         // What an earlier parent left behind may still be saving the same job.
-        using var turn = Turn.Take(Path.Combine(table.Out, "jobs", id + ".lock"), orphaned.Token);
+        using var turn = FileLock.Take(Path.Combine(table.Out, "jobs", id + ".lock"), orphaned.Token);
         Libtorch.Threads = 1;
-        Work.Do(job, table, new Lines(), orphaned.Token);
+        ComparisonWork.Do(job, table, new Lines(), orphaned.Token);
         return Cli.Run.Done;
     }
 

@@ -1,11 +1,14 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
-using LongTake.Media;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Training;
+using LongTake.Video;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -30,13 +33,13 @@ internal static class TrainVerb
         var cancel = Cli.Run.OnCtrlC();
         if (recipe.Threads == 0)
             Cli.Run.UseAllCores();
-        var film = Path.Combine(recipe.Out, "film.mp4");
+        var video = Path.Combine(recipe.Out, "video.mp4");
         var trained = Progress.Run("train", report =>
         {
             var trainer = new Trainer(recipe, stage => new Named(stage.Folder, report), cancel)
             {
                 Sample = (stage, step, model) =>
-                    Film(
+                    Video(
                         recipe,
                         model,
                         Path.Combine(recipe.Out, stage.Folder, "samples", $"step-{step:D8}.mp4"),
@@ -46,7 +49,7 @@ internal static class TrainVerb
                     ),
             };
             var model = trainer.Run();
-            Film(recipe, model, film, on, report, cancel);
+            Video(recipe, model, video, on, report, cancel);
             return model;
         });
         Cli.Run.Print(
@@ -55,23 +58,23 @@ internal static class TrainVerb
             {
                 ["model"] = trained.Path,
                 ["run"] = recipe.Out,
-                ["film"] = File.Exists(film) ? film : null,
+                ["video"] = File.Exists(video) ? video : null,
             },
             [
                 $"The trained model is {trained.Path}.",
-                File.Exists(film)
-                    ? $"A film of it: {film}. More: longtake generate --model {trained.Path} --prompt '...'"
-                    : "It has no network that makes films yet.",
+                File.Exists(video)
+                    ? $"A video of it: {video}. More: longtake generate --model {trained.Path} --prompt '...'"
+                    : "It has no network that makes videos yet.",
             ]
         );
         return Cli.Run.Done;
     }
 
     /// <summary>
-    /// A film at a fixed seed, of the longest-trained network the model has; the prompt is the first caption of the
+    /// A video at a fixed seed, of the longest-trained network the model has; the prompt is the first caption of the
     /// data.
     /// </summary>
-    private static void Film(
+    private static void Video(
         TrainRecipe recipe,
         ModelFolder model,
         string path,
@@ -86,12 +89,12 @@ internal static class TrainVerb
         var c = model.Config;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var files = ModelFiles.Open(model.Path);
-        var request = new FilmRequest { Prompt = prompt, Seed = 1 }.For(files);
-        if (request.Speaker is Speaker.Teacher or Speaker.Transformer)
+        var request = new VideoRequest { Prompt = prompt, Seed = 1 }.For(files);
+        if (request.Network is Network.Teacher or Network.Transformer)
             request = request with { Sampler = Sampler.Euler, Steps = 25 };
-        using var film = new FilmModel(files, request, device: device);
-        FilmFile.Make(
-            film,
+        using var video = new VideoGenerator(files, request, device: device);
+        VideoFile.Make(
+            video,
             request,
             path,
             new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) },

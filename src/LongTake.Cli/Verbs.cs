@@ -1,8 +1,8 @@
+using LongTake.Generation;
+using LongTake.Tensors;
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
-using LongTake.Generation;
-using LongTake.Tensors;
 
 namespace LongTake.Cli;
 
@@ -80,7 +80,7 @@ internal static class Verbs
         };
         var sets = new Option<string[]>("--set")
         {
-            Description = "change a member: --set model.filmLatents=61 --set film.frames=81",
+            Description = "change a member: --set model.videoLatents=61 --set video.frames=81",
             AllowMultipleArgumentsPerToken = false,
         };
         var rate = new Option<double?>("--rate")
@@ -94,7 +94,7 @@ internal static class Verbs
         };
         var type = new Option<WeightType>("--dtype")
         {
-            Description = "element type films are computed in",
+            Description = "element type videos are computed in",
             DefaultValueFactory = _ => WeightType.Bf16,
             HelpName = "bf16|fp32",
         };
@@ -107,7 +107,7 @@ internal static class Verbs
         var json = Json();
         var verb = new Command(
             "plan",
-            "Say what a film or a training will take: parameters, operations, memory, time, disk."
+            "Say what a video or a training will take: parameters, operations, memory, time, disk."
         )
         {
             path,
@@ -168,18 +168,18 @@ internal static class Verbs
         };
         var prompt = new Option<string>("--prompt")
         {
-            Description = "what the film shows",
+            Description = "what the video shows",
             DefaultValueFactory = _ => DemoVerb.Prompt,
         };
         var seed = new Option<long>("--seed") { Description = "seed of the noise", DefaultValueFactory = _ => 2 };
         var output = new Option<string>("--output", "-o")
         {
-            Description = "folder for film.mp4, sheet.png, report.html",
+            Description = "folder for video.mp4, sheet.png, report.html",
             DefaultValueFactory = _ => Path.Combine("out", "demo"),
         };
         var device = Device();
         var json = Json();
-        var verb = new Command("demo", "Make a minute of film from the bundled model and show its exact scores.")
+        var verb = new Command("demo", "Make a minute of video from the bundled model and show its exact scores.")
         {
             model,
             prompt,
@@ -211,20 +211,20 @@ internal static class Verbs
         var prompt = new Option<string>("--prompt", "-p")
         {
             Description =
-                "what the film shows; for causal models also scenes, 'a man walks[5s] | he sits[10s#]', # for a cut",
+                "what the video shows; for causal models also scenes, 'a man walks[5s] | he sits[10s#]', # for a cut",
         };
         var recipe = new Option<string?>("--recipe")
         {
-            Description = "a film as a file, for example recipes/wan-1.3b/generate.json; options go over it",
+            Description = "a video as a file, for example recipes/wan-1.3b/generate.json; options go over it",
         };
         var negative = new Option<string?>("--negative-prompt", "-n")
         {
             Description = "what it must not show (with guidance); the model's own when not given",
         };
-        var seed = new Option<long>("--seed") { Description = "seed of the noise; the same seed gives the same film" };
+        var seed = new Option<long>("--seed") { Description = "seed of the noise; the same seed gives the same video" };
         var seconds = new Option<double?>("--seconds")
         {
-            Description = "length of the film; the model's own when not given",
+            Description = "length of the video; the model's own when not given",
         };
         var frames = new Option<int?>("--num-frames") { Description = "the same in frames: 81 or another 4k+1" };
         var size = new Option<string?>("--size")
@@ -253,9 +253,9 @@ internal static class Verbs
             CustomParser = SamplerOf,
             HelpName = "sampler",
         };
-        var speaker = new Option<Speaker?>("--speaker")
+        var network = new Option<Network?>("--network")
         {
-            Description = "which network makes the film; the last trained when not given",
+            Description = "which network makes the video; the last trained when not given",
         };
         var part = new Option<string?>("--part")
         {
@@ -264,7 +264,7 @@ internal static class Verbs
         var image = new Option<string?>("--image")
         {
             Description =
-                "picture the film starts from, for image-to-video models; without --size the film takes its shape",
+                "picture the video starts from, for image-to-video models; without --size the video takes its shape",
         };
         var tile = new Option<int?>("--tile")
         {
@@ -278,7 +278,7 @@ internal static class Verbs
         };
         var beyond = new Option<bool>("--beyond")
         {
-            Description = "allow films up to four times as long as the model was trained for",
+            Description = "allow videos up to four times as long as the model was trained for",
         };
         var type = new Option<WeightType>("--dtype")
         {
@@ -308,11 +308,11 @@ internal static class Verbs
         };
         var output = new Option<string>("--output", "-o")
         {
-            Description = "the film",
-            DefaultValueFactory = _ => "film.mp4",
+            Description = "the video",
+            DefaultValueFactory = _ => "video.mp4",
         };
         var json = Json();
-        var verb = new Command("generate", "Make a film from a prompt.")
+        var verb = new Command("generate", "Make a video from a prompt.")
         {
             recipe,
             model,
@@ -329,7 +329,7 @@ internal static class Verbs
             guidance,
             shift,
             sampler,
-            speaker,
+            network,
             part,
             image,
             tile,
@@ -351,14 +351,14 @@ internal static class Verbs
         verb.SetAction(p =>
         {
             var (w, h) = GenerateVerb.Size(p.GetValue(size), p.GetValue(width), p.GetValue(height));
-            var film = p.GetValue(recipe) is { } file ? Recipe.Read(file, [], FilmJson.Default.FilmRecipe) : null;
+            var video = p.GetValue(recipe) is { } file ? Recipe.Read(file, [], VideoJson.Default.VideoRecipe) : null;
             var from =
-                film is not null && p.GetResult(model) is null or { Implicit: true } ? film.From : p.GetValue(model)!;
+                video is not null && p.GetResult(model) is null or { Implicit: true } ? video.From : p.GetValue(model)!;
             return GenerateVerb.Run(
                 Shipped.Located(from),
                 GenerateVerb.Over(
-                    film?.Film,
-                    new FilmRequest
+                    video?.Video,
+                    new VideoRequest
                     {
                         Prompt = p.GetValue(prompt) ?? "",
                         NegativePrompt = p.GetValue(negative),
@@ -372,7 +372,7 @@ internal static class Verbs
                         Guidance = p.GetValue(guidance),
                         Shift = p.GetValue(shift),
                         Sampler = p.GetValue(sampler),
-                        Speaker = p.GetValue(speaker),
+                        Network = p.GetValue(network),
                         Part = p.GetValue(part),
                         Image = p.GetValue(image),
                         Tile = p.GetValue(tile),
@@ -421,10 +421,10 @@ internal static class Verbs
             Description = "captions and seeds: tune, or final",
             DefaultValueFactory = _ => "tune",
         };
-        var films = new Option<int>("--films") { Description = "films a row", DefaultValueFactory = _ => 16 };
+        var videos = new Option<int>("--videos") { Description = "videos a row", DefaultValueFactory = _ => 16 };
         var seconds = new Option<double>("--seconds")
         {
-            Description = "length of the films; the measures of the whole minute mean little below 61",
+            Description = "length of the videos; the measures of the whole minute mean little below 61",
             DefaultValueFactory = _ => 61,
         };
         var output = new Option<string>("--output", "-o")
@@ -434,12 +434,12 @@ internal static class Verbs
         };
         var device = Device();
         var json = Json();
-        var world = new Command("world", "Measure films of the Traveller world against its laws.")
+        var world = new Command("world", "Measure videos of the Traveller world against its rules.")
         {
             model,
             rows,
             set,
-            films,
+            videos,
             seconds,
             device,
             output,
@@ -450,14 +450,14 @@ internal static class Verbs
                 Shipped.Located(p.GetValue(model)!),
                 p.GetValue(rows) ?? [],
                 p.GetValue(set)!,
-                p.GetValue(films),
+                p.GetValue(videos),
                 p.GetValue(seconds),
                 ComputeDevice.Choose(p.GetValue(device)!),
                 p.GetValue(output)!,
                 p.GetValue(json)
             )
         );
-        return new Command("eval", "Judge films.") { world };
+        return new Command("eval", "Judge videos.") { world };
     }
 
     private static Command Reproduce()
@@ -465,7 +465,7 @@ internal static class Verbs
         var path = new Argument<string>("table") { Description = "a comparison, for example recipes/mini/table.json" };
         var sets = new Option<string[]>("--set")
         {
-            Description = "change a member: --set films=12 --set out=runs/b",
+            Description = "change a member: --set videos=12 --set out=runs/b",
             AllowMultipleArgumentsPerToken = false,
         };
         var budget = new Option<double?>("--budget")
@@ -493,7 +493,7 @@ internal static class Verbs
         var json = Json();
         var verb = new Command(
             "reproduce",
-            "Train, film, measure and report a comparison of methods; the same command goes on where it stopped."
+            "Train, video, measure and report a comparison of methods; the same command goes on where it stopped."
         )
         {
             path,
@@ -527,8 +527,8 @@ internal static class Verbs
     private static Command Data() =>
         new("data", "Make data sets of footage.")
         {
-            FilmVerbs.Probe(),
-            FilmVerbs.Shots(),
+            VideoVerbs.Probe(),
+            VideoVerbs.Shots(),
             Ingest(),
             Filter(),
             Caption(),
@@ -540,7 +540,7 @@ internal static class Verbs
     {
         var sources = new Argument<string[]>("sources")
         {
-            Description = "folders, globs, manifests (csv, json, jsonl, videos.txt), WebDataset tars, films",
+            Description = "folders, globs, manifests (csv, json, jsonl, videos.txt), WebDataset tars, videos",
             Arity = ArgumentArity.ZeroOrMore,
         };
         var output = new Option<string>("--output", "-o") { Description = "folder of the data set", Required = true };
@@ -555,13 +555,13 @@ internal static class Verbs
         };
         var jobs = new Option<int>("--jobs")
         {
-            Description = "films looked at at the same time",
+            Description = "videos looked at at the same time",
             DefaultValueFactory = _ => 2,
         };
         var json = Json();
         var verb = new Command(
             "ingest",
-            "Turn footage into a training set: look at films, cut them into single shots, filter, caption, "
+            "Turn footage into a training set: look at videos, cut them into single shots, filter, caption, "
                 + "encode, report."
         )
         {
@@ -665,7 +665,7 @@ internal static class Verbs
     {
         var path = new Argument<string>("path")
         {
-            Description = "a model or weights in any layout, a run, a data set, a film or a recipe",
+            Description = "a model or weights in any layout, a run, a data set, a video or a recipe",
         };
         var json = Json();
         var verb = new Command("inspect", "Say what a file or folder is, and what is missing in it.") { path, json };

@@ -1,21 +1,24 @@
+using LongTake.Data;
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Training;
+using LongTake.Video;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LongTake.Data;
-using LongTake.Media;
-using LongTake.Models;
-using LongTake.Training;
 
 namespace LongTake;
 
 /// <summary>
-/// What a path holds: a kind ("model", "weights", "run", "data", "film", "recipe"), facts in order (texts, numbers,
+/// What a path holds: a kind ("model", "weights", "run", "data", "video", "recipe"), facts in order (texts, numbers,
 /// lists, objects), and what is missing or broken; sound things have no problems.
 /// </summary>
 public sealed record Inspection(string Path, string Kind, JsonObject Facts, IReadOnlyList<string> Problems);
 
 /// <summary>
-/// Recognises models, weights, runs, data sets, films and recipes. Reads only, also while a run is at work.
+/// Recognises models, weights, runs, data sets, videos and recipes. Reads only, also while a run is at work.
 /// </summary>
 public static class Inspect
 {
@@ -24,7 +27,7 @@ public static class Inspect
         + "or set.json), "
         + "weights (the original Wan folder, a diffusers folder, ComfyUI's files, .safetensors or an index of "
         + "shards, .pt and .pth), "
-        + "a recipe (JSON with stages), a film";
+        + "a recipe (JSON with stages), a video";
 
     /// <summary>Looks at a file or folder.</summary>
     /// <exception cref="UserException">Usage: nothing there, or nothing that is known. Else: it is broken.</exception>
@@ -76,9 +79,9 @@ public static class Inspect
             return Text(path);
         var probed = Probe.Try(path, token: cancel);
         return probed.Info is { } info
-            ? InspectFolders.Film(info, Probe.Tags(path, token: cancel))
+            ? InspectFolders.Video(info, Probe.Tags(path, token: cancel))
             : throw new UserException(
-                $"{path}: not recognised; as a film: {probed.Reason}. inspect knows {Known}.",
+                $"{path}: not recognised; as a video: {probed.Reason}. inspect knows {Known}.",
                 usage: true
             );
     }

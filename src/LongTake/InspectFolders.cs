@@ -1,9 +1,12 @@
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
-using LongTake.Media;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Training;
+using LongTake.Video;
+using System.Text.Json.Nodes;
 
 namespace LongTake;
 
@@ -39,17 +42,17 @@ internal static class InspectFolders
                 problems.Add(e.Message);
             }
         }
-        // Any of the three transformers makes films; which of them are there is what a stage of training leaves.
+        // Any of the three transformers makes videos; which of them are there is what a stage of training leaves.
         if (
             !model.Has(ModelFolder.Student)
             && !model.Has(ModelFolder.Generator)
             && !model.Has(ModelFolder.Transformer)
             && !model.Has(ModelFolder.Teacher)
         )
-            problems.Add("no teacher, transformer or student: nothing here can make a film");
+            problems.Add("no teacher, transformer or student: nothing here can make a video");
         foreach (var needed in (string[])[ModelFolder.Vae, ModelFolder.Text])
             if (!model.Has(needed))
-                problems.Add($"no {needed}.safetensors, which every film needs");
+                problems.Add($"no {needed}.safetensors, which every video needs");
         if (!model.HasTokenizer)
             problems.Add("no tokenizer.model: prompts cannot be read");
         return new(
@@ -59,8 +62,8 @@ internal static class InspectFolders
             {
                 ["name"] = c.Name,
                 ["picture"] = $"{c.Width}x{c.Height} at {c.Fps:0.###} frames a second",
-                ["longest film"] =
-                    $"{c.Frames(c.FilmLatents) / c.Fps:0.#} s ({c.FilmLatents} latents), clips of "
+                ["longest video"] =
+                    $"{c.Frames(c.VideoLatents) / c.Fps:0.#} s ({c.VideoLatents} latents), clips of "
                     + $"{c.ClipLatents} latents",
                 ["few steps"] = new JsonArray([.. c.FewSteps.Select(s => JsonValue.Create(s))]),
                 ["shift"] = c.Shift,
@@ -171,7 +174,7 @@ internal static class InspectFolders
                     $"{string.Join(", ", set.Videos.Select(v => $"{v.Width}x{v.Height}").Distinct().Order(StringComparer.Ordinal))} "
                     + $"at {set.Fps:0.###} frames a second",
                 ["roles"] = Roles(set.Items.Select(i => (i.Item, i.Frames / set.Fps))),
-                ["films"] = set.Videos.Select(v => v.Path).Distinct().Count(),
+                ["videos"] = set.Videos.Select(v => v.Path).Distinct().Count(),
                 ["minutes"] = Math.Round(set.Videos.Sum(v => v.Frames) / set.Fps / 60, 2),
                 ["captions"] = set.Items.Select(i => i.Item.Caption).Distinct().Count(),
                 ["encoded"] = new JsonArray([.. latents.Select(l => JsonValue.Create(l))]),
@@ -223,10 +226,10 @@ internal static class InspectFolders
                 )
         );
 
-    public static Inspection Film(VideoInfo info, IReadOnlyDictionary<string, string> tags) =>
+    public static Inspection Video(VideoInfo info, IReadOnlyDictionary<string, string> tags) =>
         new(
             info.Path,
-            "film",
+            "video",
             new JsonObject
             {
                 ["seconds"] = Math.Round(info.Seconds, 3),

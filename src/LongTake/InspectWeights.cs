@@ -1,12 +1,12 @@
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
+using System.Text.Json.Nodes;
 
 namespace LongTake;
 
 /// <summary>What weights are of, in any layout: counts, element types, what is missing.</summary>
 internal static class InspectWeights
 {
-    private static readonly PartKind[] film = [PartKind.Transformer, PartKind.Vae, PartKind.TextEncoder];
+    private static readonly PartKind[] video = [PartKind.Transformer, PartKind.Vae, PartKind.TextEncoder];
 
     /// <summary>Whether a folder looks like one of weights.</summary>
     public static bool IsFolder(string path) =>
@@ -36,12 +36,12 @@ internal static class InspectWeights
                         KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))
                     )
             );
-        if (folder && found.Parts.Any(p => film.Contains(p.Kind)))
+        if (folder && found.Parts.Any(p => video.Contains(p.Kind)))
         {
             var takesImage = found.Part(PartKind.Transformer)?.TakesImage ?? false;
             string[] absent =
             [
-                .. film.Concat(takesImage ? [PartKind.ImageEncoder] : [])
+                .. video.Concat(takesImage ? [PartKind.ImageEncoder] : [])
                     .Where(k =>
                         found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)
                     )

@@ -1,6 +1,9 @@
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Checkpoints;
 
@@ -308,11 +311,11 @@ public sealed class LayoutTests : IDisposable
                 "no fm_head",
                 Assert
                     .Throws<UserException>(() =>
-                        new FilmRequest { Prompt = "a cat", Speaker = Speaker.FmHead }.For(slim)
+                        new VideoRequest { Prompt = "a cat", Network = Network.FmHead }.For(slim)
                     )
                     .Message
             );
-            using var film = new FilmModel(slim, new FilmRequest { Prompt = "a cat" });
+            using var video = new VideoGenerator(slim, new VideoRequest { Prompt = "a cat" });
         }
         using var head1 = ModelFiles.Open(tiny.Convert(own, Layout.Wan, "head", r => r with { Part = "dm_head" }));
         Assert.Empty(head1.Problems(head1.Require(PartKind.Transformer)));

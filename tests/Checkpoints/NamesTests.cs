@@ -1,5 +1,8 @@
 using LongTake.Checkpoints;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Checkpoints;
 

@@ -1,5 +1,8 @@
 using LongTake.Checkpoints;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Checkpoints;
 
@@ -16,7 +19,7 @@ public sealed class WanTiny : IDisposable
         Width = 16,
         Height = 16,
         ClipLatents = 3,
-        FilmLatents = 7,
+        VideoLatents = 7,
         FewSteps = [1000, 500],
         HeadBlocks = 1,
         Shift = 5,
@@ -47,7 +50,7 @@ public sealed class WanTiny : IDisposable
 
     public static readonly ModelConfig ImageConfig = Config with
     {
-        // 4 of the film, a mask of 2, 4 of the picture
+        // 4 of the video, a mask of 2, 4 of the picture
         Name = "wan-tiny-i2v",
         Wan = Config.Wan with { InChannels = 10, ClipDim = 20 },
         Clip = new()

@@ -1,5 +1,8 @@
 using LongTake.Data;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Cli;
 
@@ -19,18 +22,18 @@ public sealed class BadInputTests : IDisposable
     [InlineData("unknown-verb-within", "data", "injest")]
     [InlineData("unknown-option", "train", "--sett", "out=a", "recipe.json")]
     [InlineData("missing-argument", "data", "ingest", "-o", "set")]
-    [InlineData("not-a-number", "data", "ingest", "films", "-o", "set", "--jobs", "ten")]
+    [InlineData("not-a-number", "data", "ingest", "videos", "-o", "set", "--jobs", "ten")]
     [InlineData("no-recipe", "train", "recipe.json")]
     [InlineData("inspect-nothing", "inspect", "nothing")]
-    [InlineData("ingest-model-missing", "data", "ingest", "films", "-o", "set", "--model", "nowhere")]
-    [InlineData("shots-threshold", "data", "shots", "film.mp4", "--threshold", "20")]
-    [InlineData("shots-missing", "data", "shots", "film.mp4")]
-    [InlineData("probe-missing", "data", "probe", "film.mp4", "--json")]
+    [InlineData("ingest-model-missing", "data", "ingest", "videos", "-o", "set", "--model", "nowhere")]
+    [InlineData("shots-threshold", "data", "shots", "video.mp4", "--threshold", "20")]
+    [InlineData("shots-missing", "data", "shots", "video.mp4")]
+    [InlineData("probe-missing", "data", "probe", "video.mp4", "--json")]
     [InlineData(
         "ingest-lengths",
         "data",
         "ingest",
-        "films",
+        "videos",
         "-o",
         "set",
         "--set",
@@ -38,8 +41,8 @@ public sealed class BadInputTests : IDisposable
         "--set",
         "geometry.maxSeconds=15"
     )]
-    [InlineData("ingest-clip-longer", "data", "ingest", "films", "-o", "set", "--set", "filter.minSeconds=2")]
-    [InlineData("ingest-unknown-key", "data", "ingest", "films", "-o", "set", "--set", "filter.minSecond=5")]
+    [InlineData("ingest-clip-longer", "data", "ingest", "videos", "-o", "set", "--set", "filter.minSeconds=2")]
+    [InlineData("ingest-unknown-key", "data", "ingest", "videos", "-o", "set", "--set", "filter.minSecond=5")]
     public void Arguments(string name, params string[] arguments)
     {
         Expectation.Same($"cli/{name}.txt", program.Transcript(arguments));
@@ -89,12 +92,12 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Theory]
-    [InlineData("no-ffmpeg-ingest", "data", "ingest", "film.mp4", "-o", "set")]
-    [InlineData("no-ffmpeg-inspect", "inspect", "film.mp4")]
+    [InlineData("no-ffmpeg-ingest", "data", "ingest", "video.mp4", "-o", "set")]
+    [InlineData("no-ffmpeg-inspect", "inspect", "video.mp4")]
     public void NoFfmpeg(string name, params string[] arguments)
     {
         program.Variables["LONGTAKE_FFMPEG"] = "/nonexistent";
-        program.Put("film.mp4", "not really");
+        program.Put("video.mp4", "not really");
         Expectation.Same($"cli/{name}.txt", program.Transcript(arguments));
         Assert.False(Directory.Exists(program["set"]));
     }

@@ -1,6 +1,6 @@
+using LongTake.Cli;
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using LongTake.Cli;
 
 namespace LongTake.Tests.Cli;
 
@@ -15,7 +15,7 @@ public sealed class DeviceOptionTests
         {
             "train" => ["train", Asset("tiny.json"), "--set", "out=out"],
             "reproduce" => ["reproduce", Asset("tiny-table.json"), "--set", "out=out"],
-            "eval" => ["eval", "world", "--films", "2", "--seconds", "5", "-o", "out"],
+            "eval" => ["eval", "world", "--videos", "2", "--seconds", "5", "-o", "out"],
             "demo" => ["demo", "-o", "out"],
             _ => ["generate", "-p", "a traveller", "-o", "out.mp4"],
         };

@@ -1,7 +1,7 @@
-using System.Runtime.CompilerServices;
-using System.Text.RegularExpressions;
 using LongTake.Checkpoints;
 using LongTake.Tests.Checkpoints;
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
 
 namespace LongTake.Tests.Cli;
 
@@ -18,7 +18,7 @@ public sealed partial class GenerateTests : IDisposable
     /// The commands of the page for users of Wan weights, with a tiny model in the place of theirs and little to do.
     /// </summary>
     [Fact]
-    public void ThePagesCommandsMakeFilms()
+    public void ThePagesCommandsMakeVideos()
     {
         tiny.Convert(tiny["own"], Layout.Wan, "Wan2.1-T2V-1.3B");
         File.Copy(tiny.Research(), program["Wan2.1-T2V-1.3B/self_forcing.pt"]);
@@ -43,14 +43,14 @@ public sealed partial class GenerateTests : IDisposable
                 )
                 .Select(m => m.Value.Trim('"'))
                 .ToList();
-            var film = arguments.IndexOf("-o") is >= 0 and var o ? arguments[o + 1] : "film.mp4";
+            var video = arguments.IndexOf("-o") is >= 0 and var o ? arguments[o + 1] : "video.mp4";
             var ran = program.Run([.. arguments]);
             Assert.True(ran.Code == 0, $"{command}\n{ran.Out}{ran.Error}");
             Assert.Contains(
-                $"{film}: {(command.Contains('[') ? "11 frames, 0.69" : "5 frames, 0.31")} s of film",
+                $"{video}: {(command.Contains('[') ? "11 frames, 0.69" : "5 frames, 0.31")} s of video",
                 ran.Out
             );
-            File.Delete(program[film]);
+            File.Delete(program[video]);
         }
     }
 
@@ -99,7 +99,7 @@ public sealed partial class GenerateTests : IDisposable
             Pictures();
         program.Put("text.png", "no picture");
         Expectation.Same($"cli/{name}.txt", program.Transcript(["generate", "-p", "cat", .. arguments]));
-        Assert.False(File.Exists(program["film.mp4"]));
+        Assert.False(File.Exists(program["video.mp4"]));
     }
 
     private WanTiny Pictures() => new(program.Folder, pictures: true, name: "pictures");

@@ -1,7 +1,7 @@
-using System.Text.Json;
 using LongTake.Data;
-using LongTake.Media;
-using LongTake.Tests.Media;
+using LongTake.Tests.Video;
+using LongTake.Video;
+using System.Text.Json;
 
 namespace LongTake.Tests.Cli;
 
@@ -73,7 +73,7 @@ public sealed class InspectTests : IDisposable
             "Wan causal autoencoder",
             model.GetProperty("facts").GetProperty("parts").GetProperty("vae").GetProperty("family").GetString()
         );
-        Assert.Contains("nothing here can make a film", model.GetProperty("problems").ToString());
+        Assert.Contains("nothing here can make a video", model.GetProperty("problems").ToString());
         Assert.Equal(
             1,
             Look("set").GetProperty("facts").GetProperty("roles").GetProperty("take").GetProperty("items").GetInt32()
@@ -108,7 +108,7 @@ public sealed class InspectTests : IDisposable
     }
 
     [SkippableFact]
-    public void AFilmSaysWhatItWasMadeOf()
+    public void AVideoSaysWhatItWasMadeOf()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         var options = new WriteOptions

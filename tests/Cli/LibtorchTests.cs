@@ -19,7 +19,7 @@ public sealed class LibtorchTests : IDisposable
     private void Refused(string given, string pattern)
     {
         program.Variables[LibtorchFolder.Variable] = given;
-        var ran = program.Run("generate", "-p", "a traveller", "-o", "out/film.mp4");
+        var ran = program.Run("generate", "-p", "a traveller", "-o", "out/video.mp4");
         Assert.Equal(1, ran.Code);
         Assert.Equal("", ran.Out);
         Assert.Matches($@"^longtake: {pattern}[^\r\n]*\r?\n$", ran.Error);
@@ -32,7 +32,7 @@ public sealed class LibtorchTests : IDisposable
     public void AVariableWithAnUnknownValueIsRefusedInOneLine(string variable, string allowed)
     {
         program.Variables[variable] = "abc";
-        var ran = program.Run("generate", "-p", "a traveller", "-o", "out/film.mp4");
+        var ran = program.Run("generate", "-p", "a traveller", "-o", "out/video.mp4");
         Assert.Equal((2, ""), (ran.Code, ran.Out));
         Assert.Equal($"longtake: {variable}=abc: {allowed} or nothing", ran.Error.Trim());
     }

@@ -47,14 +47,14 @@ public sealed class ReproduceTests : IDisposable
         return report;
     }
 
-    /// <summary>Stages that are done and films that are measured.</summary>
+    /// <summary>Stages that are done and videos that are measured.</summary>
     private int Got(string folder) =>
         !Directory.Exists(program[$"{folder}/runs"])
             ? 0
             : Directory
                 .EnumerateFiles(program[$"{folder}/runs"], "*", SearchOption.AllDirectories)
                 .Count(f =>
-                    Path.GetFileName(f) is "done" || Path.GetFileName(f).StartsWith("film-", StringComparison.Ordinal)
+                    Path.GetFileName(f) is "done" || Path.GetFileName(f).StartsWith("video-", StringComparison.Ordinal)
                 );
 
     [Fact]

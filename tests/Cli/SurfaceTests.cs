@@ -1,5 +1,5 @@
-using System.CommandLine;
 using LongTake.Cli;
+using System.CommandLine;
 
 namespace LongTake.Tests.Cli;
 

@@ -1,8 +1,8 @@
+using LongTake.Data;
+using LongTake.Tests.Video;
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using LongTake.Data;
-using LongTake.Tests.Media;
 
 namespace LongTake.Tests.Data;
 
@@ -76,14 +76,14 @@ public sealed class CaptionerTests : IDisposable
     private List<Decision> Takes(int count)
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
-        var film = Films.Write(Path.Combine(root, "film.mp4"), 4, t => t);
+        var video = Videos.Write(Path.Combine(root, "video.mp4"), 4, t => t);
         return
         [
             .. Enumerable
                 .Range(0, count)
                 .Select(n => new Decision(
-                    film,
-                    "film.mp4",
+                    video,
+                    "video.mp4",
                     0,
                     0,
                     4,
@@ -92,7 +92,7 @@ public sealed class CaptionerTests : IDisposable
                     4,
                     null,
                     "",
-                    new($"id{n}", film, "", 0, n == 0 ? null : 0.5, 8, 33, 32, 32, null),
+                    new($"id{n}", video, "", 0, n == 0 ? null : 0.5, 8, 33, 32, 32, null),
                     "its name",
                     "name",
                     []
@@ -146,7 +146,7 @@ public sealed class CaptionerTests : IDisposable
         Assert.Equal(0, Captioner(Endpoint).Ask(takes, null, default).Asked); // nothing is paid for twice
         Assert.Equal(8, asked.Count);
         // Captions of people stay unless told otherwise; windows get their own.
-        List<Decision> said = [takes[0] with { Caption = "said", CaptionFrom = "film.txt" }];
+        List<Decision> said = [takes[0] with { Caption = "said", CaptionFrom = "video.txt" }];
         Assert.Equal(0, Captioner(Endpoint).Ask(said, null, default).Answers);
         var windows = Endpoint with { Replace = true, WindowSeconds = 2 };
         Assert.Equal(3, Captioner(windows).Ask(said, null, default).Answers);

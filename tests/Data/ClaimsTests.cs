@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using LongTake.Data;
+using System.Diagnostics;
 
 namespace LongTake.Tests.Data;
 

@@ -1,9 +1,12 @@
+using LongTake.Data;
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Tests.Video;
+using LongTake.Video;
 using System.Globalization;
 using System.Text;
-using LongTake.Data;
-using LongTake.Media;
-using LongTake.Models;
-using LongTake.Tests.Media;
 
 namespace LongTake.Tests.Data;
 
@@ -36,9 +39,9 @@ public class FilterTests
     private static IReadOnlyList<Decision> Decide(DataRecipe recipe, params ShotMeasures[] shots) =>
         Decide(recipe, shots, "a");
 
-    private static IReadOnlyList<Decision> Decide(DataRecipe recipe, ShotMeasures[] shots, params string[] films) =>
+    private static IReadOnlyList<Decision> Decide(DataRecipe recipe, ShotMeasures[] shots, params string[] videos) =>
         Filter.Decide(
-            films.Select(f =>
+            videos.Select(f =>
                 (
                     new SourceFile(f, f, "it", "", []),
                     new Look(1, f, 1, default, f, "", "", false, new(Info(f), 2500, 100, [], shots, 0, "", 0))
@@ -74,7 +77,7 @@ public class FilterTests
     }
 
     [Fact]
-    public void FrozenAndBlackStretchesAreCutOutAndAllOfAFilmIsAccountedFor()
+    public void FrozenAndBlackStretchesAreCutOutAndAllOfAVideoIsAccountedFor()
     {
         var shot = Shot(0, 40) with
         {
@@ -139,9 +142,9 @@ public class FilterTests
     [Fact]
     public void ASetThatGrowsKeepsItsNamesAndWhoIsHeldOut()
     {
-        VideoSetInfo Plan(int films) =>
+        VideoSetInfo Plan(int videos) =>
             SetPlan.Of(
-                Filter.Decide(Enumerable.Range(0, films).Select(n => Named(n)), [], new(), geometry),
+                Filter.Decide(Enumerable.Range(0, videos).Select(n => Named(n)), [], new(), geometry),
                 new(),
                 geometry,
                 new ModelConfig()
@@ -183,7 +186,7 @@ public class FilterTests
                 Width = 832,
                 Height = 480,
                 ClipLatents = 21,
-                FilmLatents = 245,
+                VideoLatents = 245,
                 Vae = new(),
             }
         );

@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using LongTake.Data;
+using System.Text.RegularExpressions;
 
 namespace LongTake.Tests.Data;
 

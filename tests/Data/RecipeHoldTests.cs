@@ -8,11 +8,11 @@ namespace LongTake.Tests.Data;
 public sealed class RecipeHoldTests : IDisposable
 {
     private readonly string root = Directory.CreateTempSubdirectory("longtake-hold-").FullName;
-    private readonly DataRecipe recipe = new() { Sources = ["films"] };
+    private readonly DataRecipe recipe = new() { Sources = ["videos"] };
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
-    private string File => Foundry.RecipeFile(root);
+    private string File => DatasetBuilder.RecipeFile(root);
 
     [Fact]
     public void TheSameRecipeSharesAndAnotherIsRefused()

@@ -1,6 +1,9 @@
 using LongTake.Data;
 using LongTake.Models;
-using LongTake.Tests.Media;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Tests.Video;
 
 namespace LongTake.Tests.Data;
 
@@ -18,13 +21,13 @@ internal static class SharedLooks
         var set = Directory.CreateTempSubdirectory("longtake-shared-").FullName;
         try
         {
-            using var foundry = new Foundry(
+            using var builder = new DatasetBuilder(
                 set,
                 new() { Sources = [.. ((string[])["corrupt", "long", "short"]).Select(SharedMedia.Get)] },
                 new ModelConfig()
             );
-            var looked = foundry.Look(out var refused, 2, null, default);
-            return (looked, foundry.Filter(looked, refused));
+            var looked = builder.Look(out var refused, 2, null, default);
+            return (looked, builder.Filter(looked, refused));
         }
         finally
         {

@@ -1,8 +1,8 @@
+using LongTake.Data;
+using LongTake.Tests.Cli;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
-using LongTake.Data;
-using LongTake.Tests.Cli;
 
 namespace LongTake.Tests.Data;
 
@@ -14,7 +14,7 @@ public sealed class SharedSetTests : IDisposable
     public void Dispose() => program.Dispose();
 
     private Process Start(string set) =>
-        program.Start("data", "ingest", "films", "-o", set, "--model", "model", "--jobs", "1", "--json");
+        program.Start("data", "ingest", "videos", "-o", set, "--model", "model", "--jobs", "1", "--json");
 
     private static string Output(Process process)
     {
@@ -43,8 +43,8 @@ public sealed class SharedSetTests : IDisposable
     [SkippableFact]
     public async Task TwoProcessesShareTheWorkAndKillsChangeNothing()
     {
-        Films.Folder(program, takes: 2);
-        Films.Model(program["model"]);
+        Videos.Folder(program, takes: 2);
+        Videos.Model(program["model"]);
         using (var alone = Start("alone"))
             Output(alone);
         var expected = Hashes("alone");

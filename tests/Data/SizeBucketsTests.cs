@@ -30,9 +30,9 @@ public sealed class SizeBucketsTests(TinyModel tiny) : IClassFixture<TinyModel>
         // A batch's items are not independent, so an item's count varies at most sqrt(Batch) times as much as that of
         // independent draws.
         var share = 1.0 / items.Length;
-        var deviation = Math.Sqrt(Batch) * Math.Sqrt(Batches * Batch * share * (1 - share));
+        var std = Math.Sqrt(Batch) * Math.Sqrt(Batches * Batch * share * (1 - share));
         Assert.All(drawn, d =>
-            Assert.InRange(d.Value, Batches * Batch * share - 4 * deviation, Batches * Batch * share + 4 * deviation)
+            Assert.InRange(d.Value, Batches * Batch * share - 4 * std, Batches * Batch * share + 4 * std)
         );
     }
 
@@ -40,9 +40,9 @@ public sealed class SizeBucketsTests(TinyModel tiny) : IClassFixture<TinyModel>
     public void OfOneSizeTheDrawsAreThePlainOnes()
     {
         var one = items[..5];
-        var (next, random, twin) = (new SizeBuckets(one).Batch(), new Rng(6), new Rng(6));
+        var (next, random, reference) = (new SizeBuckets(one).Batch(), new Rng(6), new Rng(6));
         for (var n = 0; n < 50; n++)
-            Assert.Same(one[twin.Int(one.Length)], next(random));
+            Assert.Same(one[reference.Int(one.Length)], next(random));
     }
 
     [Fact]

@@ -1,6 +1,6 @@
+using LongTake.Data;
 using System.Formats.Tar;
 using System.Text;
-using LongTake.Data;
 
 namespace LongTake.Tests.Data;
 
@@ -10,7 +10,7 @@ public sealed class SourcesTests : IDisposable
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
-    private string Put(string name, string text = "film")
+    private string Put(string name, string text = "video")
     {
         var path = Path.Combine(root, name);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -52,12 +52,12 @@ public sealed class SourcesTests : IDisposable
     [InlineData("m.csv", "videoFile,caption,location\n000000012,\"a fox, red\",Rome\nb.mp4,a hen,Oslo\n", true)]
     public void ManifestsOfAllLayouts(string name, string text, bool ids = false)
     {
-        Put(ids ? "films/deep/000000012.mp4" : "films/a.mp4");
-        Put(ids ? "films/deep/b.mp4" : "films/sub/b.mp4");
-        Put("films/" + name, text);
+        Put(ids ? "videos/deep/000000012.mp4" : "videos/a.mp4");
+        Put(ids ? "videos/deep/b.mp4" : "videos/sub/b.mp4");
+        Put("videos/" + name, text);
         if (name == "videos.txt")
-            Put("films/prompt.txt", "a fox, red\na hen\n");
-        var (files, refused) = Find("films/" + name);
+            Put("videos/prompt.txt", "a fox, red\na hen\n");
+        var (files, refused) = Find("videos/" + name);
         Assert.Empty(refused);
         Assert.Equal(
             ["a fox, red", "a hen"],
@@ -68,49 +68,49 @@ public sealed class SourcesTests : IDisposable
     [Fact]
     public void FoldersSideFilesGlobsAndWhatIsNotOnDisk()
     {
-        Put("films/a_red-fox.mp4");
-        Put("films/b.mp4");
-        Put("films/b.txt", "a hen\nwalks");
-        Put("films/c.mkv");
-        Put("films/c.json", """{"caption":"a cow"}""");
-        Put("films/notes.md");
+        Put("videos/a_red-fox.mp4");
+        Put("videos/b.mp4");
+        Put("videos/b.txt", "a hen\nwalks");
+        Put("videos/c.mkv");
+        Put("videos/c.json", """{"caption":"a cow"}""");
+        Put("videos/notes.md");
         Put(
-            "films/metadata.jsonl",
+            "videos/metadata.jsonl",
             "{\"file_name\":\"b.mp4\",\"text\":\"of the list\"}\n{\"file_name\":\"gone.mp4\",\"text\":\"x\"}\n"
         );
-        var (files, refused) = Find("films");
+        var (files, refused) = Find("videos");
         Assert.Equal(["a red fox", "of the list", "a cow"], files.Values.Select(f => f.Caption));
         Assert.Equal(["name", "metadata.jsonl", "c.json"], files.Values.Select(f => f.CaptionFrom));
         Assert.Equal(["exists", "video"], refused.Select(r => r.Rule));
-        Assert.Equal(["films/b.mp4"], Find("films/b*").Files.Keys);
-        Assert.Equal(2, Find("films/**/*.m*").Files.Count(f => f.Key.EndsWith(".mp4", StringComparison.Ordinal)));
-        Assert.Equal("a hen walks", Find("films/b.mp4").Files.Values.Single().Caption);
+        Assert.Equal(["videos/b.mp4"], Find("videos/b*").Files.Keys);
+        Assert.Equal(2, Find("videos/**/*.m*").Files.Count(f => f.Key.EndsWith(".mp4", StringComparison.Ordinal)));
+        Assert.Equal("a hen walks", Find("videos/b.mp4").Files.Values.Single().Caption);
         Assert.Contains(
             "nothing is downloaded",
             Find(Path.GetRelativePath(root, Put("u.csv", "video,caption\nhttps://x/y.mp4,z\n"))).Refused.Single().Reason
         );
-        Assert.Equal("exists", Find("films/*.avi").Refused.Single().Rule);
-        Assert.True(Assert.Throws<UserException>(() => Find("nowhere", "films")).Usage);
+        Assert.Equal("exists", Find("videos/*.avi").Refused.Single().Rule);
+        Assert.True(Assert.Throws<UserException>(() => Find("nowhere", "videos")).Usage);
     }
 
     [Fact]
     public void NothingOutsideTheSourcesIsNamed()
     {
         var secret = Put("secret.mp4");
-        Put("films/in.mp4");
-        File.CreateSymbolicLink(Path.Combine(root, "films/link.mp4"), secret);
-        Directory.CreateSymbolicLink(Path.Combine(root, "films/loop"), root);
+        Put("videos/in.mp4");
+        File.CreateSymbolicLink(Path.Combine(root, "videos/link.mp4"), secret);
+        Directory.CreateSymbolicLink(Path.Combine(root, "videos/loop"), root);
         Put(
-            "films/m.csv",
+            "videos/m.csv",
             $"video,caption\n../secret.mp4,a\n{secret},b\nlink.mp4,c\nloop/secret.mp4,d\nin.mp4,e\n.,f\n"
         );
-        var (files, refused) = Find("films/m.csv");
-        Assert.Equal(["films/in.mp4"], files.Keys);
+        var (files, refused) = Find("videos/m.csv");
+        Assert.Equal(["videos/in.mp4"], files.Keys);
         Assert.Equal(["link", "link", "outside", "outside", "outside"], refused.Select(r => r.Rule).Order());
-        Assert.Equal(["link", "link"], Find("films").Refused.Where(r => r.Rule == "link").Select(r => r.Rule));
+        Assert.Equal(["link", "link"], Find("videos").Refused.Where(r => r.Rule == "link").Select(r => r.Rule));
         // With its folder as a source too, the same line is welcome.
-        Put("lists/n.csv", "video,caption\n../films/in.mp4,good\n");
-        Assert.Equal("good", Find("lists/n.csv", "films").Files["films/in.mp4"].Caption);
+        Put("lists/n.csv", "video,caption\n../videos/in.mp4,good\n");
+        Assert.Equal("good", Find("lists/n.csv", "videos").Files["videos/in.mp4"].Caption);
     }
 
     [Fact]
@@ -126,11 +126,11 @@ public sealed class SourcesTests : IDisposable
                         DataStream = new MemoryStream(Encoding.UTF8.GetBytes(text)),
                     }
                 );
-            Add("000.mp4", "film");
+            Add("000.mp4", "video");
             Add("000.txt", "a fox");
-            Add("001.mp4", "film");
+            Add("001.mp4", "video");
             Add("001.json", """{"caption":"a hen"}""");
-            Add("../out.mp4", "film");
+            Add("../out.mp4", "video");
             writer.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "link.mp4") { LinkName = "/etc/passwd" });
         }
         for (var again = 0; again < 2; again++)
@@ -148,11 +148,11 @@ public sealed class SourcesTests : IDisposable
     public void AThousandBrokenManifestsGiveClearErrorsAndNothingOutside()
     {
         var secret = Put("secret.mp4");
-        string[] films = ["a.mp4", "sub/b.mp4", "c d.mp4"];
-        foreach (var film in films)
-            Put("films/" + film);
-        File.CreateSymbolicLink(Path.Combine(root, "films/link.mp4"), secret);
-        Directory.CreateSymbolicLink(Path.Combine(root, "films/loop"), root);
+        string[] videos = ["a.mp4", "sub/b.mp4", "c d.mp4"];
+        foreach (var video in videos)
+            Put("videos/" + video);
+        File.CreateSymbolicLink(Path.Combine(root, "videos/link.mp4"), secret);
+        Directory.CreateSymbolicLink(Path.Combine(root, "videos/loop"), root);
         var random = new Rng(11);
         var (errors, rows, good) = (0, 0, 0);
         for (var n = 0; n < 1000; n++)
@@ -161,12 +161,12 @@ public sealed class SourcesTests : IDisposable
             var name = ((string[])["m.csv", "m.json", "m.jsonl", "videos.txt"])[kind];
             var text = kind switch
             {
-                0 => "video,caption\n" + string.Concat(films.Select(f => $"{f},\"a \"\"{f}\"\"\"\n")),
-                1 => "[" + string.Join(",", films.Select(f => $$"""{"video":"{{f}}","caption":"it"}""")) + "]",
-                2 => string.Concat(films.Select(f => $$"""{"video":"{{f}}","caption":"it"}""" + "\n")),
-                _ => string.Concat(films.Select(f => f + "\n")),
+                0 => "video,caption\n" + string.Concat(videos.Select(f => $"{f},\"a \"\"{f}\"\"\"\n")),
+                1 => "[" + string.Join(",", videos.Select(f => $$"""{"video":"{{f}}","caption":"it"}""")) + "]",
+                2 => string.Concat(videos.Select(f => $$"""{"video":"{{f}}","caption":"it"}""" + "\n")),
+                _ => string.Concat(videos.Select(f => f + "\n")),
             };
-            Put("films/prompt.txt", "one\ntwo\nthree\n");
+            Put("videos/prompt.txt", "one\ntwo\nthree\n");
             for (var times = 1 + random.Int(2); times > 0; times--)
                 text = Mutated(text, n % 97 == 0, random);
             var bytes = Encoding.UTF8.GetBytes(text);
@@ -174,14 +174,14 @@ public sealed class SourcesTests : IDisposable
                 bytes[random.Int(bytes.Length)] = (byte)(128 + random.Int(64));
             if (random.Int(8) == 0)
                 bytes = [0xEF, 0xBB, 0xBF, .. bytes];
-            var path = Path.Combine(root, "films", name);
+            var path = Path.Combine(root, "videos", name);
             File.WriteAllBytes(path, bytes);
             try
             {
-                var (files, refused) = Find("films/" + name);
+                var (files, refused) = Find("videos/" + name);
                 Assert.All(files, f =>
                     Assert.True(
-                        f.Key.StartsWith("films/", StringComparison.Ordinal)
+                        f.Key.StartsWith("videos/", StringComparison.Ordinal)
                             && File.Exists(f.Value.Path)
                             && !f.Key.Contains("link")
                             && !f.Key.Contains("loop"),

@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using LongTake.Diffusion;
+using System.Text.RegularExpressions;
 
 namespace LongTake.Tests.Diffusion;
 

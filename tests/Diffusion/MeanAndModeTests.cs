@@ -51,7 +51,7 @@ public class MeanAndModeTests
         return m + a * variance / (a * a * variance + sigma * sigma) * (xt - a * m);
     }
 
-    /// <summary>E[x0 | x_sigma] of the two modes centre +- 2, each of deviation .3.</summary>
+    /// <summary>E[x0 | x_sigma] of the two modes centre +- 2, each of std .3.</summary>
     private static Tensor TwoModes(Tensor xt, Tensor sigma, Tensor centre)
     {
         const double spread = 2,
@@ -201,16 +201,16 @@ public class MeanAndModeTests
         });
         float[] Values(Tensor x) => x.to(ScalarType.Float32).ToArray<float>();
         var (mode, modeS) = Answer(dm, dmBias);
-        var (fromCentre, deviation) = (Values((mode - centre).abs()), Values(modeS.exp()));
+        var (fromCentre, std) = (Values((mode - centre).abs()), Values(modeS.exp()));
         if (!twoHeads)
         {
-            Assert.DoesNotContain(fromCentre.Zip(deviation), p =>
+            Assert.DoesNotContain(fromCentre.Zip(std), p =>
                 Math.Abs(p.First - 2) < .2 && Math.Abs(p.Second - .3) < .1
             );
             return;
         }
         Assert.All(fromCentre, d => Assert.Equal(2, d, 0.15));
-        Assert.All(deviation, s => Assert.Equal(.3, s, 0.06));
+        Assert.All(std, s => Assert.Equal(.3, s, 0.06));
         var (mean, meanS) = Answer(fm, fmBias);
         Assert.All(Values(mean - centre), d => Assert.Equal(0, d, 0.35));
         Assert.All(Values(meanS.exp()), s => Assert.Equal(2.02, s, 0.3));

@@ -47,7 +47,7 @@ public class SamplingTests
         double[] steps = [1000, 900, 750, 500];
         var noises = steps.Select(_ => Noise(g)).ToArray();
         var (given, counted) = (0, 0);
-        var film = Sampling.FewStep(Gaussian(s), () => noises[given++].clone(), steps, i => counted = i);
+        var video = Sampling.FewStep(Gaussian(s), () => noises[given++].clone(), steps, i => counted = i);
         var expected = new double[6];
         var z = noises.Select(n => n.ToArray<double>()).ToArray();
         for (var p = 0; p < 6; p++)
@@ -62,7 +62,7 @@ public class SamplingTests
             }
             expected[p] = x;
         }
-        Near.Equal(Tensor.From<double>(expected, 1, 1, 1, 1, 6), film, 1e-12);
+        Near.Equal(Tensor.From<double>(expected, 1, 1, 1, 1, 6), video, 1e-12);
         Assert.Equal((4, 4), (given, counted));
     }
 

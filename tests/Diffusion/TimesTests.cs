@@ -77,6 +77,6 @@ public class TimesTests
         var flow = Enumerable.Range(0, 20_000).Select(_ => Times.DrawFlow(random, 3)).Order().ToArray();
         Assert.True(flow[0] > 0 && flow[^1] < 1);
         Assert.Equal(Times.Shift(0.5, 3), flow[10_000], 0.01);
-        Assert.Equal(Times.Shift(1 / (1 + Math.Exp(-1)), 3), flow[(int)(0.8413 * 20_000)], 0.01); // one deviation up
+        Assert.Equal(Times.Shift(1 / (1 + Math.Exp(-1)), 3), flow[(int)(0.8413 * 20_000)], 0.01); // one std up
     }
 }

@@ -12,15 +12,15 @@ public class WindowsTests
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
-        var (film, image) = (
+        var (video, image) = (
             torch.randn([1, 2, Total, 2, 2], generator: g),
             torch.randn([1, 2, 1, 2, 2], generator: g)
         );
-        Assert.True(film.narrow(2, 0, Length).SameAs(Windows.Crop(film, 0, Length, null)));
-        var inner = Windows.Crop(film, 3, Length, image);
+        Assert.True(video.narrow(2, 0, Length).SameAs(Windows.Crop(video, 0, Length, null)));
+        var inner = Windows.Crop(video, 3, Length, image);
         Assert.True(image.SameAs(inner.narrow(2, 0, 1)));
-        Assert.True(film.narrow(2, 4, Length - 1).SameAs(inner.narrow(2, 1, Length - 1)));
-        Assert.Throws<ArgumentNullException>(() => Windows.Crop(film, 3, Length, null));
+        Assert.True(video.narrow(2, 4, Length - 1).SameAs(inner.narrow(2, 1, Length - 1)));
+        Assert.Throws<ArgumentNullException>(() => Windows.Crop(video, 3, Length, null));
     }
 
     [Fact]
@@ -30,10 +30,10 @@ public class WindowsTests
         using var g = new torch.Generator((ulong)(2));
         foreach (var start in (int[])[0, 1, 4])
         {
-            var film = torch.randn([1, 2, Total, 2, 2], generator: g).requires_grad_();
-            var image = film.narrow(2, start, 1) * 2; // even when made of the film itself
-            Windows.Crop(film, start, Length, image).sum().Backward();
-            var per = film.grad!.sum([0, 1, 3, 4]).ToArray<float>();
+            var video = torch.randn([1, 2, Total, 2, 2], generator: g).requires_grad_();
+            var image = video.narrow(2, start, 1) * 2; // even when made of the video itself
+            Windows.Crop(video, start, Length, image).sum().Backward();
+            var per = video.grad!.sum([0, 1, 3, 4]).ToArray<float>();
             for (var t = 0; t < Total; t++)
                 Assert.Equal(t >= (start == 0 ? 0 : start + 1) && t < start + Length ? 8 : 0, per[t]);
         }
@@ -48,11 +48,11 @@ public class WindowsTests
     public void HitCountsAreWhatAutogradSaysAndAnInvertedTrapezoid(int total, int length)
     {
         using var scope = torch.NewDisposeScope();
-        var film = torch.ones([1, 1, total, 1, 1]).requires_grad_();
+        var video = torch.ones([1, 1, total, 1, 1]).requires_grad_();
         int[] starts = [.. Enumerable.Range(0, total - length + 1)];
-        var windows = torch.cat([.. starts.Select(s => Windows.Crop(film, s, length, torch.zeros([1, 1, 1, 1, 1])))]);
+        var windows = torch.cat([.. starts.Select(s => Windows.Crop(video, s, length, torch.zeros([1, 1, 1, 1, 1])))]);
         (windows * Windows.Mask(starts, length)).sum().Backward();
-        var counted = film.grad!.ToArray<float>().Select(v => (int)v).ToArray();
+        var counted = video.grad!.ToArray<float>().Select(v => (int)v).ToArray();
         Assert.Equal(counted, Windows.HitCounts(total, length));
         Assert.All(counted, c => Assert.True(c > 0)); // the union covers everything
         Assert.Equal(1, counted[0]); // latents 0 and 1: by window 0 alone

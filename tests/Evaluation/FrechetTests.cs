@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using LongTake.Evaluation;
 using LongTake.Worlds;
+using System.Diagnostics;
 using Xunit.Abstractions;
 
 namespace LongTake.Tests.Evaluation;
@@ -42,7 +42,7 @@ public class FrechetTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Features_tell_films_apart_and_real_from_real_hardly()
+    public void Features_tell_videos_apart_and_real_from_real_hardly()
     {
         byte[][] Windows(int seed, int takes, Func<TravellerTake, TravellerTake> change) =>
             [
@@ -68,7 +68,7 @@ public class FrechetTests(ITestOutputHelper output)
         double[][] Of(byte[][] windows) => [.. windows.Select(features.Of)];
         var (floor, far) = (Frechet.Percent(Of(real), Of(again)), Frechet.Percent(Of(real), Of(late)));
         output.WriteLine(
-            $"real against real {floor:F2} %, against late films {far:F2} %, {clock.Elapsed.TotalSeconds:F1} s"
+            $"real against real {floor:F2} %, against late videos {far:F2} %, {clock.Elapsed.TotalSeconds:F1} s"
         );
         Assert.Equal(32, features.Of(real[0]).Length);
         Assert.Equal(RandomFeatures.Fit(real[..4], 3).Of(real[5]), RandomFeatures.Fit(real[..4], 3).Of(real[5]));

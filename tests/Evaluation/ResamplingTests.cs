@@ -4,12 +4,12 @@ namespace LongTake.Tests.Evaluation;
 
 public class ResamplingTests
 {
-    private static double?[][] Values(long seed, int films, double shift, double spread, params double[] seeds) =>
+    private static double?[][] Values(long seed, int videos, double shift, double spread, params double[] seeds) =>
         [
             .. seeds.Select(
                 (s, i) =>
                     Enumerable
-                        .Range(0, films)
+                        .Range(0, videos)
                         .Select(n =>
                             (double?)(shift + s + 5 * new Rng(1, n).Normal() + spread * new Rng(seed, i, n).Normal())
                         )
@@ -18,12 +18,12 @@ public class ResamplingTests
         ];
 
     [Fact]
-    public void A_difference_is_paired_by_film_and_seed()
+    public void A_difference_is_paired_by_video_and_seed()
     {
         var draws = new Resampling(48);
         var (a, b) = (draws.Mean(Values(2, 48, 1, .1, 0, 3, 6)), draws.Mean(Values(3, 48, 0, .1, 0, 3, 6)));
         var (own, less) = (a.Estimate(), a.Less(b).Estimate());
-        Assert.True(own.High - own.Low > 1.5, "films and seeds differ much");
+        Assert.True(own.High - own.Low > 1.5, "videos and seeds differ much");
         Assert.InRange(less.Low, .9, 1.05);
         Assert.InRange(less.High, .95, 1.1);
         Assert.Equal(3, less.Seeds!.Count);
@@ -49,13 +49,13 @@ public class ResamplingTests
     }
 
     [Fact]
-    public void Films_that_do_not_say_are_left_out()
+    public void Videos_that_do_not_say_are_left_out()
     {
         var mean = new Resampling(4).Mean([
             [1, null, 3, null],
         ]);
         Assert.Equal(2, mean.Value);
-        Assert.Equal(2, mean.Films);
+        Assert.Equal(2, mean.Videos);
         Assert.True(
             double.IsNaN(
                 new Resampling(2)

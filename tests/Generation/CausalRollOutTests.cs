@@ -1,17 +1,20 @@
-using System.Text.Json;
 using LongTake.Diffusion;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Tests.Models;
+using System.Text.Json;
 
 namespace LongTake.Tests.Generation;
 
-/// <summary>Whole films of the causal references, call by call.</summary>
+/// <summary>Whole videos of the causal references, call by call.</summary>
 public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
 {
     /// <summary>
-    /// What a film's calls were: (token start, frames, global end, local end[, recache]) as the fixtures list them, and
+    /// What a video's calls were: (token start, frames, global end, local end[, recache]) as the fixtures list them, and
     /// all x0.
     /// </summary>
     private sealed class Calls(WanFixture f, KvCache cache, bool recache = false)
@@ -61,10 +64,10 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
         return shape => WanFixture.Turn(renoise[at++].reshape(shape[0], shape[2], shape[1], shape[3], shape[4]));
     }
 
-    private static Tensor Steps4(IEnumerable<Tensor> films) => torch.stack([.. films.Select(WanFixture.Turn)]);
+    private static Tensor Steps4(IEnumerable<Tensor> videos) => torch.stack([.. videos.Select(WanFixture.Turn)]);
 
     [SkippableFact]
-    public void SelfForcingFilmsAreTheReferences()
+    public void SelfForcingVideosAreTheReferences()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -88,7 +91,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             var (block, step) = (0, 0);
             using var cache = how.Cache();
             var calls = new Calls(f, cache);
-            var film = CausalRollOut.Generate(
+            var video = CausalRollOut.Generate(
                 wan,
                 how,
                 cache,
@@ -115,7 +118,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 if (f.Has($"outputs/{item.Name}/block{b}/flow_per_step"))
                     error.Hold(Out($"block{b}/flow_per_step"), Steps4(own.Select(c => c.Velocity)), f.Atol, f.Rtol);
             }
-            error.Hold(Out("latents"), WanFixture.Turn(film), f.Atol, f.Rtol);
+            error.Hold(Out("latents"), WanFixture.Turn(video), f.Atol, f.Rtol);
             foreach (
                 var (name, layer, key) in ((string, int, bool)[])
                     [("layer0_k", 0, true), ("layer0_v", 0, false), ("lastlayer_k", f.Config.Layers - 1, true)]
@@ -130,7 +133,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public void CausVidFilmsAreTheReferences()
+    public void CausVidVideosAreTheReferences()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -162,7 +165,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             };
             error.Hold(f[$"outputs/{item.Name}/denoising_step_list"], Tensor.From<double>(how.Timesteps), 1e-6, 1e-6);
             using var cache = how.Cache();
-            var film = CausalRollOut.Generate(
+            var video = CausalRollOut.Generate(
                 wan,
                 how,
                 cache,
@@ -171,12 +174,12 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 InOrder(In("renoise")),
                 given > 0 ? WanFixture.Turn(In("start_latents")) : null
             );
-            error.Hold(f[$"outputs/{item.Name}/latents"], WanFixture.Turn(film), f.Atol, f.Rtol);
+            error.Hold(f[$"outputs/{item.Name}/latents"], WanFixture.Turn(video), f.Atol, f.Rtol);
         }
     }
 
     [SkippableFact]
-    public void LongLiveFilmsAreTheReferences()
+    public void LongLiveVideosAreTheReferences()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -193,7 +196,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
             {
                 Positions = c.GetProperty("infinite_attention").GetBoolean()
                     ? CachePositions.Window
-                    : CachePositions.Film,
+                    : CachePositions.Video,
             };
             var entry = c.GetProperty("global_sink").GetBoolean()
                 ? PromptSwitch.RecacheBehindSink
@@ -205,7 +208,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 .ToArray();
             using var cache = how.Cache();
             var calls = new Calls(f, cache, recache: true);
-            var film = CausalRollOut.Generate(
+            var video = CausalRollOut.Generate(
                 wan,
                 how,
                 cache,
@@ -229,12 +232,12 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 f.Rtol
             );
             error.Hold(Out("final_cache_layer0_k"), cache.Buffers(0).K!, f.Atol, f.Rtol);
-            error.Hold(Out("latents"), WanFixture.Turn(film), f.Atol, f.Rtol);
+            error.Hold(Out("latents"), WanFixture.Turn(video), f.Atol, f.Rtol);
         }
     }
 
     [SkippableFact]
-    public void InfinityRopeFilmsAreTheReferences()
+    public void InfinityRopeVideosAreTheReferences()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -274,7 +277,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 );
             using var cache = how.Cache();
             var calls = new Calls(f, cache);
-            var film = CausalRollOut.Generate(
+            var video = CausalRollOut.Generate(
                 wan,
                 how,
                 cache,
@@ -293,7 +296,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
                 f.Atol,
                 f.Rtol
             );
-            error.Hold(Out("latents"), WanFixture.Turn(film), f.Atol, f.Rtol);
+            error.Hold(Out("latents"), WanFixture.Turn(video), f.Atol, f.Rtol);
             // The reference keeps the first frame rotated; ours is rotated at use.
             var (k, v) = cache.Buffers(0);
             var tokens = f.Int("frame_seq_length");
@@ -365,7 +368,7 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
 public class CausalMemoryTests
 {
     [Fact]
-    public void AFilmOfAnyLengthNeedsTheSameTensors()
+    public void AVideoOfAnyLengthNeedsTheSameTensors()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();

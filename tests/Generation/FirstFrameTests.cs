@@ -1,19 +1,22 @@
 using LongTake.Checkpoints;
 using LongTake.Diffusion;
 using LongTake.Generation;
-using LongTake.Media;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
-using LongTake.Tests.Media;
+using LongTake.Tests.Video;
+using LongTake.Video;
 
 namespace LongTake.Tests.Generation;
 
-/// <summary>Films that start with a picture, of a tiny random image-to-video Wan.</summary>
+/// <summary>Videos that start with a picture, of a tiny random image-to-video Wan.</summary>
 [Collection(nameof(Alone))]
 public sealed class FirstFrameTests : IDisposable
 {
     private readonly WanTiny tiny = new(pictures: true);
-    private readonly FilmRequest request;
+    private readonly VideoRequest request;
 
     public FirstFrameTests()
     {
@@ -29,22 +32,22 @@ public sealed class FirstFrameTests : IDisposable
             Seed = 3,
             Steps = 3,
             Guidance = 3,
-            Speaker = Speaker.Teacher,
+            Network = Network.Teacher,
             Image = tiny["first.ppm"],
         };
     }
 
     public void Dispose() => tiny.Dispose();
 
-    private static (Tensor Latents, byte[] Frames) Film(
+    private static (Tensor Latents, byte[] Frames) Video(
         string path,
-        FilmRequest request,
+        VideoRequest request,
         ScalarType dtype = ScalarType.Float32,
         Offload offload = Offload.Auto
     )
     {
         using var files = ModelFiles.Open(path);
-        using var model = new FilmModel(files, request, dtype, offload: offload);
+        using var model = new VideoGenerator(files, request, dtype, offload: offload);
         var latents = model.Sample(request);
         return (latents, [.. model.Decode(latents).SelectMany(f => f)]);
     }
@@ -55,35 +58,35 @@ public sealed class FirstFrameTests : IDisposable
     [InlineData(512, 512, 624, 624)]
     [InlineData(832, 480, 832, 464)] // the root of 230400 - 3e-11 is no 480; so it is in the reference
     [InlineData(9000, 10, 18944, 16)] // beyond any use, but a size
-    public void TheFilmHasTheModelsAreaInThePicturesShape(int width, int height, int toWidth, int toHeight)
+    public void TheVideoHasTheModelsAreaInThePicturesShape(int width, int height, int toWidth, int toHeight)
     {
         var wan = new ModelConfig { Width = 832, Height = 480 };
         Assert.Equal((toWidth, toHeight), FirstFrame.Size(wan, width, height));
     }
 
     [SkippableFact]
-    public void TheFilmIsTheSameInEveryLayout()
+    public void TheVideoIsTheSameInEveryLayout()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using var scope = torch.NewDisposeScope();
-        var (latents, frames) = Film(tiny["own"], request);
+        var (latents, frames) = Video(tiny["own"], request);
         Assert.Equal([1, 4, 3, 2, 4], latents.shape); // 16 x 8 pixels: sides of 22.6 and 11.3 cut down to eights
         foreach (var layout in (Layout[])[Layout.Wan, Layout.Diffusers, Layout.Comfy, Layout.LongTake])
         {
-            var (same, seen) = Film(tiny.Convert(tiny["own"], layout, $"as-{layout}"), request);
+            var (same, seen) = Video(tiny.Convert(tiny["own"], layout, $"as-{layout}"), request);
             Assert.True(latents.SameAs(same), $"{layout}: other latents");
             Assert.True(frames.AsSpan().SequenceEqual(seen), $"{layout}: other frames");
         }
-        Assert.True(latents.SameAs(Film(tiny["own"], request, offload: Offload.On).Latents));
-        Assert.False(latents.SameAs(Film(tiny["own"], request with { Width = 16, Height = 16 }).Latents));
-        // The student that convert makes is Wan in both heads, so it makes Wan's film.
+        Assert.True(latents.SameAs(Video(tiny["own"], request, offload: Offload.On).Latents));
+        Assert.False(latents.SameAs(Video(tiny["own"], request with { Width = 16, Height = 16 }).Latents));
+        // The student that convert makes is Wan in both heads, so it makes Wan's video.
         Near.Equal(
             latents,
-            Film(
+            Video(
                 tiny["as-LongTake"],
                 request with
                 {
-                    Speaker = Speaker.DmHead,
+                    Network = Network.DmHead,
                     Sampler = Sampler.UniPc,
                     Frames = 5,
                 }
@@ -93,7 +96,7 @@ public sealed class FirstFrameTests : IDisposable
     }
 
     [SkippableFact]
-    public void AFilmIsWhatTheSolverMakesOfPictureAndPrompt()
+    public void AVideoIsWhatTheSolverMakesOfPictureAndPrompt()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using var scope = torch.NewDisposeScope();
@@ -113,7 +116,7 @@ public sealed class FirstFrameTests : IDisposable
             .unsqueeze(0)
             .contiguous();
 
-        // The clip: the picture at the film's size, then four frames of nothing, encoded at once; beside each latent
+        // The clip: the picture at the video's size, then four frames of nothing, encoded at once; beside each latent
         // two channels of mask.
         var encoded = vae.Encode(
             torch.cat(
@@ -153,30 +156,30 @@ public sealed class FirstFrameTests : IDisposable
             x = solver.Step(x, u + (v - u) * 3);
         }
         var asked = request with { NegativePrompt = "a hat", Steps = 4, Shift = 2, Width = 24, Height = 16 };
-        Near.Equal(x, Film(tiny["own"], asked).Latents, 2e-5);
+        Near.Equal(x, Video(tiny["own"], asked).Latents, 2e-5);
         Near.Equal(
             vae.Decode(x, chunk: 0).Slice(2, ..1),
-            vae.Decode(Film(tiny["own"], asked).Latents, chunk: 0).Slice(2, ..1),
+            vae.Decode(Video(tiny["own"], asked).Latents, chunk: 0).Slice(2, ..1),
             1e-4
         );
     }
 
     [SkippableFact]
-    public void ALongFilmGoesOnFromTheLastFrameOfItsWindow()
+    public void ALongVideoGoesOnFromTheLastFrameOfItsWindow()
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using var scope = torch.NewDisposeScope();
         // five latents of a model whose clips have three
         var asked = request with { Frames = 9, Width = 16, Height = 16 };
-        var (latents, _) = Film(tiny["own"], asked);
+        var (latents, _) = Video(tiny["own"], asked);
         Assert.Equal([1, 4, 5, 4, 4], latents.shape);
         Assert.True(latents.AllFinite());
         // all at once
-        var whole = Film(
+        var whole = Video(
             tiny.Convert(tiny["own"], Layout.Wan, "wan"),
             asked with
             {
-                Speaker = Speaker.Transformer,
+                Network = Network.Transformer,
             }
         ).Latents;
         Assert.Equal(latents.shape, whole.shape);
@@ -188,17 +191,17 @@ public sealed class FirstFrameTests : IDisposable
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
         using var files = ModelFiles.Open(tiny["own"]);
-        var r = new FilmRequest { Prompt = "a cat", Image = tiny["first.ppm"] }.For(files);
+        var r = new VideoRequest { Prompt = "a cat", Image = tiny["first.ppm"] }.For(files);
         Assert.Equal((Sampler.UniPc, 40, 16, 8), (r.Sampler!.Value, r.Steps, r.Width!.Value, r.Height!.Value));
         Assert.Equal(r, r.For(files));
     }
 
     [SkippableTheory]
-    [InlineData(null, null, "say which picture the film starts from with --image")]
+    [InlineData(null, null, "say which picture the video starts from with --image")]
     [InlineData("nowhere.png", null, "no such picture")]
     [InlineData("text.png", null, "not a picture that can be read whole")]
     [InlineData("cut.ppm", null, "not a picture that can be read whole")]
-    [InlineData("first.ppm", Sampler.Causal, "looks at the whole film")]
+    [InlineData("first.ppm", Sampler.Causal, "looks at the whole video")]
     public void MistakesAreTold(string? image, Sampler? sampler, string said)
     {
         Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
@@ -221,7 +224,7 @@ public sealed class FirstFrameTests : IDisposable
         Directory.Delete(Path.Combine(path, "image_encoder"), recursive: true);
         Assert.Contains(
             "image_encoder in a diffusers folder",
-            Assert.Throws<UserException>(() => Film(path, request)).Message
+            Assert.Throws<UserException>(() => Video(path, request)).Message
         );
     }
 }

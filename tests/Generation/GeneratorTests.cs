@@ -2,15 +2,18 @@ using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Generation;
 
-/// <summary>Films of a tiny generator: 7 latents where a clip has 3, blocks of one.</summary>
+/// <summary>Videos of a tiny generator: 7 latents where a clip has 3, blocks of one.</summary>
 [Collection(nameof(Alone))]
 public sealed class GeneratorTests : IDisposable
 {
     private readonly TinyModel tiny = new();
-    private static readonly FilmRequest request = new() { Prompt = "a traveller in a red coat", Seed = 3 };
+    private static readonly VideoRequest request = new() { Prompt = "a traveller in a red coat", Seed = 3 };
 
     public GeneratorTests()
     {
@@ -20,33 +23,33 @@ public sealed class GeneratorTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    private Tensor Film(FilmRequest r)
+    private Tensor Video(VideoRequest r)
     {
         using var files = ModelFiles.Open(tiny.Folder.Path);
-        using var model = new FilmModel(files, r);
+        using var model = new VideoGenerator(files, r);
         return model.Sample(r);
     }
 
     [Fact]
-    public void AGeneratorSpeaksIfItIsThereInThreeWays()
+    public void AGeneratorIsUsedIfItIsThereInThreeWays()
     {
         using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         var r = request.For(files);
         Assert.Equal(
-            (Speaker.Generator, Sampler.Causal, 7, 2),
-            (r.Speaker!.Value, r.Sampler!.Value, r.Latents(files.Config), r.Steps)
+            (Network.Generator, Sampler.Causal, 7, 2),
+            (r.Network!.Value, r.Sampler!.Value, r.Latents(files.Config), r.Steps)
         );
         Assert.Equal(tiny.Folder.Config.FewSteps, r.Causal(files.Config).Timesteps);
-        var films = ((Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope])
-            .Select(s => Film(request with { Sampler = s }))
+        var videos = ((Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope])
+            .Select(s => Video(request with { Sampler = s }))
             .ToList();
-        Assert.All(films, f => Assert.Equal(tiny.Folder.Config.LatentShape(7), f.shape));
-        Assert.False(films[0].SameAs(films[1]) || films[0].SameAs(films[2]) || films[1].SameAs(films[2]));
-        Assert.True(films[1].SameAs(Film(request with { Sampler = Sampler.Segments })));
+        Assert.All(videos, f => Assert.Equal(tiny.Folder.Config.LatentShape(7), f.shape));
+        Assert.False(videos[0].SameAs(videos[1]) || videos[0].SameAs(videos[2]) || videos[1].SameAs(videos[2]));
+        Assert.True(videos[1].SameAs(Video(request with { Sampler = Sampler.Segments })));
         Assert.Contains(
             "looks back only",
-            Assert.Throws<UserException>(() => Film(request with { Sampler = Sampler.FewStep })).Message
+            Assert.Throws<UserException>(() => Video(request with { Sampler = Sampler.FewStep })).Message
         );
     }
 
@@ -56,7 +59,7 @@ public sealed class GeneratorTests : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        var made = Film(request with { Sampler = Sampler.Segments });
+        var made = Video(request with { Sampler = Sampler.Segments });
         var (vae, vaeWeights) = tiny.Folder.LoadVae();
         using var owned = vaeWeights;
         using var file = tiny.Folder.OpenPart(ModelFolder.Generator);
@@ -81,14 +84,14 @@ public sealed class GeneratorTests : IDisposable
                 known
             );
         }
-        var film = Segment(null);
-        while (film.size(2) < 7)
-            film = torch.cat([film, Segment(vae.ImageLatent(film, film.size(2) - 1)).Slice(2, 1..)], 2);
-        Assert.True(film.SameAs(made));
+        var video = Segment(null);
+        while (video.size(2) < 7)
+            video = torch.cat([video, Segment(vae.ImageLatent(video, video.size(2) - 1)).Slice(2, 1..)], 2);
+        Assert.True(video.SameAs(made));
     }
 
     [Fact]
-    public void ScriptsAreFilmedSceneByScene()
+    public void ScriptsAreShownSceneByScene()
     {
         using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
@@ -97,13 +100,13 @@ public sealed class GeneratorTests : IDisposable
         var r = script.For(files);
         Assert.Equal((Sampler.InfinityRope, 5), (r.Sampler!.Value, r.Latents(files.Config)));
         Assert.Equal([("a traveller", 2), ("a hat", 3)], r.Scenes(files.Config).Select(s => (s.Prompt, s.Blocks)));
-        var (two, one) = (Film(script), Film(script with { Prompt = "a traveller[2.5s]" }));
+        var (two, one) = (Video(script), Video(script with { Prompt = "a traveller[2.5s]" }));
         Assert.True(two.Slice(2, ..2).SameAs(one.Slice(2, ..2)));
         Assert.False(two.Slice(2, 2..3).SameAs(one.Slice(2, 2..3)));
-        Assert.False(two.SameAs(Film(script with { Prompt = "a traveller[1s#] | a hat[1.5s]" }))); // a cut
+        Assert.False(two.SameAs(Video(script with { Prompt = "a traveller[1s#] | a hat[1.5s]" }))); // a cut
         Assert.Contains(
             "scene 2",
-            Assert.Throws<UserException>(() => Film(request with { Prompt = "a[1s] | [2s]" })).Message
+            Assert.Throws<UserException>(() => Video(request with { Prompt = "a[1s] | [2s]" })).Message
         );
         // no script elsewhere
         Assert.Equal(
@@ -113,12 +116,12 @@ public sealed class GeneratorTests : IDisposable
     }
 
     [Fact]
-    public void FilmsBeyondWhatWasTrainedMustBeAskedFor()
+    public void VideosBeyondWhatWasTrainedMustBeAskedFor()
     {
         using var scope = torch.NewDisposeScope();
         var longer = request with { Frames = 33, Sampler = Sampler.Causal }; // 9 latents
-        Assert.Contains("films of 1 to 25 frames", Assert.Throws<UserException>(() => Film(longer)).Message);
-        Assert.Equal(9, Film(longer with { Beyond = true }).size(2));
-        Assert.Throws<UserException>(() => Film(longer with { Beyond = true, Frames = 4 * 28 + 1 }));
+        Assert.Contains("videos of 1 to 25 frames", Assert.Throws<UserException>(() => Video(longer)).Message);
+        Assert.Equal(9, Video(longer with { Beyond = true }).size(2));
+        Assert.Throws<UserException>(() => Video(longer with { Beyond = true, Frames = 4 * 28 + 1 }));
     }
 }

@@ -1,6 +1,9 @@
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 
 namespace LongTake.Tests.Generation;
@@ -13,7 +16,7 @@ public sealed class OffloadTests : IDisposable
 
     public void Dispose() => tiny.Dispose();
 
-    private static readonly FilmRequest request = new()
+    private static readonly VideoRequest request = new()
     {
         Prompt = "a red cat",
         Seed = 3,
@@ -22,15 +25,15 @@ public sealed class OffloadTests : IDisposable
     };
 
     [Theory]
-    [InlineData(Speaker.Teacher, null)]
-    [InlineData(Speaker.DmHead, null)]
-    [InlineData(Speaker.Teacher, Sampler.Causal)]
-    public void TheFilmIsTheSameAndTwoBlocksAreThereAtMost(Speaker speaker, Sampler? sampler)
+    [InlineData(Network.Teacher, null)]
+    [InlineData(Network.DmHead, null)]
+    [InlineData(Network.Teacher, Sampler.Causal)]
+    public void TheVideoIsTheSameAndTwoBlocksAreThereAtMost(Network network, Sampler? sampler)
     {
         var own = tiny.Convert(tiny.Convert(tiny["own"], Layout.Diffusers, "d"), Layout.LongTake, "with-student");
         var asked = request with
         {
-            Speaker = speaker,
+            Network = network,
             Sampler = sampler,
             Guidance = sampler is null ? 3 : null,
             Frames = 5,
@@ -40,12 +43,12 @@ public sealed class OffloadTests : IDisposable
         var before = LiveTensors.Settled();
         Tensor kept,
             streamed;
-        using (var model = new FilmModel(files, asked, offload: Offload.Off))
+        using (var model = new VideoGenerator(files, asked, offload: Offload.Off))
         {
             kept = model.Sample(asked);
             Assert.Equal((0, 0), model.Streamed);
         }
-        using (var model = new FilmModel(files, asked, offload: Offload.On))
+        using (var model = new VideoGenerator(files, asked, offload: Offload.On))
         {
             streamed = model.Sample(asked);
             // in bfloat16
@@ -91,7 +94,7 @@ public sealed class OffloadTests : IDisposable
         using var files = ModelFiles.Open(wan);
         Assert.Contains(
             "blocks.1.ffn.2.bias",
-            Assert.Throws<UserException>(() => new FilmModel(files, request, offload: Offload.On)).Message
+            Assert.Throws<UserException>(() => new VideoGenerator(files, request, offload: Offload.On)).Message
         );
     }
 }

@@ -3,6 +3,9 @@ using LongTake.Diffusion;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 
 namespace LongTake.Tests.Generation;
@@ -20,7 +23,7 @@ public sealed class ScenesTests : IDisposable
             tiny["own", "config.json"],
             WanTiny.Config with
             {
-                FilmLatents = 15,
+                VideoLatents = 15,
             },
             ModelJson.Default.ModelConfig
         );
@@ -34,7 +37,7 @@ public sealed class ScenesTests : IDisposable
     }
 
     // Two frames a latent at 16 frames a second: a block of three latents is 0.375 s.
-    private static readonly FilmRequest request = new()
+    private static readonly VideoRequest request = new()
     {
         Prompt = "a red cat[0.4s] | the hat[0.8s#] | the door[0.4s]",
         Seed = 3,
@@ -51,14 +54,14 @@ public sealed class ScenesTests : IDisposable
     }
 
     [Fact]
-    public void TheFilmIsTheRollOutOfTheScenes()
+    public void TheVideoIsTheRollOutOfTheScenes()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         var c = files.Config;
-        using var model = new FilmModel(files, request, ScalarType.Float32);
+        using var model = new VideoGenerator(files, request, ScalarType.Float32);
         var calls = new List<(int, int)>();
-        var film = model.Sample(request, (done, total) => calls.Add((done, total)));
+        var video = model.Sample(request, (done, total) => calls.Add((done, total)));
         Assert.Equal((20, 20), calls[^1]);
 
         using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
@@ -83,19 +86,19 @@ public sealed class ScenesTests : IDisposable
                 torch.randn([1, 4, 12, 4, 4], generator: g),
                 shape => torch.randn(shape, generator: g)
             ),
-            film,
+            video,
             1e-5
         );
 
         // a cut changes what follows
-        Assert.False(film.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("#", "") })));
-        Assert.False(film.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("hat", "cat") })));
+        Assert.False(video.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("#", "") })));
+        Assert.False(video.SameAs(model.Sample(request with { Prompt = request.Prompt.Replace("hat", "cat") })));
     }
 
     [Theory]
     [InlineData("a cat[0.4s] | [1s]", "scene 2")]
     [InlineData("a cat[5 sec] | a hat[1s]", "'[5 sec]' is no duration")]
-    [InlineData("a cat[5s]", "come to 77 frames; this model makes films of at most 29")]
+    [InlineData("a cat[5s]", "come to 77 frames; this model makes videos of at most 29")]
     [InlineData("a cat[99999s]", "3600 at most")]
     public void MistakesAreTold(string prompt, string said)
     {
@@ -108,7 +111,7 @@ public sealed class ScenesTests : IDisposable
     public void OtherModelsTakeOnePrompt()
     {
         Assert.Contains(
-            "this one makes one scene a film",
+            "this one makes one scene a video",
             Assert.Throws<UserException>(() => (request with { Sampler = null }).For(files)).Message
         );
         // no duration: a text like any other

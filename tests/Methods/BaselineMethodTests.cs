@@ -1,10 +1,13 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Methods;
 
-/// <summary>The laws of the rivals, and which of their weights learn.</summary>
+/// <summary>The rules of the rivals, and which of their weights learn.</summary>
 public sealed class BaselineMethodTests(TinyModel tiny) : IClassFixture<TinyModel>
 {
     [Fact]
@@ -14,7 +17,7 @@ public sealed class BaselineMethodTests(TinyModel tiny) : IClassFixture<TinyMode
         Assert.Equal([21, 61, 121, 245], lengths);
         Assert.Equal(1, shares.Sum(), 1e-12);
         Assert.All(lengths.Zip(shares), p => Assert.Equal(lengths[0] * shares[0], p.First * p.Second, 1e-12));
-        Assert.Equal([0.25, 0.25, 0.25, 0.25], MixSft.Law(new() { Law = LengthLaw.EqualClips }, 21, 245).Shares);
+        Assert.Equal([0.25, 0.25, 0.25, 0.25], MixSft.Law(new() { Law = LengthSampling.EqualClips }, 21, 245).Shares);
         Assert.Equal([3, 7], MixSft.Law(new() { Lengths = [7, 3, 7] }, 21, 245).Lengths);
         Assert.Equal([21, 45], MixSft.Law(new(), 21, 45).Lengths);
     }
@@ -180,11 +183,11 @@ public sealed class BaselineMethodTests(TinyModel tiny) : IClassFixture<TinyMode
     {
         var random = new Rng(1);
         Assert.All(Enumerable.Range(0, 20), _ =>
-            Assert.Equal((3, 0), (Times.DrawExit(random, ExitLaw.Last, 4), Times.DrawExit(random, ExitLaw.First, 4)))
+            Assert.Equal((3, 0), (Times.DrawExit(random, ExitSchedule.Last, 4), Times.DrawExit(random, ExitSchedule.First, 4)))
         );
         var counts = Enumerable
             .Range(0, 8000)
-            .GroupBy(_ => Times.DrawExit(random, ExitLaw.Uniform, 4))
+            .GroupBy(_ => Times.DrawExit(random, ExitSchedule.Uniform, 4))
             .ToDictionary(e => e.Key, e => e.Count());
         Assert.Equal(4, counts.Count);
         Assert.All(counts.Values, n => Assert.InRange(n, 1800, 2200));
@@ -194,11 +197,11 @@ public sealed class BaselineMethodTests(TinyModel tiny) : IClassFixture<TinyMode
     public void WindowsFollowTheirLaw()
     {
         var random = new Rng(1);
-        int[] Drawn(WindowLaw law) =>
+        int[] Drawn(WindowSampling law) =>
             [.. Enumerable.Range(0, 400).Select(_ => Windows.DrawStart(random, 12, 5, 0, law)).Distinct().Order()];
-        Assert.Equal([0, 5, 7], Drawn(WindowLaw.Strided));
-        Assert.Equal([7], Drawn(WindowLaw.Last));
-        Assert.Equal(Enumerable.Range(0, 8), Drawn(WindowLaw.Uniform));
+        Assert.Equal([0, 5, 7], Drawn(WindowSampling.Strided));
+        Assert.Equal([7], Drawn(WindowSampling.Last));
+        Assert.Equal(Enumerable.Range(0, 8), Drawn(WindowSampling.Uniform));
     }
 
     /// <summary>

@@ -1,12 +1,15 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Methods;
 
 /// <summary>
 /// Every switch changes what it says, seen from teacher and critic, which are spies. The student's velocity is zero, so
-/// its film is its input: noise, or half a noised take (whose latents lie around 3). A tiny matching shift leaves
+/// its video is its input: noise, or half a noised take (whose latents lie around 3). A tiny matching shift leaves
 /// windows almost clean.
 /// </summary>
 public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
@@ -98,7 +101,7 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     }
 
     [Fact]
-    public void TheCriticLearnsTheFilmTheStudentWasJudgedOn()
+    public void TheCriticLearnsTheVideoTheStudentWasJudgedOn()
     {
         var (_, critic, _) = Run(main with { FirstWindow = 1 }, student: true, critic: true);
         for (var t = 0; t < 3; t++)
@@ -144,7 +147,7 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     }
 
     /// <summary>
-    /// Without its first latent a window is the raw one's rest; one at the film's beginning keeps it.
+    /// Without its first latent a window is the raw one's rest; one at the video's beginning keeps it.
     /// </summary>
     [Fact]
     public void SkippedBoundariesAreLeftOut()
@@ -174,7 +177,7 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void RollOutsStopWhereTheLawSays()
     {
-        string[] Exits(ExitLaw law) =>
+        string[] Exits(ExitSchedule law) =>
             [
                 .. Enumerable
                     .Range(0, 6)
@@ -184,14 +187,14 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
                     )
                     .Distinct(),
             ];
-        Assert.Equal(["gap 2"], Exits(ExitLaw.Last));
-        Assert.Equal(["gap 0"], Exits(ExitLaw.First));
+        Assert.Equal(["gap 2"], Exits(ExitSchedule.Last));
+        Assert.Equal(["gap 0"], Exits(ExitSchedule.First));
     }
 
     [Fact]
     public void WindowsStartWhereTheLawSays()
     {
-        var c = main with { WindowLaw = WindowLaw.Last, Boundary = Boundary.Raw, CriticWindows = 3 };
+        var c = main with { WindowSampling = WindowSampling.Last, Boundary = Boundary.Raw, CriticWindows = 3 };
         var last = Critic(c);
         for (var row = 1; row < last.Rows; row++)
             Assert.All(last.Latent(0, 1).Zip(last.Latent(row, 1)), p => Assert.Equal(p.First, p.Second, 0.3f));

@@ -1,9 +1,9 @@
+using LongTake.Diffusion;
+using LongTake.Methods;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using LongTake.Diffusion;
-using LongTake.Methods;
 
 namespace LongTake.Tests.Methods;
 
@@ -21,9 +21,9 @@ public sealed class PresetsTests
         Guidance = 1.7,
         Takes = 3,
         RollOut = (RollOut)9,
-        Exit = (ExitLaw)9,
+        Exit = (ExitSchedule)9,
         Boundary = (Boundary)9,
-        WindowLaw = (WindowLaw)9,
+        WindowSampling = (WindowSampling)9,
         Surrogate = (Surrogate)9,
     };
 
@@ -59,7 +59,7 @@ public sealed class PresetsTests
         var said = new Dictionary<string, string[]>
         {
             ["boundary"] = ["Boundary"],
-            ["window law"] = ["FirstWindow", "WindowLaw"],
+            ["window sampling"] = ["FirstWindow", "WindowSampling"],
             ["windows"] = ["CriticWindows", "Windows"],
             ["DM weight"] = ["DmWeight"],
             ["anchor"] = ["Anchor"],
@@ -94,7 +94,7 @@ public sealed class PresetsTests
         Assert.All(Presets.Methods, m => Assert.Empty(m.Problems(m.Fresh())));
     }
 
-    /// <summary>The files of methods: those with an entry, and the one that only films.</summary>
+    /// <summary>The files of methods: those with an entry, and the one that only videos.</summary>
     private static Dictionary<string, string[]> Files()
     {
         var folder = Path.GetFullPath(

@@ -1,8 +1,11 @@
-using System.Text.Json;
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Tests.Models;
+using System.Text.Json;
 
 namespace LongTake.Tests.Methods;
 
@@ -57,8 +60,8 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
 
         public Tensor this[string name] => file.Tensor(name);
 
-        /// <summary>A film [1, F, C, H, W] turned to [1, C, F, H, W].</summary>
-        public Tensor Film(string name) => WanFixture.Turn(this[name]);
+        /// <summary>A video [1, F, C, H, W] turned to [1, C, F, H, W].</summary>
+        public Tensor Video(string name) => WanFixture.Turn(this[name]);
 
         /// <summary>The timestep of a raw draw: shifted, then clamped.</summary>
         public double Timestep(string raw) =>
@@ -73,10 +76,10 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
             Assert.Equal(0, Int("context_noise"));
             var (renoise, at) = (this["inputs/renoise"], 0);
             var wan = new CausalWanTransformer(Generator.Trainable(), Config, ScalarType.Float32);
-            var film = SelfForcing.RollOut(
+            var video = SelfForcing.RollOut(
                 wan,
                 this["inputs/prompt_embeds_cond"],
-                Film("inputs/noise"),
+                Video("inputs/noise"),
                 shape => WanFixture.Turn(renoise[at++].reshape(shape[0], shape[2], shape[1], shape[3], shape[4])),
                 Table,
                 Steps,
@@ -85,7 +88,7 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
                 gradients
             );
             Assert.Equal(renoise.size(0), at);
-            return film;
+            return video;
         }
 
         private Weights Load(string network)
@@ -126,17 +129,17 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         Fixtures.Require();
         using var scope = torch.NewDisposeScope();
         using var f = new EndToEnd();
-        var film = f.RollOut(gradients);
+        var video = f.RollOut(gradients);
         Near.Equal(
-            f.Film("outputs/pred_image"),
-            film,
+            f.Video("outputs/pred_image"),
+            video,
             f.Tolerance("pred_image", "atol"),
             f.Tolerance("pred_image", "rtol")
         );
         var timesteps = torch.full([1], f.Timestep("dmd_timestep_raw"));
         Near.Equal(
             f["outputs/dmd_timestep"].to(ScalarType.Float32),
-            timesteps.reshape(1, 1).expand(1, film.size(2)),
+            timesteps.reshape(1, 1).expand(1, video.size(2)),
             1e-3
         );
         var (real, fake) = (
@@ -146,8 +149,8 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         Tensor Clean(WanTransformer wan, Tensor noisy, string text) =>
             f.Scores.Clean(noisy, wan.Forward(noisy, timesteps, f[$"inputs/prompt_embeds_{text}"]), timesteps);
         var (loss, _) = DistributionMatching.Match(
-            film,
-            f.Film("inputs/dmd_noise"),
+            video,
+            f.Video("inputs/dmd_noise"),
             f.Table.Sigma(timesteps).to(ScalarType.Float32),
             // theirs is one off
             noisy =>
@@ -174,13 +177,13 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
         Fixtures.Require();
         using var scope = torch.NewDisposeScope();
         using var f = new EndToEnd();
-        Tensor film;
+        Tensor video;
         using (torch.no_grad())
-            film = f.RollOut(CacheGradients.ThroughExit);
+            video = f.RollOut(CacheGradients.ThroughExit);
         var timesteps = torch.full([1], f.Timestep("critic_timestep_raw"));
         var sigma = f.Table.Sigma(timesteps).to(ScalarType.Float32);
-        var noise = f.Film("inputs/critic_noise");
-        var noisy = Flow.Noisy(film, noise, sigma);
+        var noise = f.Video("inputs/critic_noise");
+        var noisy = Flow.Noisy(video, noise, sigma);
         var clean = f.Scores.Clean(
             noisy,
             new WanTransformer(f.Fake.Trainable(), f.Config, ScalarType.Float32).Forward(
@@ -190,7 +193,7 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
             ),
             timesteps
         );
-        var loss = Flow.Loss(f.Table.Velocity(noisy, clean, timesteps), film, noise);
+        var loss = Flow.Loss(f.Table.Velocity(noisy, clean, timesteps), video, noise);
         Near.Equal(
             f["outputs/critic_loss"].to(ScalarType.Float64),
             loss.to(ScalarType.Float64),
@@ -213,7 +216,7 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
     };
 
     /// <summary>
-    /// The film does not depend on the convention, the gradient of the first block on later blocks' loss does.
+    /// The video does not depend on the convention, the gradient of the first block on later blocks' loss does.
     /// </summary>
     [Fact]
     public void ConventionsDifferInGradientsAlone()
@@ -227,12 +230,12 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
                 tensor.copy_(torch.randn(tensor.shape, generator: g) * 0.1);
         weights.Trainable();
         var (noise, text) = (torch.randn([1, 16, 4, 4, 4], generator: g), torch.randn([1, 5, 8], generator: g));
-        (Tensor Film, Tensor Gradient) Run(CacheGradients gradients)
+        (Tensor Video, Tensor Gradient) Run(CacheGradients gradients)
         {
             foreach (var t in weights.Tensors)
                 t.grad = null;
             using var noises = new torch.Generator((ulong)(3));
-            var film = SelfForcing.RollOut(
+            var video = SelfForcing.RollOut(
                 wan,
                 text,
                 noise,
@@ -243,11 +246,11 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
                 2,
                 gradients
             );
-            film.narrow(2, 2, 2).square().sum().Backward(); // the second block alone
-            return (film, weights.All.First(p => p.Key == "blocks.0.self_attn.k.weight").Value.grad!.clone());
+            video.narrow(2, 2, 2).square().sum().Backward(); // the second block alone
+            return (video, weights.All.First(p => p.Key == "blocks.0.self_attn.k.weight").Value.grad!.clone());
         }
         var (through, detached) = (Run(CacheGradients.ThroughExit), Run(CacheGradients.Detached));
-        Assert.True(through.Film.SameAs(detached.Film));
+        Assert.True(through.Video.SameAs(detached.Video));
         Assert.True(
             (through.Gradient - detached.Gradient).norm().ToDouble() > 1e-3 * detached.Gradient.norm().ToDouble()
         );

@@ -1,4 +1,7 @@
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 using LongTake.Tests.Nn;
 
@@ -7,7 +10,7 @@ namespace LongTake.Tests.Models;
 public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
 {
     [SkippableFact]
-    public void WholeFilmsEqualTheReference()
+    public void WholeVideosEqualTheReference()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -195,7 +198,7 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
     }
 
     [Fact]
-    public void PositionsInAnEndlessCacheDoNotDependOnThePlaceInTheFilm()
+    public void PositionsInAnEndlessCacheDoNotDependOnThePlaceInTheVideo()
     {
         using var m = new Mini();
         using var off = torch.no_grad();
@@ -234,7 +237,7 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         wan.Forward(x, t, prompt, narrow, 0);
         Assert.Contains("sink of 2", Assert.Throws<UserException>(() => wan.Forward(x, t, prompt, narrow, 2)).Message);
         Assert.Contains(
-            "film's 2",
+            "video's 2",
             Assert.Throws<UserException>(() => wan.Forward(x, t, torch.randn([1, 4, 8], generator: g), [3])).Message
         );
     }

@@ -1,4 +1,7 @@
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Models;
 
@@ -30,7 +33,7 @@ public class ClipVisionTests
         var pictures = WanVaeTests.Noise(2, 2, 3, height, width).clamp(-1, 1);
         var made = tower.Forward(pictures);
         Assert.Equal([2, 10, 20], made.shape);
-        var twin = new Twin(
+        var reference = new Reference(
             weights.All.ToDictionary(p => p.Key, p => Array.ConvertAll(p.Value.ToArray<float>(), x => (double)x)),
             mini
         );
@@ -38,7 +41,7 @@ public class ClipVisionTests
             Near.Equal(
                 Tensor
                     .From<double>([
-                        .. twin.Tokens(
+                        .. reference.Tokens(
                                 Array.ConvertAll(pictures[i].contiguous().ToArray<float>(), x => (double)x),
                                 height,
                                 width
@@ -72,7 +75,7 @@ public class ClipVisionTests
     {
         using var scope = torch.NewDisposeScope();
         var x = WanVaeTests.Noise(1, 1, 1, height, width);
-        var expected = Twin.Resize(
+        var expected = Reference.Resize(
             Array.ConvertAll(x.ToArray<float>(), v => (double)v),
             height,
             width,
@@ -91,19 +94,19 @@ public class ClipVisionTests
     }
 
     /// <summary>The tower in loops and float64, from the formulas alone.</summary>
-    private sealed class Twin(Dictionary<string, double[]> w, ClipConfig c)
+    private sealed class Reference(Dictionary<string, double[]> w, ClipConfig c)
     {
         public double[][] Tokens(double[] picture, int height, int width)
         {
             double[] mean = [0.48145466, 0.4578275, 0.40821073],
-                deviation = [0.26862954, 0.26130258, 0.27577711];
+                std = [0.26862954, 0.26130258, 0.27577711];
             var (n, side, p) = (c.ImageSize, c.ImageSize / c.PatchSize, c.PatchSize);
             var channels = new double[3][];
             for (var ch = 0; ch < 3; ch++)
                 channels[ch] =
                 [
                     .. Resize(picture[(ch * height * width)..((ch + 1) * height * width)], height, width, n, n)
-                        .Select(v => ((v + 1) / 2 - mean[ch]) / deviation[ch]),
+                        .Select(v => ((v + 1) / 2 - mean[ch]) / std[ch]),
                 ];
             var x = new double[1 + side * side][];
             x[0] = [.. w["visual.cls_embedding"]];

@@ -1,6 +1,9 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Text;
 using System.Text.Json;
-using LongTake.Models;
 
 namespace LongTake.Tests.Models;
 

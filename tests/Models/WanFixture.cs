@@ -1,5 +1,8 @@
-using System.Text.Json;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using System.Text.Json;
 
 namespace LongTake.Tests.Models;
 
@@ -57,8 +60,8 @@ internal sealed class WanFixture : IDisposable
     public Tensor PadText(Tensor text) =>
         torch.nn.functional.pad(text, [0, 0, 0, Config.TextLength - text.size(0)]).unsqueeze(0);
 
-    /// <summary>[..., F, C, H, W] as the fixtures have films, to and from [..., C, F, H, W].</summary>
-    public static Tensor Turn(Tensor film) => film.transpose(film.ndim - 4, film.ndim - 3).contiguous();
+    /// <summary>[..., F, C, H, W] as the fixtures have videos, to and from [..., C, F, H, W].</summary>
+    public static Tensor Turn(Tensor video) => video.transpose(video.ndim - 4, video.ndim - 3).contiguous();
 
     public void Dispose()
     {

@@ -1,5 +1,8 @@
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Models;
 
@@ -7,7 +10,7 @@ public class WanSamplingTests(Xunit.Abstractions.ITestOutputHelper output)
 {
     /// <summary>The complete text-to-video loop of the reference: solver, guidance, network.</summary>
     [SkippableFact]
-    public void FilmsAreTheReferences()
+    public void VideosAreTheReferences()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -35,7 +38,7 @@ public class WanSamplingTests(Xunit.Abstractions.ITestOutputHelper output)
                 run.Value.GetProperty("guide_scale").GetDouble()
             );
             var at = 0;
-            var film = Sampling.Solve(
+            var video = Sampling.Solve(
                 solver,
                 (x, t) =>
                 {
@@ -57,7 +60,7 @@ public class WanSamplingTests(Xunit.Abstractions.ITestOutputHelper output)
                 },
                 f[$"inputs/{run.Name}/noise"].unsqueeze(0)
             );
-            error.Hold(Out("latents"), film.squeeze(0), f.Atol, f.Rtol);
+            error.Hold(Out("latents"), video.squeeze(0), f.Atol, f.Rtol);
         }
     }
 }

@@ -1,4 +1,7 @@
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Tests.Models;

@@ -1,4 +1,7 @@
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Models;
 
@@ -206,10 +209,10 @@ public class WanVaeTests
             Close(vae.Encode(video.narrow(2, 4 * index, 1)), vae.ImageLatent(latents, index), 1e-5);
         var late = vae.ImageLatent(latents, 5);
         Close(vae.ImageLatent(latents.narrow(2, 2, 4), 3), late, 1e-5);
-        var film = latents.narrow(0, 1, 1);
+        var one = latents.narrow(0, 1, 1);
         Close(
-            torch.cat([.. ((long[])[3, 0, 5, 1]).Select(i => vae.ImageLatent(film, i))]),
-            vae.ImageLatents(film, [3, 0, 5, 1]),
+            torch.cat([.. ((long[])[3, 0, 5, 1]).Select(i => vae.ImageLatent(one, i))]),
+            vae.ImageLatents(one, [3, 0, 5, 1]),
             1e-5
         );
     }

@@ -1,4 +1,7 @@
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 
 namespace LongTake.Tests.Models;
@@ -131,7 +134,7 @@ public class WanVaeTilesTests
     }
 }
 
-/// <summary>Ten minutes of film through the autoencoder of wan-tiny, latent by latent.</summary>
+/// <summary>Ten minutes of video through the autoencoder of wan-tiny, latent by latent.</summary>
 [Collection(nameof(Alone))]
 public sealed class WanVaeLengthTests : IDisposable
 {
@@ -158,7 +161,7 @@ public sealed class WanVaeLengthTests : IDisposable
         Assert.Equal(9601, minutes.Frames);
         Assert.InRange(minutes.Peak / (double)seconds.Peak, 0, 1.05);
         Assert.Equal((seconds.Cache, seconds.Live), (minutes.Cache, minutes.Live));
-        // last, for it leaves memory behind that would hide a film kept whole
+        // last, for it leaves memory behind that would hide a video kept whole
         Decode(latents.size(2), vae.Decode(latents, chunk: 0));
 
         (long Frames, long Peak, long Cache, long Live) Decode(long count, Tensor? whole)

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using LongTake.Tensors;
+using System.Diagnostics;
 
 namespace LongTake.Tests.Tensors;
 

@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using LongTake.Nn;
+using System.Runtime.InteropServices;
 
 namespace LongTake.Tests.Tensors;
 

@@ -1,5 +1,8 @@
 using LongTake.Kernels;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Tests.Tensors;

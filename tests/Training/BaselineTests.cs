@@ -1,10 +1,13 @@
-using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Training;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 
 namespace LongTake.Tests.Training;
 
@@ -113,18 +116,18 @@ public sealed class BaselineTests : IDisposable
             Bytes(Path.Combine(broken.Out, "mixsft", "model"))
         );
 
-        // What they leave makes films longer than a clip, the command's way.
+        // What they leave makes videos longer than a clip, the command's way.
         using var files = ModelFiles.Open(model.Path);
-        var request = new FilmRequest { Prompt = "a traveller" }.For(files);
+        var request = new VideoRequest { Prompt = "a traveller" }.For(files);
         Assert.Equal(
-            (Speaker.Generator, Sampler.Causal, 5),
-            (request.Speaker!.Value, request.Sampler!.Value, request.Latents(files.Config))
+            (Network.Generator, Sampler.Causal, 5),
+            (request.Network!.Value, request.Sampler!.Value, request.Latents(files.Config))
         );
         using var scope = torch.NewDisposeScope();
         foreach (var sampler in (Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope])
         {
-            using var film = new FilmModel(files, request with { Sampler = sampler });
-            Assert.True(film.Sample(request with { Sampler = sampler }).AllFinite());
+            using var video = new VideoGenerator(files, request with { Sampler = sampler });
+            Assert.True(video.Sample(request with { Sampler = sampler }).AllFinite());
         }
         SeventhMethod(teacher);
     }

@@ -1,9 +1,12 @@
-using System.Runtime.CompilerServices;
-using System.Text.Json;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Training;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
 
 namespace LongTake.Tests.Training;
 
@@ -103,7 +106,7 @@ public sealed class ConfigTests : IDisposable
                 Assert.Empty(Recipe.Read(f, [], TrainJson.Recipe).Problems());
             else
                 Assert.Empty(
-                    Recipe.Read(f, [], FilmJson.Default.FilmRecipe) is var film ? film.Film.Problems(film.Model!) : []
+                    Recipe.Read(f, [], VideoJson.Default.VideoRecipe) is var video ? video.Video.Problems(video.Model!) : []
                 );
         });
     }

@@ -1,8 +1,11 @@
-using System.Runtime.InteropServices;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 using LongTake.Training;
+using System.Runtime.InteropServices;
 using Descent = LongTake.Nn.Optimiser;
 
 namespace LongTake.Tests.Training;
@@ -31,7 +34,7 @@ public sealed class DeviceTests
                 Places = 4,
                 SkipPreconditioning = true,
                 AbsoluteTimeBeyond = 3,
-                FilmLatents = 7,
+                VideoLatents = 7,
             },
         };
 

@@ -1,18 +1,21 @@
-using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 using LongTake.Training;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 
 namespace LongTake.Tests.Training;
 
 /// <summary>
 /// The recipes for Wan's sizes, run on a Wan of tiny sizes: from a folder in Wan's layout to a student that makes
-/// films.
+/// videos.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class WanStartTests : IDisposable
@@ -27,9 +30,9 @@ public sealed class WanStartTests : IDisposable
     private string Data()
     {
         var folder = tiny["data"];
-        Skip.If(Media.Frames.NoFfmpeg(), "no ffmpeg");
+        Skip.If(Video.Frames.NoFfmpeg(), "no ffmpeg");
         for (var i = 0; i < 3; i++)
-            Tests.Data.Films.Write(tiny[$"take-{i}.mp4"], 1, t => t + 40 * i, 16, 16);
+            Tests.Data.Videos.Write(tiny[$"take-{i}.mp4"], 1, t => t + 40 * i, 16, 16);
         VideoSet.Write(
             folder,
             new(
@@ -100,7 +103,7 @@ public sealed class WanStartTests : IDisposable
     }
 
     [Fact]
-    public void FromAWanFolderTheRecipesEndInAStudentThatMakesFilms()
+    public void FromAWanFolderTheRecipesEndInAStudentThatMakesVideos()
     {
         tiny.Convert(tiny["own"], Layout.Wan, "wan");
         var threads = Libtorch.Threads;
@@ -113,13 +116,13 @@ public sealed class WanStartTests : IDisposable
             Assert.True(model.Has(ModelFolder.Student) && model.Has(ModelFolder.Teacher));
             using (var files = ModelFiles.Open(model.Path))
             {
-                var request = new FilmRequest { Prompt = "a red cat", Frames = 13 };
-                using var film = new FilmModel(files, request);
+                var request = new VideoRequest { Prompt = "a red cat", Frames = 13 };
+                using var video = new VideoGenerator(files, request);
                 using var scope = torch.NewDisposeScope();
-                var latents = film.Sample(request);
+                var latents = video.Sample(request);
                 Assert.Equal([1, 4, 7, 4, 4], latents.shape);
                 Assert.True(latents.AllFinite());
-                Assert.Equal(13, film.Decode(latents).Count());
+                Assert.Equal(13, video.Decode(latents).Count());
             }
             // Recompute changes memory and nothing else.
             var plain = new Trainer(

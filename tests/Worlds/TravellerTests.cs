@@ -1,7 +1,7 @@
+using LongTake.Worlds;
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text.Json;
-using LongTake.Worlds;
 using Xunit.Abstractions;
 
 namespace LongTake.Tests.Worlds;
@@ -19,11 +19,11 @@ public class TravellerTests(ITestOutputHelper output)
         foreach (
             var entry in (JsonElement[])[world.RootElement.GetProperty("takes"), world.RootElement.GetProperty("clips")]
         )
-        foreach (var film in entry.EnumerateObject())
+        foreach (var video in entry.EnumerateObject())
         {
-            var take = ReadTake(film.Value.GetProperty("parameters"));
-            var (before, golden, i) = (wrong, tensors["outputs/" + film.Name], 0);
-            foreach (var frame in film.Value.GetProperty("frame_indices").EnumerateArray())
+            var take = ReadTake(video.Value.GetProperty("parameters"));
+            var (before, golden, i) = (wrong, tensors["outputs/" + video.Name], 0);
+            foreach (var frame in video.Value.GetProperty("frame_indices").EnumerateArray())
             {
                 Traveller.Render(take, frame.GetInt32(), ours);
                 var theirs = golden.AsSpan(i++ * Traveller.FrameBytes, Traveller.FrameBytes);
@@ -35,7 +35,7 @@ public class TravellerTests(ITestOutputHelper output)
                     slipped++;
                 all += Traveller.FrameBytes / 3;
             }
-            output.WriteLine($"{film.Name}: {wrong - before} pixels differ");
+            output.WriteLine($"{video.Name}: {wrong - before} pixels differ");
         }
         Assert.True(all > 500_000, "the fixture has lost its frames");
         Assert.True(slipped * Traveller.FrameBytes / 3 == all, "a slip of one frame would go unseen");

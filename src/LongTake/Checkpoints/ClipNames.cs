@@ -23,7 +23,7 @@ internal static class ClipNames
         ("visual.transformer.#.mlp.2", "vision_model.encoder.layers.#.mlp.fc2"),
     ]);
 
-    /// <summary>True for CLIP's other half, which films do not need and only Wan's own file holds.</summary>
+    /// <summary>True for CLIP's other half, which videos do not need and only Wan's own file holds.</summary>
     public static bool IsText(string wan) => wan.StartsWith("textual.", StringComparison.Ordinal) || wan == "log_scale";
 
     /// <summary>

@@ -1,6 +1,9 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LongTake.Models;
 
 namespace LongTake.Checkpoints;
 
@@ -76,7 +79,7 @@ public static class Conversion
                 notes.Add(
                     texts
                         ? $"{clip.Name}: CLIP's text half is left out; it has no place in that layout, and "
-                            + $"films do not need it"
+                            + $"videos do not need it"
                         : $"{clip.Name}: holds CLIP's visual half only; LongTake needs no more, Wan's own "
                             + $"program also loads the text half"
                 );

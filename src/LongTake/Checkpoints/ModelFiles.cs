@@ -1,6 +1,9 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LongTake.Models;
 
 namespace LongTake.Checkpoints;
 
@@ -45,7 +48,7 @@ public sealed class ModelFiles : IDisposable
         "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，"
         + "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走";
 
-    // Where a file holds several transformers, the one that films are made with.
+    // Where a file holds several transformers, the one that videos are made with.
     private static readonly string[] preferred =
     [
         ModelFolder.Transformer,
@@ -145,7 +148,7 @@ public sealed class ModelFiles : IDisposable
             Width = 832,
             Height = 480,
             ClipLatents = 21,
-            FilmLatents = 245,
+            VideoLatents = 245,
             FewSteps = [1000, 937.5, 2500.0 / 3, 625],
             Shift = 3,
             Guidance = 5,

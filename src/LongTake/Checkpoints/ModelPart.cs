@@ -1,6 +1,9 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Security.Cryptography;
 using System.Text;
-using LongTake.Models;
 
 namespace LongTake.Checkpoints;
 
@@ -149,7 +152,7 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
         return [.. raw.Select(t => rename(t.Name) is var n && taken.Add(n) ? t with { Name = n } : t)];
     }
 
-    /// <summary>The student without its other head; for films it needs no more.</summary>
+    /// <summary>The student without its other head; for videos it needs no more.</summary>
     public ModelPart Keeping(Head head)
     {
         _ = OfHead(head);

@@ -1,5 +1,8 @@
-using System.Text.Json.Nodes;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using System.Text.Json.Nodes;
 using Shapes = System.Collections.Generic.IReadOnlyDictionary<string, long[]>;
 
 namespace LongTake.Checkpoints;
@@ -181,7 +184,7 @@ internal static class Sizes
             PartKind.ImageEncoder when c.Clip is { } clip => Weights.Shapes(w => _ = new ClipVision(w, clip)),
             _ => null,
         };
-        // The projection into what pictures and texts share is no part of some files, and films do not need it.
+        // The projection into what pictures and texts share is no part of some files, and videos do not need it.
         if (part.Kind == PartKind.ImageEncoder && part.Shapes.TryGetValue("visual.head", out var head))
             expected?.Add("visual.head", head);
         return expected;

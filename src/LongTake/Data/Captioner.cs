@@ -1,3 +1,4 @@
+using LongTake.Video;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
@@ -5,7 +6,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
-using LongTake.Media;
 
 namespace LongTake.Data;
 

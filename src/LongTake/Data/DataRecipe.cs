@@ -1,5 +1,8 @@
-using System.Text.Json.Serialization;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using System.Text.Json.Serialization;
 
 namespace LongTake.Data;
 
@@ -14,7 +17,7 @@ public enum LongTakes
 }
 
 /// <summary>
-/// What a film must be to be trained on. Every decision is recorded with the value that was measured.
+/// What a video must be to be trained on. Every decision is recorded with the value that was measured.
 /// </summary>
 public sealed record FilterRules
 {
@@ -24,10 +27,10 @@ public sealed record FilterRules
     /// <summary>Single shots too short for a take but this long are kept as clips; 0 keeps none.</summary>
     public double ClipSeconds { get; init; } = 5;
 
-    /// <summary>Black bars, letters and pillars, are cropped away; false drops films that have them.</summary>
+    /// <summary>Black bars, letters and pillars, are cropped away; false drops videos that have them.</summary>
     public bool CropBars { get; init; } = true;
 
-    /// <summary>Lines of complaint that the decoder may have about a film.</summary>
+    /// <summary>Lines of complaint that the decoder may have about a video.</summary>
     public int MaxComplaints { get; init; }
 
     /// <summary>
@@ -75,18 +78,18 @@ public sealed record FilterRules
     public double DuplicateShare { get; init; } = 0.8;
 }
 
-/// <summary>Rate, length and size that films are brought to.</summary>
+/// <summary>Rate, length and size that videos are brought to.</summary>
 public sealed record GeometryRules
 {
     /// <summary>Frames a second; 0 is the model's.</summary>
     public double Fps { get; init; }
 
     /// <summary>
-    /// Sizes, "832x480": each film goes to the one whose shape is nearest its own. Empty is the model's.
+    /// Sizes, "832x480": each video goes to the one whose shape is nearest its own. Empty is the model's.
     /// </summary>
     public IReadOnlyList<string> Buckets { get; init; } = [];
 
-    /// <summary>Longest take, seconds; 0 is the model's longest film, 61 at most.</summary>
+    /// <summary>Longest take, seconds; 0 is the model's longest video, 61 at most.</summary>
     public double MaxSeconds { get; init; }
     public LongTakes LongTakes { get; init; }
 }
@@ -107,7 +110,7 @@ public sealed record CaptionEndpoint
     /// </summary>
     public string KeyVariable { get; init; } = "OPENAI_API_KEY";
     public string Prompt { get; init; } =
-        "These frames are one shot of a film, in order. Describe in one paragraph who and what is seen, what "
+        "These frames are one shot of a video, in order. Describe in one paragraph who and what is seen, what "
         + "happens, the place, the light and how the camera moves. Say only what is visible.";
 
     /// <summary>Pictures per question, and their longer side in pixels.</summary>
@@ -122,7 +125,7 @@ public sealed record CaptionEndpoint
     public int Retries { get; init; } = 4;
     public double PatienceSeconds { get; init; } = 120;
 
-    /// <summary>Also ask about films that have a caption already.</summary>
+    /// <summary>Also ask about videos that have a caption already.</summary>
     public bool Replace { get; init; }
 
     /// <summary>Seconds of a window with a caption of its own; 0 asks for none.</summary>
@@ -136,7 +139,7 @@ public sealed record CaptionEndpoint
 /// <summary>Where captions come from.</summary>
 public sealed record CaptionRules
 {
-    /// <summary>A film without any caption gets the words of its file name.</summary>
+    /// <summary>A video without any caption gets the words of its file name.</summary>
     public bool FromName { get; init; } = true;
     public CaptionEndpoint Endpoint { get; init; } = new();
 }
@@ -147,7 +150,7 @@ public sealed record DataRecipe
     /// <summary>What it is for, in a sentence.</summary>
     public string About { get; init; } = "";
 
-    /// <summary>Folders, globs, manifests, WebDataset tars, films; those of the command line go over them.</summary>
+    /// <summary>Folders, globs, manifests, WebDataset tars, videos; those of the command line go over them.</summary>
     public IReadOnlyList<string> Sources { get; init; } = [];
 
     /// <summary>
@@ -159,7 +162,7 @@ public sealed record DataRecipe
     public CaptionRules Captions { get; init; } = new();
 
     /// <summary>
-    /// Share of the films with takes (with clips where there are no takes) that is held out for validation; at least
+    /// Share of the videos with takes (with clips where there are no takes) that is held out for validation; at least
     /// one of two.
     /// </summary>
     public double HeldOut { get; init; } = 0.125;
@@ -241,14 +244,14 @@ public sealed partial class DataRecipeJson : JsonSerializerContext;
 
 /// <summary>The recipe's geometry with the model's filled in.</summary>
 /// <param name="ClipFrames">Frames of the model's clips.</param>
-/// <param name="FilmFrames">Frames of its longest film.</param>
+/// <param name="VideoFrames">Frames of its longest video.</param>
 /// <param name="Stride">Frames of a latent.</param>
 public sealed record Geometry(
     double Fps,
     IReadOnlyList<(int Width, int Height)> Buckets,
     double MaxSeconds,
     int ClipFrames,
-    int FilmFrames,
+    int VideoFrames,
     int Stride
 )
 {
@@ -258,24 +261,24 @@ public sealed record Geometry(
         if (string.Join("; ", recipe.Problems()) is { Length: > 0 } problems)
             throw new UserException($"data recipe: {problems}", usage: true);
         var fps = recipe.Geometry.Fps > 0 ? recipe.Geometry.Fps : model.Fps;
-        var (clip, film) = (model.Frames(model.ClipLatents), model.Frames(model.FilmLatents));
-        // Only absolute places in time end with the model's longest film; published Wan weights say five seconds and
+        var (clip, video) = (model.Frames(model.ClipLatents), model.Frames(model.VideoLatents));
+        // Only absolute places in time end with the model's longest video; published Wan weights say five seconds and
         // are tuned on minutes.
         if (model.Wan.AbsoluteTimeBeyond == 0)
-            film = Math.Max(film, model.Frames(model.Latents(Math.Max(61, recipe.Geometry.MaxSeconds))));
+            video = Math.Max(video, model.Frames(model.Latents(Math.Max(61, recipe.Geometry.MaxSeconds))));
         var longest =
             recipe.Geometry.MaxSeconds > 0
                 ? recipe.Geometry.MaxSeconds
-                : Math.Max(recipe.Filter.MinSeconds, Math.Min(61, film / fps));
+                : Math.Max(recipe.Filter.MinSeconds, Math.Min(61, video / fps));
         if (recipe.Filter.MinSeconds < clip / fps)
             throw new UserException(
                 $"filter.minSeconds {recipe.Filter.MinSeconds:0.##}: a take must be longer than the model's "
                     + $"clip, {clip / fps:0.##} s",
                 usage: true
             );
-        if (longest > film / fps + 0.5)
+        if (longest > video / fps + 0.5)
             throw new UserException(
-                $"geometry.maxSeconds {longest:0.##}: the model's longest film is {film / fps:0.#} s",
+                $"geometry.maxSeconds {longest:0.##}: the model's longest video is {video / fps:0.#} s",
                 usage: true
             );
         var multiple = model.Vae.SpatialStride * model.Wan.PatchSize[^1];
@@ -289,7 +292,7 @@ public sealed record Geometry(
                     $"geometry.buckets {w}x{h}: both sides must be multiples of {multiple} for this model",
                     usage: true
                 );
-        return new(fps, buckets, longest, clip, film, model.Vae.TemporalStride);
+        return new(fps, buckets, longest, clip, video, model.Vae.TemporalStride);
     }
 
     /// <summary>"832x480" to its numbers, or null.</summary>

@@ -9,7 +9,7 @@ namespace LongTake.Data;
 public sealed record ReportRule(string Rule, string Asks, int Stretches, double Seconds);
 
 /// <summary>
-/// A stretch of film in the report. <paramref name="Sheet"/> is the number of its film's thumbnails, <paramref
+/// A stretch of video in the report. <paramref name="Sheet"/> is the number of its video's thumbnails, <paramref
 /// name="Row"/> its row there.
 /// </summary>
 public sealed record ReportRow(
@@ -34,7 +34,7 @@ public sealed record ReportRow(
     int Row,
     string Picture,
     double SourceFps,
-    double FilmSeconds,
+    double VideoSeconds,
     string Codec,
     string Crop,
     double? Motion,
@@ -51,7 +51,7 @@ public sealed record ReportData(
     string Set,
     string Hash,
     string Latents,
-    int Films,
+    int Videos,
     double Seconds,
     double Fps,
     DataRecipe Recipe,
@@ -196,8 +196,8 @@ public static class DataReport
             text.Write(
                 $"const data = {JsonSerializer.Serialize(data, ReportJson.Default.ReportData)};\nconst sheets = ["
             );
-            foreach (var film in sheets.OrderBy(f => f.Value).Select(f => f.Key))
-                text.Write($"\"data:image/jpeg;base64,{Convert.ToBase64String(File.ReadAllBytes(sheet(film)))}\",\n");
+            foreach (var video in sheets.OrderBy(f => f.Value).Select(f => f.Key))
+                text.Write($"\"data:image/jpeg;base64,{Convert.ToBase64String(File.ReadAllBytes(sheet(video)))}\",\n");
             text.Write("];");
             text.Write(page[1]);
         });

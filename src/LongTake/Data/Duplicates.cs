@@ -1,4 +1,4 @@
-using LongTake.Media;
+using LongTake.Video;
 
 namespace LongTake.Data;
 
@@ -14,9 +14,9 @@ internal static class Duplicates
         FilterRules rules
     )
     {
-        var twins = new Dictionary<Decision, (Decision, double)>(ReferenceEqualityComparer.Instance);
+        var duplicates = new Dictionary<Decision, (Decision, double)>(ReferenceEqualityComparer.Instance);
         if (rules.DuplicateBits < 0)
-            return twins;
+            return duplicates;
         var order = all.Where(a => a.Hashes.Count > 0)
             .OrderByDescending(a => a.Pixels)
             .ThenByDescending(a => a.Hashes.Count)
@@ -28,8 +28,8 @@ internal static class Duplicates
         var bands = new Dictionary<(int Band, ushort Bits), List<(int Take, int At)>>();
         for (var n = 0; n < order.Count; n++)
         {
-            if (Twin(order, n, bands, rules) is { } twin)
-                twins[order[n].Decision] = (order[twin.Take].Decision, twin.Bits);
+            if (Reference(order, n, bands, rules) is { } reference)
+                duplicates[order[n].Decision] = (order[reference.Take].Decision, reference.Bits);
             else
                 for (var at = 0; at < order[n].Hashes.Count; at++)
                 for (var band = 0; band < 4; band++)
@@ -39,10 +39,10 @@ internal static class Duplicates
                     list.Add((n, at));
                 }
         }
-        return twins;
+        return duplicates;
     }
 
-    private static (int Take, double Bits)? Twin(
+    private static (int Take, double Bits)? Reference(
         List<(Decision Decision, IReadOnlyList<ulong> Hashes, int Pixels)> order,
         int n,
         Dictionary<(int, ushort), List<(int Take, int At)>> bands,

@@ -1,14 +1,14 @@
+using LongTake.Video;
 using System.Security.Cryptography;
 using System.Text;
-using LongTake.Media;
 
 namespace LongTake.Data;
 
-/// <summary>What became of a stretch of a film, or of a whole one.</summary>
-/// <param name="Path">The film.</param>
+/// <summary>What became of a stretch of a video, or of a whole one.</summary>
+/// <param name="Path">The video.</param>
 /// <param name="Name">Its path within its source.</param>
-/// <param name="Shot">Row of its thumbnails on the film's sheet; -1 when it has none.</param>
-/// <param name="Start">Seconds from the film's first frame.</param>
+/// <param name="Shot">Row of its thumbnails on the video's sheet; -1 when it has none.</param>
+/// <param name="Start">Seconds from the video's first frame.</param>
 /// <param name="End">The same; equal to the start where nothing was decoded.</param>
 /// <param name="Role">"take", "clip", "" when dropped.</param>
 /// <param name="Rule">The rule that decided: "kept", or what was not met.</param>
@@ -33,7 +33,7 @@ public sealed record Decision(
     IReadOnlyList<string> Windows
 )
 {
-    /// <summary>Facts of the film, and what the shot measures; null where it was not looked at.</summary>
+    /// <summary>Facts of the video, and what the shot measures; null where it was not looked at.</summary>
     public VideoInfo? Info { get; init; }
     public ShotMeasures? Measures { get; init; }
 
@@ -42,7 +42,7 @@ public sealed record Decision(
 }
 
 /// <summary>
-/// Judges what was measured: a pure function of records and rules, so that other rules cost seconds. Films are cut into
+/// Judges what was measured: a pure function of records and rules, so that other rules cost seconds. Videos are cut into
 /// single shots, shots at frozen and black stretches; what is long enough is asked one question after another.
 /// </summary>
 public static class Filter
@@ -69,7 +69,7 @@ public static class Filter
     ];
 
     /// <summary>
-    /// A decision on every stretch of every film, in the order of the films; every film has at least one.
+    /// A decision on every stretch of every video, in the order of the videos; every video has at least one.
     /// </summary>
     public static IReadOnlyList<Decision> Decide(
         IEnumerable<(SourceFile File, Look Look)> looked,
@@ -130,20 +130,20 @@ public static class Filter
                         );
                 }
         }
-        var twins = Duplicates.Find(hashes, recipe.Filter);
+        var duplicates = Duplicates.Find(hashes, recipe.Filter);
         return
         [
             .. all.Select(d =>
-                    twins.TryGetValue(d, out var twin)
+                    duplicates.TryGetValue(d, out var reference)
                         ? d with
                         {
                             Role = "",
                             Rule = "duplicate",
-                            Value = twin.Bits,
+                            Value = reference.Bits,
                             Limit = recipe.Filter.DuplicateBits,
                             Footage = null,
                             Reason =
-                                $"differs from {twin.Of.Name} at {twin.Of.Start:0.0} s by {twin.Bits:0.0} of "
+                                $"differs from {reference.Of.Name} at {reference.Of.Start:0.0} s by {reference.Bits:0.0} of "
                                 + $"64 bits on average",
                         }
                         : d
@@ -154,7 +154,7 @@ public static class Filter
     }
 
     /// <summary>
-    /// A stretch to be judged, or, with a rule, one that is cut out; seconds from the film's first frame.
+    /// A stretch to be judged, or, with a rule, one that is cut out; seconds from the video's first frame.
     /// </summary>
     private sealed record Piece(
         int Row,
@@ -359,7 +359,7 @@ public static class Filter
             var (start, end) = (piece.Start + seconds * n / parts, piece.Start + seconds * (n + 1) / parts);
             var role = end - start >= recipe.Filter.MinSeconds - 0.5 / info.Fps ? "take" : "clip";
             var fps = geometry.Fps / stride;
-            var frames = Math.Min(geometry.FilmFrames, geometry.Frames(end - start - 1 / info.Fps, fps));
+            var frames = Math.Min(geometry.VideoFrames, geometry.Frames(end - start - 1 / info.Fps, fps));
             var thinned =
                 stride > 1 ? $"; longer than {geometry.MaxSeconds:0.##} s, so one frame in {stride} is taken"
                 : parts > 1 ? $"; part {n + 1} of {parts}, for the shot is longer than {geometry.MaxSeconds:0.##} s"
@@ -425,16 +425,16 @@ public static class Filter
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12];
     }
 
-    // Captions of equal stretches of the film, to those of a stretch of it.
-    private static IReadOnlyList<string> Windows(IReadOnlyList<string> film, double start, double end, double seconds)
+    // Captions of equal stretches of the video, to those of a stretch of it.
+    private static IReadOnlyList<string> Windows(IReadOnlyList<string> video, double start, double end, double seconds)
     {
-        if (film.Count == 0 || seconds <= 0)
+        if (video.Count == 0 || seconds <= 0)
             return [];
         var (first, last) = (
-            (int)(start / seconds * film.Count + 1e-6),
-            (int)Math.Ceiling(end / seconds * film.Count - 1e-6)
+            (int)(start / seconds * video.Count + 1e-6),
+            (int)Math.Ceiling(end / seconds * video.Count - 1e-6)
         );
-        return [.. film.Skip(first).Take(Math.Max(1, last - first))];
+        return [.. video.Skip(first).Take(Math.Max(1, last - first))];
     }
 
     private static IReadOnlyList<ulong> Within(Piece piece, Decision decision, VideoScan scan)

@@ -1,12 +1,15 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Security.Cryptography;
 using System.Text;
-using LongTake.Models;
 
 namespace LongTake.Data;
 
 /// <summary>
-/// The videos of a set to latents: a shard a video, named by the hash of everything its bytes depend on (film, stretch,
-/// geometry, autoencoder), so that a stale one is never read and a stopped run loses one. A film is decoded once for
+/// The videos of a set to latents: a shard a video, named by the hash of everything its bytes depend on (video, stretch,
+/// geometry, autoencoder), so that a stale one is never read and a stopped run loses one. A video is decoded once for
 /// all items cut from it, a few frames in memory at a time; ffmpeg waits when the autoencoder does.
 /// </summary>
 public static class FootageEncoder
@@ -18,7 +21,7 @@ public static class FootageEncoder
     private const int StepPixels = 4 << 20;
 
     /// <summary>Makes what is missing, together with whatever other processes do the same, and opens the set.</summary>
-    /// <exception cref="UserException">A film is gone or has changed, or the disk is full; what was made
+    /// <exception cref="UserException">A video is gone or has changed, or the disk is full; what was made
     /// stays.</exception>
     public static LatentSet Run(
         ModelFolder model,

@@ -17,14 +17,14 @@ internal sealed record ManifestRow(
 );
 
 /// <summary>
-/// Lists of films in the layouts that trainers and data sets use: csv, json, jsonl (Hugging Face, diffusion trainers),
+/// Lists of videos in the layouts that trainers and data sets use: csv, json, jsonl (Hugging Face, diffusion trainers),
 /// videos2caption.json (FastVideo), videos.txt with prompt.txt or captions.txt (finetrainers), the csv files of Sekai
 /// and MiraData. Rows that cannot be used carry their problem; a file that cannot be used at all is an error.
 /// </summary>
 internal static class Manifest
 {
     /// <summary>
-    /// Columns that name the film, most telling first; then ids, by which it is found on disk; then captions.
+    /// Columns that name the video, most telling first; then ids, by which it is found on disk; then captions.
     /// </summary>
     public static readonly string[] Paths =
         ["video", "video_path", "path", "file_name", "file_path", "file", "filename", "videofile", "clip_path"],
@@ -50,7 +50,7 @@ internal static class Manifest
 
     /// <summary>The rows, and other files that belong to the manifest.</summary>
     /// <exception cref="UserException">The file cannot be read as what its name says, or no column names the
-    /// films.</exception>
+    /// videos.</exception>
     public static (IReadOnlyList<ManifestRow> Rows, IReadOnlyList<string> Companions) Read(string path)
     {
         try
@@ -74,7 +74,7 @@ internal static class Manifest
     }
 
     /// <summary>
-    /// The caption in a file beside a film: a text, or JSON with one of the caption columns; "" when it holds none.
+    /// The caption in a file beside a video: a text, or JSON with one of the caption columns; "" when it holds none.
     /// </summary>
     public static string Side(string path)
     {
@@ -274,7 +274,7 @@ internal static class Manifest
         var (videos, captions) = (Read(path), Read(prompts));
         if (videos.Length != captions.Length)
             throw new UserException(
-                $"{path}: {videos.Length} lines, {Path.GetFileName(prompts)} has {captions.Length}; each film "
+                $"{path}: {videos.Length} lines, {Path.GetFileName(prompts)} has {captions.Length}; each video "
                     + $"needs its line of caption (an empty one is allowed)"
             );
         return
@@ -288,19 +288,19 @@ internal static class Manifest
         ];
     }
 
-    // Not one row that names a film: the columns are wrong, and that is said once, not a thousand times.
+    // Not one row that names a video: the columns are wrong, and that is said once, not a thousand times.
     private static List<ManifestRow> Some(string path, List<ManifestRow> rows)
     {
         if (rows.Count == 0)
-            throw new UserException($"{path}: empty; it names no film");
-        if (rows.All(r => r.Problem == NoFilm))
+            throw new UserException($"{path}: empty; it names no video");
+        if (rows.All(r => r.Problem == NoVideo))
             throw new UserException(
-                $"{path}: no member names the films; one of {string.Join(", ", Paths.Concat(Ids).Distinct())} is needed"
+                $"{path}: no member names the videos; one of {string.Join(", ", Paths.Concat(Ids).Distinct())} is needed"
             );
         return rows;
     }
 
-    private const string NoFilm = "no member names the film";
+    private const string NoVideo = "no member names the video";
 
     private static void Require(string path, string[] names)
     {
@@ -308,7 +308,7 @@ internal static class Manifest
             return;
         var near = names.Select(n => (n, Suggest.Nearest(n, Paths))).FirstOrDefault(p => p.Item2 is not null);
         throw new UserException(
-            $"{path}: no column names the films. Columns are "
+            $"{path}: no column names the videos. Columns are "
                 + $"{string.Join(", ", names.Take(12).Select(n => Quote(n)))}{(names.Length > 12 ? " ..." : "")}; "
                 + $"one of {string.Join(", ", Paths.Concat(Ids).Distinct())} is "
                 + $"needed{(near.Item2 is null ? "" : $" (is '{near.n}' meant as '{near.Item2}'?)")}"
@@ -354,7 +354,7 @@ internal static class Manifest
         if (ids.Count > 0 && path.Length > 0)
             ids.Insert(0, path);
         if (path.Length == 0 && ids.Count == 0)
-            return Bad(line, NoFilm);
+            return Bad(line, NoVideo);
         return Checked(new(line, path, ids, caption, windows));
     }
 

@@ -23,7 +23,7 @@ internal sealed class RecipeHold : IDisposable
             while (!claims.Take(Change))
                 Thread.Sleep(20); // whoever has it is as quick as we are
             var (path, mine) = (
-                Foundry.RecipeFile(folder),
+                DatasetBuilder.RecipeFile(folder),
                 JsonSerializer.SerializeToNode(recipe, DataRecipeJson.Default.DataRecipe)!
             );
             var there = Read(path);

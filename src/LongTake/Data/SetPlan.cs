@@ -1,5 +1,8 @@
-using System.Globalization;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using System.Globalization;
 
 namespace LongTake.Data;
 
@@ -29,29 +32,29 @@ internal static class SetPlan
         );
     }
 
-    // By the hash of the film, so that all of a film is on one side and stays there when the set grows.
+    // By the hash of the video, so that all of a video is on one side and stays there when the set grows.
     private static HashSet<Decision> HeldOut(List<Decision> kept, double share)
     {
         if (share <= 0)
             return [];
         var of = kept.Any(d => d.Role == "take") ? "take" : "clip";
-        var films = kept.Where(d => d.Role == of)
+        var videos = kept.Where(d => d.Role == of)
             .GroupBy(d => d.Footage!.Content)
             .OrderBy(g => g.Key, StringComparer.Ordinal)
             .ToList();
-        if (films.Count == 1 && films[0].Count() > 1)
+        if (videos.Count == 1 && videos[0].Count() > 1)
             return
             [
-                .. films[0]
+                .. videos[0]
                     .OrderByDescending(d => d.Start)
-                    .Take(Math.Max(1, (int)Math.Round(share * films[0].Count()))),
+                    .Take(Math.Max(1, (int)Math.Round(share * videos[0].Count()))),
             ];
-        if (films.Count < 2)
+        if (videos.Count < 2)
             return [];
-        var chosen = films.Where(g => Fraction(g.Key) < share).ToList();
+        var chosen = videos.Where(g => Fraction(g.Key) < share).ToList();
         if (chosen.Count == 0)
-            chosen = [films[0]];
-        if (chosen.Count == films.Count)
+            chosen = [videos[0]];
+        if (chosen.Count == videos.Count)
             chosen.RemoveAt(chosen.Count - 1);
         var names = chosen.Select(g => g.Key).ToHashSet();
         return [.. kept.Where(d => names.Contains(d.Footage!.Content))];

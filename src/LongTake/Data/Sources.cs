@@ -9,7 +9,7 @@ namespace LongTake.Data;
 /// <param name="Name">Path within its source, for people to read.</param>
 /// <param name="CaptionFrom">The file that the caption comes from, "name" for the file's own name, "" without a
 /// caption.</param>
-/// <param name="Windows">Captions of equal stretches of the film, in order; mostly none.</param>
+/// <param name="Windows">Captions of equal stretches of the video, in order; mostly none.</param>
 public sealed record SourceFile(
     string Path,
     string Name,
@@ -22,7 +22,7 @@ public sealed record SourceFile(
 public sealed record Refused(string Path, string Rule, string Reason);
 
 /// <summary>
-/// What the sources of an ingest hold: folders, globs, manifests, WebDataset tars, single films. Nothing outside them
+/// What the sources of an ingest hold: folders, globs, manifests, WebDataset tars, single videos. Nothing outside them
 /// is read: a path that climbs out, or a symbolic link below a source, is refused. What a manifest names and the disk
 /// lacks is listed, never fetched.
 /// </summary>
@@ -56,7 +56,7 @@ public sealed class Sources
     private Sources() => stems = new(Stems);
 
     /// <summary>The files, in the order of their names, and what is refused.</summary>
-    /// <param name="sources">Folders, globs, manifests, tars, films.</param>
+    /// <param name="sources">Folders, globs, manifests, tars, videos.</param>
     /// <param name="unpacked">Folder that tars are unpacked into.</param>
     /// <exception cref="UserException">A source that is not there or a manifest that cannot be read.</exception>
     public static (IReadOnlyList<SourceFile> Files, IReadOnlyList<Refused> Refused) Find(
@@ -116,7 +116,7 @@ public sealed class Sources
 
     private static UserException Absent(string source) =>
         new(
-            $"{source}: no such file or folder. Sources are folders, films, manifests, tars, and patterns in quotes.",
+            $"{source}: no such file or folder. Sources are folders, videos, manifests, tars, and patterns in quotes.",
             usage: true
         );
 
@@ -140,7 +140,7 @@ public sealed class Sources
         return (root, [.. found.Where(f => !Aside.Contains(Path.GetExtension(f).ToLowerInvariant()))]);
     }
 
-    // Manifests first, so that what they use is not taken for films that cannot be read.
+    // Manifests first, so that what they use is not taken for videos that cannot be read.
     private void Walk(string root, CancellationToken cancel)
     {
         var all = Entries(root).ToList();
@@ -248,7 +248,7 @@ public sealed class Sources
                 return full;
             if (Directory.Exists(full))
             {
-                refused.Add(new(shown, "exists", $"names {Manifest.Quote(row.Path)}, which is a folder, not a film"));
+                refused.Add(new(shown, "exists", $"names {Manifest.Quote(row.Path)}, which is a folder, not a video"));
                 return null;
             }
         }

@@ -1,8 +1,11 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Video;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LongTake.Media;
-using LongTake.Models;
 
 namespace LongTake.Data;
 
@@ -11,13 +14,13 @@ namespace LongTake.Data;
 /// to.
 /// </summary>
 /// <param name="Id">Name of the video within the set, from what it is made of.</param>
-/// <param name="Path">The film it is from.</param>
-/// <param name="Content">SHA-256 of that film.</param>
-/// <param name="First">Stamp of the film's first frame, seconds.</param>
-/// <param name="Start">Stamp of its first frame, seconds; null is the beginning of the film.</param>
+/// <param name="Path">The video it is from.</param>
+/// <param name="Content">SHA-256 of that video.</param>
+/// <param name="First">Stamp of the video's first frame, seconds.</param>
+/// <param name="Start">Stamp of its first frame, seconds; null is the beginning of the video.</param>
 /// <param name="Fps">Frames taken a second: the set's, less when the take is subsampled.</param>
 /// <param name="Frames">Frames taken, 4 k + 1.</param>
-/// <param name="Crop">What is left when black bars are cut away, in pixels of the film as shown; null is all of
+/// <param name="Crop">What is left when black bars are cut away, in pixels of the video as shown; null is all of
 /// it.</param>
 public sealed record Footage(
     string Id,
@@ -57,9 +60,9 @@ public sealed record VideoSetInfo(
 internal sealed partial class VideoSetJson : JsonSerializerContext;
 
 /// <summary>
-/// What 'data ingest' leaves: <c>videos.json</c> lists videos (stretches of films) and items (stretches of videos; a
+/// What 'data ingest' leaves: <c>videos.json</c> lists videos (stretches of videos) and items (stretches of videos; a
 /// clip cut from a take is one), <c>latents-HASH</c> holds them as the autoencoder with that hash sees them. Pixels
-/// stay in the films.
+/// stay in the videos.
 /// </summary>
 public static class VideoSet
 {
@@ -165,7 +168,7 @@ public static class VideoSet
         return Directory.Exists(beside) ? (beside, FootageEncoder.Missing(model, Read(folder), beside)) : ("", 0);
     }
 
-    /// <summary>Random stretches of the training videos, [frames, height, width, 3], read from the films.</summary>
+    /// <summary>Random stretches of the training videos, [frames, height, width, 3], read from the videos.</summary>
     public static Func<Rng, int, byte[]> Stretches(string folder, ModelConfig model)
     {
         var info = Read(folder);
@@ -199,7 +202,7 @@ public static class VideoSet
         };
     }
 
-    /// <summary>Reads frames of a video from its film.</summary>
+    /// <summary>Reads frames of a video from its video.</summary>
     internal static VideoReader Open(Footage video, int frames, CancellationToken cancel) =>
         new(
             video.Path,
@@ -218,10 +221,10 @@ public static class VideoSet
     internal static UserException Short(Footage video, int frames) =>
         new(
             $"{video.Path}: has no frame {frames} after second "
-                + $"{(video.Start ?? video.First) - video.First:0.###} any more: has the film changed? Ingest again"
+                + $"{(video.Start ?? video.First) - video.First:0.###} any more: has the video changed? Ingest again"
         );
 
-    /// <summary>Hash of the list: the same films, recipe and captions give the same.</summary>
+    /// <summary>Hash of the list: the same videos, recipe and captions give the same.</summary>
     public static string Hash(string folder) =>
         Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(Path.Combine(folder, List))));
 

@@ -62,21 +62,21 @@ public static class WorldData
         WorldDataConfig c,
         double fps,
         int clipLatents,
-        int filmLatents
+        int videoLatents
     )
     {
         var stride = Stride(fps);
         for (var n = 0; n < c.Takes + c.HeldOutTakes; n++)
         {
             var take = Take(c, n);
-            var frames = 4 * (filmLatents - 1) + 1;
+            var frames = 4 * (videoLatents - 1) + 1;
             yield return (
-                new LatentItem($"take-{n:D4}", "take", filmLatents, Captions.Describe(take))
+                new LatentItem($"take-{n:D4}", "take", videoLatents, Captions.Describe(take))
                 {
                     Locals =
                     [
                         .. Enumerable
-                            .Range(0, filmLatents)
+                            .Range(0, videoLatents)
                             .Select(i => Captions.Local(take, Math.Min(TravellerTake.LongFrames - 1, 4 * stride * i))),
                     ],
                     Source = "world",

@@ -7,7 +7,7 @@ namespace LongTake.Diffusion;
 public interface IFlowSolver : IDisposable
 {
     /// <summary>
-    /// What the model is given at each step (1000 sigma, whole numbers where the reference cuts the fraction off).
+    /// What the model is given at each step (1000 sigma, integers where the reference cuts the fraction off).
     /// </summary>
     IReadOnlyList<double> Timesteps { get; }
 
@@ -35,7 +35,7 @@ public sealed class EulerSolver(IReadOnlyList<double> sigmas) : IFlowSolver
 /// </summary>
 internal sealed class SolverHistory : IDisposable
 {
-    private readonly Kept kept = new();
+    private readonly TensorStore kept = new();
 
     /// <summary>
     /// Evenly spaced from <paramref name="first"/> towards 0, then shifted. The order of the operations is numpy's

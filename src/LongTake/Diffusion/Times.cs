@@ -1,19 +1,19 @@
 namespace LongTake.Diffusion;
 
 /// <summary>Which steps of a few-step list a training roll-out may stop at.</summary>
-public enum ExitLaw
+public enum ExitSchedule
 {
     /// <summary>Any, equally likely.</summary>
     Uniform,
 
-    /// <summary>The last alone: every film is finished.</summary>
+    /// <summary>The last alone: every video is finished.</summary>
     Last,
 
     /// <summary>The first alone: one step from pure noise.</summary>
     First,
 }
 
-/// <summary>Noise levels: the shift map, few-step lists, and the laws they are drawn from in training.</summary>
+/// <summary>Noise levels: the shift map, few-step lists, and the rules they are drawn from in training.</summary>
 public static class Times
 {
     /// <summary>
@@ -42,11 +42,11 @@ public static class Times
     public static double DrawMatching(Rng random, double k) => Math.Clamp(Shift(random.Uniform(), k), 0.02, 0.98);
 
     /// <summary>The index of the step that a roll-out of <paramref name="steps"/> steps stops at.</summary>
-    public static int DrawExit(Rng random, ExitLaw law, int steps) =>
+    public static int DrawExit(Rng random, ExitSchedule law, int steps) =>
         law switch
         {
-            ExitLaw.Last => steps - 1,
-            ExitLaw.First => 0,
+            ExitSchedule.Last => steps - 1,
+            ExitSchedule.First => 0,
             _ => random.Int(steps),
         };
 }

@@ -9,7 +9,7 @@ public sealed class UniPcSolver : IFlowSolver
     private readonly SolverHistory history;
     private readonly int order;
     private readonly IReadOnlyCollection<int> uncorrected;
-    private readonly Kept last = new();
+    private readonly TensorStore last = new();
     private int at,
         usedOrder;
 

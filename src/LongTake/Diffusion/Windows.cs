@@ -1,12 +1,12 @@
 namespace LongTake.Diffusion;
 
 /// <summary>Where windows may start.</summary>
-public enum WindowLaw
+public enum WindowSampling
 {
     /// <summary>At any latent, equally likely.</summary>
     Uniform,
 
-    /// <summary>One window behind the other, the last one moved back so that it ends with the film.</summary>
+    /// <summary>One window behind the other, the last one moved back so that it ends with the video.</summary>
     Strided,
 
     /// <summary>The last window alone.</summary>
@@ -14,8 +14,8 @@ public enum WindowLaw
 }
 
 /// <summary>
-/// Windows of a long latent film that the short teacher can judge. A window that starts inside the film has its first
-/// latent re-made as an image latent, because the teacher only knows films that begin with one (MMM, boundary
+/// Windows of a long latent video that the short teacher can judge. A window that starts inside the video has its first
+/// latent re-made as an image latent, because the teacher only knows videos that begin with one (MMM, boundary
 /// handling).
 /// </summary>
 public static class Windows
@@ -24,18 +24,18 @@ public static class Windows
     /// Start of a window of <paramref name="length"/> latents: 0 with probability <paramref name="first"/> (the only
     /// window that reaches latents 0 and 1), else by the law.
     /// </summary>
-    public static int DrawStart(Rng random, int total, int length, double first, WindowLaw law = WindowLaw.Uniform) =>
+    public static int DrawStart(Rng random, int total, int length, double first, WindowSampling law = WindowSampling.Uniform) =>
         random.Uniform() < first
             ? 0
             : law switch
             {
-                WindowLaw.Strided => Math.Min(total - length, length * random.Int((total + length - 1) / length)),
-                WindowLaw.Last => total - length,
+                WindowSampling.Strided => Math.Min(total - length, length * random.Int((total + length - 1) / length)),
+                WindowSampling.Last => total - length,
                 _ => random.Int(total - length + 1),
             };
 
     /// <summary>
-    /// How often each latent of a film carries gradient when every start 0..total-length is taken once.
+    /// How often each latent of a video carries gradient when every start 0..total-length is taken once.
     /// </summary>
     public static int[] HitCounts(int total, int length)
     {
@@ -47,19 +47,19 @@ public static class Windows
     }
 
     /// <summary>
-    /// The window from <paramref name="start"/> of film [1, C, T, H, W]: a plain crop at 0, else the image latent
-    /// [1, C, 1, H, W] (detached) followed by the film's latents start+1 ...
+    /// The window from <paramref name="start"/> of video [1, C, T, H, W]: a plain crop at 0, else the image latent
+    /// [1, C, 1, H, W] (detached) followed by the video's latents start+1 ...
     /// </summary>
-    public static Tensor Crop(Tensor film, int start, int length, Tensor? imageLatent)
+    public static Tensor Crop(Tensor video, int start, int length, Tensor? imageLatent)
     {
         if (start == 0)
-            return film.narrow(2, 0, length);
+            return video.narrow(2, 0, length);
         if (imageLatent is null)
             throw new ArgumentNullException(
                 nameof(imageLatent),
-                "a window inside the film needs its first latent as an image latent"
+                "a window inside the video needs its first latent as an image latent"
             );
-        return torch.cat([imageLatent.detach(), film.narrow(2, start + 1, length - 1)], 2);
+        return torch.cat([imageLatent.detach(), video.narrow(2, start + 1, length - 1)], 2);
     }
 
     /// <summary>

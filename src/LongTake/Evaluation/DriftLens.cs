@@ -1,10 +1,13 @@
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// The drift lens: where do the student's two heads disagree on its own film? At each stated level the film is noised
+/// The drift lens: where do the student's two heads disagree on its own video? At each stated level the video is noised
 /// and both velocities are read off one encoded state; the root mean square of v_fm - v_dm in each latent over that of
 /// v_fm, mean of the levels, by the second. Costs two heads and one encoder a level and needs no truth; whether it
 /// tells drift is measured, not assumed.
@@ -45,7 +48,7 @@ public sealed class DriftLens : IDisposable
         return new(folder, device);
     }
 
-    /// <summary>Disagreement by the second over the latents [1, C, T, h, w] of a film.</summary>
+    /// <summary>Disagreement by the second over the latents [1, C, T, h, w] of a video.</summary>
     public double?[] Of(Tensor latents, string caption, long seed)
     {
         using var scope = torch.NewDisposeScope();

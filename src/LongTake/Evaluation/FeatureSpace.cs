@@ -35,7 +35,7 @@ public sealed class FeatureSpace
     }
 
     /// <summary>
-    /// Mean squared distance from the centre, each direction in its real deviation: real samples have 1 on average.
+    /// Mean squared distance from the centre, each direction in its real std: real samples have 1 on average.
     /// </summary>
     public double Far(double[] sample)
     {

@@ -11,13 +11,13 @@ public enum Aim
 }
 
 /// <summary>
-/// A measure of one film: its name, what it is in a line, what is better, and its value (null where a film does not
+/// A measure of one video: its name, what it is in a line, what is better, and its value (null where a video does not
 /// say).
 /// </summary>
-public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure, RealUnits, double?> Of)
+public sealed record Metric(string Name, string What, Aim Aim, Func<VideoMeasure, RealUnits, double?> Of)
 {
     /// <summary>
-    /// The measures of single films, the local ones first. FDr and FDt, of many films, are <see cref="Distances"/>.
+    /// The measures of single videos, the local ones first. FDr and FDt, of many videos, are <see cref="Distances"/>.
     /// </summary>
     public static IReadOnlyList<Metric> All { get; } =
     [
@@ -38,7 +38,7 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure,
         new("legs", "correlation of the legs with the best template", Aim.High, (f, _) => f.World.legs),
         new("flick", "change of the sky in 1/8 s, RGB units", Aim.Low, (f, _) => f.World.flick),
         new("gaitF", "error of the step's frequency, Hz", Aim.Low, (f, _) => f.World.gaitF),
-        new("arc", "distance of the hour from the day law", Aim.Low, (f, _) => f.World.arc),
+        new("arc", "distance of the hour from the schedule of the day", Aim.Low, (f, _) => f.World.arc),
         new("mono", "share of the seconds in which the day does not run back", Aim.High, (f, _) => f.World.mono),
         new("biome", "share of the seconds on the ground of the schedule", Aim.High, (f, _) => f.World.biome),
         new("lm_rec", "share of the lighthouse's two visits that are there", Aim.High, (f, _) => f.World.lm_rec),
@@ -51,7 +51,7 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure,
             Aim.High,
             (f, _) => Story(f)
         ),
-        new("gaitG", "as gaitL over the whole film: is the step kept?", Aim.High, (f, _) => f.World.gaitG),
+        new("gaitG", "as gaitL over the whole video: is the step kept?", Aim.High, (f, _) => f.World.gaitG),
         new(
             "repeat",
             "share of the pairs of windows 10 s apart or more that are more alike than 95 % of such real "
@@ -61,10 +61,10 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure,
         ),
         new("coat_acc", "share of the seconds in the prompt's coat", Aim.High, (f, _) => f.World.coat_acc),
         new("hat_acc", "share of the seconds in the prompt's hat", Aim.High, (f, _) => f.World.hat_acc),
-        new("coat_drift", "deviation of the coat's colour over the film, RGB units", Aim.Low, (f, _) =>
+        new("coat_drift", "std of the coat's colour over the video, RGB units", Aim.Low, (f, _) =>
             f.World.coat_drift
         ),
-        new("neck_drift", "deviation of the scarf's colour over the film, RGB units", Aim.Low, (f, _) =>
+        new("neck_drift", "std of the scarf's colour over the video, RGB units", Aim.Low, (f, _) =>
             f.World.neck_drift
         ),
         new("seam", "jump of the picture where a roll-out's windows meet over that at other latents", Aim.One, (f, _) =>
@@ -72,7 +72,7 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure,
         ),
     ];
 
-    /// <summary>Distances of the 5-s windows of many films to those of real takes, % of the real variance.</summary>
+    /// <summary>Distances of the 5-s windows of many videos to those of real takes, % of the real variance.</summary>
     public static IReadOnlyList<(string Name, string What, Func<RealUnits, RealUnits.Space> Space)> Distances { get; } =
     [
         (
@@ -99,7 +99,7 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure,
         ("lens", "FM and DM head disagree", Aim.Low),
     ];
 
-    /// <summary>A film's error in a second, of what can be measured, for the drift lens to be held against.</summary>
+    /// <summary>A video's error in a second, of what can be measured, for the drift lens to be held against.</summary>
     public static IReadOnlyList<(
         string Name,
         Func<IReadOnlyDictionary<string, double?[]>, int, double?> Of
@@ -120,14 +120,14 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<FilmMeasure,
     private static double? Off(double?[] curve, int s) =>
         s < curve.Length && curve[s] is { } v ? Math.Abs(v - 1) : null;
 
-    private static double? Story(FilmMeasure film)
+    private static double? Story(VideoMeasure video)
     {
-        var grounds = film.Curves["biome"]
+        var grounds = video.Curves["biome"]
             .Select((right, s) => (right, Due: Places.Due(s)))
             .Where(p => p.right is not null)
             .GroupBy(p => p.Due)
             .Select(g => g.Average(p => p.right!.Value) > .5 ? 1.0 : 0)
             .ToList();
-        return (grounds.Sum() + 2 * film.World.lm_rec) / (grounds.Count + 2);
+        return (grounds.Sum() + 2 * video.World.lm_rec) / (grounds.Count + 2);
     }
 }

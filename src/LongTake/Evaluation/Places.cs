@@ -2,14 +2,14 @@ using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
-/// <summary>Where a film is: the ground it walks on, how that scrolls, and the lighthouse.</summary>
+/// <summary>Where a video is: the ground it walks on, how that scrolls, and the lighthouse.</summary>
 internal static class Places
 {
     private const int Side = Traveller.Side;
     private static readonly double[] Cos = [.. Enumerable.Range(0, 8).Select(x => Math.Cos(2 * Math.PI * x / 8))];
 
     /// <summary>Share of the seconds on the ground of the schedule; 3.2 s around each change are left out.</summary>
-    public static double Biome(Film film, Day[] days)
+    public static double Biome(MeasuredVideo video, Day[] days)
     {
         var (right, all) = (0, 0);
         for (var s = 0; s < days.Length; s++)
@@ -17,7 +17,7 @@ internal static class Places
             if (Due(s) is not { } due)
                 continue;
             all++;
-            if (Ground(film, s, days[s]) == due)
+            if (Ground(video, s, days[s]) == due)
                 right++;
         }
         return all == 0 ? 0 : (double)right / all;
@@ -32,9 +32,9 @@ internal static class Places
     }
 
     /// <summary>Biome whose ground in the light of this hour is nearest to the median ground.</summary>
-    public static int Ground(Film film, int second, in Day day)
+    public static int Ground(MeasuredVideo video, int second, in Day day)
     {
-        var (seen, tint) = (film.Median(second, 0, Side - 1, 28, 31), day.Tint);
+        var (seen, tint) = (video.Median(second, 0, Side - 1, 28, 31), day.Tint);
         return Enumerable.Range(0, 4).MinBy(b => Distance(seen, Scenery.Ground[b] * tint));
     }
 
@@ -44,16 +44,16 @@ internal static class Places
     /// The pattern of the ground: mean error of its speed, |px per world frame - 1|, and its mean amplitude. Each row's
     /// Fourier term of period 8 turns as the ground moves; rows 28..31, which no leg reaches, vote with their power.
     /// </summary>
-    public static (double Scroll, double Amplitude) Pattern(Film film, Day[] days)
+    public static (double Scroll, double Amplitude) Pattern(MeasuredVideo video, Day[] days)
     {
         var (before, now) = (new (double Re, double Im)[4], new (double Re, double Im)[4]);
         var (error, amplitude, steps) = (0.0, 0.0, 0);
-        for (var f = 0; f < film.Frames; f++)
+        for (var f = 0; f < video.Frames; f++)
         {
-            var tint = days[Math.Min((int)(f / film.Rate), days.Length - 1)].Tint;
+            var tint = days[Math.Min((int)(f / video.Rate), days.Length - 1)].Tint;
             for (var g = 0; g < 4; g++)
-                now[g] = Fourier(film, f, 28 + g, tint);
-            amplitude += Math.Sqrt(now.Sum(c => c.Re * c.Re + c.Im * c.Im)) / film.Frames;
+                now[g] = Fourier(video, f, 28 + g, tint);
+            amplitude += Math.Sqrt(now.Sum(c => c.Re * c.Re + c.Im * c.Im)) / video.Frames;
             if (f > 0)
             {
                 var (re, im) = (0.0, 0.0);
@@ -62,7 +62,7 @@ internal static class Places
                     re += before[g].Re * now[g].Re + before[g].Im * now[g].Im;
                     im += before[g].Re * now[g].Im - before[g].Im * now[g].Re;
                 }
-                error += Math.Abs(Math.Atan2(im, re) * 8 / (2 * Math.PI) / film.Stride - 1);
+                error += Math.Abs(Math.Atan2(im, re) * 8 / (2 * Math.PI) / video.Stride - 1);
                 steps++;
             }
             (before, now) = (now, before);
@@ -70,12 +70,12 @@ internal static class Places
         return (steps == 0 ? 0 : error / steps, amplitude);
     }
 
-    private static (double Re, double Im) Fourier(Film film, int frame, int y, Rgb tint)
+    private static (double Re, double Im) Fourier(MeasuredVideo video, int frame, int y, Rgb tint)
     {
         var (re, im) = (0.0, 0.0);
         for (var x = 0; x < Side; x++)
         {
-            var v = ((Rgb)film.At(frame, x, y) / tint).Luma;
+            var v = ((Rgb)video.At(frame, x, y) / tint).Luma;
             re += v * Cos[x % 8];
             im -= v * Cos[(x + 6) % 8];
         }
@@ -83,16 +83,16 @@ internal static class Places
     }
 
     /// <summary>Colour of the lighthouse in each second, or -1 if fewer than half of its frames show one.</summary>
-    public static int[] Landmarks(Film film, Day[] days)
+    public static int[] Landmarks(MeasuredVideo video, Day[] days)
     {
         var seen = new int[days.Length];
         Span<int> votes = stackalloc int[3];
         for (var s = 0; s < seen.Length; s++)
         {
             votes.Clear();
-            var (start, end) = film.Second(s);
+            var (start, end) = video.Second(s);
             for (var f = start; f < end; f++)
-                if (Landmark(film, f, days[s]) is var c and >= 0)
+                if (Landmark(video, f, days[s]) is var c and >= 0)
                     votes[c]++;
             var best =
                 votes[0] >= votes[1] && votes[0] >= votes[2] ? 0
@@ -107,7 +107,7 @@ internal static class Places
     /// The lighthouse of one frame, or -1: in its four inner columns the rows 8..19 alternate every three rows between
     /// colour and grey, so even less odd stripes must point along colour - grey, and about as far.
     /// </summary>
-    private static int Landmark(Film film, int frame, in Day day)
+    private static int Landmark(MeasuredVideo video, int frame, in Day day)
     {
         Rgb light = (.45 + .55 * day.Tint.R, .45 + .55 * day.Tint.G, .45 + .55 * day.Tint.B);
         Span<Rgb> stripes = stackalloc Rgb[Side];
@@ -115,7 +115,7 @@ internal static class Places
         {
             Rgb sum = default;
             for (var y = 8; y < 20; y++)
-                sum += (Rgb)film.At(frame, x, y) * ((y - 8) / 3 % 2 == 0 ? 1 : -1);
+                sum += (Rgb)video.At(frame, x, y) * ((y - 8) / 3 % 2 == 0 ? 1 : -1);
             stripes[x] = sum * (1 / 6.0) / light;
         }
         var (best, found) = (.8, -1);

@@ -1,11 +1,11 @@
+using LongTake.Worlds;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// Features of a window of film from a small 3-D convolution net whose weights are drawn once and never trained,
+/// Features of a window of video from a small 3-D convolution net whose weights are drawn once and never trained,
 /// projected on the main directions of real windows. Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels;
 /// then the mean of each channel in each row of the last map, and its spread.
 /// </summary>
@@ -42,11 +42,11 @@ public sealed class RandomFeatures
     public double[] Of(byte[] window) =>
         (space ?? throw new InvalidOperationException("fit the features first")).Of(Raw(window));
 
-    /// <summary>A film cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
-    public static IEnumerable<byte[]> Windows(byte[] film, int frames) =>
+    /// <summary>A video cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
+    public static IEnumerable<byte[]> Windows(byte[] video, int frames) =>
         Enumerable
-            .Range(0, film.Length / (frames * Traveller.FrameBytes))
-            .Select(i => film.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
+            .Range(0, video.Length / (frames * Traveller.FrameBytes))
+            .Select(i => video.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
 
     /// <summary>The network's own features of a window, before the projection.</summary>
     public double[] Raw(byte[] window)

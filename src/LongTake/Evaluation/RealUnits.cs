@@ -14,7 +14,7 @@ public sealed class RealUnits
     private readonly Dictionary<int, double> alike = [];
 
     /// <summary>Units from takes that are no others' row.</summary>
-    public RealUnits(IReadOnlyList<FilmMeasure> takes)
+    public RealUnits(IReadOnlyList<VideoMeasure> takes)
     {
         pattern = takes.Average(t => t.World.gamp);
         gradient = takes.Average(t => t.World.sharp);
@@ -42,22 +42,22 @@ public sealed class RealUnits
     public Space Teacher { get; }
 
     /// <summary>
-    /// The film's curves as they are shown: pattern, gradient and motion over those of real takes in the same second;
+    /// The video's curves as they are shown: pattern, gradient and motion over those of real takes in the same second;
     /// "far" added.
     /// </summary>
-    public Dictionary<string, double?[]> Curves(FilmMeasure film)
+    public Dictionary<string, double?[]> Curves(VideoMeasure video)
     {
-        var curves = film.Curves.ToDictionary(
+        var curves = video.Curves.ToDictionary(
             c => c.Key,
             c =>
                 bySecond.TryGetValue(c.Key, out var real)
                     ? [.. c.Value.Take(real.Length).Select((v, s) => v / Math.Max(real[s], 1e-12))]
                     : c.Value
         );
-        if (film.Random.Length == 0)
+        if (video.Random.Length == 0)
             return curves;
-        var seconds = film.Curves["arc"].Length;
-        double[] far = [.. film.Random.Select(w => Random.Axes.Far(Random.Of(w)))];
+        var seconds = video.Curves["arc"].Length;
+        double[] far = [.. video.Random.Select(w => Random.Axes.Far(Random.Of(w)))];
         curves["far"] =
         [
             .. Enumerable
@@ -67,40 +67,40 @@ public sealed class RealUnits
         return curves;
     }
 
-    internal double Pattern(FilmMeasure film) => film.World.gamp / pattern;
+    internal double Pattern(VideoMeasure video) => video.World.gamp / pattern;
 
-    internal double Sharp(FilmMeasure film) => film.World.sharp / gradient;
+    internal double Sharp(VideoMeasure video) => video.World.sharp / gradient;
 
-    internal double Moves(FilmMeasure film) => Motion(film) / motion;
+    internal double Moves(VideoMeasure video) => Motion(video) / motion;
 
-    internal double? Far(FilmMeasure film) =>
-        film.Random.Length == 0 ? null : film.Random.Average(w => Random.Axes.Far(Random.Of(w)));
+    internal double? Far(VideoMeasure video) =>
+        video.Random.Length == 0 ? null : video.Random.Average(w => Random.Axes.Far(Random.Of(w)));
 
     /// <summary>
     /// Share of the pairs of distant windows that are more alike than all but a twentieth of such pairs of real takes:
     /// .05 for real takes.
     /// </summary>
-    internal double? Repeat(FilmMeasure film)
+    internal double? Repeat(VideoMeasure video)
     {
-        bool[] pairs = [.. alike.SelectMany(a => Pairs(film, a.Key).Select(apart => apart < a.Value))];
+        bool[] pairs = [.. alike.SelectMany(a => Pairs(video, a.Key).Select(apart => apart < a.Value))];
         return pairs.Length == 0 ? null : pairs.Average(p => p ? 1.0 : 0);
     }
 
-    private IEnumerable<double> Pairs(FilmMeasure film, int lag)
+    private IEnumerable<double> Pairs(VideoMeasure video, int lag)
     {
-        double[][] windows = [.. film.Random.Select(Random.Of)];
+        double[][] windows = [.. video.Random.Select(Random.Of)];
         return windows.Zip(windows.Skip(lag), Random.Axes.Apart);
     }
 
-    private static double Motion(FilmMeasure film) => film.Curves["motion"].Average() ?? 0;
+    private static double Motion(VideoMeasure video) => video.Curves["motion"].Average() ?? 0;
 
     /// <summary>A feature space with the statistics of the real windows in it.</summary>
     public sealed class Space
     {
-        private readonly Func<FilmMeasure, float[][]> of;
+        private readonly Func<VideoMeasure, float[][]> of;
         private readonly Frechet.Side real;
 
-        internal Space(IReadOnlyList<FilmMeasure> takes, Func<FilmMeasure, float[][]> of)
+        internal Space(IReadOnlyList<VideoMeasure> takes, Func<VideoMeasure, float[][]> of)
         {
             this.of = of;
             Axes = FeatureSpace.Fit([.. takes.SelectMany(of).Select(Doubles)]);
@@ -111,11 +111,11 @@ public sealed class RealUnits
 
         internal double[] Of(float[] raw) => Axes.Of(Doubles(raw));
 
-        /// <summary>First and second moments of a film's windows; those of several films add up.</summary>
-        public Moments Moments(FilmMeasure film) => Evaluation.Moments.Of([.. of(film).Select(Of)]);
+        /// <summary>First and second moments of a video's windows; those of several videos add up.</summary>
+        public Moments Moments(VideoMeasure video) => Evaluation.Moments.Of([.. of(video).Select(Of)]);
 
         /// <summary>Frechet distance of windows with these moments to the real ones, % of the real variance.</summary>
-        public double Distance(Moments films) => real.Percent(films);
+        public double Distance(Moments videos) => real.Percent(videos);
 
         private static double[] Doubles(float[] raw) => Array.ConvertAll(raw, v => (double)v);
     }

@@ -1,36 +1,36 @@
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// A figure with its 95 % bootstrap interval; by training seed where there are several; how many films have it.
+/// A figure with its 95 % bootstrap interval; by training seed where there are several; how many videos have it.
 /// </summary>
-public sealed record Estimate(double Mean, double Low, double High, int Films, IReadOnlyList<double>? Seeds = null);
+public sealed record Estimate(double Mean, double Low, double High, int Videos, IReadOnlyList<double>? Seeds = null);
 
 /// <summary>
-/// Draws of films, and of training seeds where there are several, with replacement. All rows of a table are drawn alike
-/// (draw d takes the same films everywhere, and the same seeds of rows with as many), so the difference of two rows is
-/// paired by caption, film seed and training seed.
+/// Draws of videos, and of training seeds where there are several, with replacement. All rows of a table are drawn alike
+/// (draw d takes the same videos everywhere, and the same seeds of rows with as many), so the difference of two rows is
+/// paired by caption, video seed and training seed.
 /// </summary>
-public sealed class Resampling(int films, int draws = 1000)
+public sealed class Resampling(int videos, int draws = 1000)
 {
     /// <summary>Every draw of a figure, and the figure itself; NaN where a draw has none.</summary>
-    public sealed record Drawn(double Value, double[] Draws, int Films, double[] Seeds)
+    public sealed record Drawn(double Value, double[] Draws, int Videos, double[] Seeds)
     {
         /// <summary>
         /// The figure with its interval: percentiles of the draws, moved so that their middle is the figure. (Drawing
-        /// films twice makes clouds look narrower: a Frechet distance would otherwise lie below all of its own
+        /// videos twice makes clouds look narrower: a Frechet distance would otherwise lie below all of its own
         /// interval.)
         /// </summary>
         public Estimate Estimate()
         {
             double[] sorted = [.. Draws.Where(double.IsFinite).Order()];
             if (sorted.Length == 0 || !double.IsFinite(Value))
-                return new(Value, Value, Value, Films, Seeds.Length > 1 ? Seeds : null);
+                return new(Value, Value, Value, Videos, Seeds.Length > 1 ? Seeds : null);
             var off = Value - sorted[sorted.Length / 2];
             return new(
                 Value,
                 sorted[(int)(.025 * sorted.Length)] + off,
                 sorted[Math.Max((int)(.975 * sorted.Length) - 1, 0)] + off,
-                Films,
+                Videos,
                 Seeds.Length > 1 ? Seeds : null
             );
         }
@@ -40,12 +40,12 @@ public sealed class Resampling(int films, int draws = 1000)
             new(
                 Value - other.Value,
                 [.. Draws.Zip(other.Draws, (a, b) => a - b)],
-                Math.Min(Films, other.Films),
+                Math.Min(Videos, other.Videos),
                 Seeds.Length == other.Seeds.Length ? [.. Seeds.Zip(other.Seeds, (a, b) => a - b)] : []
             );
     }
 
-    /// <summary>A mean over films: <paramref name="values"/> by [seed][film], null where a film has none.</summary>
+    /// <summary>A mean over videos: <paramref name="values"/> by [seed][video], null where a video has none.</summary>
     public Drawn Mean(double?[][] values) =>
         Draw(
             values.Length,
@@ -62,8 +62,8 @@ public sealed class Resampling(int films, int draws = 1000)
         );
 
     /// <summary>
-    /// A Frechet distance: moments of the films' windows by [seed][film]. The mean of the seeds' own distances, for
-    /// more films alone lower it.
+    /// A Frechet distance: moments of the videos' windows by [seed][video]. The mean of the seeds' own distances, for
+    /// more videos alone lower it.
     /// </summary>
     public Drawn Distance(Moments[][] values, RealUnits.Space space) =>
         Draw(
@@ -78,13 +78,13 @@ public sealed class Resampling(int films, int draws = 1000)
 
     private Drawn Draw(int seeds, Func<int, int[], double> of, int count, int given)
     {
-        int[] all = [.. Enumerable.Range(0, films)];
+        int[] all = [.. Enumerable.Range(0, videos)];
         double[] bySeed = [.. Enumerable.Range(0, seeds).Select(s => of(s, all))];
         var drawn = new double[count];
         Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, d =>
         {
-            var (films1, seeds1) = (new Rng(5, d), new Rng(7, d));
-            int[] picked = [.. all.Select(_ => films1.Int(films))];
+            var (videos1, seeds1) = (new Rng(5, d), new Rng(7, d));
+            int[] picked = [.. all.Select(_ => videos1.Int(videos))];
             drawn[d] = Average(Enumerable.Range(0, seeds).Select(_ => of(seeds1.Int(seeds), picked)));
         });
         return new(Average(bySeed), drawn, given, bySeed);

@@ -11,26 +11,26 @@ internal static class Sky
     private static readonly Day[] Days = [.. Enumerable.Range(0, Phases).Select(i => new Day(i / (Phases - 1.0)))];
 
     /// <summary>The day of each second: the phase whose sky is nearest to the medians of the rows 0..4.</summary>
-    public static Day[] Read(Film film) =>
+    public static Day[] Read(MeasuredVideo video) =>
         [
             .. Enumerable
-                .Range(0, film.Seconds)
+                .Range(0, video.Seconds)
                 .Select(s =>
                 {
                     var rows = Enumerable
                         .Range(0, Rows)
-                        .Select(y => film.Median(s, 0, Traveller.Side - 1, y, y))
+                        .Select(y => video.Median(s, 0, Traveller.Side - 1, y, y))
                         .ToArray();
                     return Days.MinBy(day => Enumerable.Range(0, Rows).Sum(y => Square(day.Sky(y) - rows[y])));
                 }),
         ];
 
     /// <summary>
-    /// Distance in the middle of second s to the day law (s + 1/2) / 61; after the minute it stays night.
+    /// Distance in the middle of second s to the schedule of the day (s + 1/2) / 61; after the minute it stays night.
     /// </summary>
     public static double Off(in Day day, int s) => Math.Abs(day.Phase - Math.Min(1, (s + .5) / 61));
 
-    /// <summary>Mean distance to the day law.</summary>
+    /// <summary>Mean distance to the schedule of the day.</summary>
     public static double Arc(Day[] days) => days.Select((day, s) => Off(day, s)).Average();
 
     /// <summary>Share of the steps of one second in which the day does not run back by more than .01.</summary>
@@ -38,17 +38,17 @@ internal static class Sky
         days.Length < 2 ? 1 : days.Zip(days.Skip(1)).Average(d => d.Second.Phase >= d.First.Phase - .01 ? 1.0 : 0);
 
     /// <summary>Mean change of the rows 0..4 in 1/8 second, RGB units.</summary>
-    public static double Flicker(Film film)
+    public static double Flicker(MeasuredVideo video)
     {
-        var lag = Math.Max(1, 2 / film.Stride);
+        var lag = Math.Max(1, 2 / video.Stride);
         var (sum, row) = (0.0, Rows * Traveller.Side * 3);
-        for (var f = lag; f < film.Frames; f++)
+        for (var f = lag; f < video.Frames; f++)
         {
             var (now, before) = (f * Traveller.FrameBytes, (f - lag) * Traveller.FrameBytes);
             for (var i = 0; i < row; i++)
-                sum += Math.Abs(film.Rgb[now + i] - film.Rgb[before + i]);
+                sum += Math.Abs(video.Rgb[now + i] - video.Rgb[before + i]);
         }
-        return film.Frames <= lag ? 0 : sum / row / (film.Frames - lag);
+        return video.Frames <= lag ? 0 : sum / row / (video.Frames - lag);
     }
 
     private static double Square(Rgb v) => v.Dot(v);

@@ -1,12 +1,15 @@
 using LongTake.Data;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Evaluation;
 
 /// <summary>
 /// Features of 5-s windows out of the short teacher: a window's frames are encoded as a clip of their own, noised to
 /// sigma .1 with noise that is the same for all windows, and shown to the teacher without a caption; its state after
-/// the blocks that the student's encoder is made of, mean and deviation of each channel over all tokens. A window is
+/// the blocks that the student's encoder is made of, mean and std of each channel over all tokens. A window is
 /// one clip of the teacher.
 /// </summary>
 public sealed class TeacherFeatures : IDisposable
@@ -59,7 +62,7 @@ public sealed class TeacherFeatures : IDisposable
         );
     }
 
-    /// <summary>Features of each whole window of a film, [windows][2 x dim].</summary>
+    /// <summary>Features of each whole window of a video, [windows][2 x dim].</summary>
     public float[][] Of(byte[] rgb)
     {
         using var scope = torch.NewDisposeScope();
@@ -77,8 +80,8 @@ public sealed class TeacherFeatures : IDisposable
             .X.to(ScalarType.Float32);
         var tokens = state.reshape(windows.Length, -1, model.Wan.Dim);
         var mean = tokens.mean([1], keepdim: true);
-        var deviation = (tokens - mean).square().mean([1]).sqrt();
-        var all = torch.cat([mean.squeeze(1), deviation], 1).contiguous().ToArray<float>();
+        var std = (tokens - mean).square().mean([1]).sqrt();
+        var all = torch.cat([mean.squeeze(1), std], 1).contiguous().ToArray<float>();
         return [.. all.Chunk(all.Length / windows.Length)];
     }
 

@@ -2,26 +2,26 @@ using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
-/// <summary>Who walks in a film, whether it stays the same, and how it walks.</summary>
+/// <summary>Who walks in a video, whether it stays the same, and how it walks.</summary>
 internal static class Walker
 {
     /// <summary>Coat colour of each second as it would look in full light.</summary>
-    public static Rgb[] Coats(Film film, Day[] days) =>
-        [.. days.Select((day, s) => film.Median(s, 11, 17, 17, 20) * (1 / day.Light))];
+    public static Rgb[] Coats(MeasuredVideo video, Day[] days) =>
+        [.. days.Select((day, s) => video.Median(s, 11, 17, 17, 20) * (1 / day.Light))];
 
     /// <summary>
     /// Colour of the neck, with its scarf, in full light; a second is a whole stride: bobbing averages out.
     /// </summary>
-    public static Rgb[] Necks(Film film, Day[] days) =>
-        [.. days.Select((day, s) => film.Mean(s, 12, 16, 14, 15) * (1 / day.Light))];
+    public static Rgb[] Necks(MeasuredVideo video, Day[] days) =>
+        [.. days.Select((day, s) => video.Mean(s, 12, 16, 14, 15) * (1 / day.Light))];
 
-    /// <summary>Nearest coat of the palette by direction, because its brightness varies from film to film.</summary>
+    /// <summary>Nearest coat of the palette by direction, because its brightness varies from video to video.</summary>
     public static int NearestCoat(Rgb seen) =>
         Enumerable
             .Range(0, Figure.Coats.Length)
             .MaxBy(c => seen.Dot(Figure.Coats[c]) / Math.Sqrt(Figure.Coats[c].Dot(Figure.Coats[c])));
 
-    /// <summary>Standard deviation over the seconds, mean of the channels.</summary>
+    /// <summary>Standard std over the seconds, mean of the channels.</summary>
     public static double Drift(Rgb[] colours)
     {
         Rgb sum = default,
@@ -65,12 +65,12 @@ internal static class Walker
     }
 
     /// <summary>Hat of each second: the template over the sky of the hour with the least clipped error.</summary>
-    public static int[] Hats(Film film, Day[] days) =>
+    public static int[] Hats(MeasuredVideo video, Day[] days) =>
         [
             .. days.Select(
                 (day, s) =>
                 {
-                    var (start, end) = film.Second(s);
+                    var (start, end) = video.Second(s);
                     return Enumerable
                         .Range(0, 4)
                         .MinBy(hat =>
@@ -78,8 +78,8 @@ internal static class Walker
                                 .Range(start, end - start)
                                 .Sum(f =>
                                     Math.Min(
-                                        HatError(film, f, day, HatTemplates[2 * hat]),
-                                        HatError(film, f, day, HatTemplates[2 * hat + 1])
+                                        HatError(video, f, day, HatTemplates[2 * hat]),
+                                        HatError(video, f, day, HatTemplates[2 * hat + 1])
                                     )
                                 )
                         );
@@ -87,7 +87,7 @@ internal static class Walker
             ),
         ];
 
-    private static double HatError(Film film, int frame, in Day day, Rgb?[] template)
+    private static double HatError(MeasuredVideo video, int frame, in Day day, Rgb?[] template)
     {
         const double Clip = 80 * 80;
         var (error, i) = (0.0, 0);
@@ -96,7 +96,7 @@ internal static class Walker
             var sky = day.Sky(y);
             for (var x = HatLeft; x <= HatRight; x++)
             {
-                var off = film.At(frame, x, y) - (template[i++] * day.Light ?? sky);
+                var off = video.At(frame, x, y) - (template[i++] * day.Light ?? sky);
                 error += Math.Min(off.Dot(off), Clip);
             }
         }
@@ -139,14 +139,14 @@ internal static class Walker
     /// <summary>
     /// Swing of the front foot in each frame, about -1..1; mean correlation of the best leg templates.
     /// </summary>
-    public static (double[] Feet, double Legs) Feet(Film film)
+    public static (double[] Feet, double Legs) Feet(MeasuredVideo video)
     {
-        var (feet, legs, patch) = (new double[film.Frames], 0.0, new double[LegWidth * LegHeight]);
-        for (var f = 0; f < film.Frames; f++)
+        var (feet, legs, patch) = (new double[video.Frames], 0.0, new double[LegWidth * LegHeight]);
+        for (var f = 0; f < video.Frames; f++)
         {
             for (var i = 0; i < patch.Length; i++)
             {
-                var p = film.At(f, LegLeft + i % LegWidth, LegTop + i / LegWidth);
+                var p = video.At(f, LegLeft + i % LegWidth, LegTop + i / LegWidth);
                 patch[i] = Math.Min(Math.Min(p.R, p.G), p.B);
             }
             Normalise(patch);
@@ -159,7 +159,7 @@ internal static class Walker
                 if (match > best)
                     (best, feet[f]) = (match, swing);
             }
-            legs += best / film.Frames;
+            legs += best / video.Frames;
         }
         return (feet, legs);
     }

@@ -1,27 +1,30 @@
 using LongTake.Data;
 using LongTake.Generation;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
-/// <summary>One row of the table: a model folder and how it is asked for films.</summary>
-public sealed record EvaluationRow(string Name, string Model, FilmRequest Request);
+/// <summary>One row of the table: a model folder and how it is asked for videos.</summary>
+public sealed record EvaluationRow(string Name, string Model, VideoRequest Request);
 
-/// <summary>Mean and 95 % bootstrap interval of a metric over films; Count of films that have it.</summary>
+/// <summary>Mean and 95 % bootstrap interval of a metric over videos; Count of videos that have it.</summary>
 public sealed record Measured(double Mean, double Low, double High, int Count);
 
 /// <summary>The scores of a row.</summary>
 public sealed record EvaluationResult(
     string Name,
-    int Films,
-    double SecondsPerFilm,
+    int Videos,
+    double SecondsPerVideo,
     IReadOnlyDictionary<string, Measured> Metrics,
     IReadOnlyList<WorldScore> Scores
 );
 
 /// <summary>
-/// Films of the Traveller world against its laws. Captions and seeds are a function of the set: "tune" may be looked at
+/// Videos of the Traveller world against its rules. Captions and seeds are a function of the set: "tune" may be looked at
 /// while settings are chosen, "final" is for the table in the documents.
 /// </summary>
 public static class WorldEvaluation
@@ -53,7 +56,7 @@ public static class WorldEvaluation
     public static IReadOnlyList<string> Names { get; } = [.. metrics.Select(m => m.Name), "FDr"];
 
     /// <summary>
-    /// Caption and seed of film number n of a set: all 24 coats and hats in turn; lighthouse colours of the two sets
+    /// Caption and seed of video number n of a set: all 24 coats and hats in turn; lighthouse colours of the two sets
     /// never coincide.
     /// </summary>
     public static (int Coat, int Hat, int Landmark, long Seed) Case(string set, int n)
@@ -71,9 +74,9 @@ public static class WorldEvaluation
         private readonly RandomFeatures features;
         private readonly int frames;
 
-        public Reference(FilmModel model, string set, int films)
+        public Reference(VideoGenerator model, string set, int videos)
         {
-            var takes = Enumerable.Range(0, films).Select(n => Take(model, set, n)).ToList();
+            var takes = Enumerable.Range(0, videos).Select(n => Take(model, set, n)).ToList();
             (Stride, frames) = (WorldData.Stride(model.Config.Fps), (int)(5 * model.Config.Fps));
             Real = WorldMetrics.Real(takes.Select(t => t.Frames), Stride);
             // Fitted on takes of their own, so that the real row below is not favoured.
@@ -90,33 +93,33 @@ public static class WorldEvaluation
             Row = Result("real takes (autoencoded)", takes.Select(t => (t.Frames, t.Truth)).ToList(), this, 0);
         }
 
-        /// <summary>World frames from one frame of a film to the next.</summary>
+        /// <summary>World frames from one frame of a video to the next.</summary>
         public int Stride { get; }
         public WorldReal Real { get; }
         public EvaluationResult Row { get; }
 
-        /// <summary>Frechet distance of films' 5-s windows to real ones, % of the real variance.</summary>
-        public double Distance(IEnumerable<byte[]> films) =>
-            Frechet.Percent(windows, [.. films.SelectMany(f => RandomFeatures.Windows(f, frames)).Select(features.Of)]);
+        /// <summary>Frechet distance of videos' 5-s windows to real ones, % of the real variance.</summary>
+        public double Distance(IEnumerable<byte[]> videos) =>
+            Frechet.Percent(windows, [.. videos.SelectMany(f => RandomFeatures.Windows(f, frames)).Select(features.Of)]);
 
-        private static (byte[] Frames, WorldTruth Truth) Take(FilmModel model, string set, int n)
+        private static (byte[] Frames, WorldTruth Truth) Take(VideoGenerator model, string set, int n)
         {
             var (coat, hat, landmark, seed) = Case(set, n);
             var take = TravellerTake.Long(new Rng(seed, set.Length), coat, hat) with { LandmarkColour = landmark };
             var c = model.Config;
             return (
-                model.Through(Traveller.Video(take, 0, c.Frames(c.FilmLatents), WorldData.Stride(c.Fps))),
+                model.Through(Traveller.Video(take, 0, c.Frames(c.VideoLatents), WorldData.Stride(c.Fps))),
                 WorldTruth.Of(take)
             );
         }
     }
 
-    /// <summary>Makes and measures the films of a row; some are handed to <paramref name="show"/>.</summary>
+    /// <summary>Makes and measures the videos of a row; some are handed to <paramref name="show"/>.</summary>
     public static EvaluationResult Run(
-        FilmModel model,
+        VideoGenerator model,
         EvaluationRow row,
         string set,
-        int films,
+        int videos,
         double seconds,
         Reference reference,
         IProgress<ProgressReport>? progress,
@@ -126,7 +129,7 @@ public static class WorldEvaluation
     {
         var made = new List<(byte[], WorldTruth)>();
         var clock = System.Diagnostics.Stopwatch.StartNew();
-        for (var n = 0; n < films; n++)
+        for (var n = 0; n < videos; n++)
         {
             using var scope = torch.NewDisposeScope();
             var (coat, hat, landmark, seed) = Case(set, n);
@@ -139,19 +142,19 @@ public static class WorldEvaluation
             var rgb = model.DecodeWhole(model.Sample(request, cancel: cancel));
             made.Add((rgb, new WorldTruth(coat, hat, landmark)));
             show?.Invoke(n, rgb);
-            progress?.Report(new ProgressReport(n + 1, films, "films", row.Name));
+            progress?.Report(new ProgressReport(n + 1, videos, "videos", row.Name));
         }
-        return Result(row.Name, made, reference, clock.Elapsed.TotalSeconds / films);
+        return Result(row.Name, made, reference, clock.Elapsed.TotalSeconds / videos);
     }
 
     private static EvaluationResult Result(
         string name,
-        List<(byte[] Frames, WorldTruth Truth)> films,
+        List<(byte[] Frames, WorldTruth Truth)> videos,
         Reference reference,
         double seconds
     )
     {
-        var scores = films
+        var scores = videos
             .Select(f => WorldMetrics.Measure(f.Frames, reference.Stride, f.Truth, reference.Real))
             .ToList();
         var table = new Dictionary<string, Measured>();
@@ -163,9 +166,9 @@ public static class WorldEvaluation
             var (low, high) = Bootstrap.Interval(values, new Rng(5));
             table[metric] = new Measured(values.Average(), low, high, values.Length);
         }
-        var distance = reference.Distance(films.Select(f => f.Frames));
-        table["FDr"] = new Measured(distance, distance, distance, films.Count);
-        return new EvaluationResult(name, films.Count, seconds, table, scores);
+        var distance = reference.Distance(videos.Select(f => f.Frames));
+        table["FDr"] = new Measured(distance, distance, distance, videos.Count);
+        return new EvaluationResult(name, videos.Count, seconds, table, scores);
     }
 
     /// <summary>The rows as a Markdown table, mean and interval.</summary>
@@ -174,12 +177,12 @@ public static class WorldEvaluation
         columns ??= Names;
         var lines = new List<string>
         {
-            $"| row | films | s/film | {string.Join(" | ", columns)} |",
+            $"| row | videos | s/video | {string.Join(" | ", columns)} |",
             $"|---|---|---|{string.Concat(columns.Select(_ => "---|"))}",
         };
         foreach (var r in rows)
             lines.Add(
-                $"| {r.Name} | {r.Films} | {(r.SecondsPerFilm > 0 ? $"{r.SecondsPerFilm:0.0}" : "")} | "
+                $"| {r.Name} | {r.Videos} | {(r.SecondsPerVideo > 0 ? $"{r.SecondsPerVideo:0.0}" : "")} | "
                     + string.Join(
                         " | ",
                         columns.Select(c =>

@@ -2,7 +2,7 @@ using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
-/// <summary>Exact measures of a decoded film of the Traveller world against the world's laws.</summary>
+/// <summary>Exact measures of a decoded video of the Traveller world against the world's rules.</summary>
 public static class WorldMetrics
 {
     private const int WindowSeconds = 5;
@@ -25,25 +25,25 @@ public static class WorldMetrics
         )
     );
 
-    /// <summary>Measures one film.</summary>
+    /// <summary>Measures one video.</summary>
     /// <param name="rgb">Bytes [frames, 32, 32, 3], one frame every <paramref name="stride"/> world frames.</param>
     /// <param name="stride">World frames from one frame to the next.</param>
     /// <param name="truth">What the caption asked for.</param>
     /// <param name="real">Units of gamp and sharp; rendered takes if not given.</param>
     public static WorldScore Measure(byte[] rgb, int stride, WorldTruth truth, WorldReal? real = null)
     {
-        var film = Open(rgb, stride);
+        var video = Open(rgb, stride);
         real ??= Rendered.Value;
-        var days = Sky.Read(film);
-        var (coats, hats, marks) = (Walker.Coats(film, days), Walker.Hats(film, days), Places.Landmarks(film, days));
-        var (feet, legs) = Walker.Feet(film);
-        var (scroll, pattern) = Places.Pattern(film, days);
+        var days = Sky.Read(video);
+        var (coats, hats, marks) = (Walker.Coats(video, days), Walker.Hats(video, days), Places.Landmarks(video, days));
+        var (feet, legs) = Walker.Feet(video);
+        var (scroll, pattern) = Places.Pattern(video, days);
         var visits = Visits.Select(v => Visit(marks, v)).ToArray();
         return new()
         {
             arc = Sky.Arc(days),
             mono = Sky.Mono(days),
-            biome = Places.Biome(film, days),
+            biome = Places.Biome(video, days),
             lm_rec = visits.Average(v => v is null ? 0 : 1),
             lm_fa = marks
                 .Where((_, s) => !Visits.Any(v => s >= v.First && s <= v.Last))
@@ -57,37 +57,37 @@ public static class WorldMetrics
             coat_acc = truth.Coat is int coat ? coats.Average(c => Walker.NearestCoat(c) == coat ? 1 : 0) : null,
             hat_acc = truth.Hat is int hat ? hats.Average(h => h == hat ? 1 : 0) : null,
             coat_drift = Walker.Drift(coats),
-            neck_drift = Walker.Drift(Walker.Necks(film, days)),
-            gaitL = Windows(feet, film.Rate, Walker.Explained),
-            gaitG = Walker.Explained(feet.AsSpan(0, film.Second(film.Seconds).Start), film.Rate),
-            gaitF = Windows(feet, film.Rate, Walker.FrequencyError),
+            neck_drift = Walker.Drift(Walker.Necks(video, days)),
+            gaitL = Windows(feet, video.Rate, Walker.Explained),
+            gaitG = Walker.Explained(feet.AsSpan(0, video.Second(video.Seconds).Start), video.Rate),
+            gaitF = Windows(feet, video.Rate, Walker.FrequencyError),
             legs = legs,
             scroll = scroll,
             gamp = pattern / real.Pattern,
-            sharp = Gradient(film, days) / real.Gradient,
-            flick = Sky.Flicker(film),
+            sharp = Gradient(video, days) / real.Gradient,
+            flick = Sky.Flicker(video),
         };
     }
 
-    /// <summary>Units of gamp and sharp from films that count as real: takes through an autoencoder, say.</summary>
-    public static WorldReal Real(IEnumerable<byte[]> films, int stride)
+    /// <summary>Units of gamp and sharp from videos that count as real: takes through an autoencoder, say.</summary>
+    public static WorldReal Real(IEnumerable<byte[]> videos, int stride)
     {
-        var each = films
+        var each = videos
             .Select(rgb => Open(rgb, stride))
-            .Select(film => (Film: film, Days: Sky.Read(film)))
-            .Select(f => (Places.Pattern(f.Film, f.Days).Amplitude, Gradient: Gradient(f.Film, f.Days)))
+            .Select(video => (Video: video, Days: Sky.Read(video)))
+            .Select(f => (Places.Pattern(f.Video, f.Days).Amplitude, Gradient: Gradient(f.Video, f.Days)))
             .ToArray();
         return new(each.Average(f => f.Amplitude), each.Average(f => f.Gradient));
     }
 
-    internal static Film Open(byte[] rgb, int stride)
+    internal static MeasuredVideo Open(byte[] rgb, int stride)
     {
         if (stride < 1 || TravellerTake.FramesPerSecond % stride != 0)
             throw new ArgumentException($"stride {stride}: allowed are 1, 2, 4, 8 and 16, which divide a second");
         if (rgb.Length % Traveller.FrameBytes != 0)
             throw new ArgumentException($"{rgb.Length} bytes are not whole frames of {Traveller.FrameBytes}");
-        var film = new Film(rgb, stride);
-        return film.Seconds > 0 ? film : throw new ArgumentException($"{film.Frames} frames are less than a second");
+        var video = new MeasuredVideo(rgb, stride);
+        return video.Seconds > 0 ? video : throw new ArgumentException($"{video.Frames} frames are less than a second");
     }
 
     /// <summary>Colour of the lighthouse in most seconds of a visit, or null where none is seen.</summary>
@@ -101,14 +101,14 @@ public static class WorldMetrics
     }
 
     /// <summary>Mean squared step of the luma to the right and down, in the light of noon.</summary>
-    internal static double Gradient(Film film, Day[] days)
+    internal static double Gradient(MeasuredVideo video, Day[] days)
     {
         const int Side = Traveller.Side;
         var (sum, luma) = (0.0, new double[Side * Side]);
-        for (var f = 0; f < film.Frames; f++)
+        for (var f = 0; f < video.Frames; f++)
         {
-            var pixels = film.Frame(f);
-            var tint = days[Math.Min((int)(f / film.Rate), days.Length - 1)].Tint;
+            var pixels = video.Frame(f);
+            var tint = days[Math.Min((int)(f / video.Rate), days.Length - 1)].Tint;
             Rgb weight = (.299 / tint.R, .587 / tint.G, .114 / tint.B);
             for (var i = 0; i < luma.Length; i++)
                 luma[i] = weight.Dot(pixels[i]);
@@ -120,6 +120,6 @@ public static class WorldMetrics
                     sum += (luma[i + Side] - luma[i]) * (luma[i + Side] - luma[i]);
             }
         }
-        return sum / film.Frames / luma.Length;
+        return sum / video.Frames / luma.Length;
     }
 }

@@ -3,9 +3,9 @@ using LongTake.Worlds;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// How well a film keeps the laws of the Traveller world. Null: the caption or the film does not say.
+/// How well a video keeps the rules of the Traveller world. Null: the caption or the video does not say.
 /// arc, mono: story of the day; biome: order of places; lm_*: the two visits of the lighthouse; *_acc: what the caption
-/// asked for; *_drift: identity, RGB units; gait*, legs, scroll: motion; gamp, sharp: relative to real films;
+/// asked for; *_drift: identity, RGB units; gait*, legs, scroll: motion; gamp, sharp: relative to real videos;
 /// flick: RGB units per 1/8 s.
 /// </summary>
 public sealed record WorldScore
@@ -31,7 +31,7 @@ public sealed record WorldScore
     public double flick { get; init; }
 }
 
-/// <summary>What a film was asked to show; null where the caption does not say.</summary>
+/// <summary>What a video was asked to show; null where the caption does not say.</summary>
 public sealed record WorldTruth(int? Coat, int? Hat, int? Landmark)
 {
     public static WorldTruth Of(TravellerTake take) => new(take.Coat, take.Hat, take.LandmarkColour);
@@ -40,5 +40,5 @@ public sealed record WorldTruth(int? Coat, int? Hat, int? Landmark)
         Captions.TryParse(prompt, out var coat, out var hat, out var lm) ? new(coat, hat, lm) : new(null, null, null);
 }
 
-/// <summary>Amplitude of the ground pattern and gradient energy of real films: the units of gamp and sharp.</summary>
+/// <summary>Amplitude of the ground pattern and gradient energy of real videos: the units of gamp and sharp.</summary>
 public sealed record WorldReal(double Pattern, double Gradient);

@@ -1,6 +1,9 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 
@@ -19,13 +22,13 @@ public sealed class CausalCall(int start, int frames, double timestep, bool reca
 }
 
 /// <summary>
-/// Films block by block from a causal model with a cache: CausVid, Self-Forcing, LongLive and Infinity-RoPE are
+/// Videos block by block from a causal model with a cache: CausVid, Self-Forcing, LongLive and Infinity-RoPE are
 /// settings of this one loop. Reference: their pipeline/*causal_inference.py.
 /// </summary>
 public static class CausalRollOut
 {
     /// <summary>
-    /// A film of latents [B, C, T, H, W]: <paramref name="initial"/>, if any, and then one frame for each of <paramref
+    /// A video of latents [B, C, T, H, W]: <paramref name="initial"/>, if any, and then one frame for each of <paramref
     /// name="noise"/>. <paramref name="renoise"/> draws noise of a shape, once before each later step of a block;
     /// <paramref name="called"/> hears of every call.
     /// </summary>
@@ -41,25 +44,25 @@ public static class CausalRollOut
     )
     {
         if (scenes.Count == 0)
-            throw new UserException("a film needs a prompt", usage: true);
+            throw new UserException("a video needs a prompt", usage: true);
         using var outer = torch.NewDisposeScope();
         using var off = torch.no_grad();
         var table = new FlowTable(how.Shift);
         var given = initial is null ? 0 : (int)initial.size(2);
-        var film = initial is null ? torch.zeros_like(noise) : torch.cat([initial, torch.zeros_like(noise)], 2);
+        var video = initial is null ? torch.zeros_like(noise) : torch.cat([initial, torch.zeros_like(noise)], 2);
         var (scene, prompt) = (0, model.Prompt(scenes[0].Text));
         var at = 0;
         foreach (var frames in Blocks(how, given, (int)noise.size(2)))
         {
             Enter();
             using var scope = torch.NewDisposeScope();
-            var block = film.narrow(2, at, frames);
+            var block = video.narrow(2, at, frames);
             if (at >= given)
                 block.copy_(Denoise(noise.narrow(2, at - given, frames)));
             Call(block, at < given ? 0 : how.ContextTimestep);
             at += frames;
         }
-        return film.MoveToOuterDisposeScope();
+        return video.MoveToOuterDisposeScope();
 
         void Enter()
         {
@@ -80,7 +83,7 @@ public static class CausalRollOut
             else if (cache.Held > 0)
                 using (torch.NewDisposeScope())
                     Call(
-                        film.narrow(2, at - cache.Held, cache.Held),
+                        video.narrow(2, at - cache.Held, cache.Held),
                         how.ContextTimestep,
                         recache: entry,
                         from: at - cache.Held

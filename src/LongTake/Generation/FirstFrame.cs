@@ -1,12 +1,15 @@
 using LongTake.Checkpoints;
 using LongTake.Data;
-using LongTake.Media;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Video;
 
 namespace LongTake.Generation;
 
 /// <summary>
-/// What an image-to-video model is given of the picture a film starts from. Reference: wan/image2video.py.
+/// What an image-to-video model is given of the picture a video starts from. Reference: wan/image2video.py.
 /// </summary>
 internal sealed class FirstFrame(ModelFiles files, torch.Device device)
 {
@@ -22,7 +25,7 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
         Data.Pixels.ToTensor(picture.Rgb, picture.Height, picture.Width).squeeze(2);
 
     /// <summary>
-    /// The size of a film that starts with a picture: the model's own area in the picture's shape, each side cut down
+    /// The size of a video that starts with a picture: the model's own area in the picture's shape, each side cut down
     /// to whole tokens. Rounding is the reference's too: a picture of 832x480 gives 832x464.
     /// </summary>
     public static (int Width, int Height) Size(ModelConfig c, int width, int height)
@@ -47,7 +50,7 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
     /// <summary>
     /// Mask and latents [1, stride + Z, latents, h, w]: the mask is one in the first latent; the latents are of the
     /// picture, resized (bicubic, no antialias) and followed by frames of zeros. Encoded in a stream: memory does not
-    /// grow with the film.
+    /// grow with the video.
     /// </summary>
     public Tensor Latents(ModelConfig c, WanVae vae, Tensor picture, int latents, int tile, Action<int> step)
     {

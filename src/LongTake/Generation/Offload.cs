@@ -1,6 +1,6 @@
 namespace LongTake.Generation;
 
-/// <summary>Where a transformer's blocks are kept while a film is sampled.</summary>
+/// <summary>Where a transformer's blocks are kept while a video is sampled.</summary>
 public enum Offload
 {
     /// <summary>

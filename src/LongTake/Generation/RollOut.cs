@@ -1,10 +1,13 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 
-/// <summary>Long films from a model that only knows short clips.</summary>
+/// <summary>Long videos from a model that only knows short clips.</summary>
 public static class RollOut
 {
     /// <summary>
@@ -15,7 +18,7 @@ public static class RollOut
 
     /// <summary>
     /// Window after window of the teacher's clip length. The known latents of a window are put back, noised to the
-    /// level at hand, before every Euler step (replacement). What drifts in such a film is what long training is for.
+    /// level at hand, before every Euler step (replacement). What drifts in such a video is what long training is for.
     /// </summary>
     /// <param name="velocityOf">The velocity of a window that begins with a frame [1, 3, 1, H, W]; null for the
     /// first.</param>
@@ -35,18 +38,18 @@ public static class RollOut
         var sigmas = Times.Sigmas(steps, c.Shift);
         var overlap = Math.Min(Overlap, c.ClipLatents - 1);
         var windows = 1 + (int)Math.Ceiling((latents - c.ClipLatents) / (double)(c.ClipLatents - overlap));
-        var film = Window(null, velocityOf(null));
-        while (film.size(2) < latents)
+        var video = Window(null, velocityOf(null));
+        while (video.size(2) < latents)
         {
             using var scope = torch.NewDisposeScope();
-            var end = film.size(2);
-            var frame = LastFrame(film, end - overlap);
+            var end = video.size(2);
+            var frame = LastFrame(video, end - overlap);
             using var encoder = Tiles();
-            var known = torch.cat([encoder.EncodeStep(frame), film.narrow(2, end - overlap + 1, overlap - 1)], 2);
+            var known = torch.cat([encoder.EncodeStep(frame), video.narrow(2, end - overlap + 1, overlap - 1)], 2);
             var window = Window(known, velocityOf(frame));
-            film = torch.cat([film, window.narrow(2, overlap, c.ClipLatents - overlap)], 2).MoveToOuterDisposeScope();
+            video = torch.cat([video, window.narrow(2, overlap, c.ClipLatents - overlap)], 2).MoveToOuterDisposeScope();
         }
-        return film.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
+        return video.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
 
         WanVaeTiles Tiles() => new(vae, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride, tile);
 
@@ -113,18 +116,18 @@ public static class RollOut
                 : length / overlap
                     + (int)Math.Ceiling((latents - length) / (double)(length - overlap)) * (length / overlap - 1);
         var joints = latents <= length ? 0 : (int)Math.Ceiling((latents - length) / (double)(length - overlap));
-        var film = Segment(null);
-        while (film.size(2) < latents)
+        var video = Segment(null);
+        while (video.size(2) < latents)
         {
             using var scope = torch.NewDisposeScope();
-            var end = film.size(2);
+            var end = video.size(2);
             var known = torch.cat(
-                [vae.ImageLatent(film, end - overlap), film.narrow(2, end - overlap + 1, overlap - 1)],
+                [vae.ImageLatent(video, end - overlap), video.narrow(2, end - overlap + 1, overlap - 1)],
                 2
             );
-            film = torch.cat([film, Segment(known).narrow(2, overlap, length - overlap)], 2).MoveToOuterDisposeScope();
+            video = torch.cat([video, Segment(known).narrow(2, overlap, length - overlap)], 2).MoveToOuterDisposeScope();
         }
-        return film.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
+        return video.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
 
         Tensor Segment(Tensor? known)
         {

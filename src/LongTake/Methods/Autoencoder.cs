@@ -1,4 +1,7 @@
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -107,9 +110,9 @@ public static class Autoencoder
                         moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10)
                     );
                     using var g = new torch.Generator((ulong)random.Seed());
-                    var deviation = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
+                    var std = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
                     var decoded = vae.Decode(
-                        mu + deviation * torch.randn(mu.shape, generator: g).to(mu.device),
+                        mu + std * torch.randn(mu.shape, generator: g).to(mu.device),
                         chunk: 0,
                         clamp: false
                     );
@@ -144,7 +147,7 @@ public static class Autoencoder
     public static double Psnr(double mse) => 10 * Math.Log10(4 / Math.Max(1e-12, mse));
 
     /// <summary>
-    /// The model with the mean and deviation of each latent channel over fresh video, as Wan normalises its latents.
+    /// The model with the mean and std of each latent channel over fresh video, as Wan normalises its latents.
     /// </summary>
     private static ModelConfig Measured(ModelConfig model, Weights weights, Func<Rng, int, Tensor> video)
     {
@@ -153,15 +156,15 @@ public static class Autoencoder
         var vae = new WanVae(weights, model.Vae with { Mean = [], Std = [] }, ScalarType.BFloat16);
         var z = vae.Encode(video(new Rng(10_000), 64), chunk: 0);
         var mean = z.mean([0, 2, 3, 4]);
-        var deviation = (z - mean.reshape(1, -1, 1, 1, 1)).square().mean([0, 2, 3, 4]).sqrt();
+        var std = (z - mean.reshape(1, -1, 1, 1, 1)).square().mean([0, 2, 3, 4]).sqrt();
         return model with
         {
             Vae = model.Vae with
             {
                 Mean = Doubles(mean),
                 Std = model.Vae.LinearGrid is null
-                    ? Doubles(deviation)
-                    : [.. Enumerable.Repeat(Math.Round(deviation.square().mean().sqrt().Number(), 6), model.Vae.ZDim)],
+                    ? Doubles(std)
+                    : [.. Enumerable.Repeat(Math.Round(std.square().mean().sqrt().Number(), 6), model.Vae.ZDim)],
             },
         };
     }

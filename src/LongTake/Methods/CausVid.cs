@@ -1,5 +1,8 @@
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -13,7 +16,7 @@ public sealed record CausVidConfig : ClipMatchingConfig
 /// <summary>
 /// CausVid: asymmetric distribution matching of a block-causal student with diffusion forcing. Real clips are noised
 /// block by block, each block to a level of the few-step list drawn for itself (or left clean), and one causal forward
-/// over the clip cleans them. Starts from a generator that has learnt the teacher's ODE. Films longer than a clip are
+/// over the clip cleans them. Starts from a generator that has learnt the teacher's ODE. Videos longer than a clip are
 /// made in segments, the last three latents of one beginning the next. Reference: CausVid causvid/dmd.py.
 /// </summary>
 public static class CausVid

@@ -1,10 +1,13 @@
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
 /// <summary>
-/// How a causal model makes a film: few steps a block, then one pass over the clean block that writes the cache.
+/// How a causal model makes a video: few steps a block, then one pass over the clean block that writes the cache.
 /// </summary>
 public sealed record CausalSampling
 {
@@ -24,18 +27,18 @@ public sealed record CausalSampling
     public double ContextTimestep { get; init; }
 
     /// <summary>
-    /// Frames of the rolling cache, the block at hand counted in; 0 for a film that must fit <see cref="Capacity"/>.
+    /// Frames of the rolling cache, the block at hand counted in; 0 for a video that must fit <see cref="Capacity"/>.
     /// </summary>
     public int Window { get; init; }
 
-    /// <summary>First frames of the film that never leave the cache.</summary>
+    /// <summary>First frames of the video that never leave the cache.</summary>
     public int Sink { get; init; }
 
     /// <summary>Frames of a cache without a window.</summary>
     public int Capacity { get; init; } = 21;
     public CachePositions Positions { get; init; }
 
-    /// <summary>A cache for one film.</summary>
+    /// <summary>A cache for one video.</summary>
     public KvCache Cache() => new(Window > 0 ? Window : Capacity, Sink, Positions, rolling: Window > 0);
 }
 

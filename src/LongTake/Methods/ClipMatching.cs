@@ -1,6 +1,9 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Methods;
@@ -73,7 +76,7 @@ internal sealed class ClipMatching
     private readonly WanTransformer teacher,
         critic;
     private readonly Make make;
-    private readonly Kept made = new();
+    private readonly TensorStore made = new();
     private string[] captions = [];
 
     private ClipMatching(

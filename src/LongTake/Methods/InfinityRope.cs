@@ -1,6 +1,9 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Globalization;
 using System.Text.RegularExpressions;
-using LongTake.Models;
 
 namespace LongTake.Methods;
 
@@ -10,7 +13,7 @@ namespace LongTake.Methods;
 public sealed record ScriptScene(string Prompt, int Blocks, bool CutAfter);
 
 /// <summary>
-/// Infinity-RoPE: endless films from Self-Forcing's weights without training. The cache is a short window whose frames
+/// Infinity-RoPE: endless videos from Self-Forcing's weights without training. The cache is a short window whose frames
 /// are placed anew in rotary time at every use, so no position is ever beyond what was trained (block-relativistic
 /// RoPE); at a new scene all but the first and the last frames are forgotten (KV flush); a cut moves the new scene far
 /// away in rotary time (RoPE cut). Source: arXiv 2511.20649; reference: infinity-rope, pipeline/causal_inference.py,

@@ -1,5 +1,8 @@
 using LongTake.Data;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Methods;
@@ -158,7 +161,7 @@ public sealed class Stage
 
     /// <summary>
     /// Writes what was trained as a model: with the autoencoder, text encoder and teacher of the model it started from.
-    /// What else that made films with is left behind.
+    /// What else that made videos with is left behind.
     /// </summary>
     public void Save(string folder, string part, Weights weights) =>
         ModelFolder

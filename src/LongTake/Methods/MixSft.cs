@@ -1,10 +1,13 @@
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
 /// <summary>The law lengths are drawn by.</summary>
-public enum LengthLaw
+public enum LengthSampling
 {
     /// <summary>P(length) ~ 1 / length: every length brings the same number of latents, and so of tokens.</summary>
     EqualTokens,
@@ -20,10 +23,10 @@ public sealed record MixSftConfig
     public int Batch { get; init; } = 4;
 
     /// <summary>
-    /// Lengths in latents; empty takes the clip's length, that doubled and doubled again, and the longest film's.
+    /// Lengths in latents; empty takes the clip's length, that doubled and doubled again, and the longest video's.
     /// </summary>
     public int[] Lengths { get; init; } = [];
-    public LengthLaw Law { get; init; } = LengthLaw.EqualTokens;
+    public LengthSampling Law { get; init; } = LengthSampling.EqualTokens;
 
     /// <summary>Shift of the noise levels (logit-normal before it).</summary>
     public double Shift { get; init; } = 3;
@@ -40,7 +43,7 @@ public sealed record MixSftConfig
 
 /// <summary>
 /// MixSFT: joint flow matching on stretches of several lengths, as public long-video models are tuned. A length is
-/// drawn by <see cref="LengthLaw"/>, then a take at least so long (or, of the clip's length, a clip as likely as a
+/// drawn by <see cref="LengthSampling"/>, then a take at least so long (or, of the clip's length, a clip as likely as a
 /// take, by their numbers), then where the stretch starts, uniformly. A stretch that starts inside a take gets its
 /// first latent re-made as an image latent. No length is weighted in the loss.
 /// </summary>
@@ -61,13 +64,13 @@ public static class MixSft
     }
 
     /// <summary>The lengths that are drawn from, ascending, and how likely each is.</summary>
-    public static (int[] Lengths, double[] Shares) Law(MixSftConfig c, int clip, int film)
+    public static (int[] Lengths, double[] Shares) Law(MixSftConfig c, int clip, int video)
     {
         int[] lengths =
             c.Lengths.Length > 0
                 ? [.. c.Lengths.Distinct().Order()]
-                : [.. new[] { clip, 3 * clip - 2, 6 * clip - 5, film }.Where(l => l <= film).Distinct()];
-        var weights = lengths.Select(l => c.Law == LengthLaw.EqualTokens ? 1.0 / l : 1).ToArray();
+                : [.. new[] { clip, 3 * clip - 2, 6 * clip - 5, video }.Where(l => l <= video).Distinct()];
+        var weights = lengths.Select(l => c.Law == LengthSampling.EqualTokens ? 1.0 / l : 1).ToArray();
         return (lengths, [.. weights.Select(w => w / weights.Sum())]);
     }
 

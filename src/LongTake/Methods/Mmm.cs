@@ -1,11 +1,14 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Methods;
 
-/// <summary>Where the film that windows are cut from comes from.</summary>
+/// <summary>Where the video that windows are cut from comes from.</summary>
 public enum RollOut
 {
     /// <summary>Backward simulation by the DM head itself, stopped at a random step.</summary>
@@ -15,7 +18,7 @@ public enum RollOut
     NoisedReal,
 }
 
-/// <summary>How the first latent of a window inside the film is made.</summary>
+/// <summary>How the first latent of a window inside the video is made.</summary>
 public enum Boundary
 {
     /// <summary>Decoded to pixels and encoded again as an image latent.</summary>
@@ -28,7 +31,7 @@ public enum Boundary
     Skip,
 }
 
-/// <summary>How teacher and critic move the film.</summary>
+/// <summary>How teacher and critic move the video.</summary>
 public enum Surrogate
 {
     /// <summary>Distribution matching: by their difference.</summary>
@@ -55,9 +58,9 @@ public sealed record MmmConfig
     public RollOut RollOut { get; init; } = RollOut.OnPolicy;
 
     /// <summary>Step of the few-step list that an on-policy roll-out, or a noised take, stops at.</summary>
-    public ExitLaw Exit { get; init; } = ExitLaw.Uniform;
+    public ExitSchedule Exit { get; init; } = ExitSchedule.Uniform;
     public Boundary Boundary { get; init; } = Boundary.Reencode;
-    public WindowLaw WindowLaw { get; init; } = WindowLaw.Uniform;
+    public WindowSampling WindowSampling { get; init; } = WindowSampling.Uniform;
     public Surrogate Surrogate { get; init; } = Surrogate.Dmd;
 
     /// <summary>Windows of a roll-out that the student is judged on.</summary>
@@ -72,7 +75,7 @@ public sealed record MmmConfig
     /// <summary>First iterations in which the critic alone learns.</summary>
     public int CriticFirst { get; init; } = 15;
 
-    /// <summary>Probability that a window starts at the film's first latent.</summary>
+    /// <summary>Probability that a window starts at the video's first latent.</summary>
     public double FirstWindow { get; init; } = 0.1;
 
     /// <summary>Guidance of the teacher, standard convention; 1 is none.</summary>
@@ -85,7 +88,7 @@ public sealed record MmmConfig
     public double SftShift { get; init; } = 3;
 
     /// <summary>
-    /// Teacher and critic are told the place and hour of each window, from the take whose caption the film has.
+    /// Teacher and critic are told the place and hour of each window, from the take whose caption the video has.
     /// </summary>
     public bool LocalCaptions { get; init; }
 

@@ -1,6 +1,9 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Methods;
@@ -22,10 +25,10 @@ internal sealed class MmmSession(
 
     // Teacher and critic have the text encoder that the teacher learnt with.
     private readonly TextEncoder judging = told ?? text;
-    private readonly List<Film> films = [];
+    private readonly List<Video> videos = [];
 
-    /// <summary>A rolled-out film: latents cut off from the graph, and the take whose captions it has.</summary>
-    private sealed record Film(Tensor Latents, LatentItem Take);
+    /// <summary>A rolled-out video: latents cut off from the graph, and the take whose captions it has.</summary>
+    private sealed record Video(Tensor Latents, LatentItem Take);
 
     public Head SftHead => c.SingleHead ? Head.DistributionMatching : Head.FlowMatching;
 
@@ -82,13 +85,13 @@ internal sealed class MmmSession(
         return (fm.Number(), anchor.Number());
     }
 
-    /// <summary>Mode seeking: the DM head's film, window by window, against teacher and critic.</summary>
+    /// <summary>Mode seeking: the DM head's video, window by window, against teacher and critic.</summary>
     private Dictionary<string, double> ModeSeeking(Rng random, double weight, LatentItem take)
     {
         if (c.DmWeight == 0)
             return new() { ["dm"] = 0 };
-        var film = Roll(random, take, graph: true, out var exit);
-        var (windows, starts, captions) = Cut(random, film, Share(film, take), c.Windows);
+        var video = Roll(random, take, graph: true, out var exit);
+        var (windows, starts, captions) = Cut(random, video, Share(video, take), c.Windows);
         var (sigma, noise) = Levels(random, windows);
         var mask = c.Boundary == Boundary.Skip ? null : Windows.Mask(starts, (int)windows.size(2)).to(windows.device);
         Tensor Real(Tensor noisy) => Flow.Clean(noisy, Teacher(noisy, sigma, captions), sigma);
@@ -102,18 +105,18 @@ internal sealed class MmmSession(
     }
 
     /// <summary>
-    /// Adds the gradient of the critic's flow matching on windows of the iteration's film (or of a new one, before the
+    /// Adds the gradient of the critic's flow matching on windows of the iteration's video (or of a new one, before the
     /// student moves).
     /// </summary>
     public IReadOnlyDictionary<string, double> Critic(Rng random, double weight)
     {
-        if (films.Count == 0)
+        if (videos.Count == 0)
             RollForCritic(random);
-        var film = films[films.Count == 1 ? 0 : random.Int(films.Count)];
+        var video = videos[videos.Count == 1 ? 0 : random.Int(videos.Count)];
         Tensor windows;
         string[] captions;
         using (torch.no_grad())
-            (windows, _, captions) = Cut(random, film.Latents, film, c.CriticWindows);
+            (windows, _, captions) = Cut(random, video.Latents, video, c.CriticWindows);
         var (sigma, noise) = Levels(random, windows);
         var loss = Flow.Loss(
             critic(Flow.Noisy(windows, noise, sigma), sigma * 1000, FlowMatching.Frozen(judging, captions)),
@@ -132,7 +135,7 @@ internal sealed class MmmSession(
     }
 
     /// <summary>
-    /// A film of the DM head, as long and as large as the take whose caption it has; only the exit step has a graph
+    /// A video of the DM head, as long and as large as the take whose caption it has; only the exit step has a graph
     /// (method family 1 or 2).
     /// </summary>
     private Tensor Roll(Rng random, LatentItem take, bool graph, out int exit)
@@ -166,27 +169,27 @@ internal sealed class MmmSession(
         return Clean(x, steps[exit]);
     }
 
-    /// <summary>Remembers a film for the windows of this iteration.</summary>
-    private Film Share(Tensor film, LatentItem take)
+    /// <summary>Remembers a video for the windows of this iteration.</summary>
+    private Video Share(Tensor video, LatentItem take)
     {
-        films.Add(new Film(film.detach().clone().DetachFromDisposeScope(), take));
-        return films[^1];
+        videos.Add(new Video(video.detach().clone().DetachFromDisposeScope(), take));
+        return videos[^1];
     }
 
     /// <summary>
-    /// Windows [n, C, L, h, w] of a film with their starts and captions; gradients flow to the film but for re-made
+    /// Windows [n, C, L, h, w] of a video with their starts and captions; gradients flow to the video but for re-made
     /// first latents.
     /// </summary>
-    private (Tensor Windows, int[] Starts, string[] Captions) Cut(Rng random, Tensor latents, Film film, int count)
+    private (Tensor Windows, int[] Starts, string[] Captions) Cut(Rng random, Tensor latents, Video video, int count)
     {
         var (total, length) = ((int)latents.size(2), Math.Min(model.ClipLatents, (int)latents.size(2)));
         var starts = Enumerable
             .Range(0, count)
-            .Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow, c.WindowLaw))
+            .Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow, c.WindowSampling))
             .ToArray();
         string[] captions =
         [
-            .. starts.Select(s => FlowMatching.Caption(film.Take, c.LocalCaptions ? s + length / 2.0 : null)),
+            .. starts.Select(s => FlowMatching.Caption(video.Take, c.LocalCaptions ? s + length / 2.0 : null)),
         ];
         if (c.Boundary == Boundary.Skip)
             return (
@@ -195,7 +198,7 @@ internal sealed class MmmSession(
                 captions
             );
         var inner = starts.Where(s => s > 0).ToArray();
-        var firsts = inner.Length == 0 ? null : Firsts(film, inner);
+        var firsts = inner.Length == 0 ? null : Firsts(video, inner);
         var next = 0;
         var parts = starts
             .Select(s => Windows.Crop(latents, s, length, s == 0 ? null : firsts!.narrow(0, next++, 1)))
@@ -204,14 +207,14 @@ internal sealed class MmmSession(
     }
 
     /// <summary>
-    /// First latents of windows inside the film, [n, C, 1, h, w]: the last frame of each start's latent, encoded alone.
+    /// First latents of windows inside the video, [n, C, 1, h, w]: the last frame of each start's latent, encoded alone.
     /// </summary>
-    private Tensor Firsts(Film film, int[] starts)
+    private Tensor Firsts(Video video, int[] starts)
     {
         using var off = torch.no_grad();
         if (c.Boundary == Boundary.Raw)
-            return torch.cat([.. starts.Select(s => film.Latents.narrow(2, s, 1))]);
-        return vae.ImageLatents(film.Latents, [.. starts.Select(s => (long)s)]);
+            return torch.cat([.. starts.Select(s => video.Latents.narrow(2, s, 1))]);
+        return vae.ImageLatents(video.Latents, [.. starts.Select(s => (long)s)]);
     }
 
     private (Tensor Sigma, Tensor Noise) Levels(Rng random, Tensor windows)
@@ -276,12 +279,12 @@ internal sealed class MmmSession(
     private static Tensor? Added(Tensor? before, Tensor? after) =>
         before is null || after is null ? after : after - before;
 
-    /// <summary>Starts an iteration: no film is shared yet, so that a resumed run equals an unbroken one.</summary>
+    /// <summary>Starts an iteration: no video is shared yet, so that a resumed run equals an unbroken one.</summary>
     public void Forget()
     {
-        foreach (var film in films)
-            film.Latents.Dispose();
-        films.Clear();
+        foreach (var video in videos)
+            video.Latents.Dispose();
+        videos.Clear();
     }
 
     public void Dispose() => Forget();

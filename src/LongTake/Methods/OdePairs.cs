@@ -1,6 +1,9 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -26,7 +29,7 @@ internal sealed class OdePairs : IDisposable
         var (model, count) = (stage.Config, c.Pairs + c.HeldOut);
         var data = stage.Latents.Clips.Count > 0 ? stage.Latents.Clips : stage.Latents.Takes;
         if (data.Count == 0)
-            throw new UserException($"{stage.Latents.Folder}: no clips and no takes whose captions could be filmed");
+            throw new UserException($"{stage.Latents.Folder}: no clips and no takes whose captions could be shown");
         string Caption(int n)
         {
             var random = new Rng(c.Seed, 11, n);

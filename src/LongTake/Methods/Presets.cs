@@ -22,26 +22,26 @@ public static class Presets
     public static IReadOnlyList<Variant> Ablations { get; } =
     [
         new("no dual heads", c => c with { SingleHead = true }),
-        // The teacher still judges clips, but only the one that every film begins with.
+        // The teacher still judges clips, but only the one that every video begins with.
         new("no sliding-window DMD", c => c with { FirstWindow = 1 }),
         new("no SFT", c => c with { SftWeight = 0, Anchor = 0 }),
     ];
 
     /// <summary>
-    /// What the paper leaves open, one question each; the other settings stay. Questions of how films are made (hybrid
-    /// sampling, films of 31, 61 and 122 s) are settings of a film request instead, other teachers are <see
+    /// What the paper leaves open, one question each; the other settings stay. Questions of how videos are made (hybrid
+    /// sampling, videos of 31, 61 and 122 s) are settings of a video request instead, other teachers are <see
     /// cref="MmmConfig.Teacher"/>.
     /// </summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<Variant>> Sweeps { get; } =
         new Dictionary<string, IReadOnlyList<Variant>>
         {
             ["boundary"] = Of(Enum.GetValues<Boundary>(), (c, v) => c with { Boundary = v }),
-            ["window law"] =
+            ["window sampling"] =
             [
-                new("Uniform", c => c with { WindowLaw = WindowLaw.Uniform }),
+                new("Uniform", c => c with { WindowSampling = WindowSampling.Uniform }),
                 // the first is one of them
-                new("Strided", c => c with { WindowLaw = WindowLaw.Strided, FirstWindow = 0 }),
-                new("Last", c => c with { WindowLaw = WindowLaw.Last, FirstWindow = 0 }),
+                new("Strided", c => c with { WindowSampling = WindowSampling.Strided, FirstWindow = 0 }),
+                new("Last", c => c with { WindowSampling = WindowSampling.Last, FirstWindow = 0 }),
             ],
             ["windows"] = Of([1, 2, 4, 8, 16], (c, v) => c with { Windows = v, CriticWindows = v }),
             ["DM weight"] = Of([0.25, 0.5, 1, 2, 4], (c, v) => c with { DmWeight = v }),
@@ -49,7 +49,7 @@ public static class Presets
             ["local captions"] = Of([false, true], (c, v) => c with { LocalCaptions = v }),
             ["guidance"] = Of([1, 1.3, 1.5, 2], (c, v) => c with { Guidance = v }),
             ["roll-out"] = Of(Enum.GetValues<RollOut>(), (c, v) => c with { RollOut = v }),
-            ["exit"] = Of(Enum.GetValues<ExitLaw>(), (c, v) => c with { Exit = v }),
+            ["exit"] = Of(Enum.GetValues<ExitSchedule>(), (c, v) => c with { Exit = v }),
             ["surrogate"] = Of(Enum.GetValues<Surrogate>(), (c, v) => c with { Surrogate = v }),
             ["takes"] = Of([8, 16, 32, 64], (c, v) => c with { Takes = v }),
         };

@@ -1,5 +1,8 @@
 using LongTake.Diffusion;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -16,16 +19,16 @@ public enum CacheGradients
 /// <summary>Settings of Self-Forcing.</summary>
 public sealed record SelfForcingConfig : ClipMatchingConfig
 {
-    public ExitLaw Exit { get; init; } = ExitLaw.Uniform;
+    public ExitSchedule Exit { get; init; } = ExitSchedule.Uniform;
     public CacheGradients CacheGradients { get; init; } = CacheGradients.ThroughExit;
 
-    /// <summary>Shift of the table by which timesteps are turned into noise levels, as when films are made.</summary>
+    /// <summary>Shift of the table by which timesteps are turned into noise levels, as when videos are made.</summary>
     public double TableShift { get; init; } = 5;
 }
 
 /// <summary>
 /// Self-Forcing: the student is trained on what it makes itself. A clip is rolled out block by block with a cache of
-/// keys and values, as films are made; every block stops at the same step of the few-step list, drawn anew each time,
+/// keys and values, as videos are made; every block stops at the same step of the few-step list, drawn anew each time,
 /// and that step alone has a graph. Distribution matching judges the whole clip. Starts from a generator that has
 /// learnt the teacher's ODE. Reference: Self-Forcing pipeline/self_forcing_training.py.
 /// </summary>

@@ -1,3 +1,6 @@
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -16,8 +19,8 @@ public sealed record ModelConfig
     /// <summary>Latents the short teacher knows: the length of its clips and of the windows it judges.</summary>
     public int ClipLatents { get; init; } = 11;
 
-    /// <summary>Latents of the longest film.</summary>
-    public int FilmLatents { get; init; } = 123;
+    /// <summary>Latents of the longest video.</summary>
+    public int VideoLatents { get; init; } = 123;
 
     /// <summary>Timesteps (1000 sigma) of the few-step sampler.</summary>
     public double[] FewSteps { get; init; } = [1000, 900, 750, 500];
@@ -44,10 +47,10 @@ public sealed record ModelConfig
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ClipConfig? Clip { get; init; }
 
-    /// <summary>Frames of a film of so many latents.</summary>
+    /// <summary>Frames of a video of so many latents.</summary>
     public int Frames(int latents) => 1 + (latents - 1) * Vae.TemporalStride;
 
-    /// <summary>Latents of the film nearest to <paramref name="seconds"/>.</summary>
+    /// <summary>Latents of the video nearest to <paramref name="seconds"/>.</summary>
     public int Latents(double seconds) => Math.Max(1, 1 + (int)Math.Round((seconds * Fps - 1) / Vae.TemporalStride));
 
     /// <summary>What is wrong with these sizes, if anything.</summary>
@@ -57,8 +60,8 @@ public sealed record ModelConfig
             yield return $"wan: {problem}";
         if (Fps <= 0)
             yield return $"fps {Fps}: must be positive";
-        if (ClipLatents < 1 || FilmLatents < ClipLatents)
-            yield return $"clipLatents {ClipLatents}, filmLatents {FilmLatents}: a clip has at least 1 and a film "
+        if (ClipLatents < 1 || VideoLatents < ClipLatents)
+            yield return $"clipLatents {ClipLatents}, videoLatents {VideoLatents}: a clip has at least 1 and a video "
                 + $"at least as many as a clip";
         if (CausalBlock < 1)
             yield return $"causalBlock {CausalBlock}: at least 1";
@@ -88,7 +91,7 @@ public sealed record ModelConfig
             yield return $"width {Width}: must be a multiple of {Vae.SpatialStride * across}";
     }
 
-    /// <summary>Shape of the latents of a film, [1, C, T, h, w].</summary>
+    /// <summary>Shape of the latents of a video, [1, C, T, h, w].</summary>
     public long[] LatentShape(int latents) =>
         [1, Vae.ZDim, latents, Height / Vae.SpatialStride, Width / Vae.SpatialStride];
 }

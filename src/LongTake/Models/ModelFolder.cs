@@ -1,3 +1,6 @@
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 using System.Security.Cryptography;
 
 namespace LongTake.Models;

@@ -1,7 +1,7 @@
 namespace LongTake.Nn;
 
 /// <summary>
-/// The masks of block-causal films: parts of the queries, each with the keys it is held against and an <see
+/// The masks of block-causal videos: parts of the queries, each with the keys it is held against and an <see
 /// cref="AttentionMask"/> over them. One interval of queries a key says all but teacher forcing, which is two parts.
 /// </summary>
 public sealed class BlockMask
@@ -40,7 +40,7 @@ public sealed class BlockMask
     }
 
     /// <summary>
-    /// Teacher forcing: the clean film before the noisy one in one sequence. Clean blocks are causal among themselves;
+    /// Teacher forcing: the clean video before the noisy one in one sequence. Clean blocks are causal among themselves;
     /// a noisy block sees itself and the clean blocks before it.
     /// </summary>
     public static BlockMask TeacherForcing(IReadOnlyList<int> blocks, long frameTokens)
@@ -67,7 +67,7 @@ public sealed class BlockMask
     }
 
     /// <summary>
-    /// Sizes of the blocks of a film: all <paramref name="size"/> frames long, or the first frame alone and then so.
+    /// Sizes of the blocks of a video: all <paramref name="size"/> frames long, or the first frame alone and then so.
     /// </summary>
     public static int[] Blocks(int frames, int size, bool firstAlone = false)
     {

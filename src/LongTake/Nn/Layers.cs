@@ -3,12 +3,12 @@ namespace LongTake.Nn;
 /// <summary>
 /// x W^T + b in the element type of x (weights are cast at use, so a float32 master trains a bfloat16 product).
 /// </summary>
-public sealed class Linear(Weights w, long inputs, long outputs, bool bias = true, double? deviation = null)
+public sealed class Linear(Weights w, long inputs, long outputs, bool bias = true, double? std = null)
 {
     private readonly Tensor weight = w.Parameter(
         "weight",
         [outputs, inputs],
-        deviation ?? Math.Sqrt(2.0 / (inputs + outputs))
+        std ?? Math.Sqrt(2.0 / (inputs + outputs))
     );
     private readonly Tensor? shift = bias ? w.Parameter("bias", [outputs]) : null;
     private readonly Int8Matrix? bytes = w.Int8("weight");

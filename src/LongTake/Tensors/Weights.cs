@@ -89,10 +89,10 @@ public sealed class Weights : IDisposable
     public string Path => prefix;
 
     /// <summary>
-    /// The parameter <paramref name="name"/> of this place; drawn normally with deviation <paramref name="deviation"/>
+    /// The parameter <paramref name="name"/> of this place; drawn normally with std <paramref name="deviation"/>
     /// around <paramref name="mean"/> when no source has it.
     /// </summary>
-    public Tensor Parameter(string name, ReadOnlySpan<long> shape, double deviation = 0, double mean = 0)
+    public Tensor Parameter(string name, ReadOnlySpan<long> shape, double std = 0, double mean = 0)
     {
         var full = (this / name).prefix;
         if (store.Tensors.TryGetValue(full, out var existing))
@@ -107,7 +107,7 @@ public sealed class Weights : IDisposable
         }
         var made = store.Source?.Invoke(full) is { } read
             ? Checked(full, read, shape)
-            : Draw(full, shape, deviation, mean);
+            : Draw(full, shape, std, mean);
         var own = made.to(store.Dtype).to(store.Device).clone().DetachFromDisposeScope();
         store.Tensors.Add(full, own);
         return own;
@@ -218,16 +218,16 @@ public sealed class Weights : IDisposable
                     + $"[{string.Join(", ", shape.ToArray())}]; check that the config belongs to this checkpoint"
             );
 
-    private Tensor Draw(string name, ReadOnlySpan<long> shape, double deviation, double mean)
+    private Tensor Draw(string name, ReadOnlySpan<long> shape, double std, double mean)
     {
         if (store.Random is null)
             throw new UserException(
                 $"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete"
             );
-        if (deviation == 0)
+        if (std == 0)
             return torch.full(shape, mean);
         using var generator = new torch.Generator((ulong)store.Random.Seed());
-        return torch.randn(shape, generator: generator) * deviation + mean;
+        return torch.randn(shape, generator: generator) * std + mean;
     }
 
     /// <summary>The parameters at and under this place, in the order they were asked for.</summary>

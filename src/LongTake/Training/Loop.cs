@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using LongTake.Methods;
 using LongTake.Nn;
+using System.Diagnostics;
 
 namespace LongTake.Training;
 
@@ -24,7 +24,7 @@ public sealed record LoopConfig
     /// <summary>Decay of the moving average of the weights; it starts fast and slows to this.</summary>
     public double Ema { get; init; } = 0.99;
 
-    /// <summary>Iterations between log lines, held-out figures, checkpoints and sample films (0: none).</summary>
+    /// <summary>Iterations between log lines, held-out figures, checkpoints and sample videos (0: none).</summary>
     public int LogEvery { get; init; } = 10;
     public int ValidateEvery { get; init; } = 100;
     public int CheckpointEvery { get; init; } = 100;

@@ -2,6 +2,9 @@ using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
 
 namespace LongTake.Training;
 
@@ -96,7 +99,7 @@ public sealed class Trainer(
 
     private LatentSet Encoded(StageConfig stage, ModelFolder model)
     {
-        using var turn = Latents.Length > 0 ? Turn.Take(Path.Combine(Latents, "lock"), cancel) : null;
+        using var turn = Latents.Length > 0 ? FileLock.Take(Path.Combine(Latents, "lock"), cancel) : null;
         var folder = Path.Combine(Latents.Length > 0 ? Latents : recipe.Out, "latents-" + model.Hash(ModelFolder.Vae));
         if (recipe.Data.Length == 0)
             return WorldEncoder.Run(
@@ -107,7 +110,7 @@ public sealed class Trainer(
                         recipe.World,
                         model.Config.Fps,
                         model.Config.ClipLatents,
-                        model.Config.FilmLatents
+                        model.Config.VideoLatents
                     ),
                 ],
                 folder,

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace LongTake.Worlds;
 
-/// <summary>What a film of the Traveller world is called in plain English, and what a caption says about it.</summary>
+/// <summary>What a video of the Traveller world is called in plain English, and what a caption says about it.</summary>
 public static partial class Captions
 {
     public static readonly string[] Coats = ["red", "orange", "green", "teal", "blue", "purple"];
@@ -34,7 +34,7 @@ public static partial class Captions
         select (coat, hat),
     ];
 
-    /// <summary>Caption of a whole film; the lighthouse is named only if one comes by.</summary>
+    /// <summary>Caption of a whole video; the lighthouse is named only if one comes by.</summary>
     public static string Describe(TravellerTake take) =>
         Describe(take.Coat, take.Hat, take.Landmarks.Length > 0 ? take.LandmarkColour : null);
 

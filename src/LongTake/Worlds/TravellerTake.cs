@@ -1,6 +1,6 @@
 namespace LongTake.Worlds;
 
-/// <summary>Every parameter of one film of the Traveller world. Frames are world frames: 16 a second.</summary>
+/// <summary>Every parameter of one video of the Traveller world. Frames are world frames: 16 a second.</summary>
 public sealed record TravellerTake
 {
     /// <summary>World frames in a minute-long take and in a short clip.</summary>

@@ -1,0 +1,349 @@
+using LongTake.Methods;
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Training;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+
+namespace LongTake.Evaluation;
+
+/// <summary>
+/// One piece of work; its Id is a function of everything its result depends on, so equal work of two rows is done once.
+/// </summary>
+public abstract record Job(string Id, string Title, IReadOnlyList<Job> After)
+{
+    /// <summary>Expected seconds on one core.</summary>
+    public required double Cost { get; init; }
+
+    /// <summary>Whether its result is there.</summary>
+    public abstract bool Done { get; }
+
+    /// <summary>The share of it that is done, 0 to 1.</summary>
+    public abstract double Share { get; }
+}
+
+/// <summary>
+/// A stage of training, a run folder of its own; <paramref name="Data"/> is the folder of the encoded videos.
+/// </summary>
+public sealed record StageJob(string Id, string Title, StageJob? Before, TrainRecipe Recipe, string Data)
+    : Job(Id, Title, Before is null ? [] : [Before])
+{
+    public StageConfig Stage => Recipe.Stages[0];
+    private string Root => Path.Combine(Recipe.Out, Stage.Folder);
+
+    /// <summary>The model it ends with.</summary>
+    public string Model => Path.Combine(Root, "model");
+    public override bool Done => File.Exists(Path.Combine(Root, "done"));
+
+    /// <summary>The last line of its log, for samples and seconds.</summary>
+    public LogLine? Last =>
+        File.Exists(Path.Combine(Root, "log.jsonl"))
+            ? TrainingLog.Read(Path.Combine(Root, "log.jsonl")).LastOrDefault()
+            : null;
+
+    /// <summary>Processor seconds it took.</summary>
+    public double Processor =>
+        File.Exists(Path.Combine(Root, "log.jsonl"))
+            ? TrainingLog
+                .Read(Path.Combine(Root, "log.jsonl"))
+                .SelectMany(l => l.Scalars)
+                .Where(s => s.Name == Loop.ProcessorSeconds)
+                .Sum(s => s.Value)
+            : 0;
+    public override double Share => Done ? 1 : Math.Min(.99, (double)(Last?.Step ?? 0) / Stage.Loop.Steps);
+}
+
+/// <summary>Videos of a row and a seed (or, without a row, real takes), made and measured one by one.</summary>
+public sealed record VideoJob(
+    string Id,
+    string Title,
+    TableRow? Row,
+    long Seed,
+    StageJob? Trained,
+    StageJob? Judge,
+    string Set,
+    int Videos,
+    double Seconds,
+    string Folder
+) : Job(Id, Title, [.. new[] { Trained, Judge }.OfType<Job>().Distinct()])
+{
+    public string File(int n) => Path.Combine(Folder, $"video-{n:D4}.json");
+
+    private int Made => Enumerable.Range(0, Videos).Count(n => System.IO.File.Exists(File(n)));
+    public override bool Done => Made == Videos;
+    public override double Share => (double)Made / Videos;
+}
+
+/// <summary>The jobs of a table and which of them make each row.</summary>
+public sealed class ComparisonPlan
+{
+    private static readonly JsonTypeInfo<StageConfig> stages =
+        (JsonTypeInfo<StageConfig>)TrainJson.Recipe.Options.GetTypeInfo(typeof(StageConfig));
+    private readonly ComparisonTable table;
+    private readonly string beside;
+    private readonly double scale;
+    private readonly Dictionary<string, Job> jobs = [];
+
+    /// <summary>
+    /// A plan; recipes lie beside <paramref name="path"/>, steps of all stages are multiplied by <paramref
+    /// name="scale"/>.
+    /// </summary>
+    public ComparisonPlan(ComparisonTable table, string path, double scale = 1)
+    {
+        (this.table, this.scale, beside) = (table, scale, Path.GetDirectoryName(Path.GetFullPath(path))!);
+        // The judge: autoencoder, text encoder and teacher of the first row; one for all rows.
+        Judge =
+            table.From.Length > 0
+                ? null
+                : Chain(table.Rows[0], table.Rows[0].Seeds[0]).LastOrDefault(s => s.Stage.Method == Teacher.Entry.Name)
+                    ?? throw new UserException(
+                        $"{path}: the first row trains no teacher, and the table has no \"from\": the videos "
+                            + $"could not be judged",
+                        usage: true
+                    );
+        Reference = Videos(null, 1, "reference", table.ReferenceTakes, table.Seconds);
+        Real = Videos(null, 1, table.Set, table.Videos, table.Seconds);
+        Rows =
+        [
+            .. table.Rows.Select(row =>
+                (
+                    row,
+                    (IReadOnlyList<VideoJob>)
+                        [
+                            .. row.Seeds.Select(seed =>
+                                Videos(row, seed, table.Set, table.Videos, row.Seconds > 0 ? row.Seconds : table.Seconds)
+                            ),
+                        ]
+                )
+            ),
+        ];
+    }
+
+    public StageJob? Judge { get; }
+
+    /// <summary>Real takes: the units, and the row of the table.</summary>
+    public VideoJob Reference { get; }
+    public VideoJob Real { get; }
+    public IReadOnlyList<(TableRow Row, IReadOnlyList<VideoJob> Seeds)> Rows { get; }
+    public IReadOnlyCollection<Job> Jobs => jobs.Values;
+
+    /// <summary>
+    /// Stages that make what all rows are given: they have no seed of a row, and their cost is no row's.
+    /// </summary>
+    internal static bool IsGiven(StageConfig stage) =>
+        stage.Method == Autoencoder.Entry.Name || stage.Method == Teacher.Entry.Name;
+
+    /// <summary>The stages behind a job, first to last.</summary>
+    public static IEnumerable<StageJob> Stages(StageJob? last) => last is null ? [] : [.. Stages(last.Before), last];
+
+    private VideoJob Videos(TableRow? row, long seed, string set, int videos, double seconds)
+    {
+        var trained = row is null ? null : Chain(row, seed).LastOrDefault();
+        var id = Hash(
+            $"video {Evaluation.VideoMeasure.Version} {set} {seconds:R} "
+                + $"{(row is null ? "real" : Sparse(Node(row.Video, ComparisonJson.Default.VideoSettings), Node(new VideoSettings(), ComparisonJson.Default.VideoSettings)).ToJsonString() + (row.Lens ? "" : " no lens"))} "
+                + $"{trained?.Id ?? (row is null ? "" : FromHash)} judge {Judge?.Id ?? FromHash}"
+        );
+        var name = row?.Name ?? $"real takes ({set})";
+        var calls = row is null ? 1 : Math.Max(4, row.Video.Steps) * (row.Video.Guidance is null or 1 ? 1 : 2);
+        return Add(
+            new VideoJob(
+                id,
+                row is { Seeds.Count: > 1 } ? $"{name}, seed {seed}: videos" : $"{name}: videos",
+                row,
+                seed,
+                trained,
+                Judge,
+                set,
+                videos,
+                seconds,
+                Path.Combine(table.Out, "videos", $"{Slug(name)}-{id}")
+            )
+            {
+                Cost = videos * (1 + calls * table.Cost.GetValueOrDefault("Video", .1)),
+            }
+        );
+    }
+
+    private List<StageJob> Chain(TableRow row, long seed)
+    {
+        var chain = new List<StageJob>();
+        TrainRecipe? first = null;
+        foreach (var part in row.Train)
+        {
+            var source = Path.Combine(beside, part.Recipe);
+            var recipe = Recipe.Read(source, part.Sets, TrainJson.Recipe);
+            first ??= recipe;
+            foreach (var stage in Taken(row, part, recipe))
+                Extend(recipe, stage);
+        }
+        return chain;
+
+        void Extend(TrainRecipe recipe, StageConfig stage)
+        {
+            var given = IsGiven(stage);
+            if (given && table.From.Length > 0)
+                return;
+            if (!given)
+                stage = stage with { Loop = stage.Loop with { Seed = seed } };
+            var before = chain.LastOrDefault();
+            var from = before?.Model ?? (table.From.Length > 0 ? Path.Combine(table.Out, $"given-{FromHash}") : "");
+            var data =
+                recipe.Data.Length > 0
+                    ? recipe.Data
+                    : JsonSerializer.Serialize(
+                        recipe.World,
+                        TrainJson.Recipe.Options.GetTypeInfo(typeof(Data.WorldDataConfig))
+                    );
+            var id = Hash(
+                $"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model ?? new(), ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString())} "
+                    + $"{data} {Settings(stage)}"
+            );
+            var alone = recipe with
+            {
+                Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"),
+                From = from,
+                Model = first!.Model,
+                Device = table.Device,
+                Threads = 1,
+                Stages = [stage],
+            };
+            if (string.Join("; ", alone.Problems()) is { Length: > 0 } problems)
+                throw new UserException($"rows, '{row.Name}', stage '{stage.Folder}': {problems}", usage: true);
+            chain.Add(
+                Add(
+                    new StageJob(
+                        id,
+                        given || row.Seeds.Count == 1
+                            ? $"{row.Name}: {stage.Folder}"
+                            : $"{row.Name}, seed {seed}: {stage.Folder}",
+                        before,
+                        alone,
+                        Path.Combine(table.Out, "data", Hash(data))
+                    )
+                    {
+                        Cost = stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
+                    }
+                )
+            );
+        }
+    }
+
+    private List<StageConfig> Taken(TableRow row, TrainPart part, TrainRecipe recipe)
+    {
+        var folders = recipe.Stages.Select(s => s.Folder).ToList();
+        int Find(string name, int otherwise) =>
+            name.Length == 0 ? otherwise
+            : folders.IndexOf(name) is >= 0 and var i ? i
+            : throw new UserException(
+                $"rows, '{row.Name}': {part.Recipe} has no stage '{name}'; it has {string.Join(", ", folders)}",
+                usage: true
+            );
+        foreach (var name in part.With.Keys)
+            Find(name, 0);
+        var (from, to) = (Find(part.First, 0), Find(part.Last, folders.Count - 1));
+        return
+        [
+            .. recipe
+                .Stages.Skip(from)
+                .Take(to - from + 1)
+                .Select(s => Changed(s, part.With.GetValueOrDefault(s.Folder), $"rows, '{row.Name}', with.{s.Folder}")),
+        ];
+    }
+
+    private StageConfig Changed(StageConfig stage, JsonObject? with, string source)
+    {
+        var node = (JsonObject)Node(stage, stages);
+        if (with is not null)
+        {
+            RecipeCheck.Members(with, stages, source);
+            Recipe.Merge(node, with);
+        }
+        if (scale != 1)
+            Scale(node);
+        return node.Deserialize(stages)!;
+    }
+
+    // Everything counted in steps shrinks with the run: a warm-up longer than the run would train nothing.
+    private void Scale(JsonObject node)
+    {
+        foreach (var (name, value) in node.ToList())
+            if (value is JsonObject inner)
+                Scale(inner);
+            else if (name is "steps" && node.ContainsKey("checkpointEvery"))
+                node[name] = Math.Max(2, (long)Math.Round(value!.GetValue<long>() * scale));
+            // of the ODE: a stage's own making of data
+            else if (name is "pairs")
+                node[name] = Math.Max(16, (long)Math.Round(value!.GetValue<long>() * scale));
+            else if (name is "warmUp" or "criticFirst" && value!.GetValueKind() == JsonValueKind.Number)
+                node[name] = (long)Math.Floor(value.GetValue<long>() * scale);
+    }
+
+    /// <summary>
+    /// A stage's settings that its result depends on, without those that are defaults, so that a new option changes no
+    /// old result.
+    /// </summary>
+    private static string Settings(StageConfig stage)
+    {
+        var node = (JsonObject)Node(stage with { Name = "" }, stages);
+        var loop = (JsonObject)node["loop"]!;
+        foreach (var still in (string[])["logEvery", "validateEvery", "checkpointEvery", "sampleEvery"])
+            loop.Remove(still);
+        return Sparse(node, Node(new StageConfig { Method = stage.Method }, stages)).ToJsonString() + stage.Method;
+    }
+
+    private static JsonNode Node<T>(T value, JsonTypeInfo<T> info) => JsonSerializer.SerializeToNode(value, info)!;
+
+    private static JsonNode Sparse(JsonNode node, JsonNode defaults)
+    {
+        if (node is not JsonObject members)
+            return node.DeepClone();
+        var left = new JsonObject();
+        foreach (var (name, value) in members.OrderBy(m => m.Key, StringComparer.Ordinal))
+        {
+            var same = (defaults as JsonObject)?[name];
+            if (value is null || JsonNode.DeepEquals(value, same))
+                continue;
+            left[name] = Sparse(value, same ?? new JsonObject());
+        }
+        return left;
+    }
+
+    private T Add<T>(T job)
+        where T : Job
+    {
+        if (jobs.TryGetValue(job.Id, out var there))
+            return (T)there;
+        jobs.Add(job.Id, job);
+        return job;
+    }
+
+    private string FromHash => fromHash ??= HashOf(ModelFolder.Open(table.From));
+
+    // Its settings too: the list of timesteps is one of them.
+    private static string HashOf(ModelFolder model) =>
+        Hash(
+            string.Concat(((string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher]).Select(model.Hash))
+                + Sparse(
+                        Node(model.Config, ModelJson.Default.ModelConfig),
+                        Node(new ModelConfig(), ModelJson.Default.ModelConfig)
+                    )
+                    .ToJsonString()
+        );
+
+    private string? fromHash;
+
+    private static string Hash(string text) =>
+        Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)))[..12];
+
+    internal static string Slug(string name) =>
+        string.Join(
+            '-',
+            string.Concat(name.ToLowerInvariant().Select(ch => char.IsAsciiLetterOrDigit(ch) ? ch : ' '))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        );
+}

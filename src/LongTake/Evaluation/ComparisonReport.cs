@@ -1,0 +1,68 @@
+
+namespace LongTake.Evaluation;
+
+/// <summary>
+/// Where the numbers of a row and a seed come from: ids of the last stage and of the videos are functions of all their
+/// settings.
+/// </summary>
+public sealed record Origin(long Seed, string Stage, string Videos, string Weights);
+
+/// <summary>
+/// What a row cost: samples, processor seconds and seconds on the clock of training after the teacher (means of the
+/// seeds), processor seconds of a video and of measuring it.
+/// </summary>
+public sealed record Spent(
+    double Samples,
+    double TrainProcessor,
+    double TrainSeconds,
+    double VideoSeconds,
+    double MeasureSeconds,
+    IReadOnlyList<string> Stages
+);
+
+/// <summary>A measure as a function of time: mean and interval by the second.</summary>
+public sealed record Curve(
+    IReadOnlyList<double?> Mean,
+    IReadOnlyList<double?> Low,
+    IReadOnlyList<double?> High,
+    Estimate? Slope
+);
+
+/// <summary>
+/// Rank correlation of the lens with an error: over the seconds of a video, mean of the videos; and over the videos.
+/// </summary>
+public sealed record LensAgreement(Estimate? WithinVideos, double? AcrossVideos);
+
+/// <summary>A row of the report.</summary>
+public sealed record ReportRow
+{
+    public required string Name { get; init; }
+    public required IReadOnlyList<Origin> Origins { get; init; }
+    public required int Videos { get; init; }
+    public required IReadOnlyDictionary<string, Estimate> Metrics { get; init; }
+
+    /// <summary>This row less the reference row, paired by caption, video seed and training seed.</summary>
+    public required IReadOnlyDictionary<string, Estimate> Differences { get; init; }
+    public required IReadOnlyDictionary<string, Curve> Curves { get; init; }
+    public IReadOnlyDictionary<string, LensAgreement>? Lens { get; init; }
+    public required Spent Cost { get; init; }
+    public bool Chart { get; init; }
+}
+
+/// <summary>Everything a comparison says, as it is written to disk.</summary>
+public sealed record ComparisonReport
+{
+    public required string About { get; init; }
+    public required string Set { get; init; }
+    public required int Videos { get; init; }
+    public required double Seconds { get; init; }
+    public required string Reference { get; init; }
+
+    /// <summary>Factor on the steps of every stage; below 1 with a budget.</summary>
+    public required double Scale { get; init; }
+    public double? BudgetMinutes { get; init; }
+    public required IReadOnlyList<ReportRow> Rows { get; init; }
+
+    /// <summary>Rows that could not be made, and why.</summary>
+    public required IReadOnlyDictionary<string, string> Missing { get; init; }
+}

@@ -1,0 +1,195 @@
+using LongTake.Checkpoints;
+using LongTake.Data;
+using LongTake.Generation;
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Training;
+using LongTake.Worlds;
+using System.Text.Json;
+
+namespace LongTake.Evaluation;
+
+/// <summary>Does one job, or what is left of it.</summary>
+public static class ComparisonWork
+{
+    /// <summary>Videos whose frames are kept for the contact sheet: six coats, hats in turn.</summary>
+    private static bool Shown(int n) => n % 7 == 0 && n < 42;
+
+    // Of the processor: how busy the machine is beside this must not count for or against a row.
+    private static double Spent => Environment.CpuUsage.TotalTime.TotalSeconds;
+
+    /// <summary>Does a job; stops at a safe point when cancelled.</summary>
+    public static void Do(Job job, ComparisonTable table, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    {
+        if (job is StageJob stage)
+        {
+            if (stage.Before is null && table.From.Length > 0)
+                Give(table.From, stage.Recipe.From, cancel);
+            Train(stage, progress, cancel);
+        }
+        else if (job is VideoJob videos)
+            Videos(videos, table, progress, cancel);
+    }
+
+    /// <summary>
+    /// The table's model without what it was trained to on top of its teacher: a method must not start from another's
+    /// result.
+    /// </summary>
+    private static void Give(string from, string to, CancellationToken cancel)
+    {
+        using var turn = FileLock.Take(to + ".lock", cancel);
+        if (Directory.Exists(to))
+            return;
+        var (fresh, model) = (to + ".new", ModelFolder.Open(from));
+        if (Directory.Exists(fresh))
+            Directory.Delete(fresh, recursive: true);
+        ModelFolder.Create(
+            fresh,
+            model.Config,
+            model,
+            ModelFolder.Transformer,
+            ModelFolder.Student,
+            ModelFolder.Generator
+        );
+        Directory.Move(fresh, to);
+    }
+
+    private static void Train(StageJob job, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    {
+        new Trainer(job.Recipe, _ => progress, cancel) { Latents = job.Data }.Run();
+        // What is needed of a finished stage is its model; checkpoints are ten times as large.
+        if (Directory.Exists(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints")))
+            Directory.Delete(Path.Combine(job.Recipe.Out, job.Stage.Folder, "checkpoints"), recursive: true);
+    }
+
+    private static void Videos(
+        VideoJob job,
+        ComparisonTable table,
+        IProgress<ProgressReport>? progress,
+        CancellationToken cancel
+    )
+    {
+        if (job.Done)
+            return;
+        var judge = ModelFolder.Open(job.Judge?.Model ?? table.From);
+        var device = ComputeDevice.Choose(table.Device);
+        using var teacher = new TeacherFeatures(judge, device);
+        using var made = job.Row is null ? null : new Maker(job, job.Trained?.Model ?? table.From, device);
+        for (var n = 0; n < job.Videos; n++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (File.Exists(job.File(n)))
+                continue;
+            using var scope = torch.NewDisposeScope();
+            var (coat, hat, landmark, seed) = WorldEvaluation.Case(job.Set, n);
+            var measure = made is null
+                ? Real(judge.Config, teacher, job, coat, hat, landmark, seed)
+                : made.Video(teacher, coat, hat, landmark, seed, cancel);
+            if (!Shown(n))
+                measure = measure with { Frames = [] };
+            AtomicFile.Write(job.File(n), s =>
+                JsonSerializer.Serialize(s, measure, ComparisonJson.Default.VideoMeasure)
+            );
+            progress?.Report(new ProgressReport(n + 1, job.Videos, "videos"));
+        }
+    }
+
+    private static VideoMeasure Real(
+        ModelConfig c,
+        TeacherFeatures teacher,
+        VideoJob job,
+        int coat,
+        int hat,
+        int landmark,
+        long seed
+    )
+    {
+        var start = Spent;
+        var take = TravellerTake.Long(new Rng(seed, job.Set.Length), coat, hat) with { LandmarkColour = landmark };
+        var stride = WorldData.Stride(c.Fps);
+        var rgb = teacher.Through(Traveller.Video(take, 0, c.Frames(c.Latents(job.Seconds)), stride));
+        return VideoMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher, []) with
+        {
+            Frames = VideoMeasure.Moments(rgb),
+            MeasuredSeconds = Spent - start,
+        };
+    }
+
+    /// <summary>A row's model, loaded once for its videos.</summary>
+    private sealed class Maker : IDisposable
+    {
+        private readonly VideoJob job;
+        private readonly ModelFiles files;
+        private readonly VideoGenerator model;
+        private readonly DriftLens? lens;
+
+        public Maker(VideoJob job, string folder, torch.Device device)
+        {
+            this.job = job;
+            files = ModelFiles.Open(folder);
+            model = new VideoGenerator(files, job.Row!.Video.Request("a traveller", 0, job.Seconds), device: device);
+            if (job.Row.Lens && model.Network is (Network.DmHead or Network.FmHead))
+                lens = DriftLens.Open(ModelFolder.Open(folder), device);
+        }
+
+        public VideoMeasure Video(
+            TeacherFeatures teacher,
+            int coat,
+            int hat,
+            int landmark,
+            long seed,
+            CancellationToken cancel
+        )
+        {
+            var start = Spent;
+            var (prompt, video) = (Captions.Describe(coat, hat, landmark), job.Row!.Video);
+            var latents = model.Sample(video.Request(prompt, seed, job.Seconds), cancel: cancel);
+            if (!latents.AllFinite())
+                throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
+            var rgb = model.DecodeWhole(latents);
+            var made = Spent;
+            var measure = VideoMeasure.Of(
+                rgb,
+                WorldData.Stride(model.Config.Fps),
+                new WorldTruth(coat, hat, landmark),
+                teacher,
+                Seams(video, (int)latents.size(2))
+            );
+            if (lens is not null)
+                measure = measure with
+                {
+                    Curves = measure
+                        .Curves.Append(KeyValuePair.Create("lens", lens.Of(latents, prompt, seed)))
+                        .ToDictionary(),
+                };
+            return measure with
+            {
+                Frames = VideoMeasure.Moments(rgb),
+                MadeSeconds = made - start,
+                MeasuredSeconds = Spent - made,
+            };
+        }
+
+        private static HashSet<int> Seams(VideoSettings video, int latents) =>
+            video.SeamFirst == 0
+                ? []
+                :
+                [
+                    .. Enumerable
+                        .Range(0, latents)
+                        .Where(t =>
+                            t >= video.SeamFirst
+                            && (t == video.SeamFirst || video.SeamEvery > 0 && (t - video.SeamFirst) % video.SeamEvery == 0)
+                        ),
+                ];
+
+        public void Dispose()
+        {
+            lens?.Dispose();
+            model.Dispose();
+            files.Dispose();
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+namespace LongTake.Models.Miniature;
+
+/// <summary>
+/// An option of the miniature's autoencoder: principal components of each block of pixels (one basis per place in the
+/// picture, another for the single frame of the first latent) run beside the convolutions, which then learn only what
+/// is left. Fitted in closed form, not by descent. Channel deviations are the square roots of the components'
+/// (half-whitened), mean square 1 over all.
+/// </summary>
+internal sealed class LinearPath(Weights w, WanVaeConfig c)
+{
+    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) image = Parameters(w / "image", c, 1);
+    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) chunk = Parameters(w / "chunk", c, c.TemporalStride);
+
+    private static (Tensor, Tensor, Tensor) Parameters(Weights w, WanVaeConfig c, int frames)
+    {
+        var (places, size) = (c.LinearGrid![0] * c.LinearGrid[1], 3 * frames * c.SpatialStride * c.SpatialStride);
+        return (
+            w.Parameter("basis", [places, size, c.ZDim]),
+            w.Parameter("scale", [places, 1, c.ZDim], mean: 1),
+            w.Parameter("mean", [places, 1, size])
+        );
+    }
+
+    /// <summary>
+    /// Video [B, 3, F, H, W] to the linear part of the latents [B, Z, T, h, w]; <paramref name="first"/> tells whether
+    /// it begins with the video's first frame.
+    /// </summary>
+    public Tensor Encode(Tensor video, bool first)
+    {
+        if (!first)
+            return Project(chunk, video, c.TemporalStride);
+        var frame = Project(image, video.narrow(2, 0, 1), 1);
+        var rest = video.size(2) - 1;
+        return rest == 0 ? frame : torch.cat([frame, Project(chunk, video.narrow(2, 1, rest), c.TemporalStride)], 2);
+    }
+
+    /// <summary>
+    /// Latents to the linear part of the frames; <paramref name="first"/> tells whether the first of them is an image
+    /// latent.
+    /// </summary>
+    public Tensor Decode(Tensor latents, bool first)
+    {
+        var count = latents.size(2);
+        if (!first)
+            return Restore(chunk, latents, c.TemporalStride);
+        var frame = Restore(image, latents.narrow(2, 0, 1), 1);
+        return count == 1
+            ? frame
+            : torch.cat([frame, Restore(chunk, latents.narrow(2, 1, count - 1), c.TemporalStride)], 2);
+    }
+
+    private Tensor Project((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor video, int frames)
+    {
+        var (b, _, f, h, wide) = video;
+        var z =
+            (Blocks(video, frames) - p.Mean.to(ScalarType.Float32)).matmul(p.Basis.to(ScalarType.Float32))
+            * p.Scale.to(ScalarType.Float32);
+        var s = c.SpatialStride;
+        return z.reshape(h / s, wide / s, b, f / frames, c.ZDim).permute(2, 4, 3, 0, 1);
+    }
+
+    private Tensor Restore((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor latents, int frames)
+    {
+        var (b, z, t, h, wide) = latents;
+        if (h * wide != p.Basis.size(0))
+            throw new UserException(
+                $"this autoencoder's linear path is for latents of {c.LinearGrid![0]}x{c.LinearGrid[1]}, "
+                    + $"these are {h}x{wide}"
+            );
+        var s = c.SpatialStride;
+        var x =
+            (latents.permute(3, 4, 0, 2, 1).reshape(h * wide, b * t, z) / p.Scale.to(ScalarType.Float32)).matmul(
+                p.Basis.to(ScalarType.Float32).transpose(1, 2)
+            ) + p.Mean.to(ScalarType.Float32);
+        return x.reshape([h, wide, b, t, 3, frames, s, s])
+            .permute(2, 4, 3, 5, 0, 6, 1, 7)
+            .reshape(b, 3, t * frames, h * s, wide * s);
+    }
+
+    /// <summary>[B, 3, F, H, W] -> [places, B * F/frames, 3 * frames * s * s].</summary>
+    private Tensor Blocks(Tensor video, int frames)
+    {
+        var s = c.SpatialStride;
+        var (b, _, f, h, wide) = video;
+        if (h / s * (wide / s) != c.LinearGrid![0] * c.LinearGrid[1])
+            throw new UserException(
+                $"this autoencoder's linear path is for {c.LinearGrid[1] * s}x{c.LinearGrid[0] * s} pictures, "
+                    + $"this video is {wide}x{h}"
+            );
+        return video
+            .reshape([b, 3, f / frames, frames, h / s, s, wide / s, s])
+            .permute(4, 6, 0, 2, 1, 3, 5, 7)
+            .reshape(h / s * (wide / s), b * (f / frames), 3 * frames * s * s);
+    }
+
+    /// <summary>
+    /// Fits bases to videos [B, 3, F, H, W] and puts them into the parameters. On the CPU: the signs of a basis are
+    /// arbitrary, and would be others on another device.
+    /// </summary>
+    public void Fit(Tensor video)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        video = video.cpu();
+        Fit(image, Blocks(video.transpose(1, 2).reshape(-1, 3, 1, video.size(3), video.size(4)), 1));
+        Fit(chunk, Blocks(video.narrow(2, 1, video.size(2) - 1), c.TemporalStride));
+    }
+
+    private void Fit((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor blocks)
+    {
+        var mean = blocks.mean([1], keepdim: true);
+        var centred = blocks - mean;
+        // ascending
+        var (values, vectors) = torch.linalg.eigh(centred.transpose(1, 2).matmul(centred) / blocks.size(1));
+        var size = values.size(1);
+        var basis = vectors.narrow(2, size - c.ZDim, c.ZDim).flip(2);
+        var variance = values.narrow(1, size - c.ZDim, c.ZDim).flip(1).clamp_min(1e-6);
+        var scale = variance.pow(-0.25); // std s -> sqrt(s)
+        scale = scale * variance.sqrt().mean().rsqrt();
+        p.Mean.copy_(mean);
+        p.Basis.copy_(basis);
+        p.Scale.copy_(scale.unsqueeze(1));
+    }
+}

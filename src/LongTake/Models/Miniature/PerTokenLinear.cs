@@ -1,0 +1,50 @@
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Nn;
+
+namespace LongTake.Models.Miniature;
+
+/// <summary>
+/// Option of the miniature: a linear map of its own for every token place of the picture, and another set for the image
+/// latent. The miniature's latents are principal components fitted per place (<see cref="LinearPath"/>), so the same
+/// channel means another thing at another place, which Wan's shared patch embedding and relative rotary positions
+/// cannot tell.
+/// </summary>
+public sealed class PerTokenLinear
+{
+    private readonly Tensor weight,
+        bias;
+
+    /// <summary>
+    /// weight [2, places, inputs, outputs] and bias [2, places, 1, outputs]: 0 the image latent, 1 the others.
+    /// </summary>
+    public PerTokenLinear(Weights w, int places, long inputs, long outputs, double std)
+    {
+        weight = w.Parameter("weight", [2, places, inputs, outputs], std);
+        bias = w.Parameter("bias", [2, places, 1, outputs]);
+    }
+
+    /// <summary>
+    /// [B, T, S, inputs] -> [B, T, S, outputs] in the type of <paramref name="compute"/>; the first latent frame is the
+    /// image latent, unless it is <paramref name="inside"/> a video.
+    /// </summary>
+    public Tensor Forward(Tensor x, ScalarType compute, bool inside = false)
+    {
+        var (_, t, s, _) = x;
+        if (s != weight.size(1))
+            throw new UserException(
+                $"{s} tokens a latent frame; this model has maps for {weight.size(1)} places (one picture size only)"
+            );
+        if (inside)
+            return Map(1, x);
+        var first = Map(0, x.narrow(1, 0, 1));
+        return t == 1 ? first : torch.cat([first, Map(1, x.narrow(1, 1, t - 1))], 1);
+
+        Tensor Map(int kind, Tensor part) =>
+            Products.PerPlace(
+                part.to(compute),
+                weight.select(0, kind).transpose(1, 2),
+                bias.select(0, kind).squeeze(1)
+            );
+    }
+}

@@ -1,0 +1,313 @@
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using System.Text.Json.Serialization;
+
+namespace LongTake.Models.Wan;
+
+/// <summary>
+/// Shape of a causal video autoencoder; the defaults are Wan 2.1's. A stage for each entry of <see cref="DimMult"/>,
+/// with a halving of height and width between stages, and of time where <see cref="TemporalDownsample"/> says so.
+/// </summary>
+public sealed record WanVaeConfig
+{
+    /// <summary>Channels of the widest resolution; a stage has this times its entry of DimMult.</summary>
+    public int Dim { get; init; } = 96;
+
+    /// <summary>Latent channels.</summary>
+    public int ZDim { get; init; } = 16;
+    public int[] DimMult { get; init; } = [1, 2, 4, 4];
+
+    /// <summary>Residual blocks of an encoder stage; a decoder stage has one more.</summary>
+    public int ResBlocks { get; init; } = 2;
+    public bool[] TemporalDownsample { get; init; } = [false, true, true];
+
+    /// <summary>
+    /// Latents decoded before the one whose last frame is re-encoded (<see cref="WanVae.ImageLatent"/>).
+    /// </summary>
+    public int WarmUp { get; init; } = 6;
+
+    /// <summary>Mean of each latent channel; empty for 0.</summary>
+    public double[] Mean { get; init; } =
+    [
+        -0.7571,
+        -0.7089,
+        -0.9113,
+        0.1075,
+        -0.1745,
+        0.9653,
+        -0.1517,
+        1.5508,
+        0.4134,
+        -0.0715,
+        0.5517,
+        -0.3632,
+        -0.1922,
+        -0.9497,
+        0.2503,
+        -0.2921,
+    ];
+
+    /// <summary>Standard std of each latent channel; empty for 1.</summary>
+    public double[] Std { get; init; } =
+    [
+        2.8184,
+        1.4541,
+        2.3275,
+        2.6558,
+        1.2196,
+        1.7708,
+        2.6052,
+        2.0743,
+        3.2687,
+        2.1526,
+        2.8652,
+        1.5579,
+        1.6382,
+        1.1253,
+        2.8251,
+        1.9160,
+    ];
+
+    /// <summary>
+    /// Option of the miniature, off (null) for Wan: a fixed linear path beside the convolutions, fitted in closed form
+    /// for latents of this height and width (<see cref="LinearPath"/>).
+    /// </summary>
+    public int[]? LinearGrid { get; init; }
+
+    /// <summary>Pixels of a latent pixel's side.</summary>
+    [JsonIgnore]
+    public int SpatialStride => 1 << (DimMult.Length - 1);
+
+    /// <summary>Frames of a latent, the first excepted, which has one.</summary>
+    [JsonIgnore]
+    public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
+
+    /// <summary>
+    /// Latents of a pass over pictures of so many latent pixels: several where pictures are small, because each layer
+    /// then has enough to do, and never more at a time than one latent of a 480p video holds.
+    /// </summary>
+    public static int Chunk(long height, long width) => (int)Math.Max(1, 4096 / (height * width));
+
+    /// <summary>Frames that <paramref name="latents"/> latents decode to.</summary>
+    public long Frames(long latents) => 1 + (latents - 1) * TemporalStride;
+
+    /// <summary>Latents of <paramref name="frames"/> frames.</summary>
+    public long Latents(long frames) => 1 + (frames - 1) / TemporalStride;
+
+    internal WanVaeConfig Checked()
+    {
+        if (TemporalDownsample.Length != DimMult.Length - 1)
+            throw new UserException(
+                $"TemporalDownsample has {TemporalDownsample.Length} entries, DimMult {DimMult.Length}; it "
+                    + $"needs one fewer than DimMult"
+            );
+        if ((Mean.Length != 0 && Mean.Length != ZDim) || (Std.Length != 0 && Std.Length != ZDim))
+            throw new UserException(
+                $"Mean and Std have {Mean.Length} and {Std.Length} entries; give one for each of the {ZDim} "
+                    + $"latent channels, or none"
+            );
+        return this;
+    }
+}
+
+/// <summary>
+/// The causal video autoencoder of Wan 2.1 (arXiv 2503.20314, section 4.1). A latent describes four frames and what
+/// came before them, the first latent one frame. Videos are [B, 3, F, H, W] in [-1, 1] with F = 1 + 4 (T - 1), latents
+/// [B, Z, T, h, w] normalised per channel. Results are float32; <paramref name="compute"/> is the dtype inside
+/// (default: that of the weights). A pass covers <c>chunk</c> latents and hands its cache to the next; chunk 0 is one
+/// pass over everything, the fastest way and the one to train with. The values do not depend on it.
+/// </summary>
+public sealed class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null)
+{
+    private readonly VaeStack encoder = VaeStack.Encoder(w / "encoder", config.Checked());
+    private readonly CausalConv toMoments = new(
+        w / "conv1",
+        2 * config.ZDim,
+        2 * config.ZDim,
+        1,
+        1,
+        zero: config.LinearGrid is not null
+    );
+    private readonly CausalConv fromLatents = new(w / "conv2", config.ZDim, config.ZDim, 1, 1);
+    private readonly VaeStack decoder = VaeStack.Decoder(w / "decoder", config);
+    private readonly LinearPath? linear = config.LinearGrid is null ? null : new(w / "linear", config);
+
+    /// <summary>Where its weights are, and what goes in must be.</summary>
+    public torch.Device Device { get; } = w.Device;
+
+    /// <summary>The configuration it was built with.</summary>
+    public WanVaeConfig Config => config;
+
+    /// <summary>Video to normalised latents: the mean of the posterior, (mu - mean) / std.</summary>
+    public Tensor Encode(Tensor video, int chunk = 1)
+    {
+        using var scope = torch.NewDisposeScope();
+        return Normalised(Moments(video, chunk).narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Encodes the next frames of a video: 1 + 4 k of them first, then 4 k at a time. The latents equal those of <see
+    /// cref="Encode"/>; the cache is all that is kept between calls, so memory does not depend on the length of the
+    /// video.
+    /// </summary>
+    public Tensor EncodeStep(Tensor video, WanVaeCache cache)
+    {
+        using var scope = torch.NewDisposeScope();
+        var first = cache.First;
+        if ((video.size(2) - (first ? 1 : 0)) % config.TemporalStride != 0 || video.size(2) == 0)
+            throw new ArgumentException(
+                $"a step of {video.size(2)} frames: "
+                    + $"{(first ? $"1 + {config.TemporalStride} k first" : $"a multiple of {config.TemporalStride}")}"
+            );
+        var moments = WithLinear(
+            toMoments.Forward(encoder.Forward(video.to(compute ?? encoder.Dtype), cache)).to(ScalarType.Float32),
+            video,
+            first
+        );
+        return Normalised(moments.narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Mean and log variance of the posterior before normalisation, [B, 2 Z, T, h, w].</summary>
+    public Tensor Moments(Tensor video, int chunk = 1)
+    {
+        using var scope = torch.NewDisposeScope();
+        var frames = CheckedFrames(video);
+        var x = video.to(compute ?? encoder.Dtype);
+        if (chunk == 0)
+            return WithLinear(toMoments.Forward(encoder.Forward(x, null)).to(ScalarType.Float32), video, true)
+                .MoveToOuterDisposeScope();
+        using var cache = new WanVaeCache();
+        var parts = new List<Tensor>();
+        for (long at = 0, next; at < frames; at = next)
+        {
+            next = Math.Min(frames, config.Frames(config.Latents(at) + chunk - (at == 0 ? 1 : 0)));
+            parts.Add(encoder.Forward(x.narrow(2, at, next - at), cache));
+        }
+        return WithLinear(toMoments.Forward(torch.cat([.. parts], 2)).to(ScalarType.Float32), video, true)
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Fits the linear path, where there is one, to videos [B, 3, F, H, W].</summary>
+    public void FitLinear(Tensor video) => linear?.Fit(video);
+
+    private Tensor WithLinear(Tensor moments, Tensor video, bool first) =>
+        linear is null
+            ? moments
+            : torch.cat(
+                [
+                    moments.narrow(1, 0, config.ZDim) + linear.Encode(video, first),
+                    moments.narrow(1, config.ZDim, config.ZDim),
+                ],
+                1
+            );
+
+    /// <summary>Normalised latents to video, clamped to [-1, 1] unless told not to be.</summary>
+    public Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)
+    {
+        using var scope = torch.NewDisposeScope();
+        if (chunk == 0)
+            return Frames(latents, null, clamp).MoveToOuterDisposeScope();
+        using var cache = new WanVaeCache();
+        return torch
+            .cat([.. latents.split(chunk, 2).Select(part => DecodeStep(part, cache, clamp))], 2)
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Decodes the next latents of a video, mostly one: the first gives one frame, every other four. The frames equal
+    /// those of <see cref="Decode"/>; the cache is all that is kept between calls.
+    /// </summary>
+    public Tensor DecodeStep(Tensor latents, WanVaeCache cache, bool clamp = true)
+    {
+        using var scope = torch.NewDisposeScope();
+        return Frames(latents, cache, clamp).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Frames(Tensor latents, WanVaeCache? cache, bool clamp)
+    {
+        var raw = Raw(latents);
+        var first = cache?.First ?? true;
+        var frames = decoder
+            .Forward(fromLatents.Forward(raw.to(compute ?? decoder.Dtype)), cache)
+            .to(ScalarType.Float32);
+        if (linear is not null)
+            frames = frames + linear.Decode(raw, first);
+        return clamp ? frames.clamp(-1, 1) : frames;
+    }
+
+    /// <summary>
+    /// The frame that latent <paramref name="index"/> ends with, encoded alone as the first latent of a video
+    /// [B, Z, 1, h, w]: what a window that starts there is conditioned on. The decoding starts
+    /// <see cref="WanVaeConfig.WarmUp"/> latents earlier, not at the beginning. No gradient.
+    /// </summary>
+    public Tensor ImageLatent(Tensor latents, long index)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        var start = Math.Max(0, index - config.WarmUp);
+        var video = Decode(latents.narrow(2, start, index - start + 1));
+        return Encode(video.narrow(2, video.size(2) - 1, 1)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The same for many windows of one video [1, Z, T, h, w], as many in one pass as are no more than some million
+    /// pixels: [n, Z, 1, h, w], entry i for latent indices[i]. Decodes n (1 + WarmUp) latents, however long the video.
+    /// </summary>
+    public Tensor ImageLatents(Tensor latents, IReadOnlyList<long> indices)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        var made = new Tensor[indices.Count];
+        var pixels =
+            config.Frames(1 + config.WarmUp)
+            * latents.size(3)
+            * latents.size(4)
+            * config.SpatialStride
+            * config.SpatialStride;
+        foreach (var alike in Enumerable.Range(0, indices.Count).GroupBy(i => Math.Min(indices[i], config.WarmUp)))
+        foreach (var part in alike.Chunk((int)Math.Clamp(AtOnce / pixels, 1, indices.Count)))
+        {
+            var video = Decode(
+                torch.cat([.. part.Select(i => latents.narrow(2, indices[i] - alike.Key, alike.Key + 1))]),
+                pixels <= AtOnce ? 0 : 1
+            );
+            var first = Encode(video.narrow(2, video.size(2) - 1, 1));
+            for (var b = 0; b < part.Length; b++)
+                made[part[b]] = first.narrow(0, b, 1);
+            video.Dispose();
+        }
+        return torch.cat(made).MoveToOuterDisposeScope();
+    }
+
+    private const long AtOnce = 1 << 22; // pixels
+
+    private Tensor Normalised(Tensor mu) => (mu - Channels(config.Mean, 0, mu)) / Channels(config.Std, 1, mu);
+
+    private Tensor Raw(Tensor latents) =>
+        latents.to(ScalarType.Float32) * Channels(config.Std, 1, latents) + Channels(config.Mean, 0, latents);
+
+    private Tensor Channels(double[] values, double otherwise, Tensor like)
+    {
+        var all = values.Length == 0 ? Enumerable.Repeat((float)otherwise, config.ZDim) : values.Select(v => (float)v);
+        return Tensor.From<float>(all.ToArray(), 1, config.ZDim, 1, 1, 1).to(like.device);
+    }
+
+    private long CheckedFrames(Tensor video)
+    {
+        var (_, _, frames, height, width) = video;
+        var (time, space) = (config.TemporalStride, config.SpatialStride);
+        if ((frames - 1) % time != 0)
+        {
+            var fewer = config.Frames(config.Latents(frames));
+            throw new UserException(
+                $"a video of {frames} frames cannot be encoded: the count must be 1 + {time} k; try {fewer} "
+                    + $"or {fewer + time}"
+            );
+        }
+        if (height % space != 0 || width % space != 0)
+            throw new UserException(
+                $"a video of {width}x{height} pixels cannot be encoded: both must be multiples of {space}"
+            );
+        return frames;
+    }
+}

@@ -1,0 +1,288 @@
+using System.Text.Json;
+
+namespace LongTake.Video;
+
+/// <summary>What a video file holds: facts of its first real video stream (cover pictures do not count).</summary>
+/// <param name="Path">The file as given.</param>
+/// <param name="Seconds">Length of the picture, from the stamps of its packets; a header may lie.</param>
+/// <param name="Fps">Frames a second: the declared rate where the stamps agree with it, else the measured mean.</param>
+/// <param name="Variable">True when frames are not evenly spaced in time.</param>
+/// <param name="Frames">Packets of the picture; decoding may give a few less in a damaged file.</param>
+/// <param name="Width">Stored pixels across, after rotation.</param>
+/// <param name="Height">Stored pixels down, after rotation.</param>
+/// <param name="SampleAspect">Width of a pixel over its height, after rotation; 1 when square or not stated.</param>
+/// <param name="Rotation">Degrees in the file's display matrix: 0, 90, 180, -90 ...; already applied to the
+/// size.</param>
+/// <param name="StartSeconds">Stamp of the first frame.</param>
+public sealed record VideoInfo(
+    string Path,
+    double Seconds,
+    double Fps,
+    bool Variable,
+    int Frames,
+    int Width,
+    int Height,
+    double SampleAspect,
+    int Rotation,
+    string Codec,
+    string PixelFormat,
+    int VideoStreams,
+    int AudioStreams,
+    double StartSeconds
+)
+{
+    /// <summary>Number of the stream in the file; the first real video stream is taken.</summary>
+    public int Stream { get; init; }
+
+    /// <summary>Bits of a sample.</summary>
+    public int BitDepth { get; init; } = 8;
+
+    /// <summary>"tv" (16 to 235), "pc" (0 to 255), "" when not stated.</summary>
+    public string ColourRange { get; init; } = "";
+
+    /// <summary>True when the file says that its frames are made of two fields.</summary>
+    public bool Interlaced { get; init; }
+
+    /// <summary>Packets without a stamp, or with that of another one.</summary>
+    public int BadStamps { get; init; }
+}
+
+/// <summary>Why a file is no usable video.</summary>
+public enum ProbeFault
+{
+    None,
+    Missing,
+    Empty,
+    Unreadable,
+    NotVideo,
+    NoVideoStream,
+    NoFrames,
+    TimedOut,
+}
+
+/// <summary>Either <see cref="Info"/>, or a fault and a sentence about it.</summary>
+public sealed record Probed(VideoInfo? Info, ProbeFault Fault, string Reason);
+
+/// <summary>Asks ffprobe what a file holds.</summary>
+public static class Probe
+{
+    static readonly TimeSpan DefaultLimit = TimeSpan.FromSeconds(60);
+
+    /// <summary>Facts of a video file; each of two ffprobe runs is ended at the limit (one minute when null).</summary>
+    /// <exception cref="UserException">The file is no usable video; the message names it and says why.</exception>
+    public static VideoInfo Read(string path, TimeSpan? limit = null, CancellationToken token = default)
+    {
+        var probed = Try(path, limit, token);
+        return probed.Info ?? throw new UserException($"{path}: {probed.Reason}");
+    }
+
+    /// <summary>As <see cref="Read"/>, but a file that is no usable video is an answer, not an exception.</summary>
+    public static Probed Try(string path, TimeSpan? limit = null, CancellationToken token = default)
+    {
+        if (Directory.Exists(path))
+            return Bad(ProbeFault.Unreadable, "a folder, not a file");
+        if (!File.Exists(path))
+            return Bad(ProbeFault.Missing, "no such file");
+        if (new FileInfo(path) is { Length: 0, LinkTarget: null })
+            return Bad(ProbeFault.Empty, "the file is empty");
+        using var child = new MediaProcess(
+            "ffprobe",
+            [.. Ffmpeg.Input, "-show_streams", "-show_format", "-of", "json", Ffmpeg.Url(path)],
+            limit ?? DefaultLimit,
+            token: token
+        );
+        var json = child.Text();
+        if (child.TimedOut)
+            return Bad(ProbeFault.TimedOut, $"not understood within {(limit ?? DefaultLimit).TotalSeconds:0.#} s");
+        if (child.Wait() != 0)
+            return Bad(ProbeFault.Unreadable, "not a video that ffmpeg can open: " + Said(child, path));
+        using var document = JsonDocument.Parse(json);
+        var root = document.RootElement;
+        var container = Text(root.GetProperty("format"), "format_name");
+        if (container.EndsWith("_pipe", StringComparison.Ordinal) || container is "image2" or "tty")
+            return Bad(ProbeFault.NotVideo, $"a picture or a text, not a video (ffprobe: {container})");
+        var streams = root.GetProperty("streams").EnumerateArray().ToArray();
+        var videos = streams.Where(s => Text(s, "codec_type") == "video" && !Cover(s)).ToArray();
+        if (videos.Length == 0)
+            return Bad(ProbeFault.NoVideoStream, "no video stream in it (sound only?)");
+        var sounds = streams.Count(s => Text(s, "codec_type") == "audio");
+        var stamps = Stamps(path, limit ?? DefaultLimit, token, out var late, out var packets);
+        if (late)
+            return Bad(
+                ProbeFault.TimedOut,
+                $"its packets were not listed within {(limit ?? DefaultLimit).TotalSeconds:0.#} s"
+            );
+        if (stamps.Count == 0)
+            return Bad(ProbeFault.NoFrames, "a video stream without a frame");
+        var info = Describe(path, videos[0], videos.Length, sounds, stamps);
+        if (info.Width <= 0 || info.Height <= 0)
+            return Bad(ProbeFault.Unreadable, "a video stream whose picture has no size");
+        return new(info with { BadStamps = packets - stamps.Distinct().Count() }, ProbeFault.None, "");
+    }
+
+    /// <summary>
+    /// Texts kept in the file (title, prompt, seed ...), without what every container says of itself.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> Tags(
+        string path,
+        TimeSpan? limit = null,
+        CancellationToken token = default
+    )
+    {
+        using var child = new MediaProcess(
+            "ffprobe",
+            [.. Ffmpeg.Input, "-show_entries", "format_tags", "-of", "json", Ffmpeg.Url(path)],
+            limit ?? DefaultLimit,
+            token: token
+        );
+        var json = child.Text();
+        if (child.Wait() != 0)
+            return new Dictionary<string, string>();
+        using var document = JsonDocument.Parse(json);
+        return
+            document.RootElement.TryGetProperty("format", out var format) && format.TryGetProperty("tags", out var tags)
+            ? tags.EnumerateObject()
+                .Where(t => t.Name is not ("major_brand" or "minor_version" or "compatible_brands" or "encoder"))
+                .DistinctBy(t => t.Name)
+                .ToDictionary(t => t.Name, t => t.Value.ToString())
+            : new Dictionary<string, string>();
+    }
+
+    static VideoInfo Describe(string path, JsonElement video, int videos, int sounds, List<double> stamps)
+    {
+        var (fps, variable) = Rate(video, stamps);
+        var rotation = Rotation(video);
+        var (width, height) = (video.GetProperty("width").GetInt32(), video.GetProperty("height").GetInt32());
+        var aspect = Fraction(Text(video, "sample_aspect_ratio").Replace(':', '/')) is > 0 and var a ? a : 1;
+        if (rotation % 180 != 0)
+            (width, height, aspect) = (height, width, 1 / aspect);
+        var pixels = Text(video, "pix_fmt");
+        return new(
+            path,
+            stamps[^1] - stamps[0] + 1 / fps,
+            fps,
+            variable,
+            stamps.Count,
+            width,
+            height,
+            aspect,
+            rotation,
+            Text(video, "codec_name"),
+            pixels,
+            videos,
+            sounds,
+            stamps[0]
+        )
+        {
+            Stream = video.GetProperty("index").GetInt32(),
+            BitDepth =
+                int.TryParse(Text(video, "bits_per_raw_sample"), out var bits) && bits > 0 ? bits : Depth(pixels),
+            ColourRange =
+                Text(video, "color_range") is ("tv" or "pc") and var range ? range
+                : pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc"
+                : "",
+            Interlaced = Text(video, "field_order") is "tt" or "bb" or "tb" or "bt",
+        };
+    }
+
+    // A declared rate counts when the stamps agree within 1 %: containers round stamps, so the measured mean is less
+    // exact.
+    static (double Fps, bool Variable) Rate(JsonElement video, List<double> stamps)
+    {
+        double[] declared = [Fraction(Text(video, "avg_frame_rate")), Fraction(Text(video, "r_frame_rate"))];
+        var span = stamps[^1] - stamps[0];
+        if (stamps.Count < 2 || span <= 0)
+            return (declared.FirstOrDefault(f => f > 0, 25), false);
+        var gaps = stamps.Zip(stamps.Skip(1), (a, b) => b - a).ToArray();
+        var middle = gaps.Order().ElementAt(gaps.Length / 2);
+        // Millisecond stamps move a gap by up to 1 ms each side; a dropped or doubled frame moves it by half a frame or
+        // more.
+        var odd = gaps.Count(g => Math.Abs(g - middle) > 0.25 * middle + 0.0021);
+        var measured = (stamps.Count - 1) / span;
+        var fps = declared.FirstOrDefault(f => f > 0 && Math.Abs(f - measured) <= 0.01 * measured, measured);
+        return (fps, odd > 0.02 * gaps.Length);
+    }
+
+    // One stamp a packet of the first video stream, in order: when it is shown, or when it is decoded where some
+    // packets (as in MPEG program streams) do not say when they are shown.
+    static List<double> Stamps(string path, TimeSpan limit, CancellationToken token, out bool late, out int packets)
+    {
+        using var child = new MediaProcess(
+            "ffprobe",
+            [
+                .. Ffmpeg.Input,
+                "-select_streams",
+                "V:0",
+                "-show_entries",
+                "packet=pts_time,dts_time",
+                "-of",
+                "csv=p=0",
+                Ffmpeg.Url(path),
+            ],
+            limit,
+            token: token
+        );
+        List<double> shown = [],
+            decoded = [];
+        packets = 0;
+        foreach (var line in child.Text().Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var fields = line.Split(',');
+            packets++;
+            if (double.TryParse(fields[0], out var pts))
+                shown.Add(pts);
+            if (fields.Length > 1 && double.TryParse(fields[1], out var dts))
+                decoded.Add(dts);
+        }
+        late = child.TimedOut;
+        var stamps = shown.Count >= decoded.Count ? shown : decoded;
+        stamps.Sort();
+        return stamps;
+    }
+
+    // "yuv420p10le" has 10 bits, "gray16be" 16, "yuv420p" 8.
+    static int Depth(string pixels)
+    {
+        var name =
+            pixels.EndsWith("le", StringComparison.Ordinal) || pixels.EndsWith("be", StringComparison.Ordinal)
+                ? pixels[..^2]
+                : "";
+        var digits = name[name.TrimEnd("0123456789".ToCharArray()).Length..];
+        return int.TryParse(digits, out var bits) && bits is > 8 and <= 16 ? bits : 8;
+    }
+
+    static int Rotation(JsonElement video)
+    {
+        if (video.TryGetProperty("side_data_list", out var list))
+            foreach (var data in list.EnumerateArray())
+                if (data.TryGetProperty("rotation", out var degrees))
+                    return (int)Math.Round(degrees.GetDouble());
+        return 0;
+    }
+
+    static bool Cover(JsonElement stream) =>
+        stream.TryGetProperty("disposition", out var d)
+        && d.TryGetProperty("attached_pic", out var p)
+        && p.GetInt32() == 1;
+
+    // "30000/1001" -> 29.97; 0 when not stated.
+    static double Fraction(string text) =>
+        text.Split('/') is [var a, var b] && double.TryParse(a, out var x) && double.TryParse(b, out var y) && y > 0
+            ? x / y
+            : 0;
+
+    static string Text(JsonElement element, string name) =>
+        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()!
+            : "";
+
+    static Probed Bad(ProbeFault fault, string reason) => new(null, fault, reason);
+
+    // ffprobe puts "[mov,mp4 @ 0x55d0]" or the file's name before what it has to say.
+    internal static string Said(MediaProcess child, string path)
+    {
+        var line = child.FirstError.Replace(Ffmpeg.Url(path) + ": ", "");
+        var end = line.StartsWith('[') ? line.IndexOf("] ", StringComparison.Ordinal) : -1;
+        return end >= 0 ? line[(end + 2)..] : line;
+    }
+}

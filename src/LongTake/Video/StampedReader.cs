@@ -1,0 +1,127 @@
+namespace LongTake.Video;
+
+/// <summary>
+/// All frames of a file's picture, small and with their stamps, streamed: ffmpeg waits when the reader does. Decoding
+/// errors are counted, not thrown, as long as frames come. ffmpeg is ended when it takes too long for a frame or too
+/// much memory.
+/// </summary>
+sealed class StampedReader : IDisposable
+{
+    // Frames leave ffmpeg renumbered at this rate: its constant-rate output then neither drops nor repeats any.
+    const string Clock = "25";
+    readonly string path;
+    readonly TimeSpan patience;
+    readonly MediaProcess child;
+    readonly FrameNotes notes = new();
+    readonly byte[] bytes;
+    double last = double.NegativeInfinity;
+
+    /// <param name="frameBytes">Bytes of a frame in the pixel format at that size.</param>
+    /// <param name="scaler">ffmpeg's name of the way to scale.</param>
+    /// <param name="before">Filters before the scaling, each with a comma behind it.</param>
+    /// <exception cref="UserException">ffmpeg is missing.</exception>
+    public StampedReader(
+        string path,
+        int width,
+        int height,
+        int frameBytes,
+        string pixels,
+        string scaler,
+        TimeSpan patience,
+        string before = "",
+        CancellationToken token = default
+    )
+    {
+        (this.path, this.patience, bytes) = (path, patience, new byte[frameBytes]);
+        var filters =
+            $"{FrameNotes.Filters},settb=1/{Clock},setpts=N,{before}scale={width}:{height}:flags={scaler}:out_range=full,format={pixels}";
+        child = new MediaProcess(
+            "ffmpeg",
+            [
+                .. Ffmpeg.Input,
+                "-nostdin",
+                "-copyts",
+                "-threads",
+                "2",
+                "-i",
+                Ffmpeg.Url(path),
+                "-map",
+                "0:V:0",
+                "-an",
+                "-sn",
+                "-dn",
+                "-vf",
+                filters,
+                "-r",
+                Clock,
+                "-f",
+                "rawvideo",
+                "-",
+            ],
+            patience,
+            heard: notes.Hear,
+            token: token
+        );
+    }
+
+    /// <summary>Frames given so far.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Pixels of the last frame, until the next is read.</summary>
+    public ReadOnlySpan<byte> Bytes => bytes;
+
+    /// <summary>Stamp of the last frame in seconds, as the file has it; stamps never go back.</summary>
+    public double Time => last;
+
+    /// <summary>Stamps that were missing or did not grow; such a frame gets the stamp before it.</summary>
+    public int BadStamps { get; private set; }
+
+    /// <summary>
+    /// Where the last frame's picture is not black at the edges, in pixels of the file; null where all of it is.
+    /// </summary>
+    public Rectangle? Picture { get; private set; }
+
+    /// <summary>Lines of complaint from the decoder; complete once the last frame has been read.</summary>
+    public int Complaints => child.ErrorLines;
+
+    /// <summary>What the decoder complained of first among what is kept, or "".</summary>
+    public string Complaint => Probe.Said(child, path);
+
+    /// <summary>Reads the next frame; false at the end.</summary>
+    /// <exception cref="UserException">Not one frame could be decoded, or ffmpeg gave up or was ended.</exception>
+    public bool Read()
+    {
+        if (child.Read(bytes) < bytes.Length)
+        {
+            if (child.TooLarge)
+                throw new UserException(
+                    $"{path}: decoding takes more than {MediaProcess.MemoryLimit >> 20} MiB after frame {Count}; "
+                        + $"ffmpeg was ended"
+                );
+            if (child.TimedOut)
+                throw new UserException(
+                    $"{path}: no frame came for {patience.TotalSeconds:0.##} s after frame {Count}; ffmpeg was ended"
+                );
+            var code = child.Wait();
+            if (Count == 0 || code != 0)
+                throw new UserException(
+                    $"{path}: "
+                        + $"{(Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}")}: "
+                        + (Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}")
+                );
+            return false;
+        }
+        var note = notes.Next(patience);
+        if (!(note.Time > last))
+            BadStamps++;
+        last =
+            note.Time > last ? note.Time
+            : double.IsInfinity(last) ? 0
+            : last;
+        Picture = note.Picture;
+        Count++;
+        return true;
+    }
+
+    public void Dispose() => child.Dispose();
+}

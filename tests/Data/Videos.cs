@@ -1,0 +1,63 @@
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Tests.Cli;
+using LongTake.Tests.Video;
+using LongTake.Video;
+
+namespace LongTake.Tests.Data;
+
+/// <summary>Small videos and a small model for the builder.</summary>
+internal static class Videos
+{
+    /// <summary>
+    /// Writes a video of so many seconds at 16 frames a second; `time` tells which frame of an endless drift is shown.
+    /// </summary>
+    public static string Write(string path, double seconds, Func<int, int> time, int width = 48, int height = 32)
+    {
+        using var writer = new VideoWriter(path, width, height, 16);
+        for (var t = 0; t < seconds * 16; t++)
+            writer.Write(Frames.Drifting(time(t), width, height));
+        writer.Complete();
+        return path;
+    }
+
+    /// <summary>takes of 12 s, a clip of 6 s, a still of 12 s.</summary>
+    public static void Folder(CommandLine program, int takes)
+    {
+        Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
+        Directory.CreateDirectory(program["videos"]);
+        for (var n = 0; n < takes; n++)
+            Write(program[$"videos/take{n}.mp4"], 12, t => t + 400 * n);
+        File.WriteAllText(program["videos/take0.txt"], "a lone walker\n");
+        Write(program["videos/brief.mp4"], 6, t => t + 7000);
+        Write(program["videos/still.mp4"], 12, _ => 0);
+    }
+
+    /// <summary>A model with a tiny autoencoder, 8 frames a second, 32x32.</summary>
+    public static ModelFolder Model(string path)
+    {
+        using var scope = torch.NewDisposeScope();
+        var config = new ModelConfig
+        {
+            ClipLatents = 5,
+            VideoLatents = 25,
+            Vae = new()
+            {
+                Dim = 4,
+                ZDim = 4,
+                DimMult = [1, 1, 1],
+                ResBlocks = 1,
+                TemporalDownsample = [true, true],
+                Mean = [],
+                Std = [],
+            },
+        };
+        using var weights = Weights.Create(new Rng(1));
+        _ = new WanVae(weights, config.Vae);
+        var model = ModelFolder.Create(path, config);
+        model.Save(ModelFolder.Vae, weights);
+        return model;
+    }
+}

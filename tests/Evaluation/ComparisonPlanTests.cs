@@ -1,0 +1,116 @@
+using LongTake.Evaluation;
+using LongTake.Methods;
+
+namespace LongTake.Tests.Evaluation;
+
+public sealed class PlanTests : IDisposable
+{
+    private readonly string root = Directory.CreateTempSubdirectory("longtake-").FullName;
+    private string Path1 => Path.Combine(root, "table.json");
+
+    public PlanTests()
+    {
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"), Path.Combine(root, "tiny.json"));
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"), Path1);
+    }
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    private ComparisonPlan Plan(string rows, double scale = 1)
+    {
+        File.WriteAllText(Path1, $$"""{ "out": "{{root}}/runs", "reference": "a", "videos": 2, "rows": [{{rows}}] }""");
+        return new(ComparisonTable.Read(Path1, []), Path1, scale);
+    }
+
+    private const string A = """{ "name": "a", "train": [{ "recipe": "tiny.json" }], "seeds": [1, 2] }""";
+
+    [Fact]
+    public void Rows_share_the_stages_they_have_in_common_and_seeds_part_after_the_teacher()
+    {
+        var plan = Plan(
+            A
+                + """, { "name": "b", "train": [{ "recipe": "tiny.json", "with": { "mmm": { "mmm": { "anchor": 0 } } } }] }"""
+        );
+        Assert.Equal(
+            ["autoencoder", "teacher", "longsft", "mmm", "longsft", "mmm", "mmm"],
+            plan.Jobs.OfType<StageJob>().Select(s => s.Stage.Folder)
+        );
+        Assert.Same(plan.Rows[0].Seeds[0].Trained!.Before, plan.Rows[1].Seeds[0].Trained!.Before);
+        Assert.Equal(2, plan.Rows[0].Seeds[1].Trained!.Stage.Loop.Seed);
+        Assert.Same(plan.Judge, ComparisonPlan.Stages(plan.Rows[0].Seeds[1].Trained).ElementAt(1));
+    }
+
+    [Fact]
+    public void Equal_settings_are_equal_work_however_they_are_said()
+    {
+        var plan = Plan(
+            A
+                + """, { "name": "b", "train": [{ "recipe": "tiny.json", "last": "longsft" }, { "recipe": "tiny.json", "first": "mmm", "with": { "mmm": { "name": "again", "loop": { "logEvery": 7 } } } }] }"""
+        );
+        Assert.Same(plan.Rows[0].Seeds[0].Trained, plan.Rows[1].Seeds[0].Trained);
+    }
+
+    [Fact]
+    public void A_budget_shrinks_the_steps_and_what_is_counted_in_steps()
+    {
+        var (whole, less) = (Plan(A).Rows[0].Seeds[0].Trained!, Plan(A, .5).Rows[0].Seeds[0].Trained!);
+        Assert.Equal((10, 5), (whole.Stage.Loop.Steps, less.Stage.Loop.Steps));
+        Assert.Equal((2, 1), (whole.Stage.Optimiser.WarmUp, less.Stage.Optimiser.WarmUp));
+        Assert.NotEqual(whole.Id, less.Id);
+        Assert.Equal(2, Plan(A, .001).Rows[0].Seeds[0].Trained!.Stage.Loop.Steps);
+    }
+
+    [Fact]
+    public void The_shipped_tables_hold_the_ablations_and_sweeps_of_the_presets()
+    {
+        var (table, sweeps) = (Shipped("table"), Shipped("sweeps"));
+        foreach (var ablation in Presets.Ablations)
+            Same(table, ablation.Name, ablation.Change);
+        // of the table's also the long tuning has fewer
+        foreach (var (question, variants) in Presets.Sweeps.Where(s => s.Key != "takes"))
+        foreach (var variant in variants)
+            if (variant.Change(Settings(sweeps, "MMM")) != Settings(sweeps, "MMM"))
+                Same(sweeps, $"{question} {variant.Name}", variant.Change);
+        Assert.All(
+            table.Rows.Where(r =>
+                r.Row.Name is "MMM" or "LongSFT, 50 guided steps" || Presets.Ablations.Any(a => a.Name == r.Row.Name)
+            ),
+            r => Assert.Equal([1, 2, 3], r.Row.Seeds)
+        );
+
+        static void Same( ComparisonPlan plan, string row, Func<MmmConfig, MmmConfig> change) =>
+            Assert.Equal(change(Settings(plan, "MMM")), Settings(plan, row));
+        static MmmConfig Settings( ComparisonPlan plan, string row) =>
+            (MmmConfig)plan.Rows.Single(r => r.Row.Name == row).Seeds[0].Trained!.Stage.Settings(Mmm.Entry);
+        static ComparisonPlan Shipped(string name)
+        {
+            var path = Path.Combine(Recipes(), name + ".json");
+            return new(ComparisonTable.Read(path, []), path);
+        }
+        static string Recipes([System.Runtime.CompilerServices.CallerFilePath] string here = "") =>
+            Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "recipes", "mini");
+    }
+
+    [Theory]
+    [InlineData(
+        """{ "name": "a", "train": [{ "recipe": "tiny.json", "last": "mm" }] }""",
+        "has no stage 'mm'; it has autoencoder, teacher, longsft, mmm"
+    )]
+    [InlineData(
+        """{ "name": "a", "train": [{ "recipe": "tiny.json", "with": { "mmm": { "mmm": { "ancor": 0 } } } }] }""",
+        "did you mean 'anchor'?"
+    )]
+    [InlineData(
+        """{ "name": "a", "train": [{ "recipe": "tiny.json", "last": "autoencoder" }] }""",
+        "trains no teacher"
+    )]
+    [InlineData("""{ "name": "b", "train": [{ "recipe": "tiny.json" }] }""", "reference 'a': no row has this name")]
+    [InlineData("""{ "name": "a" }""", "says no recipe to train")]
+    [InlineData("""{ "name": "a", "train": [{ "recipe": "none.json" }] }""", "no such file")]
+    public void Mistakes_are_told(string rows, string told)
+    {
+        var e = Assert.Throws<UserException>(() => Plan(rows));
+        Assert.Contains(told, e.Message);
+        Assert.True(e.Usage);
+    }
+}

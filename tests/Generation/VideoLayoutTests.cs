@@ -1,0 +1,213 @@
+using LongTake.Checkpoints;
+using LongTake.Diffusion;
+using LongTake.Generation;
+using LongTake.Methods;
+using LongTake.Models;
+using LongTake.Models.Miniature;
+using LongTake.Models.Text;
+using LongTake.Models.Wan;
+using LongTake.Tests.Checkpoints;
+
+namespace LongTake.Tests.Generation;
+
+/// <summary>Videos of a tiny random Wan, out of every layout.</summary>
+[Collection(nameof(Alone))]
+public sealed class VideoLayoutTests : IDisposable
+{
+    private readonly WanTiny tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    private static readonly VideoRequest request = new()
+    {
+        Prompt = "a red cat",
+        Seed = 3,
+        Steps = 3,
+        Guidance = 3,
+        Network = Network.Teacher,
+    };
+
+    private static (Tensor Latents, byte[] Frames) Video(
+        string path,
+        VideoRequest request,
+        ScalarType dtype = ScalarType.BFloat16
+    )
+    {
+        using var files = ModelFiles.Open(path);
+        using var model = new VideoGenerator(files, request, dtype);
+        var latents = model.Sample(request);
+        return (latents, [.. model.Decode(latents).SelectMany(f => f)]);
+    }
+
+    [Fact]
+    public void TheVideoIsTheSameInEveryLayout()
+    {
+        using var scope = torch.NewDisposeScope();
+        var (latents, frames) = Video(tiny["own"], request);
+        Assert.Equal([1, 4, 3, 4, 4], latents.shape);
+        Assert.Equal(5 * 16 * 16 * 3, frames.Length);
+        foreach (var layout in (Layout[])[Layout.Wan, Layout.Diffusers, Layout.Comfy, Layout.LongTake])
+        {
+            var (same, seen) = Video(tiny.Convert(tiny["own"], layout, $"as-{layout}"), request);
+            Assert.True(latents.SameAs(same), $"{layout}: other latents");
+            Assert.True(frames.AsSpan().SequenceEqual(seen), $"{layout}: other frames");
+        }
+        // its average equals the transformer, the generator is another
+        File.Copy(tiny.Research(), tiny["as-Wan", "self_forcing.pt"]);
+        Assert.True(
+            latents.SameAs(
+                Video(tiny["as-Wan"], request with { Part = "generator_ema", Sampler = Sampler.UniPc }).Latents
+            )
+        );
+        Assert.False(
+            latents.SameAs(Video(tiny["as-Wan"], request with { Part = "generator", Sampler = Sampler.UniPc }).Latents)
+        );
+    }
+
+    [Fact]
+    public void AVideoIsWhatTheSolverMakesOfTheTransformer()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var files = ModelFiles.Open(tiny["own"]);
+        var c = files.Config;
+        using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
+        var text = new TextEncoder(textWeights, c.Text, Vocabulary.Read(files.Tokenizer), c.Wan.TextLength);
+        using var weights = Weights.Load(files.Require(PartKind.Transformer).Source());
+        var wan = new WanTransformer(weights, c.Wan, ScalarType.Float32);
+        var (with, without) = (text.Encode(["a red cat"]), text.Encode(["a hat"]));
+        using var g = new torch.Generator((ulong)new Rng(3).Seed());
+        var x = torch.randn([1, 4, 3, 4, 6], generator: g);
+        using var solver = new UniPcSolver(4, 2);
+        foreach (var t in solver.Timesteps)
+        {
+            var (v, u) = (wan.Forward(x, torch.full([1], t), with), wan.Forward(x, torch.full([1], t), without));
+            x = solver.Step(x, u + (v - u) * 3);
+        }
+        var made = Video(
+            tiny["own"],
+            request with
+            {
+                NegativePrompt = "a hat",
+                Steps = 4,
+                Shift = 2,
+                Width = 24,
+            },
+            ScalarType.Float32
+        ).Latents;
+        Near.Equal(x, made, 1e-5);
+    }
+
+    [Fact]
+    public void EverySamplerMakesAVideoOfItsOwn()
+    {
+        using var scope = torch.NewDisposeScope();
+        // of one clip these are Causal
+        var videos = Enum.GetValues<Sampler>()
+            .Where(s => s is not (Sampler.Segments or Sampler.InfinityRope))
+            .Select(s =>
+                Video(
+                    tiny["own"],
+                    request with
+                    {
+                        Sampler = s,
+                        Guidance = VideoRequest.LooksBack(s) ? null : request.Guidance,
+                    }
+                ).Latents
+            )
+            .ToList();
+        Assert.All(videos, f => Assert.True(f.AllFinite()));
+        for (var i = 0; i < videos.Count; i++)
+            Assert.DoesNotContain(videos.Skip(i + 1), f => videos[i].SameAs(f));
+    }
+
+    [Fact]
+    public void WhatIsNotSaidIsTheModels()
+    {
+        tiny.Convert(tiny["own"], Layout.Wan, "wan");
+        File.Delete(tiny["wan", ModelFiles.ConfigFile]);
+        File.WriteAllText(tiny["wan", "config.json"], """{ "num_heads": 2, "text_len": 16 }""");
+        File.Copy(tiny.Research("elsewhere/model.pt"), tiny["wan", "model.pt"]);
+        using var files = ModelFiles.Open(tiny["wan"]);
+        var plain = new VideoRequest { Prompt = "a cat" };
+        var r = plain.For(files);
+        Assert.Equal(
+            (Network.Teacher, Sampler.UniPc, 50, 3, 5),
+            (r.Network!.Value, r.Sampler!.Value, r.Steps, r.Shift!.Value, r.Guidance!.Value)
+        );
+        Assert.Contains("JPEG", r.NegativePrompt);
+        Assert.Equal(21, r.Latents(files.Config));
+        Assert.Equal(5, (plain with { Width = 1280, Height = 720 }).For(files).Shift);
+        Assert.Equal(8, (plain with { Width = 1280, Height = 720, Shift = 8 }).For(files).Shift);
+        var few = (plain with { Part = "generator_ema" }).For(files);
+        Assert.Equal((Sampler.Causal, 4, 1), (few.Sampler!.Value, few.Steps, few.Guidance!.Value));
+        var minute = (plain with { Part = "generator_ema", Frames = files.Config.Frames(243) }).For(files);
+        Assert.Equal(
+            (Network.Transformer, Sampler.Causal, 21),
+            (minute.Network!.Value, minute.Sampler!.Value, minute.Causal(files.Config).Window)
+        );
+        // no whole blocks: the video is cut
+        Assert.Equal(241, (plain with { Part = "generator_ema", Frames = 481 }).For(files).Latents(files.Config));
+        Assert.All(new CausalSampling().Timesteps.Zip(few.Causal(files.Config).Timesteps), t =>
+            Assert.Equal(t.First, t.Second, 1e-4)
+        );
+        Assert.Equal(r, r.For(files));
+    }
+
+    [Fact]
+    public void ATextIsEncodedOnceWhateverTheLayout()
+    {
+        using var scope = torch.NewDisposeScope();
+        var once = request with { Prompt = $"the cat at the door {Guid.NewGuid()}", Guidance = 1 };
+        var comfy = tiny.Convert(tiny["own"], Layout.Comfy, "comfy");
+        var folder = Path.Combine(Environment.GetEnvironmentVariable("LONGTAKE_CACHE")!, "text");
+        var before = Count();
+        var first = Video(tiny["own"], once).Latents;
+        Assert.Equal(before + 1, Count());
+        Assert.True(first.SameAs(Video(comfy, once).Latents));
+        Assert.Equal(before + 1, Count());
+
+        int Count() => Directory.Exists(folder) ? Directory.GetFiles(folder, "*.safetensors").Length : 0;
+    }
+
+    [Theory]
+    [InlineData(4, null, null, "--num-frames 4: a video has 1 + 2k frames; the nearest counts are 3 and 5")]
+    [InlineData(99, null, null, "--num-frames 99: this model makes videos of 1 to 13 frames")]
+    [InlineData(null, 20, null, "--size 20x16: the width must be a multiple of 8; the nearest are 16 and 24")]
+    [InlineData(null, null, 3, "--size 16x3: the height must be a multiple of 8; the nearest are 8 and 16")]
+    public void SizesThatCannotBeAreRefusedWithTheNearest(int? frames, int? width, int? height, string said)
+    {
+        using var files = ModelFiles.Open(tiny["own"]);
+        Assert.Equal(
+            said,
+            Assert
+                .Throws<UserException>(() =>
+                    (request with { Frames = frames, Width = width, Height = height }).For(files)
+                )
+                .Message
+        );
+    }
+
+    [Theory]
+    [InlineData("vae/diffusion_pytorch_model.safetensors", "holds no Vae")]
+    [InlineData("text_encoder/model.safetensors", "holds no TextEncoder")]
+    [InlineData("transformer/diffusion_pytorch_model.safetensors", "holds no Transformer")]
+    [InlineData("tokenizer/spiece.model", "no tokenizer")]
+    public void APartThatIsMissingIsNamed(string file, string said)
+    {
+        using var scope = torch.NewDisposeScope();
+        var path = tiny.Convert(tiny["own"], Layout.Diffusers, "there");
+        File.Delete(Path.Combine(path, file));
+        Assert.Contains(said, Assert.Throws<UserException>(() => Video(path, request)).Message);
+    }
+
+    [Fact]
+    public void PicturesAreNotTakenByModelsWithoutPlaceForThem()
+    {
+        using var files = ModelFiles.Open(tiny["own"]);
+        Assert.Contains(
+            "text-to-video model, which takes no picture",
+            Assert.Throws<UserException>(() => (request with { Image = "a.png" }).For(files)).Message
+        );
+    }
+}
