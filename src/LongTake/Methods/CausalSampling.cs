@@ -45,26 +45,15 @@ public sealed record CausalSampling
 /// <summary>What happens to the cache when another prompt takes over.</summary>
 public enum PromptSwitch
 {
-    /// <summary>The frames in the window are passed again with the new prompt (LongLive).</summary>
-    Recache,
-
-    /// <summary>The same, but the sink keeps what it had (LongLive's global sink).</summary>
-    RecacheBehindSink,
-
     /// <summary>Only the first and the last two frames stay (Infinity-RoPE).</summary>
     Flush,
 
-    /// <summary>The same, and the new scene is far away in rotary time: a cut (Infinity-RoPE).</summary>
+    /// <summary>The cache is flushed, and the new scene is far away in rotary time: a cut (Infinity-RoPE).</summary>
     FlushAndCut,
 }
 
 /// <summary>
 /// A prompt, embedding [B, L, textDim], from the first block that starts at or after latent frame <paramref
-/// name="start"/>.
+/// name="Start"/>.
 /// </summary>
-public sealed class CausalScene(int start, Tensor text, PromptSwitch entry = PromptSwitch.Recache)
-{
-    public int Start { get; } = start;
-    public Tensor Text { get; } = text;
-    public PromptSwitch Entry { get; } = entry;
-}
+public sealed record CausalScene(int Start, Tensor Text, PromptSwitch Entry = PromptSwitch.Flush);

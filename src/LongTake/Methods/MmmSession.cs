@@ -145,28 +145,18 @@ internal sealed class MmmSession(
         using var g = new torch.Generator((ulong)random.Seed());
         var e = FlowMatching.Frozen(text, take.Caption);
         var shape = data.Shape(take);
-        Tensor Noise() => torch.randn(shape, generator: g).to(e.device);
+        Tensor Noise(long[] of) => torch.randn(of, generator: g).to(e.device);
         Tensor Velocity(Tensor x, double t) =>
             student.Forward(Head.DistributionMatching, x, torch.full([1], t, device: e.device), e);
-        Tensor Clean(Tensor x, double t) => x - Velocity(x, t) * (t / 1000);
-        Tensor At(Tensor clean, double t) => clean * (1 - t / 1000) + Noise() * (t / 1000);
-        Tensor x;
-        using (torch.no_grad())
-        {
-            if (c.RollOut == RollOut.NoisedReal)
-                x = At(data.Latents(take).to(e.device), steps[exit]);
-            else
-            {
-                x = Noise();
-                for (var i = 0; i < exit; i++)
-                {
-                    using var scope = torch.NewDisposeScope();
-                    x = At(Clean(x, steps[i]), steps[i + 1]).MoveToOuterDisposeScope();
-                }
-            }
-        }
         using var mode = graph ? torch.enable_grad() : torch.no_grad();
-        return Clean(x, steps[exit]);
+        return c.RollOut == RollOut.NoisedReal
+            ? Sampling.FewStep(
+                Velocity,
+                data.Latents(take).to(e.device).lerp(Noise(shape), steps[exit] / 1000),
+                Noise,
+                [steps[exit]]
+            )
+            : Sampling.FewStep(Velocity, Noise(shape), Noise, steps, exit: exit);
     }
 
     /// <summary>Remembers a video for the windows of this iteration.</summary>

@@ -86,26 +86,23 @@ public static class SelfForcing
         var (made, at) = (new List<Tensor>(), 0);
         foreach (var count in Nn.BlockMask.Blocks(frames, blockFrames))
         {
-            var x = noise.narrow(2, at, count);
-            using (torch.no_grad())
-                for (var i = 0; i < exit; i++)
-                    x = Noised(Clean(x, steps[i]), steps[i + 1]);
-            cache.Connected = gradients == CacheGradients.ThroughExit;
-            made.Add(Clean(x, steps[exit]));
+            made.Add(Sampling.FewStep(Velocity, noise.narrow(2, at, count), renoise, steps, table, exit));
             cache.Connected = false;
             using (torch.no_grad())
             using (torch.NewDisposeScope())
-                Clean(Noised(made[^1].detach(), 0), 0);
+            {
+                var least = torch.zeros([noise.size(0)]);
+                Velocity(table.Noisy(made[^1].detach(), renoise(made[^1].shape), least), 0);
+            }
             at += count;
         }
         return torch.cat([.. made], 2).MoveToOuterDisposeScope();
 
-        Tensor Clean(Tensor x, double timestep)
+        Tensor Velocity(Tensor x, double t)
         {
-            var timesteps = torch.full([x.size(0), x.size(2)], timestep);
-            return table.Clean(x, generator.Forward(x, timesteps.to(x.device), prompt, cache, at), timesteps);
+            cache.Connected = torch.is_grad_enabled() && gradients == CacheGradients.ThroughExit;
+            var timesteps = torch.full([x.size(0), x.size(2)], t, device: x.device);
+            return generator.Forward(x, timesteps, prompt, cache, at);
         }
-        Tensor Noised(Tensor clean, double timestep) =>
-            table.Noisy(clean, renoise(clean.shape), torch.full([clean.size(0)], timestep));
     }
 }
