@@ -71,7 +71,7 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
         );
         IReadOnlyDictionary<string, double> log = new Dictionary<string, double>();
         if (student)
-            log = session.Student(new Rng(seed), 1, [.. weights.All]);
+            log = session.Student(new Rng(seed), 1, weights.Tensors);
         if (critic)
             log = session.Critic(new Rng(seed, 2), 1);
         session.Dispose();

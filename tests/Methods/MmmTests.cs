@@ -16,12 +16,14 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
         CriticWindows = 3,
         CriticUpdates = 2,
         CriticFirst = 4,
+        MatchingShift = 2,
+        CompareGradientsEvery = 1,
     };
 
     private Method Build(MmmConfig c)
     {
         var (student, critic) = (tiny.Student(10), tiny.Teacher(50, 0.05));
-        return Mmm.Build(tiny.Folder, c, new(), tiny.Data, student, critic, (_, _) => { });
+        return Mmm.Build(tiny.Stage(), c, student, critic);
     }
 
     /// <summary>Gradients of the student by name after one student update; none is null.</summary>

@@ -1,115 +1,10 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using LongTake.Nn;
 
 namespace LongTake.Methods;
-
-/// <summary>Where the video that windows are cut from comes from.</summary>
-public enum RollOut
-{
-    /// <summary>Backward simulation by the DM head itself, stopped at a random step.</summary>
-    OnPolicy,
-
-    /// <summary>A real take, noised to a random level of the few-step list, and one forward.</summary>
-    NoisedReal,
-}
-
-/// <summary>How the first latent of a window inside the video is made.</summary>
-public enum Boundary
-{
-    /// <summary>Decoded to pixels and encoded again as an image latent.</summary>
-    Reencode,
-
-    /// <summary>Left as it is (an ablation).</summary>
-    Raw,
-
-    /// <summary>Left out: windows are one latent shorter and begin with the next (an ablation).</summary>
-    Skip,
-}
-
-/// <summary>How teacher and critic move the video.</summary>
-public enum Surrogate
-{
-    /// <summary>Distribution matching: by their difference.</summary>
-    Dmd,
-
-    /// <summary>Score identity: by a loss that both are differentiated in.</summary>
-    Sid,
-}
-
-/// <summary>Settings of Mode Seeking meets Mean Seeking.</summary>
-public sealed record MmmConfig
-{
-    /// <summary>Weight of the flow-matching loss on real takes (FM head). 0 is the ablation without SFT.</summary>
-    public double SftWeight { get; init; } = 1;
-
-    /// <summary>Weight of the distribution-matching loss (DM head).</summary>
-    public double DmWeight { get; init; } = 1;
-
-    /// <summary>Weight of the flow-matching loss on the DM head too. 0 is the paper.</summary>
-    public double Anchor { get; init; }
-
-    /// <summary>Both losses on one head: the ablation without dual heads.</summary>
-    public bool SingleHead { get; init; }
-    public RollOut RollOut { get; init; } = RollOut.OnPolicy;
-
-    /// <summary>Step of the few-step list that an on-policy roll-out, or a noised take, stops at.</summary>
-    public ExitSchedule Exit { get; init; } = ExitSchedule.Uniform;
-    public Boundary Boundary { get; init; } = Boundary.Reencode;
-    public WindowSampling WindowSampling { get; init; } = WindowSampling.Uniform;
-    public Surrogate Surrogate { get; init; } = Surrogate.Dmd;
-
-    /// <summary>Windows of a roll-out that the student is judged on.</summary>
-    public int Windows { get; init; } = 6;
-
-    /// <summary>Windows of a critic update, drawn anew from the same roll-out.</summary>
-    public int CriticWindows { get; init; } = 6;
-
-    /// <summary>Critic updates of an iteration.</summary>
-    public int CriticUpdates { get; init; } = 2;
-
-    /// <summary>First iterations in which the critic alone learns.</summary>
-    public int CriticFirst { get; init; } = 15;
-
-    /// <summary>Probability that a window starts at the video's first latent.</summary>
-    public double FirstWindow { get; init; } = 0.1;
-
-    /// <summary>Guidance of the teacher, standard convention; 1 is none.</summary>
-    public double Guidance { get; init; } = 1.5;
-
-    /// <summary>Shift of the noise levels the windows are compared at.</summary>
-    public double MatchingShift { get; init; } = 2;
-
-    /// <summary>Shift of the flow-matching levels.</summary>
-    public double SftShift { get; init; } = 3;
-
-    /// <summary>
-    /// Teacher and critic are told the place and hour of each window, from the take whose caption the video has.
-    /// </summary>
-    public bool LocalCaptions { get; init; }
-
-    /// <summary>Long takes used; 0 takes all.</summary>
-    public int Takes { get; init; }
-
-    /// <summary>
-    /// A model folder whose teacher judges, and whose text encoder tells teacher and critic what is seen; empty takes
-    /// the model's own.
-    /// </summary>
-    public string Teacher { get; init; } = "";
-    public OptimiserConfig Critic { get; init; } =
-        new()
-        {
-            Lr = 4e-4,
-            Beta1 = 0,
-            WarmUp = 30,
-            FlatUntil = 0.4,
-            EndsAt = 0.2,
-        };
-}
 
 /// <summary>
 /// Mode Seeking meets Mean Seeking (arXiv 2602.24289). Each iteration: real takes pull encoder and FM head by flow
@@ -119,86 +14,50 @@ public sealed record MmmConfig
 public static class Mmm
 {
     public static MethodEntry Entry { get; } =
-        MethodEntry.Of<MmmConfig>(
-            "Mmm",
-            (stage, c) =>
-                Build(
-                    stage.Model,
-                    c,
-                    stage.Optimiser,
-                    stage.Takes,
-                    stage.Student(),
-                    stage.StartOf(Judge(stage.Model, c), ModelFolder.Teacher),
-                    (folder, networks) => stage.Save(folder, ModelFolder.Student, networks["student"])
-                ),
-            Problems
-        ) with
+        MethodEntry.Of<MmmConfig>("Mmm", Build, c => c.Problems()) with
         {
             Takes = true,
         };
 
-    private static IEnumerable<string> Problems(MmmConfig c)
-    {
-        if (c.Windows < 1 || c.CriticWindows < 1)
-            yield return $"windows {c.Windows}, criticWindows {c.CriticWindows}: at least 1 each";
-        if (c is { SftWeight: 0, DmWeight: 0, Anchor: 0 })
-            yield return "sftWeight 0, dmWeight 0, anchor 0: nothing is left to learn from";
-        if (!(c.FirstWindow is >= 0 and <= 1))
-            yield return $"firstWindow {c.FirstWindow}: a probability, 0 to 1";
-    }
+    private static Method Build(Stage stage, MmmConfig c) =>
+        Build(stage, c, stage.Student(), stage.StartOf(TeacherOf(stage.Model, c), ModelFolder.Teacher));
 
-    /// <summary>Another model's teacher: of the same latents.</summary>
-    private static ModelFolder Judge(ModelFolder from, MmmConfig c)
+    /// <summary>The method on its own networks. The critic has the sizes of the teacher, not of the student.</summary>
+    internal static Method Build(Stage stage, MmmConfig c, Weights student, Weights critic)
     {
-        if (c.Teacher.Length == 0)
-            return from;
-        var judge = ModelFolder.Open(c.Teacher);
-        return
-            judge.Hash(ModelFolder.Vae) == from.Hash(ModelFolder.Vae)
-            && judge.Config.ClipLatents == from.Config.ClipLatents
-            ? judge
-            : throw new UserException(
-                $"mmm.teacher {c.Teacher}: it has another autoencoder or clip length than {from.Path}; give a "
-                    + $"teacher of the same latents",
-                usage: true
-            );
-    }
-
-    /// <summary>The method. The student starts from <paramref name="student"/>; the critic from the teacher.</summary>
-    public static Method Build(
-        ModelFolder from,
-        MmmConfig c,
-        OptimiserConfig optimiser,
-        LatentSet data,
-        Weights student,
-        Weights critic,
-        Action<string, IReadOnlyDictionary<string, Weights>> export
-    )
-    {
-        var (model, device) = (from.Config, student.Device);
-        if (data.Takes.Count == 0)
-            throw new UserException($"{data.Folder}: no takes to train on; a take is a single shot of at least 10 s");
+        var (from, device) = (stage.Model, stage.Device);
+        var other = TeacherOf(from, c);
         var (text, textWeights) = from.LoadText(device);
-        var judge = Judge(from, c);
-        var (teacher, teacherWeights) = judge.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, device);
-        var (told, toldWeights) = c.Teacher.Length > 0 ? judge.LoadText(device) : (text, textWeights);
+        var (teacher, teacherWeights) = other.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, device);
+        var (teacherText, teacherTextWeights) = c.Teacher.Length > 0 ? other.LoadText(device) : (text, textWeights);
         var (vae, vaeWeights) = from.LoadVae(device: device);
-        var network = new DecoupledTransformer(student, model.Wan, model.HeadBlocks);
-        var fake = new WanTransformer(critic, model.Wan);
+        var session = new MmmSession(
+            from.Config,
+            c,
+            stage.Takes,
+            text,
+            vae,
+            new DecoupledTransformer(student, from.Config.Wan, from.Config.HeadBlocks),
+            teacher.Forward,
+            new WanTransformer(critic, other.Config.Wan).Forward,
+            teacherText
+        );
         critic.Trainable();
         student.Trainable();
-        var session = new MmmSession(model, c, data, text, vae, network, teacher.Forward, fake.Forward, told);
         var trained = student
             .All.Where(p => !c.SingleHead || !p.Key.StartsWith("fm_head.", StringComparison.Ordinal))
             .ToList();
+        var encoder = trained.Where(p => DecoupledTransformer.IsEncoder(p.Key)).Select(p => p.Value).ToList();
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["student"] = student, ["critic"] = critic },
             Averaged = ["student"],
-            Begin = session.Forget,
+            Begin = session.Begin,
             Updates =
             [
-                new Update("student", trained, optimiser, (random, weight) => session.Student(random, weight, trained))
+                new Update("student", trained, stage.Optimiser, (random, weight) =>
+                    session.Student(random, weight, encoder)
+                )
                 {
                     From = c.CriticFirst,
                 },
@@ -207,18 +66,172 @@ public static class Mmm
                     Times = c.DmWeight > 0 ? c.CriticUpdates : 0,
                 },
             ],
-            Validate = () =>
-                FlowMatching.HeldOut((x, t, e) => network.Forward(session.SftHead, x, t, e), text, data, "take", 0),
-            Export = export,
-            Release = () =>
-            {
-                session.Dispose();
-                foreach (var w in (Weights[])[textWeights, teacherWeights, vaeWeights])
-                    w.Dispose();
-                if (c.Teacher.Length == 0)
-                    return;
-                toldWeights.Dispose();
-            },
-        };
+            Validate = session.HeldOut,
+            Export = (folder, networks) => stage.Save(folder, ModelFolder.Student, networks["student"]),
+        }
+            .AlsoFree(session)
+            .AlsoFree(textWeights)
+            .AlsoFree(teacherTextWeights)
+            .AlsoFree(teacherWeights)
+            .AlsoFree(vaeWeights);
     }
+
+    /// <summary>The model whose teacher is matched: the student's own, or another of the same latents.</summary>
+    private static ModelFolder TeacherOf(ModelFolder from, MmmConfig c)
+    {
+        if (c.Teacher.Length == 0)
+            return from;
+        var other = ModelFolder.Open(c.Teacher);
+        if (
+            other.Hash(ModelFolder.Vae) != from.Hash(ModelFolder.Vae)
+            || other.Config.ClipLatents != from.Config.ClipLatents
+        )
+            throw new UserException(
+                $"mmm.teacher {c.Teacher}: it has another autoencoder or clip length than {from.Path}; give a "
+                    + "teacher of the same latents",
+                usage: true
+            );
+        return from.Config.Wan.Recompute ? other.Recomputing() : other;
+    }
+}
+
+/// <summary>The losses of one iteration; what its updates share is the roll-outs.</summary>
+internal sealed class MmmSession(
+    ModelConfig model,
+    MmmConfig c,
+    LatentSet data,
+    TextEncoder text,
+    WanVae vae,
+    DecoupledTransformer student,
+    FlowMatching.Velocity teacher,
+    FlowMatching.Velocity critic,
+    TextEncoder? teacherText = null
+) : Matching<LatentItem>(c, model.NegativePrompt, teacherText ?? text, teacher, critic)
+{
+    private readonly IReadOnlyList<LatentItem> takes = FlowMatching.First(data.Takes, c.Takes);
+    private LatentItem? shared;
+    private int exit;
+    private long iterations;
+    private bool compares;
+
+    private Head SftHead => c.SingleHead ? Head.DistributionMatching : Head.FlowMatching;
+
+    public override void Begin()
+    {
+        base.Begin();
+        compares = c.CompareGradientsEvery > 0 && iterations++ % c.CompareGradientsEvery == 0;
+    }
+
+    /// <summary>Adds the gradients of both losses to the student (eq. 15).</summary>
+    public IReadOnlyDictionary<string, double> Student(Rng random, double weight, IReadOnlyList<Tensor> encoder)
+    {
+        using var scope = torch.NewDisposeScope();
+        var log = new Dictionary<string, double>();
+        shared = takes[random.Int(takes.Count)];
+        var (fm, anchor) = MeanSeeking(random, weight, shared);
+        var before = compares ? GradientComparison.Copies(encoder) : null;
+        var (dm, gap) = c.DmWeight > 0 ? Match(random, weight * c.DmWeight) : (0, 0);
+        shared = null;
+        (log["loss"], log["dm"], log["fm"]) = (c.SftWeight * fm + c.DmWeight * dm, dm, fm);
+        if (c.DmWeight > 0)
+            log[$"gap {exit}"] = gap;
+        if (c.Anchor > 0)
+            log["anchor"] = anchor;
+        if (before is not null)
+            foreach (var (name, value) in GradientComparison.Of(before, encoder))
+                log[name] = value;
+        compares = false;
+        return log;
+    }
+
+    /// <summary>
+    /// Mean seeking (eq. 14): flow matching on a real take, on the FM head, and on the DM head by the anchor's weight.
+    /// </summary>
+    private (double Fm, double Anchor) MeanSeeking(Rng random, double weight, LatentItem take)
+    {
+        if (c.SftWeight == 0 && c.Anchor == 0)
+            return (0, 0);
+        using var scope = torch.NewDisposeScope();
+        var e = FlowMatching.Frozen(text, take.Caption);
+        var x0 = data.Latents(take).to(e.device);
+        using var g = new torch.Generator((ulong)random.Seed());
+        var sigma = Tensor.From<float>([(float)Times.DrawFlow(random, c.SftShift)]).to(x0.device);
+        var noise = torch.randn(x0.shape, generator: g).to(x0.device);
+        var (xt, t) = (Flow.Noisy(x0, noise, sigma), sigma * 1000);
+        var state = student.Encode(xt, t, e);
+        var fm = Flow.Loss(student.Decode(SftHead, state, xt, t), x0, noise);
+        if (c.Anchor == 0)
+        {
+            (fm * (weight * c.SftWeight)).Backward();
+            return (fm.Number(), 0);
+        }
+        var anchor = Flow.Loss(student.Decode(Head.DistributionMatching, state, xt, t), x0, noise);
+        (fm * (weight * c.SftWeight) + anchor * (weight * c.Anchor)).Backward();
+        return (fm.Number(), anchor.Number());
+    }
+
+    /// <summary>
+    /// A roll-out of the DM head, as long and as large as the take whose caption it has, stopped at a step of the
+    /// few-step list: from noise, or one step from a noised take.
+    /// </summary>
+    protected override (Tensor Latents, LatentItem Shown) Make(Rng random)
+    {
+        var take = shared ?? takes[random.Int(takes.Count)];
+        var (steps, shape) = (model.FewSteps, data.Shape(take));
+        exit = Times.DrawExit(random, c.Exit, steps.Length);
+        using var g = new torch.Generator((ulong)random.Seed());
+        var e = FlowMatching.Frozen(text, take.Caption);
+        var noise = Noise(shape);
+        if (c.RollOut == RollOut.OnPolicy)
+            return (Sampling.FewStep(Velocity, noise, Noise, steps, exit: exit), take);
+        var noisy = data.Latents(take).to(e.device).lerp(noise, steps[exit] / 1000);
+        return (Sampling.FewStep(Velocity, noisy, Noise, [steps[exit]]), take);
+
+        Tensor Noise(long[] of) => torch.randn(of, generator: g).to(e.device);
+        Tensor Velocity(Tensor x, double t) =>
+            student.Forward(Head.DistributionMatching, x, torch.full([1], t, device: e.device), e);
+    }
+
+    /// <summary>
+    /// Windows of the teacher's clip length (eq. 4 and 5). Where one starts inside the video, its first latent is re-made
+    /// as an image latent, without a gradient.
+    /// </summary>
+    protected override Samples Cut(Rng random, Made<LatentItem> video, Tensor latents, bool forStudent)
+    {
+        var (total, length) = ((int)latents.size(2), Math.Min(model.ClipLatents, (int)latents.size(2)));
+        int[] starts =
+        [
+            .. Enumerable
+                .Range(0, forStudent ? c.Windows : c.CriticWindows)
+                .Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow, c.WindowSampling)),
+        ];
+        string[] captions =
+        [
+            .. starts.Select(s => FlowMatching.Caption(video.Shown, c.LocalCaptions ? s + length / 2.0 : null)),
+        ];
+        if (c.Boundary == Boundary.Skip)
+            return new(
+                torch.cat([.. starts.Select(s => latents.narrow(2, s == 0 ? 0 : s + 1, length - 1))]),
+                captions
+            );
+        long[] inner = [.. starts.Where(s => s > 0).Select(s => (long)s)];
+        var firsts =
+            inner.Length == 0 ? null
+            : c.Boundary == Boundary.Reencode ? vae.ImageLatents(video.Latents, inner)
+            : torch.cat([.. inner.Select(s => video.Latents.narrow(2, s, 1))]);
+        var next = 0;
+        return new(
+            torch.cat([
+                .. starts.Select(s =>
+                    Windows.Crop(latents, s, length, s == 0 ? null : firsts!.narrow(0, next++, 1))
+                ),
+            ]),
+            captions,
+            Windows.Mask(starts, length).to(latents.device)
+        );
+    }
+
+    /// <summary>Figures of the held-out takes.</summary>
+    public IReadOnlyDictionary<string, double> HeldOut() =>
+        FlowMatching.HeldOut((x, t, e) => student.Forward(SftHead, x, t, e), text, data, "take", 0);
 }
