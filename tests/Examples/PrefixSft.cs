@@ -51,7 +51,7 @@ public static class PrefixSft
                 log["latents"] = length;
                 return (data.Latents(take).narrow(2, 0, length), take.Caption);
             },
-            c.Shift
+            new(c.Shift)
         );
     }
 }

@@ -1,3 +1,4 @@
+using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Miniature;
@@ -155,9 +156,16 @@ public sealed class DeviceTests
                     SingleHead = true,
                 }
             ),
-            ["cut cache"] = (
-                "SelfForcing",
-                new SelfForcingConfig { Batch = 2, CacheGradients = CacheGradients.Detached }
+            ["weighted levels"] = (
+                "Mmm",
+                new MmmConfig
+                {
+                    Windows = 2,
+                    CriticWindows = 2,
+                    SftLevels = LevelSampling.Uniform,
+                    SftWeighting = LevelWeighting.Bump,
+                    CompareGradientsEvery = 1,
+                }
             ),
         };
 

@@ -20,9 +20,14 @@ public static class Flow
     /// <summary>x0 = x_t - sigma v.</summary>
     public static Tensor Clean(Tensor xt, Tensor velocity, Tensor sigma) => xt - velocity * Spread(sigma);
 
-    /// <summary>Mean squared error of a velocity (MMM eq. 14): one number.</summary>
-    public static Tensor Loss(Tensor velocity, Tensor x0, Tensor noise) =>
-        (velocity - Target(x0, noise)).square().mean();
+    /// <summary>
+    /// Mean squared error of a velocity (MMM eq. 14): one number. Samples count by <paramref name="weight"/> [B].
+    /// </summary>
+    public static Tensor Loss(Tensor velocity, Tensor x0, Tensor noise, Tensor? weight = null)
+    {
+        var squared = (velocity - Target(x0, noise)).square();
+        return weight is null ? squared.mean() : (squared * Spread(weight)).mean();
+    }
 
     /// <summary>
     /// Guidance in the standard convention, uncond + w (cond - uncond): w = 1 is the conditional prediction alone. The

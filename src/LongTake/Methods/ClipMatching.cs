@@ -39,8 +39,9 @@ internal sealed class ClipMatching(
     CausalWanTransformer generator,
     FlowMatching.Velocity teacher,
     FlowMatching.Velocity critic,
+    Weights criticWeights,
     ClipMatching.Maker maker
-) : Matching<string[]>(c, stage.Config.NegativePrompt, text, teacher, critic)
+) : Matching<string[]>(c, stage.Config.NegativePrompt, text, teacher, critic, criticWeights)
 {
     private readonly SizeBuckets sizes = new(
         stage.Latents.Clips.Count > 0 ? stage.Latents.Clips : stage.Latents.Takes
@@ -62,7 +63,16 @@ internal sealed class ClipMatching(
         );
         var generator = new CausalWanTransformer(weights, stage.Config.Wan);
         var critic = new WanTransformer(criticWeights, stage.Config.Wan);
-        var session = new ClipMatching(stage, c, text, generator, teacher.Forward, critic.Forward, maker);
+        var session = new ClipMatching(
+            stage,
+            c,
+            text,
+            generator,
+            teacher.Forward,
+            critic.Forward,
+            criticWeights,
+            maker
+        );
         return new Method
         {
             Networks = new Dictionary<string, Weights>

@@ -66,12 +66,14 @@ internal sealed record Samples(Tensor Windows, string[] Captions, Tensor? Mask =
 /// and away from the critic (MMM eq. 9); then the critic learns windows of the same videos by flow matching, at levels
 /// of its own.
 /// </summary>
+/// <param name="criticWeights">Take no gradients while the student learns.</param>
 internal abstract class Matching<T>(
     MatchingConfig c,
     string negativePrompt,
     TextEncoder text,
     FlowMatching.Velocity teacher,
-    FlowMatching.Velocity critic
+    FlowMatching.Velocity critic,
+    Weights? criticWeights
 ) : IDisposable
 {
     private readonly List<Made<T>> videos = [];
@@ -97,6 +99,7 @@ internal abstract class Matching<T>(
         var latents = MakeAndKeep(random);
         var x = Cut(random, videos[^1], latents, forStudent: true);
         var (sigma, noise) = Levels(random, x.Windows);
+        criticWeights?.Trainable(false); // score identity differentiates the critic, in its input alone
         Tensor Real(Tensor noisy) => Flow.Clean(noisy, Teacher(noisy, sigma, x.Captions), sigma);
         Tensor Fake(Tensor noisy) => Flow.Clean(noisy, critic(noisy, sigma * 1000, TeacherText.Encode(x.Captions)), sigma);
         var (loss, gap) =
@@ -104,6 +107,7 @@ internal abstract class Matching<T>(
                 ? DistributionMatching.ScoreIdentity(x.Windows, noise, sigma, Real, Fake, x.Mask)
                 : DistributionMatching.Match(x.Windows, noise, sigma, Real, Fake, x.Mask);
         (loss * weight).Backward();
+        criticWeights?.Trainable();
         return (loss.Number(), gap);
     }
 
@@ -137,6 +141,14 @@ internal abstract class Matching<T>(
         var (latents, shown) = Make(random);
         videos.Add(new(latents.detach().clone().DetachFromDisposeScope(), shown));
         return latents;
+    }
+
+    /// <summary>The teacher's flow-matching loss on windows, without guidance: low where it finds them likely.</summary>
+    protected double TeacherLoss(Rng random, Samples x)
+    {
+        var (sigma, noise) = Levels(random, x.Windows);
+        var noisy = Flow.Noisy(x.Windows, noise, sigma);
+        return Flow.Loss(teacher(noisy, sigma * 1000, TeacherText.Encode(x.Captions)), x.Windows, noise).Number();
     }
 
     private (Tensor Sigma, Tensor Noise) Levels(Rng random, Tensor x)

@@ -57,9 +57,23 @@ public sealed record MmmConfig : MatchingConfig
 
     /// <summary>Shift of the flow-matching levels.</summary>
     public double SftShift { get; init; } = 3;
+    public LevelSampling SftLevels { get; init; }
+    public LevelWeighting SftWeighting { get; init; }
 
     /// <summary>
-    /// Teacher and critic are told the place and hour of each window, from the take whose caption the video has.
+    /// Share of flow-matching samples without any caption: .1 where the FM head will be sampled with guidance.
+    /// </summary>
+    public double CaptionDrop { get; init; }
+
+    /// <summary>
+    /// A file of prompts for roll-outs, one a line; empty takes the captions of the takes. A roll-out is as long and as
+    /// large as a take that is drawn for it.
+    /// </summary>
+    public string RollOutPrompts { get; init; } = "";
+
+    /// <summary>
+    /// The captions of teacher and critic also name the place and hour of each window, where the take has them. The
+    /// paper gives every window the caption of the whole video.
     /// </summary>
     public bool LocalCaptions { get; init; }
 
@@ -69,12 +83,9 @@ public sealed record MmmConfig : MatchingConfig
     /// </summary>
     public int CompareGradientsEvery { get; init; }
 
-    /// <summary>Long takes used; 0 takes all.</summary>
-    public int Takes { get; init; }
-
     /// <summary>
-    /// A model folder whose teacher judges, and whose text encoder tells teacher and critic what is seen; empty takes
-    /// the model's own.
+    /// A model folder whose teacher the windows are matched with, and whose text encoder reads the captions of teacher
+    /// and critic; its sizes may be others. Empty takes the model's own.
     /// </summary>
     public string Teacher { get; init; } = "";
 
@@ -86,6 +97,11 @@ public sealed record MmmConfig : MatchingConfig
             yield return "sftWeight 0, dmWeight 0, anchor 0: nothing is left to learn from";
         if (!(FirstWindow is >= 0 and <= 1))
             yield return $"firstWindow {FirstWindow}: a probability, 0 to 1";
+        if (!(CaptionDrop is >= 0 and <= 1))
+            yield return $"captionDrop {CaptionDrop}: a share, 0 to 1";
+        if (RollOutPrompts.Length > 0 && RollOut == RollOut.NoisedReal)
+            yield return "rollOutPrompts with rollOut NoisedReal: a noised take has its own caption; give one or the "
+                + "other";
         foreach (var problem in base.Problems())
             yield return problem;
     }

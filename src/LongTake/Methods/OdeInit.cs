@@ -30,9 +30,6 @@ public sealed record OdeInitConfig
 
     /// <summary>Share of clips whose caption also names place and hour.</summary>
     public double LocalCaptions { get; init; } = 0.5;
-
-    /// <summary>What captions and noise are drawn from.</summary>
-    public long Seed { get; init; } = 1;
 }
 
 /// <summary>

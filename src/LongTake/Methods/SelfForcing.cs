@@ -6,24 +6,10 @@ using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
-/// <summary>What gradients a later block's loss has for the keys and values of an earlier one.</summary>
-public enum CacheGradients
-{
-    /// <summary>They reach the earlier block's exit step, as in the published code.</summary>
-    ThroughExit,
-
-    /// <summary>None.</summary>
-    Detached,
-}
-
 /// <summary>Settings of Self-Forcing.</summary>
 public sealed record SelfForcingConfig : ClipMatchingConfig
 {
     public ExitSchedule Exit { get; init; } = ExitSchedule.Uniform;
-    public CacheGradients CacheGradients { get; init; } = CacheGradients.ThroughExit;
-
-    /// <summary>Shift of the table by which timesteps are turned into noise levels, as when videos are made.</summary>
-    public double TableShift { get; init; } = 5;
 }
 
 /// <summary>
@@ -40,7 +26,7 @@ public static class SelfForcing
     private static Method Build(Stage stage, SelfForcingConfig c)
     {
         var (data, model) = (stage.Latents, stage.Config);
-        var table = new FlowTable(c.TableShift);
+        var table = new FlowTable(5);
         return ClipMatching.Build("self-forcing", stage, c, (generator, random, batch) =>
         {
             var exit = Times.DrawExit(random, c.Exit, model.FewSteps.Length);
@@ -56,8 +42,7 @@ public static class SelfForcing
                 table,
                 model.FewSteps,
                 exit,
-                model.CausalBlock,
-                c.CacheGradients
+                model.CausalBlock
             );
         });
     }
@@ -75,8 +60,7 @@ public static class SelfForcing
         FlowTable table,
         IReadOnlyList<double> steps,
         int exit,
-        int blockFrames,
-        CacheGradients gradients
+        int blockFrames
     )
     {
         using var outer = torch.NewDisposeScope();
@@ -100,7 +84,7 @@ public static class SelfForcing
 
         Tensor Velocity(Tensor x, double t)
         {
-            cache.Connected = torch.is_grad_enabled() && gradients == CacheGradients.ThroughExit;
+            cache.Connected = torch.is_grad_enabled();
             var timesteps = torch.full([x.size(0), x.size(2)], t, device: x.device);
             return generator.Forward(x, timesteps, prompt, cache, at);
         }

@@ -62,7 +62,7 @@ public static class Teacher
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
         if (items.Count == 0)
             throw new UserException($"{data.Folder}: no clips and no takes to train on");
-        var sizes = new SizeBuckets(items);
+        var (sizes, levels) = (new SizeBuckets(items), c.FlowLevels);
         var network = new WanTransformer(wan, model.Wan);
         wan.Trainable();
         text.Trainable();
@@ -94,7 +94,7 @@ public static class Teacher
                     (random, weight) =>
                     {
                         var (x0, captions) = Draw(random);
-                        var loss = FlowMatching.Loss(network.Forward, x0, encoder.Encode(captions), random, c.Shift);
+                        var loss = FlowMatching.Loss(network.Forward, x0, encoder.Encode(captions), random, levels);
                         (loss * weight).Backward();
                         return new Dictionary<string, double> { ["loss"] = loss.Number() };
                     }
