@@ -32,7 +32,7 @@ public static class Flow
     /// <summary>
     /// Guidance in the standard convention, uncond + w (cond - uncond): w = 1 is the conditional prediction alone. The
     /// training code of CausVid, Self-Forcing and LongLive writes cond + g (cond - uncond) instead, which is one off: w
-    /// = g + 1, their 3.0 is 4.0 here. The same for velocities and for x0 predictions, which are affine in one another.
+    /// = g + 1, their 3.0 is 4.0 here. It holds for velocities and for x0 predictions, which are affine in one another.
     /// </summary>
     public static Tensor Guide(Tensor conditional, Tensor unconditional, double w) =>
         unconditional + (conditional - unconditional) * w;

@@ -39,8 +39,8 @@ public static class Times
     public static double DrawMatching(Rng random, double k) => Math.Clamp(Shift(random.Uniform(), k), 0.02, 0.98);
 
     /// <summary>The index of the step that a roll-out of <paramref name="steps"/> steps stops at.</summary>
-    public static int DrawExit(Rng random, ExitSchedule law, int steps) =>
-        law switch
+    public static int DrawExit(Rng random, ExitSchedule schedule, int steps) =>
+        schedule switch
         {
             ExitSchedule.Last => steps - 1,
             ExitSchedule.First => 0,

@@ -1,8 +1,6 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
@@ -51,9 +49,8 @@ public static class CausalRollOut
             var block = video.narrow(2, at, frames);
             if (at >= given)
                 block.copy_(Made(noise.narrow(2, at - given, frames)));
-            var context = at < given ? 0 : how.ContextTimestep;
-            var last = Velocity(block, context);
-            called?.Invoke(new(at, frames, context, last, null));
+            var last = Velocity(block, 0);
+            called?.Invoke(new(at, frames, 0, last, null));
             at += frames;
         }
         return video.MoveToOuterDisposeScope();
@@ -89,15 +86,9 @@ public static class CausalRollOut
             model.Forward(x, torch.full([x.size(0), x.size(2)], timestep, device: x.device), prompt, cache, at);
     }
 
-    /// <summary>
-    /// Blocks of the given frames, then of those to make; a first frame alone is the first of either.
-    /// </summary>
+    /// <summary>Blocks of the given frames, then of those to make.</summary>
     private static IEnumerable<int> Blocks(CausalSampling how, int given, int made) =>
-        given == 0
-            ? Nn.BlockMask.Blocks(made, how.BlockFrames, how.FirstAlone)
-            :
-            [
-                .. Nn.BlockMask.Blocks(given, how.BlockFrames, how.FirstAlone),
-                .. Nn.BlockMask.Blocks(made, how.BlockFrames),
-            ];
+        (given == 0 ? [] : Nn.BlockMask.Blocks(given, how.BlockFrames)).Concat(
+            Nn.BlockMask.Blocks(made, how.BlockFrames)
+        );
 }

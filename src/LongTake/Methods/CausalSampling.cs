@@ -1,7 +1,5 @@
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
@@ -19,12 +17,6 @@ public sealed record CausalSampling
 
     /// <summary>Latent frames of a block.</summary>
     public int BlockFrames { get; init; } = 3;
-
-    /// <summary>Whether the first frame is a block of its own.</summary>
-    public bool FirstAlone { get; init; }
-
-    /// <summary>Timestep of the pass over the clean block.</summary>
-    public double ContextTimestep { get; init; }
 
     /// <summary>
     /// Frames of the rolling cache, the block at hand counted in; 0 for a video that must fit <see cref="Capacity"/>.
