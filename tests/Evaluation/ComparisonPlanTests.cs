@@ -78,9 +78,9 @@ public sealed class PlanTests : IDisposable
             r => Assert.Equal([1, 2, 3], r.Row.Seeds)
         );
 
-        static void Same( ComparisonPlan plan, string row, Func<MmmConfig, MmmConfig> change) =>
+        static void Same(ComparisonPlan plan, string row, Func<MmmConfig, MmmConfig> change) =>
             Assert.Equal(change(Settings(plan, "MMM")), Settings(plan, row));
-        static MmmConfig Settings( ComparisonPlan plan, string row) =>
+        static MmmConfig Settings(ComparisonPlan plan, string row) =>
             (MmmConfig)plan.Rows.Single(r => r.Row.Name == row).Seeds[0].Trained!.Stage.Settings(Mmm.Entry);
         static ComparisonPlan Shipped(string name)
         {

@@ -1,9 +1,9 @@
-using LongTake.Diffusion;
-using LongTake.Methods;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using LongTake.Diffusion;
+using LongTake.Methods;
 
 namespace LongTake.Tests.Methods;
 

@@ -1,8 +1,8 @@
+using System.Text.Json.Nodes;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Checkpoints;
 

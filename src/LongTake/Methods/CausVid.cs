@@ -65,7 +65,7 @@ public static class CausVid
     /// without a gradient.
     /// </summary>
     public static Tensor Cleaned(
-        CausalWanTransformer generator,
+        CausalTransformer generator,
         Tensor x0,
         Tensor text,
         Tensor timesteps,

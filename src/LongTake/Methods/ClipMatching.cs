@@ -65,15 +65,15 @@ public sealed record ClipBatch(IReadOnlyList<LatentItem> Items, Tensor Text);
 internal sealed class ClipMatching
 {
     /// <summary>Makes clips [B, C, T, h, w] of a batch's captions, with a graph where one is recorded.</summary>
-    public delegate Tensor Make(CausalWanTransformer generator, Rng random, ClipBatch batch);
+    public delegate Tensor Make(CausalTransformer generator, Rng random, ClipBatch batch);
 
     private readonly ClipMatchingConfig c;
     private readonly SizeBuckets sizes;
     private readonly int length;
     private readonly string negative;
     private readonly TextEncoder text;
-    private readonly CausalWanTransformer generator;
-    private readonly WanTransformer teacher,
+    private readonly CausalTransformer generator;
+    private readonly Transformer teacher,
         critic;
     private readonly Make make;
     private readonly TensorStore made = new();
@@ -84,7 +84,7 @@ internal sealed class ClipMatching
         ClipMatchingConfig c,
         TextEncoder text,
         Weights generator,
-        WanTransformer teacher,
+        Transformer teacher,
         Weights critic,
         Make make
     )
@@ -93,8 +93,8 @@ internal sealed class ClipMatching
         sizes = new(stage.Latents.Clips.Count > 0 ? stage.Latents.Clips : stage.Latents.Takes);
         (length, negative) = (stage.Config.ClipLatents, stage.Config.NegativePrompt);
         (this.generator, this.critic) = (
-            new CausalWanTransformer(generator, stage.Config.Wan),
-            new WanTransformer(critic, stage.Config.Wan)
+            new CausalTransformer(generator, stage.Config.Model),
+            new Transformer(critic, stage.Config.Model)
         );
     }
 
@@ -104,7 +104,11 @@ internal sealed class ClipMatching
     public static Method Build(string name, Stage stage, ClipMatchingConfig c, Make make)
     {
         var (text, textWeights) = stage.Model.LoadText(stage.Device);
-        var (teacher, teacherWeights) = stage.Model.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
+        var (teacher, teacherWeights) = stage.Model.LoadTransformer(
+            ModelFolder.Teacher,
+            ScalarType.BFloat16,
+            stage.Device
+        );
         var (generator, critic) = (
             stage.Start(ModelFolder.Generator, ModelFolder.Teacher),
             stage.Start(ModelFolder.Teacher)

@@ -1,9 +1,9 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Globalization;
-using System.Text.RegularExpressions;
 
 namespace LongTake.Methods;
 

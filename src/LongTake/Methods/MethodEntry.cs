@@ -141,10 +141,10 @@ public sealed class Stage
             Model.Has(ModelFolder.Transformer) ? ModelFolder.Transformer : ModelFolder.Teacher
         );
         var weights = Weights.Load(
-            DecoupledTransformer.FromWan(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
+            DecoupledTransformer.FromTransformer(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
             device: Device
         );
-        _ = new DecoupledTransformer(weights, Config.Wan, Config.HeadBlocks);
+        _ = new DecoupledTransformer(weights, Config.Model, Config.HeadBlocks);
         return weights;
     }
 

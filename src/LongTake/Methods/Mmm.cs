@@ -180,11 +180,11 @@ public static class Mmm
             throw new UserException($"{data.Folder}: no takes to train on; a take is a single shot of at least 10 s");
         var (text, textWeights) = from.LoadText(device);
         var judge = Judge(from, c);
-        var (teacher, teacherWeights) = judge.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, device);
+        var (teacher, teacherWeights) = judge.LoadTransformer(ModelFolder.Teacher, ScalarType.BFloat16, device);
         var (told, toldWeights) = c.Teacher.Length > 0 ? judge.LoadText(device) : (text, textWeights);
         var (vae, vaeWeights) = from.LoadVae(device: device);
-        var network = new DecoupledTransformer(student, model.Wan, model.HeadBlocks);
-        var fake = new WanTransformer(critic, model.Wan);
+        var network = new DecoupledTransformer(student, model.Model, model.HeadBlocks);
+        var fake = new Transformer(critic, model.Model);
         critic.Trainable();
         student.Trainable();
         var session = new MmmSession(model, c, data, text, vae, network, teacher.Forward, fake.Forward, told);

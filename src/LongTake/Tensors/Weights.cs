@@ -105,9 +105,7 @@ public sealed class Weights : IDisposable
             store.Tensors.Add(full, one);
             return one;
         }
-        var made = store.Source?.Invoke(full) is { } read
-            ? Checked(full, read, shape)
-            : Draw(full, shape, std, mean);
+        var made = store.Source?.Invoke(full) is { } read ? Checked(full, read, shape) : Draw(full, shape, std, mean);
         var own = made.to(store.Dtype).to(store.Device).clone().DetachFromDisposeScope();
         store.Tensors.Add(full, own);
         return own;

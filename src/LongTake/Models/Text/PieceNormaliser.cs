@@ -1,6 +1,6 @@
+using System.Buffers.Binary;
 using LongTake.Models.Miniature;
 using LongTake.Models.Wan;
-using System.Buffers.Binary;
 
 namespace LongTake.Models.Text;
 
