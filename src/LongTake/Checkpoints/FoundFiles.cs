@@ -7,7 +7,7 @@ using LongTake.Models.Wan;
 namespace LongTake.Checkpoints;
 
 /// <summary>
-/// Finds the files of a checkpoint by where they lie and opens them; what they are of is told by the names inside.
+/// Finds the files of a checkpoint by where they lie and opens them; the names inside say what they are.
 /// </summary>
 internal sealed class FoundFiles(string path) : IDisposable
 {

@@ -76,7 +76,7 @@ public sealed class ModelFiles : IDisposable
     public IReadOnlyList<ModelPart> Parts => files.Parts;
 
     /// <summary>Sizes of the parts that are there; the rest is as in Wan 2.1.</summary>
-    /// <exception cref="UserException">A part is incomplete, or its heads cannot be told.</exception>
+    /// <exception cref="UserException">A part is incomplete, or the number of its heads is unknown.</exception>
     public ModelConfig Config => config ??= Sized();
 
     /// <summary>The files that were opened, shards one by one.</summary>
@@ -127,7 +127,7 @@ public sealed class ModelFiles : IDisposable
         Part(kind, name)
         ?? throw new UserException(
             $"{Path}: holds no {kind}, which this work needs; it holds "
-                + $"{(Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))}"
+                + (Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))
         );
 
     /// <summary>Closes the files; what was read stays.</summary>

@@ -254,7 +254,7 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
             };
     }
 
-    /// <summary>How many blocks names speak of behind a prefix.</summary>
+    /// <summary>How many blocks the names behind a prefix have.</summary>
     internal static int Blocks(IEnumerable<string> names, string prefix) =>
         names
             .Where(n => n.StartsWith(prefix, StringComparison.Ordinal))

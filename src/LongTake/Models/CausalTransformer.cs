@@ -3,9 +3,9 @@ using LongTake.Nn;
 namespace LongTake.Models;
 
 /// <summary>
-/// A transformer whose attention looks back only; weights and names are those of <see cref="Transformer"/>. Timesteps are
-/// one per latent frame, [B, T]. Either over a whole video at once, block by block masked (training), or some frames at
-/// a time with a <see cref="KvCache"/> (generation). Reference: Self-Forcing, wan/modules/causal_model.py.
+/// A transformer whose attention looks back only; weights and names are those of <see cref="Transformer"/>. Timesteps
+/// are one per latent frame, [B, T]. Either over a whole video at once, block by block masked (training), or some
+/// frames at a time with a <see cref="KvCache"/> (generation). Reference: Self-Forcing, wan/modules/causal_model.py.
 /// </summary>
 public class CausalTransformer
 {

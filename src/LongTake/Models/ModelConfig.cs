@@ -17,7 +17,7 @@ public sealed record ModelConfig
     public int Width { get; init; } = 32;
     public int Height { get; init; } = 32;
 
-    /// <summary>Latents the short teacher knows: the length of its clips and of the windows it judges.</summary>
+    /// <summary>Latents of the teacher's clips, and of the windows it scores.</summary>
     public int ClipLatents { get; init; } = 11;
 
     /// <summary>Latents of the longest video.</summary>

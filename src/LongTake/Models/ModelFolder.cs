@@ -137,7 +137,7 @@ public sealed class ModelFolder
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 
-    /// <summary>The same model, whose transformers compute their blocks again in backward.</summary>
+    /// <summary>This model with transformers that compute their blocks again in backward.</summary>
     public ModelFolder Recomputing() => new(Path, Config with { Wan = Config.Wan with { Recompute = true } });
 
     /// <summary>A transformer and its weights, in the element type given.</summary>

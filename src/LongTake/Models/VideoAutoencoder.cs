@@ -74,8 +74,8 @@ public abstract class VideoAutoencoder
 
     /// <summary>
     /// The frame that latent <paramref name="index"/> ends with, encoded alone as the first latent of a video [B, C, 1,
-    /// h, w]: what a window that starts there is conditioned on. Decoding starts <see cref="LatentGeometry.WarmUp"/> latents
-    /// earlier, not at the beginning. No gradient.
+    /// h, w]: what a window that starts there is conditioned on. Decoding starts <see cref="LatentGeometry.WarmUp"/>
+    /// latents earlier, not at the beginning. No gradient.
     /// </summary>
     public Tensor ImageLatent(Tensor latents, long index)
     {

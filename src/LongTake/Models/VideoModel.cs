@@ -75,8 +75,8 @@ public abstract class VideoModel
 }
 
 /// <summary>
-/// Sizes and strides of a family's latents: a video of F = 1 + TemporalStride k pictures has k + 1 latents, the first of
-/// one picture.
+/// Sizes and strides of a family's latents: a video of F = 1 + TemporalStride k pictures has k + 1 latents, the first
+/// of one picture.
 /// </summary>
 /// <param name="Channels">Channels of a latent.</param>
 /// <param name="TemporalStride">Pictures of every latent but the first.</param>

@@ -1,8 +1,8 @@
 namespace LongTake.Nn;
 
 /// <summary>
-/// Which tokens of a video attend to which, and the rotary positions that go with it. Tokens are in (time, height, width)
-/// order; queries, keys and values are [B, N, heads, headDim].
+/// Which tokens of a video attend to which, and the rotary positions that go with it. Tokens are in (time, height,
+/// width) order; queries, keys and values are [B, N, heads, headDim].
 /// </summary>
 public abstract class AttentionPattern(int heads, int headDim)
 {
@@ -16,7 +16,9 @@ public abstract class AttentionPattern(int heads, int headDim)
 
     private ((int T, int H, int W) Size, float[] Cos, float[] Sin) latest;
 
-    /// <summary>Cosines and sines of frames 0 to <paramref name="frames"/>, to be used at every step of a video.</summary>
+    /// <summary>
+    /// Cosines and sines of frames 0 to <paramref name="frames"/>, to be used at every step of a video.
+    /// </summary>
     public (Tensor Cos, Tensor Sin) Table(int frames, int height, int width, torch.Device device)
     {
         if (latest.Size != (frames, height, width))

@@ -195,13 +195,13 @@ public static class TrainPlan
             : pixels <= 1 << 22 ? decoder.Whole(atOnce, stretch).Working
             : decoder.Video(stretch) is var one ? one.Cache + one.Working + 2 * 3 * Float * pixels
             : 0;
-        var judging = Math.Max(
+        var windowsWorking = Math.Max(
             frozen.Forward(windows) + Latent(c) * windows.Batch * windows.Frames,
             Math.Max(trained.Forward(windows), boundary)
         );
         var beside = trained.Held(video) + layers * trained.Saved(video, loop.Recompute);
-        if (beside + judging > dmKept + dmWorking)
-            (dmKept, dmWorking) = (beside, judging);
+        if (beside + windowsWorking > dmKept + dmWorking)
+            (dmKept, dmWorking) = (beside, windowsWorking);
         var (criticKept, criticWorking, criticGradients) = trained.Training(
             critics,
             layers,
@@ -325,7 +325,7 @@ public static class TrainPlan
         ];
 
     /// <summary>
-    /// The same stage in less memory: recomputed, with fewer windows, a smaller picture, shorter videos.
+    /// This stage in less memory: recomputed, with fewer windows, a smaller picture, shorter videos.
     /// </summary>
     public static IEnumerable<Alternative> Alternatives(ModelConfig c, StageConfig stage)
     {

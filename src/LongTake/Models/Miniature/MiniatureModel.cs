@@ -35,7 +35,8 @@ public sealed class MiniatureModel : WanModel
     public override VideoAutoencoder Autoencoder(Weights w, ScalarType? compute = null) =>
         own.LinearPath ? new MiniatureVae(w, vae, Grid, compute) : base.Autoencoder(w, compute);
 
-    // Whatever a causal transformer makes is to it a clip: it sees a window, and is not given its position in the video.
+    // Whatever a causal transformer makes is to it a clip: it sees a window, and is not given its position in the
+    // video.
     public override VideoModel Causal() =>
         base.Causal() is not null && own.AbsoluteTimeBeyond == 0
             ? this
@@ -48,7 +49,7 @@ public sealed class MiniatureModel : WanModel
         if (c.Heads < 2)
             yield return $"wan.heads {c.Heads}: axial attention needs two at least";
         if (c.PatchSize is not [1, > 0 and var down, > 0 and var across])
-            yield return "wan.patchSize: the miniature needs a patch of one latent frame, for the first is the image latent";
+            yield return "wan.patchSize: the miniature needs a patch of one latent frame";
         else if (own.Tokens != Grid.Height / down * (Grid.Width / across))
             yield return $"miniature.tokens {own.Tokens}: a picture of {config.Width}x{config.Height} has "
                 + $"{Grid.Height / down * (Grid.Width / across)} tokens";

@@ -177,7 +177,7 @@ public class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null, 
     /// <summary>What a part beside the convolutions adds to the frames.</summary>
     protected virtual Tensor Decoded(Tensor frames, Tensor latents, bool first) => frames;
 
-    /// <summary>Normalised latents to video, clamped to [-1, 1] unless told not to be.</summary>
+    /// <summary>Normalised latents to video, clamped to [-1, 1] unless clamp is false.</summary>
     public override Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)
     {
         using var scope = torch.NewDisposeScope();

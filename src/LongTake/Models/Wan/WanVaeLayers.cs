@@ -195,7 +195,7 @@ internal sealed class FrameAttention(Weights w, long dim)
 }
 
 /// <summary>
-/// Halves height and width, and the frames if temporal; the first frame of a video has no partner and passes as it is.
+/// Halves height and width, and the frames if temporal; the first frame of a video has no partner and passes unchanged.
 /// </summary>
 internal sealed class Downsample(Weights w, long dim, bool temporal)
 {
