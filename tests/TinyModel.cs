@@ -79,7 +79,7 @@ public sealed class TinyModel : IDisposable
         LatentSet.Write(
             Path.Combine(root, "set"),
             new LatentSetInfo("", 8, 16, 16, "test", items),
-            items.ToDictionary(i => i.Name, i => Random(i.Name[^1], [4, 7, 4, 4]) + 3)
+            items.ToDictionary(i => i.Name, i => Random(i.Name[^1], [config.Geometry.Channels, 7, 4, 4]) + 3)
         );
         Data = LatentSet.Open(Path.Combine(root, "set"));
     }
@@ -129,7 +129,7 @@ public sealed class TinyModel : IDisposable
         Noisy(
             (source, dtype, device, random) =>
                 Weights.Load(
-                    DecoupledTransformer.FromTransformer(source, Folder.Config.Wan.Layers, 1),
+                    DecoupledTransformer.FromTransformer(source, Folder.Config.Model.Blocks, 1),
                     dtype,
                     device,
                     random

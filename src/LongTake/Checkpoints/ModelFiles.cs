@@ -63,6 +63,7 @@ public sealed class ModelFiles : IDisposable
 
     private readonly FoundFiles files;
     private ModelConfig? config;
+    private IReadOnlyList<ModelPart>? parts;
 
     private ModelFiles(FoundFiles files) => this.files = files;
 
@@ -73,7 +74,8 @@ public sealed class ModelFiles : IDisposable
     public Layout Layout => files.Layout;
 
     /// <summary>The models found, in the order of the files.</summary>
-    public IReadOnlyList<ModelPart> Parts => files.Parts;
+    public IReadOnlyList<ModelPart> Parts =>
+        parts ??= Layout == Layout.LongTake ? [.. files.Parts.Select(p => p.ByFileName())] : files.Parts;
 
     /// <summary>Sizes of the parts that are there; the rest is as in Wan 2.1.</summary>
     /// <exception cref="UserException">A part is incomplete, or the number of its heads is unknown.</exception>

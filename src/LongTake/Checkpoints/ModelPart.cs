@@ -120,6 +120,22 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
         return new(name.Length > 0 ? name : "weights", PartKind.Other, "", raw);
     }
 
+    /// <summary>
+    /// A part of a model folder of ours that other families' names do not say the kind of: its file does.
+    /// </summary>
+    public ModelPart ByFileName() =>
+        Kind != PartKind.Other
+            ? this
+            : this with
+            {
+                Kind = Name switch
+                {
+                    ModelFolder.Vae => PartKind.Vae,
+                    ModelFolder.Teacher or ModelFolder.Transformer or ModelFolder.Generator => PartKind.Transformer,
+                    _ => Kind,
+                },
+            };
+
     // Some files hold the token table twice; ComfyUI's keep the tokenizer among the tensors.
     private static ModelPart Text(
         string name,
