@@ -65,9 +65,9 @@ internal static class Law
         using var g = new torch.Generator(1);
         if (work == "decode")
             return Decoding(files, longest);
-        var c = longest with { Wan = longest.Wan with { AxialAttention = work == "axes" } };
-        var weights = Weights.Load(files.Require(PartKind.Student).Source(), ScalarType.BFloat16);
-        var student = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, only: Head.DistributionMatching);
+        var c = work == "axes" ? longest : longest with { Family = "Wan", Miniature = null };
+        var weights = Weights.Create(new Rng(1), ScalarType.BFloat16);
+        var student = new DecoupledTransformer(weights, c.Model, c.HeadBlocks, only: Head.DistributionMatching);
         var text = torch.randn([1, 20, c.Wan.TextDim], generator: g);
         return latents =>
         {
@@ -83,15 +83,15 @@ internal static class Law
     private static Func<int, Action> Decoding(ModelFiles files, ModelConfig c)
     {
         var weights = Weights.Load(files.Require(PartKind.Vae).Source(), ScalarType.BFloat16);
-        var vae = new WanVae(weights, c.Vae);
+        var vae = c.Model.Autoencoder(weights);
         return latents =>
         {
             var z = torch.randn(c.LatentShape(latents));
-            var chunk = WanVaeConfig.Chunk(z.size(3), z.size(4));
+            var chunk = VideoAutoencoder.Chunk(z.size(3), z.size(4));
             return () =>
             {
                 using var off = torch.no_grad();
-                using var cache = new WanVaeCache();
+                using var cache = new AutoencoderCache();
                 for (long t = 0; t < latents; t += chunk)
                 {
                     using var step = torch.NewDisposeScope();

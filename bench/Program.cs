@@ -1,6 +1,6 @@
+using System.Globalization;
 using LongTake.Bench;
 using LongTake.Bench.Gpu;
-using System.Globalization;
 
 // ./dev bench [words]: the subjects whose name holds one of the words, without words all but those that must be named;
 // one table, and bench/results.json. Figures are medians over turns, ours and the peer's one after the other.
@@ -17,7 +17,6 @@ using System.Globalization;
     ("measure", Measuring.Rows, false),
     ("lifetime", Lifetime.Rows, false),
     ("law", Law.Rows, true),
-    ("reuse", Reuse.Rows, true),
 ];
 try
 {

@@ -52,7 +52,6 @@ internal static class TrainStep
             TextDim = 64,
             Heads = 3,
             Layers = 7,
-            SkipPreconditioning = true,
         };
         private readonly Weights weights = Weights.Create(new Rng(1));
         private readonly Weights average;

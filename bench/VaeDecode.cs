@@ -17,9 +17,7 @@ internal static class VaeDecode
         foreach (var row in Rows("Wan's widths, 64x64, 9 frames", new WanVaeConfig(), 3, 8, 8))
             yield return row;
         using var files = ModelFiles.Open(Video.Traveller);
-        foreach (
-            var row in Rows("the miniature's, 32x32, 121 frames", files.Config.Vae with { LinearGrid = null }, 31, 4, 4)
-        )
+        foreach (var row in Rows("the miniature's, 32x32, 121 frames", files.Config.Vae, 31, 4, 4))
             yield return row;
     }
 
@@ -43,7 +41,7 @@ internal static class VaeDecode
         );
         var (vae, exact) = (new WanVae(weights, c), new WanVae(wide, c, ScalarType.Float32));
         var z = torch.randn([1, c.ZDim, latents, height, width], generator: g);
-        var chunk = WanVaeConfig.Chunk(height, width);
+        var chunk = VideoAutoencoder.Chunk(height, width);
         var ours = Turns.Of(() => vae.Decode(z, chunk));
         var (plain16, plain32) = (
             Turns.Of(Plain.Of(() => vae.Decode(z, chunk))),

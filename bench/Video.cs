@@ -88,7 +88,8 @@ internal static class Video
             (double)(c.Height / c.Vae.SpatialStride / c.Wan.PatchSize[1])
             * (c.Width / c.Vae.SpatialStride / c.Wan.PatchSize[2]);
         var tokens = latents * places;
-        var seen = c.Wan.AxialAttention ? (latents + places) / 2 : tokens;
+        var calls = c.Model.Attention.Calls(1, latents, places);
+        var seen = calls.Sum(call => call.Heads * call.Tokens) / c.Wan.Heads;
         return c.FewSteps.Length
             * c.Wan.Layers
             * (

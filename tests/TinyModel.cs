@@ -73,13 +73,13 @@ public sealed class TinyModel : IDisposable
         config = change(config);
         Folder = ModelFolder.Create(Path.Combine(root, "model"), config);
         File.Copy(Path.Combine(root, "tokens.model"), Folder.TokenizerFile);
-        Part(ModelFolder.Vae, 1, w => _ = new WanVae(w, config.Vae));
+        Part(ModelFolder.Vae, 1, w => _ = config.Model.Autoencoder(w));
         Part(ModelFolder.Text, 2, w => _ = new UmT5Encoder(w, config.Text));
-        Part(ModelFolder.Teacher, 3, w => _ = new WanTransformer(w, config.Wan));
+        Part(ModelFolder.Teacher, 3, w => _ = new Transformer(w, config.Model));
         LatentSet.Write(
             Path.Combine(root, "set"),
             new LatentSetInfo("", 8, 16, 16, "test", items),
-            items.ToDictionary(i => i.Name, i => Random(i.Name[^1], [4, 7, 4, 4]) + 3)
+            items.ToDictionary(i => i.Name, i => Random(i.Name[^1], [config.Geometry.Channels, 7, 4, 4]) + 3)
         );
         Data = LatentSet.Open(Path.Combine(root, "set"));
     }
@@ -117,7 +117,7 @@ public sealed class TinyModel : IDisposable
     public Weights Teacher(int seed, double std) =>
         Noisy(
             (source, type, device, random) => Weights.Load(source, type, device, random),
-            w => _ = new WanTransformer(w, Folder.Config.Wan),
+            w => _ = new Transformer(w, Folder.Config.Model),
             seed,
             std
         );
@@ -128,8 +128,13 @@ public sealed class TinyModel : IDisposable
     public Weights Student(int seed, double std = 0.05) =>
         Noisy(
             (source, dtype, device, random) =>
-                Weights.Load(DecoupledTransformer.FromWan(source, Folder.Config.Wan.Layers, 1), dtype, device, random),
-            w => _ = new DecoupledTransformer(w, Folder.Config.Wan, 1),
+                Weights.Load(
+                    DecoupledTransformer.FromTransformer(source, Folder.Config.Model.Blocks, 1),
+                    dtype,
+                    device,
+                    random
+                ),
+            w => _ = new DecoupledTransformer(w, Folder.Config.Model, 1),
             seed,
             std
         );

@@ -1,11 +1,11 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
 using LongTake.Diffusion;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
-using System.Diagnostics;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Bench.Gpu;
 
@@ -106,7 +106,7 @@ internal static class GpuChecks
             f = Weights.Create(new Rng(1), device: o.Device),
             t = Weights.Create(new Rng(1), ScalarType.BFloat16, o.Device);
         var (student, critic, teacher) = (
-            new DecoupledTransformer(s, c, o.HeadBlocks),
+            new DecoupledTransformer(s, new WanModel(c), o.HeadBlocks),
             new WanTransformer(f, c),
             new WanTransformer(t, c)
         );

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
@@ -7,8 +9,6 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
-using System.Diagnostics;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Bench.Gpu;
 

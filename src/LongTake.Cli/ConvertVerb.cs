@@ -1,7 +1,7 @@
-using LongTake.Checkpoints;
-using LongTake.Tensors;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
+using LongTake.Tensors;
 
 namespace LongTake.Cli;
 

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
@@ -5,7 +6,6 @@ using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Evaluation;
@@ -8,9 +11,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
 using LongTake.Worlds;
-using System.Diagnostics;
-using System.Net;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -72,7 +72,9 @@ internal static class DemoVerb
         var score = WorldMetrics.Measure([.. frames.SelectMany(f => f)], WorldData.Stride(c.Fps), truth);
         var real = Enumerable.Range(0, 4).Select(i => Real(video, truth, 700_000 + i)).ToList();
         var rows = Rows(score, real).ToList();
-        Say("  exact measures (world's rules), this video | real takes through the same autoencoder (mean of 4) | ideal");
+        Say(
+            "  exact measures (world's rules), this video | real takes through the same autoencoder (mean of 4) | ideal"
+        );
         foreach (var (name, mine, theirs, ideal, about) in rows)
             Say($"    {name, -8} {mine, 7} | {theirs, 7} | {ideal, 5}   {about}");
         var report = Path.Combine(output, "report.html");

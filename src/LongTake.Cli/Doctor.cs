@@ -1,10 +1,10 @@
-using LongTake.Nn;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LongTake.Nn;
 
 namespace LongTake.Cli;
 

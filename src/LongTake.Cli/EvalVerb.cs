@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Evaluation;
 using LongTake.Generation;
@@ -6,8 +8,6 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

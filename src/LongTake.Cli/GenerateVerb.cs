@@ -1,8 +1,8 @@
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Tensors;
 using LongTake.Video;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

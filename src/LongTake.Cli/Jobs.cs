@@ -1,5 +1,5 @@
-using LongTake.Evaluation;
 using System.Diagnostics;
+using LongTake.Evaluation;
 
 namespace LongTake.Cli;
 

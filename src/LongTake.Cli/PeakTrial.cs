@@ -197,12 +197,12 @@ public static class PeakTrial
         c = c with { Text = c.Text with { Vocab = words.Count } };
         var folder = ModelFolder.Create(path, c);
         File.Copy(Path.Combine(path, "tokens.model"), folder.TokenizerFile);
-        Part(ModelFolder.Vae, w => _ = new WanVae(w, c.Vae));
+        Part(ModelFolder.Vae, w => _ = c.Model.Autoencoder(w));
         Part(ModelFolder.Text, w => _ = new UmT5Encoder(w, c.Text));
         if (student)
-            Part(ModelFolder.Student, w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks));
+            Part(ModelFolder.Student, w => _ = new DecoupledTransformer(w, c.Model, c.HeadBlocks));
         else
-            Part(ModelFolder.Teacher, w => _ = new WanTransformer(w, c.Wan));
+            Part(ModelFolder.Teacher, w => _ = new Transformer(w, c.Model));
         return c;
 
         void Part(string part, Action<Weights> make)

@@ -1,3 +1,7 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
@@ -6,10 +10,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tensors;
 using LongTake.Training;
-using System.Diagnostics;
-using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

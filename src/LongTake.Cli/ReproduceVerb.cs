@@ -1,6 +1,6 @@
+using System.Text.Json.Nodes;
 using LongTake.Evaluation;
 using LongTake.Training;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

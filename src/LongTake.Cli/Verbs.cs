@@ -1,8 +1,8 @@
-using LongTake.Generation;
-using LongTake.Tensors;
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
+using LongTake.Generation;
+using LongTake.Tensors;
 
 namespace LongTake.Cli;
 

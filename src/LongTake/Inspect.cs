@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LongTake.Data;
 using LongTake.Models;
 using LongTake.Models.Miniature;
@@ -5,9 +8,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
 using LongTake.Video;
-using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace LongTake;
 

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Models;
@@ -6,7 +7,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
 using LongTake.Video;
-using System.Text.Json.Nodes;
 
 namespace LongTake;
 

@@ -1,5 +1,5 @@
-using LongTake.Checkpoints;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 
 namespace LongTake;
 
@@ -41,7 +41,8 @@ internal static class InspectWeights
             var takesImage = found.Part(PartKind.Transformer)?.TakesImage ?? false;
             string[] absent =
             [
-                .. video.Concat(takesImage ? [PartKind.ImageEncoder] : [])
+                .. video
+                    .Concat(takesImage ? [PartKind.ImageEncoder] : [])
                     .Where(k =>
                         found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)
                     )

@@ -279,7 +279,7 @@ public sealed class LayoutTests : IDisposable
         var expected = files.Require(PartKind.Transformer).Tensors.ToDictionary(t => t.Name);
         using (var weights = Weights.Load(student.Source()))
         {
-            var network = new DecoupledTransformer(weights, files.Config.Wan, files.Config.HeadBlocks);
+            var network = new DecoupledTransformer(weights, files.Config.Model, files.Config.HeadBlocks);
             using var wan = Weights.Load(files.Require(PartKind.Transformer).Source());
             using var g = new torch.Generator((ulong)(5));
             var (x, t, text) = (
@@ -287,7 +287,7 @@ public sealed class LayoutTests : IDisposable
                 torch.full([1], 700),
                 torch.randn([1, 5, 8], generator: g)
             );
-            var v = new WanTransformer(wan, files.Config.Wan).Forward(x, t, text);
+            var v = new Transformer(wan, files.Config.Model).Forward(x, t, text);
             foreach (var head in Enum.GetValues<Head>())
             {
                 Assert.True(v.SameAs(network.Forward(head, x, t, text)));

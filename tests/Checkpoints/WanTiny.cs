@@ -86,9 +86,9 @@ public sealed class WanTiny : IDisposable
         Root = root ?? Directory.CreateTempSubdirectory("longtake-").FullName;
         var config = pictures ? ImageConfig : Config;
         var folder = ModelFolder.Create(this[name], config);
-        Part(folder, ModelFolder.Vae, 1, ScalarType.Float32, w => _ = new WanVae(w, Config.Vae));
+        Part(folder, ModelFolder.Vae, 1, ScalarType.Float32, w => _ = Config.Model.Autoencoder(w));
         Part(folder, ModelFolder.Text, 2, ScalarType.BFloat16, w => _ = new UmT5Encoder(w, Config.Text));
-        Part(folder, ModelFolder.Teacher, 3, ScalarType.Float32, w => _ = new WanTransformer(w, config.Wan));
+        Part(folder, ModelFolder.Teacher, 3, ScalarType.Float32, w => _ = new Transformer(w, config.Model));
         if (config.Clip is { } clip)
             Part(folder, ModelFolder.Image, 4, ScalarType.Float32, w =>
             {
@@ -170,10 +170,10 @@ public sealed class WanTiny : IDisposable
         var c = files.Config;
         var made = new List<Tensor>();
         using (var w = Weights.Load(files.Require(PartKind.Transformer, part).Source()))
-            made.Add(new WanTransformer(w, c.Wan, ScalarType.Float32).Forward(x, torch.full([1], 700), text));
+            made.Add(new Transformer(w, c.Model, ScalarType.Float32).Forward(x, torch.full([1], 700), text));
         if (files.Part(PartKind.Vae) is { } vae)
             using (var w = Weights.Load(vae.Source()))
-                made.Add(new WanVae(w, c.Vae).Encode(video));
+                made.Add(c.Model.Autoencoder(w).Encode(video));
         if (files.Part(PartKind.TextEncoder) is { } t5)
             using (var w = Weights.Load(t5.Source()))
                 made.Add(new UmT5Encoder(w, c.Text).Forward(Tensor.From<long>([3, 4, 5, 1], 1, 4)));

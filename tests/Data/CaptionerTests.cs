@@ -1,8 +1,8 @@
-using LongTake.Data;
-using LongTake.Tests.Video;
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using LongTake.Data;
+using LongTake.Tests.Video;
 
 namespace LongTake.Tests.Data;
 

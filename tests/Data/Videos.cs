@@ -55,7 +55,7 @@ internal static class Videos
             },
         };
         using var weights = Weights.Create(new Rng(1));
-        _ = new WanVae(weights, config.Vae);
+        _ = config.Model.Autoencoder(weights);
         var model = ModelFolder.Create(path, config);
         model.Save(ModelFolder.Vae, weights);
         return model;

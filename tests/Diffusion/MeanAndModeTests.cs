@@ -204,9 +204,7 @@ public class MeanAndModeTests
         var (fromCentre, std) = (Values((mode - centre).abs()), Values(modeS.exp()));
         if (!twoHeads)
         {
-            Assert.DoesNotContain(fromCentre.Zip(std), p =>
-                Math.Abs(p.First - 2) < .2 && Math.Abs(p.Second - .3) < .1
-            );
+            Assert.DoesNotContain(fromCentre.Zip(std), p => Math.Abs(p.First - 2) < .2 && Math.Abs(p.Second - .3) < .1);
             return;
         }
         Assert.All(fromCentre, d => Assert.Equal(2, d, 0.15));

@@ -1,5 +1,5 @@
-using LongTake.Diffusion;
 using System.Text.RegularExpressions;
+using LongTake.Diffusion;
 
 namespace LongTake.Tests.Diffusion;
 

@@ -1,6 +1,6 @@
+using System.Diagnostics;
 using LongTake.Evaluation;
 using LongTake.Worlds;
-using System.Diagnostics;
 using Xunit.Abstractions;
 
 namespace LongTake.Tests.Evaluation;

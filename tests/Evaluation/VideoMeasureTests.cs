@@ -58,7 +58,11 @@ public class VideoMeasureTests
     public void Whatever_goes_wrong_halfway_shows_in_its_curve_from_there_on()
     {
         var (take, other) = (Take(9), Take(9) with { Coat = (Take(9).Coat + 2) % 6, DayRate = 0 });
-        byte[] video = [.. Video(take)[..(244 * Traveller.FrameBytes)], .. Video(other)[(244 * Traveller.FrameBytes)..]];
+        byte[] video =
+        [
+            .. Video(take)[..(244 * Traveller.FrameBytes)],
+            .. Video(other)[(244 * Traveller.FrameBytes)..],
+        ];
         var curves = units.Value.Curves(Measure(video, take));
         Assert.True(curves["identity"][..28].Max() < 5 && curves["identity"][33..].Min() > 30);
         Assert.True(curves["arc"][..28].Max() < .1 && curves["arc"][50] > .3);

@@ -1,6 +1,6 @@
+using System.Runtime.CompilerServices;
 using LongTake.Evaluation;
 using LongTake.Worlds;
-using System.Runtime.CompilerServices;
 using Xunit.Abstractions;
 
 namespace LongTake.Tests.Evaluation;

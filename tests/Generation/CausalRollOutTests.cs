@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LongTake.Diffusion;
 using LongTake.Generation;
 using LongTake.Methods;
@@ -6,7 +7,6 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Models;
-using System.Text.Json;
 
 namespace LongTake.Tests.Generation;
 

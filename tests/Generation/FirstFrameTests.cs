@@ -109,7 +109,7 @@ public sealed class FirstFrameTests : IDisposable
         using Weights transformer = Load(PartKind.Transformer),
             autoencoder = Load(PartKind.Vae),
             clip = Load(PartKind.ImageEncoder);
-        var (wan, vae) = (new WanTransformer(transformer, c.Wan, ScalarType.Float32), new WanVae(autoencoder, c.Vae));
+        var (wan, vae) = (new Transformer(transformer, c.Model, ScalarType.Float32), c.Model.Autoencoder(autoencoder));
         var bytes = File.ReadAllBytes(tiny["first.ppm"])[^(30 * 15 * 3)..];
         var picture = (Tensor.From<byte>(bytes, 15, 30, 3).to(ScalarType.Float32) / 255 * 2 - 1)
             .permute(2, 0, 1)
@@ -138,7 +138,7 @@ public sealed class FirstFrameTests : IDisposable
         var mask = new float[2 * 3 * 4 * 6];
         for (var channel = 0; channel < 2; channel++)
             Array.Fill(mask, 1, channel * 3 * 24, 24);
-        var image = new WanImage(
+        var image = new ImageCondition(
             new ClipVision(clip, c.Clip!).Forward(picture),
             torch.cat([Tensor.From<float>(mask, 1, 2, 3, 4, 6), encoded], 1)
         );

@@ -64,7 +64,7 @@ public sealed class GeneratorTests : IDisposable
         using var owned = vaeWeights;
         using var file = tiny.Folder.OpenPart(ModelFolder.Generator);
         using var weights = Weights.Load(file.Source(), ScalarType.BFloat16);
-        var generator = new CausalWanTransformer(weights, tiny.Folder.Config.Wan);
+        var generator = new CausalTransformer(weights, tiny.Folder.Config.Model);
         using var files = ModelFiles.Open(tiny.Folder.Path);
         var how = (request with { Sampler = Sampler.Segments }).For(files).Causal(files.Config);
         Assert.Equal((0, 3, 1), (how.Window, how.Capacity, how.BlockFrames));

@@ -79,7 +79,7 @@ public sealed class ScenesTests : IDisposable
         ];
         Near.Equal(
             CausalRollOut.Generate(
-                new CausalWanTransformer(weights, c.Wan, ScalarType.Float32),
+                new CausalTransformer(weights, c.Model, ScalarType.Float32),
                 how,
                 cache,
                 scenes,

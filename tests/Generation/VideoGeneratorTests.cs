@@ -110,7 +110,9 @@ public class VideoGeneratorTests
         using var files = ModelFiles.Open(tiny.Folder.Path);
         using var alone = new VideoGenerator(files, request);
         Assert.True(expected.SameAs(alone.Sample(request with { Seconds = Seconds })));
-        var e = Assert.Throws<UserException>(() => new VideoGenerator(files, request with { Network = Network.FmHead }));
+        var e = Assert.Throws<UserException>(() =>
+            new VideoGenerator(files, request with { Network = Network.FmHead })
+        );
         Assert.Contains("fm_head", e.Message);
     }
 

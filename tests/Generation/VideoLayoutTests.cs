@@ -74,7 +74,7 @@ public sealed class VideoLayoutTests : IDisposable
         using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
         var text = new TextEncoder(textWeights, c.Text, Vocabulary.Read(files.Tokenizer), c.Wan.TextLength);
         using var weights = Weights.Load(files.Require(PartKind.Transformer).Source());
-        var wan = new WanTransformer(weights, c.Wan, ScalarType.Float32);
+        var wan = new Transformer(weights, c.Model, ScalarType.Float32);
         var (with, without) = (text.Encode(["a red cat"]), text.Encode(["a hat"]));
         using var g = new torch.Generator((ulong)new Rng(3).Seed());
         var x = torch.randn([1, 4, 3, 4, 6], generator: g);

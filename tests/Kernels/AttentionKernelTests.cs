@@ -1,5 +1,5 @@
-using LongTake.Kernels;
 using System.Diagnostics;
+using LongTake.Kernels;
 using static TorchSharp.torch;
 
 namespace LongTake.Tests.Kernels;

@@ -85,7 +85,7 @@ public sealed class BaselineMethodTests(TinyModel tiny) : IClassFixture<TinyMode
         Assert.Contains(rows, r => r[0] != r[2] && r[2] != r[4] && r[0] != r[4]);
 
         using var weights = tiny.Teacher(5, 0.05);
-        var generator = new CausalWanTransformer(weights.Trainable(), model.Wan);
+        var generator = new CausalTransformer(weights.Trainable(), model.Model);
         using var g = new torch.Generator((ulong)(2));
         var (x0, text) = (torch.randn([1, 4, 6, 4, 4], generator: g), torch.randn([1, 32, 8], generator: g));
         var x = CausVid.Cleaned(generator, x0, text, Tensor.From([0f, 0, 500, 500, 0, 0], 1, 6), model, 3);
@@ -133,7 +133,7 @@ public sealed class BaselineMethodTests(TinyModel tiny) : IClassFixture<TinyMode
         foreach (var (name, t) in weights.All.Where(p => p.Key.StartsWith("head.head", StringComparison.Ordinal)))
             using (torch.no_grad())
                 t.copy_(torch.full(t.shape, name.EndsWith("bias", StringComparison.Ordinal) ? 2 : 0));
-        var generator = new CausalWanTransformer(weights, model.Wan, ScalarType.Float32);
+        var generator = new CausalTransformer(weights, model.Model, ScalarType.Float32);
         Assert.Equal(
             0,
             OdeInit
@@ -178,7 +178,10 @@ public sealed class BaselineMethodTests(TinyModel tiny) : IClassFixture<TinyMode
     {
         var random = new Rng(1);
         Assert.All(Enumerable.Range(0, 20), _ =>
-            Assert.Equal((3, 0), (Times.DrawExit(random, ExitSchedule.Last, 4), Times.DrawExit(random, ExitSchedule.First, 4)))
+            Assert.Equal(
+                (3, 0),
+                (Times.DrawExit(random, ExitSchedule.Last, 4), Times.DrawExit(random, ExitSchedule.First, 4))
+            )
         );
         var counts = Enumerable
             .Range(0, 8000)

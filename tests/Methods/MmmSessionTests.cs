@@ -50,7 +50,7 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
         var (text, textWeights) = tiny.Folder.LoadText();
         var (vae, vaeWeights) = tiny.Folder.LoadVae();
         using var weights = Weights.Create(new Rng(1)); // a new head gives zero
-        var network = new DecoupledTransformer(weights, model.Wan, model.HeadBlocks);
+        var network = new DecoupledTransformer(weights, model.Model, model.HeadBlocks);
         weights.Trainable();
         var slope = torch.ones([1]).requires_grad_();
         var (asTeacher, asCritic) = (new List<Call>(), new List<Call>());

@@ -1,6 +1,6 @@
-using LongTake.Methods;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using LongTake.Methods;
 
 namespace LongTake.Tests.Methods;
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
@@ -5,7 +6,6 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Models;
-using System.Text.Json;
 
 namespace LongTake.Tests.Methods;
 
@@ -143,7 +143,7 @@ public sealed class SelfForcingTests(Xunit.Abstractions.ITestOutputHelper output
             new WanTransformer(f.Real, f.Config, ScalarType.Float32),
             new WanTransformer(f.Fake, f.Config, ScalarType.Float32)
         );
-        Tensor Clean(WanTransformer wan, Tensor noisy, string text) =>
+        Tensor Clean(Transformer wan, Tensor noisy, string text) =>
             f.Scores.Clean(noisy, wan.Forward(noisy, timesteps, f[$"inputs/prompt_embeds_{text}"]), timesteps);
         var (loss, _) = DistributionMatching.Match(
             video,

@@ -41,7 +41,8 @@ public class ClipVisionTests
             Near.Equal(
                 Tensor
                     .From<double>([
-                        .. reference.Tokens(
+                        .. reference
+                            .Tokens(
                                 Array.ConvertAll(pictures[i].contiguous().ToArray<float>(), x => (double)x),
                                 height,
                                 width

@@ -38,7 +38,7 @@ public class DecoupledTransformerTests
     public void AHeadsLossReachesTheEncoderAndItselfButNeverTheOtherHead(Head head, string other)
     {
         using var scope = torch.NewDisposeScope();
-        using var weights = Drawn(w => new(w, config, 2), out var network);
+        using var weights = Drawn(w => new(w, new WanModel(config), 2), out var network);
         weights.Trainable();
         using var g = new torch.Generator((ulong)(3));
         var (x, t, text) = (
@@ -61,7 +61,7 @@ public class DecoupledTransformerTests
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        using var weights = Drawn(w => new(w, config, 2), out var network);
+        using var weights = Drawn(w => new(w, new WanModel(config), 2), out var network);
         using var g = new torch.Generator((ulong)(3));
         var (x, t, text) = (
             torch.randn([1, 4, 5, 4, 4], generator: g),
@@ -83,13 +83,13 @@ public class DecoupledTransformerTests
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        using var whole = Drawn(w => new(w, config, 2), out var both);
+        using var whole = Drawn(w => new(w, new WanModel(config), 2), out var both);
         using var part = Weights.Load(name =>
             name.StartsWith("fm_head.", StringComparison.Ordinal)
                 ? throw new InvalidOperationException($"{name} was read")
                 : whole.Source()(name)
         );
-        var one = new DecoupledTransformer(part, config, 2, only: Head.DistributionMatching);
+        var one = new DecoupledTransformer(part, new WanModel(config), 2, only: Head.DistributionMatching);
         using var g = new torch.Generator((ulong)(3));
         var (x, t, text) = (
             torch.randn([1, 4, 3, 4, 4], generator: g),
@@ -113,7 +113,7 @@ public class DecoupledTransformerTests
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        using var weights = Drawn(w => new(w, config, 2, compute), out var model);
+        using var weights = Drawn(w => new(w, new WanModel(config), 2, compute), out var model);
         using var g = new torch.Generator((ulong)(4));
         var text = torch.randn([2, 5, 8], generator: g);
         var prompt = model.Prompt(text);
@@ -135,7 +135,7 @@ public class DecoupledTransformerTests
     public void EveryWeightBelongsToTheEncoderOrToOneHead()
     {
         using var scope = torch.NewDisposeScope();
-        using var weights = Drawn(w => new(w, config, 1), out _);
+        using var weights = Drawn(w => new(w, new WanModel(config), 1), out _);
         var names = weights.All.Select(p => p.Key).ToList();
         Assert.All(names, n =>
             Assert.Equal(
@@ -159,7 +159,9 @@ public class DecoupledTransformerTests
         using var weights = Weights.Create(new Rng(1));
         Assert.Contains(
             "1 to 3 of the 4 blocks",
-            Assert.Throws<UserException>(() => new DecoupledTransformer(weights, config, headBlocks)).Message
+            Assert
+                .Throws<UserException>(() => new DecoupledTransformer(weights, new WanModel(config), headBlocks))
+                .Message
         );
     }
 }

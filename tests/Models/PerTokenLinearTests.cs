@@ -65,11 +65,14 @@ public class PerTokenLinearTests
             Layers = 2,
         };
         using var weights = Weights.Create(new Rng(1));
-        var plain = new WanTransformer(weights, wan, ScalarType.Float32);
+        var plain = new WanModel(wan);
+        var (patches, output) = (
+            new WanPatches(weights / "patch_embedding", wan, ScalarType.Float32),
+            plain.Output(weights / "head")
+        );
         using var g = new torch.Generator((ulong)(2));
-        foreach (var (name, t) in weights.All)
-            if (name.StartsWith("head.head", StringComparison.Ordinal))
-                t.copy_(torch.randn(t.shape, generator: g) * 0.1);
+        foreach (var (_, t) in weights.All)
+            t.copy_(torch.randn(t.shape, generator: g) * 0.1);
         using var file = Weights.Load(name =>
             weights.Source()(name) is not { } t
                 ? null
@@ -84,12 +87,24 @@ public class PerTokenLinearTests
                     _ => t,
                 }
         );
-        var placed = new WanTransformer(file, wan with { Places = 4 }, ScalarType.Float32);
-        var (x, time, text) = (
-            torch.randn([2, 4, 3, 2, 4], generator: g),
-            torch.full([2], 700),
-            torch.randn([2, 5, 8], generator: g)
-        );
-        Near.Equal(plain.Forward(x, time, text), placed.Forward(x, time, text), 1e-5, 1e-5);
+        var own = new MiniatureConfig { Tokens = 4 };
+        var placed = new MiniaturePatches(file, wan, own, 3, ScalarType.Float32);
+        var placedOutput = new MiniatureOutput(file / "head", wan, tokens: 4);
+        var (x, time) = (torch.randn([2, 4, 3, 2, 4], generator: g), torch.full([2], 500));
+        var tokens = patches.Forward(x, inside: false);
+        Near.Equal(tokens, placed.Forward(x, inside: false), 1e-5, 1e-5);
+
+        // Half way from noise, preconditioning adds nothing of x and doubles the root of the power, which is a half.
+        var state = new WanState
+        {
+            X = tokens,
+            Modulation = torch.zeros([2, 1, 6, 24]),
+            Time = torch.randn([2, 1, 24], generator: g),
+            Text = torch.zeros([2, 5, 24]),
+            Cos = torch.zeros([1]),
+            Sin = torch.zeros([1]),
+        };
+        var v = output.Forward(state, x, time);
+        Near.Equal(v * Math.Sqrt(2), placedOutput.Forward(state, x, time), 1e-5, 1e-5);
     }
 }

@@ -80,7 +80,7 @@ public sealed class RecomputeTests(TinyModel tiny) : IClassFixture<TinyModel>
         using var two = tiny.Student(7);
         Func<Tensor, Tensor, Tensor, Tensor> Network(Weights w, WanConfig c)
         {
-            var student = new DecoupledTransformer(w, c, 1);
+            var student = new DecoupledTransformer(w, new WanModel(c), 1);
             return (x, t, e) =>
             {
                 var state = student.Encode(x, t, e);
@@ -105,7 +105,7 @@ public sealed class RecomputeTests(TinyModel tiny) : IClassFixture<TinyModel>
             Tensor.From<float>([300]),
             torch.randn([1, 6, 8], generator: g)
         );
-        var network = new WanTransformer(weights, tiny.Folder.Config.Wan);
+        var network = new Transformer(weights, tiny.Folder.Config.Model);
         var before = LiveTensors.Settled();
         network.Forward(x, t, text);
         Assert.Equal(before + 1, Tensor.TotalCount);

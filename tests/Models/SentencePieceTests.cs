@@ -1,9 +1,9 @@
+using System.Text;
+using System.Text.Json;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text;
-using System.Text.Json;
 
 namespace LongTake.Tests.Models;
 

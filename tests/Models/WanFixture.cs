@@ -1,8 +1,8 @@
+using System.Text.Json;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json;
 
 namespace LongTake.Tests.Models;
 

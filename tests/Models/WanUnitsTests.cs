@@ -61,12 +61,7 @@ public class WanUnitsTests(Xunit.Abstractions.ITestOutputHelper output)
         var patches = f["inputs/unpatchify_x"]; // [1, N, patch * C]
         var shape = expected.shape;
         var config = new WanConfig { OutChannels = (int)shape[0], PatchSize = [1, 2, 2] };
-        var v = WanTransformer.Velocity(
-            config,
-            patches.reshape(1, shape[1], -1, patches.size(2)),
-            torch.zeros([1, .. shape]),
-            torch.full([1], 500)
-        );
+        var v = WanHead.Pictures(patches.reshape(1, shape[1], -1, patches.size(2)), torch.zeros([1, .. shape]), config);
         Hold("unpatchify", v.squeeze(0));
     }
 }

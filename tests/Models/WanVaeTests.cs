@@ -35,7 +35,7 @@ public class WanVaeTests
 
     private static Tensor[] InSteps(WanVae vae, Tensor latents, params long[] sizes)
     {
-        using var cache = new WanVaeCache();
+        using var cache = new AutoencoderCache();
         var (frames, at) = (new List<Tensor>(), 0L);
         foreach (var size in sizes)
         {
@@ -254,7 +254,7 @@ public class WanVaeMemoryTests
         var vae = new WanVae(weights, WanVaeTests.Mini);
         var before = LiveTensors.Settled();
         var (live, bytes) = (new List<long>(), new List<long>());
-        using (var cache = new WanVaeCache())
+        using (var cache = new AutoencoderCache())
         {
             for (var step = 0; step < 5; step++)
             {

@@ -24,7 +24,7 @@ public class WanVaeTilesTests
         var (h, w) = decode
             ? (x.size(3), x.size(4))
             : (x.size(3) / vae.Config.SpatialStride, x.size(4) / vae.Config.SpatialStride);
-        using var tiles = new WanVaeTiles(vae, h, w, side);
+        using var tiles = new VaeTiles(vae, h, w, side);
         var parts = new List<Tensor>();
         for (long at = 0, next; at < x.size(2); at = next)
         {
@@ -112,7 +112,7 @@ public class WanVaeTilesTests
         foreach (var (name, t) in weights.All)
             t.fill_(0);
         weights.All.ToDictionary()["decoder.head.2.bias"].copy_(torch.full([3], 0.5));
-        using var tiles = new WanVaeTiles(vae, 8, wide, side);
+        using var tiles = new VaeTiles(vae, 8, wide, side);
         Assert.Equal(across, tiles.Count);
         Near.Equal(torch.full([1, 3, 1, 32, wide * 4], 0.5), tiles.DecodeStep(torch.zeros([1, 4, 1, 8, wide])), 1e-6);
     }
@@ -122,14 +122,15 @@ public class WanVaeTilesTests
     {
         using var weights = Weights.Create(new Rng(1));
         Assert.Equal(
-            (0, WanVaeTiles.Side),
-            (WanVaeTiles.Automatic(new(), 480, 832), WanVaeTiles.Automatic(new(), 720, 1280))
+            (0, VaeTiles.Side),
+            (
+                VaeTiles.Automatic(new WanVaeConfig().Geometry, 480, 832),
+                VaeTiles.Automatic(new WanVaeConfig().Geometry, 720, 1280)
+            )
         );
         Assert.Contains(
             "32 at least",
-            Assert
-                .Throws<UserException>(() => new WanVaeTiles(new WanVae(weights, WanVaeTests.Mini), 90, 160, 4))
-                .Message
+            Assert.Throws<UserException>(() => new VaeTiles(new WanVae(weights, WanVaeTests.Mini), 90, 160, 4)).Message
         );
     }
 }
@@ -168,7 +169,7 @@ public sealed class WanVaeLengthTests : IDisposable
         {
             GC.Collect();
             File.WriteAllText("/proc/self/clear_refs", "5"); // the peak starts anew
-            using var tiles = new WanVaeTiles(vae, 4, 4);
+            using var tiles = new VaeTiles(vae, 4, 4);
             long frames = 0,
                 cache = 0,
                 live = 0,

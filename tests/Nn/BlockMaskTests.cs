@@ -5,18 +5,8 @@ namespace LongTake.Tests.Nn;
 public class BlockMaskTests
 {
     /// <summary>[N, M], 1 where a query sees a key.</summary>
-    internal static Tensor Dense(BlockMask mask, long keys) =>
-        torch.cat(
-            [
-                .. mask.Parts.Select(p =>
-                    torch.nn.functional.pad(
-                        1 - p.Mask.Hidden(0, p.Queries)[0][0].to(ScalarType.Float32),
-                        [0, keys - p.Keys]
-                    )
-                ),
-            ],
-            0
-        );
+    internal static Tensor Dense(AttentionMask mask, long queries) =>
+        1 - mask.Hidden(0, queries)[0][0].to(ScalarType.Float32);
 
     /// <summary>The rule in words, frame by frame.</summary>
     [Theory]
@@ -36,19 +26,17 @@ public class BlockMaskTests
     }
 
     [Theory]
-    [InlineData(0, false, false)]
-    [InlineData(4, false, false)]
-    [InlineData(3, true, false)]
-    [InlineData(0, false, true)]
-    [InlineData(0, true, true)]
-    public void PartsGiveTheValuesAndGradientsOfADenseMask(int window, bool firstAlone, bool teacher)
+    [InlineData(0, false)]
+    [InlineData(4, false)]
+    [InlineData(3, true)]
+    public void ItGivesTheValuesAndGradientsOfADenseMask(int window, bool firstAlone)
     {
         using var scope = torch.NewDisposeScope();
         using var g = new torch.Generator((ulong)(1));
         const int tokens = 2;
         var blocks = BlockMask.Blocks(firstAlone ? 7 : 6, 3, firstAlone);
-        var mask = teacher ? BlockMask.TeacherForcing(blocks, tokens) : BlockMask.Causal(blocks, tokens, window);
-        var n = blocks.Sum() * tokens * (teacher ? 2 : 1);
+        var mask = BlockMask.Causal(blocks, tokens, window);
+        var n = blocks.Sum() * tokens;
         Tensor[] inputs =
         [
             torch.randn([2, n, 2, 4], generator: g),
@@ -60,7 +48,7 @@ public class BlockMaskTests
         var hidden = (1 - Dense(mask, n)) * -1e9;
         var scores = slow[0].transpose(1, 2).matmul(slow[1].permute(0, 2, 3, 1)) / 2 + hidden;
         var expected = scores.softmax(-1).matmul(slow[2].transpose(1, 2)).transpose(1, 2);
-        var actual = mask.Attend(fast[0], fast[1], fast[2]);
+        var actual = Attention.Full(fast[0], fast[1], fast[2], mask);
         Near.Equal(expected, actual, 1e-6, 1e-5);
         var towards = torch.randn([2, n, 2, 4], generator: g);
         (expected * towards).sum().Backward();

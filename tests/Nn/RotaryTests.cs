@@ -1,9 +1,9 @@
+using System.Text.RegularExpressions;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
-using System.Text.RegularExpressions;
 
 namespace LongTake.Tests.Nn;
 

@@ -1,5 +1,5 @@
-using LongTake.Tensors;
 using System.Diagnostics;
+using LongTake.Tensors;
 
 namespace LongTake.Tests.Tensors;
 

@@ -1,5 +1,5 @@
-using LongTake.Nn;
 using System.Runtime.InteropServices;
+using LongTake.Nn;
 
 namespace LongTake.Tests.Tensors;
 

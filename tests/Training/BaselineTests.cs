@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Methods;
@@ -6,8 +8,6 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
-using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 
 namespace LongTake.Tests.Training;
 

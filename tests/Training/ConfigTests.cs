@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
@@ -5,8 +7,6 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
-using System.Runtime.CompilerServices;
-using System.Text.Json;
 
 namespace LongTake.Tests.Training;
 
@@ -31,7 +31,7 @@ public sealed class ConfigTests : IDisposable
                 PatchSize = [1, 1, 1],
                 Dim = 24,
                 Heads = 2,
-                SkipPreconditioning = true,
+                Eps = 1e-5,
             },
             Vae = new()
             {
@@ -106,7 +106,9 @@ public sealed class ConfigTests : IDisposable
                 Assert.Empty(Recipe.Read(f, [], TrainJson.Recipe).Problems());
             else
                 Assert.Empty(
-                    Recipe.Read(f, [], VideoJson.Default.VideoRecipe) is var video ? video.Video.Problems(video.Model!) : []
+                    Recipe.Read(f, [], VideoJson.Default.VideoRecipe) is var video
+                        ? video.Video.Problems(video.Model!)
+                        : []
                 );
         });
     }

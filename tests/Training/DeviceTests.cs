@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
@@ -6,7 +7,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
 using LongTake.Training;
-using System.Runtime.InteropServices;
 using Descent = LongTake.Nn.Optimiser;
 
 namespace LongTake.Tests.Training;
@@ -28,14 +28,12 @@ public sealed class DeviceTests
     internal static ModelConfig Miniature(ModelConfig c) =>
         c with
         {
-            Vae = c.Vae with { LinearGrid = [4, 4] },
-            Wan = c.Wan with
+            Family = "Miniature",
+            Miniature = new()
             {
-                AxialAttention = true,
-                Places = 4,
-                SkipPreconditioning = true,
+                Tokens = 4,
                 AbsoluteTimeBeyond = 3,
-                VideoLatents = 7,
+                LinearPath = true,
             },
         };
 
@@ -193,7 +191,7 @@ public sealed class DeviceTests
         using var tiny = new TinyModel();
         using var scope = torch.NewDisposeScope();
         var (text, textWeights) = tiny.Folder.LoadText(meta);
-        var (teacher, teacherWeights) = tiny.Folder.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, meta);
+        var (teacher, teacherWeights) = tiny.Folder.LoadTransformer(ModelFolder.Teacher, ScalarType.BFloat16, meta);
         using var owned = textWeights;
         using var also = teacherWeights;
         var states = OdePairs.Trajectories(

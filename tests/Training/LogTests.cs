@@ -1,6 +1,6 @@
-using LongTake.Training;
 using System.Buffers.Binary;
 using System.Text;
+using LongTake.Training;
 
 namespace LongTake.Tests.Training;
 

@@ -1,6 +1,6 @@
-using LongTake.Training;
 using System.Text.Json.Serialization;
 using LongTake;
+using LongTake.Training;
 
 namespace LongTake.Tests.Training;
 

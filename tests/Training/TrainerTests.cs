@@ -1,8 +1,8 @@
-using LongTake.Nn;
-using LongTake.Training;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
+using LongTake.Nn;
+using LongTake.Training;
 
 namespace LongTake.Tests.Training;
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
@@ -8,8 +10,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 using LongTake.Training;
-using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 
 namespace LongTake.Tests.Training;
 
@@ -154,9 +154,9 @@ public sealed class WanStartTests : IDisposable
         using var start = StartModel.Open(tiny.Convert(tiny["own"], Layout.Diffusers, "diffusers"), null);
         var folder = start.Folder(tiny["start"]);
         using var file = folder.OpenPart(ModelFolder.Teacher);
-        using var weights = Weights.Load(DecoupledTransformer.FromWan(file.Source(), 3, 1));
-        var student = new DecoupledTransformer(weights, folder.Config.Wan, 1);
-        var (wan, wanWeights) = folder.LoadWan(ModelFolder.Teacher);
+        using var weights = Weights.Load(DecoupledTransformer.FromTransformer(file.Source(), 3, 1));
+        var student = new DecoupledTransformer(weights, folder.Config.Model, 1);
+        var (wan, wanWeights) = folder.LoadTransformer(ModelFolder.Teacher);
         using var _ = wanWeights;
         using var g = new torch.Generator((ulong)(1));
         var (x, t, e) = (

@@ -1,5 +1,5 @@
-using LongTake.Video;
 using System.Text.Json;
+using LongTake.Video;
 
 namespace LongTake.Tests.Video;
 

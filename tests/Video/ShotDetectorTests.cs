@@ -1,6 +1,6 @@
+using System.Text.Json;
 using LongTake.Tests.Data;
 using LongTake.Video;
-using System.Text.Json;
 using Xunit.Abstractions;
 
 namespace LongTake.Tests.Video;
@@ -196,7 +196,9 @@ public class ShotDetectorTests(ITestOutputHelper output)
         ];
 
     static void Add(List<SmallFrame> video, byte[] luma) =>
-        video.Add(new([.. luma, .. Enumerable.Repeat((byte)128, 2 * SmallFrame.Pixels)], video.Count, video.Count / 25.0));
+        video.Add(
+            new([.. luma, .. Enumerable.Repeat((byte)128, 2 * SmallFrame.Pixels)], video.Count, video.Count / 25.0)
+        );
 
     [Fact]
     public void ACutAFlashAndADissolveOfNoise()

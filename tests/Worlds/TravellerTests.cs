@@ -1,7 +1,7 @@
-using LongTake.Worlds;
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text.Json;
+using LongTake.Worlds;
 using Xunit.Abstractions;
 
 namespace LongTake.Tests.Worlds;

@@ -1,9 +1,9 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Checkpoints;
 
@@ -42,7 +42,7 @@ public static class Conversion
         ["format"] = "pt",
     };
 
-    /// <summary>Converts; <paramref name="step"/> is told each part before it is written.</summary>
+    /// <summary>Converts; <paramref name="step"/> gets each part before it is written.</summary>
     /// <returns>What was left out or could not be said in the new layout, one sentence each.</returns>
     /// <exception cref="UserException">The output exists, a part is incomplete or has no names there, a full
     /// disk.</exception>

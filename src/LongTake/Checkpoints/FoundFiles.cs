@@ -1,13 +1,13 @@
+using System.Text.Json.Nodes;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Checkpoints;
 
 /// <summary>
-/// Finds the files of a checkpoint by where they lie and opens them; what they are of is told by the names inside.
+/// Finds the files of a checkpoint by where they lie and opens them; the names inside say what they are.
 /// </summary>
 internal sealed class FoundFiles(string path) : IDisposable
 {

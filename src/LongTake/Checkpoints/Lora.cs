@@ -73,8 +73,8 @@ public static class Lora
     }
 
     /// <summary>
-    /// The same from tensors; <paramref name="source"/> names them in messages, <paramref name="alpha"/> counts where
-    /// they tell none.
+    /// Merges a LoRA of tensors; <paramref name="source"/> names them in messages, <paramref name="alpha"/> counts
+    /// where they tell none.
     /// </summary>
     /// <exception cref="UserException">As above.</exception>
     public static ModelPart Merge(

@@ -1,9 +1,9 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Checkpoints;
 
@@ -63,6 +63,7 @@ public sealed class ModelFiles : IDisposable
 
     private readonly FoundFiles files;
     private ModelConfig? config;
+    private IReadOnlyList<ModelPart>? parts;
 
     private ModelFiles(FoundFiles files) => this.files = files;
 
@@ -73,10 +74,11 @@ public sealed class ModelFiles : IDisposable
     public Layout Layout => files.Layout;
 
     /// <summary>The models found, in the order of the files.</summary>
-    public IReadOnlyList<ModelPart> Parts => files.Parts;
+    public IReadOnlyList<ModelPart> Parts =>
+        parts ??= Layout == Layout.LongTake ? [.. files.Parts.Select(p => p.ByFileName())] : files.Parts;
 
     /// <summary>Sizes of the parts that are there; the rest is as in Wan 2.1.</summary>
-    /// <exception cref="UserException">A part is incomplete, or its heads cannot be told.</exception>
+    /// <exception cref="UserException">A part is incomplete, or the number of its heads is unknown.</exception>
     public ModelConfig Config => config ??= Sized();
 
     /// <summary>The files that were opened, shards one by one.</summary>
@@ -127,7 +129,7 @@ public sealed class ModelFiles : IDisposable
         Part(kind, name)
         ?? throw new UserException(
             $"{Path}: holds no {kind}, which this work needs; it holds "
-                + $"{(Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))}"
+                + (Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))
         );
 
     /// <summary>Closes the files; what was read stays.</summary>

@@ -1,9 +1,9 @@
+using System.Security.Cryptography;
+using System.Text;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Security.Cryptography;
-using System.Text;
 
 namespace LongTake.Checkpoints;
 
@@ -119,6 +119,22 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
             );
         return new(name.Length > 0 ? name : "weights", PartKind.Other, "", raw);
     }
+
+    /// <summary>
+    /// A part of a model folder of ours that other families' names do not say the kind of: its file does.
+    /// </summary>
+    public ModelPart ByFileName() =>
+        Kind != PartKind.Other
+            ? this
+            : this with
+            {
+                Kind = Name switch
+                {
+                    ModelFolder.Vae => PartKind.Vae,
+                    ModelFolder.Teacher or ModelFolder.Transformer or ModelFolder.Generator => PartKind.Transformer,
+                    _ => Kind,
+                },
+            };
 
     // Some files hold the token table twice; ComfyUI's keep the tokenizer among the tensors.
     private static ModelPart Text(
@@ -254,7 +270,7 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
             };
     }
 
-    /// <summary>How many blocks names speak of behind a prefix.</summary>
+    /// <summary>How many blocks the names behind a prefix have.</summary>
     internal static int Blocks(IEnumerable<string> names, string prefix) =>
         names
             .Where(n => n.StartsWith(prefix, StringComparison.Ordinal))

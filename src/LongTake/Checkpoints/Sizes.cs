@@ -1,8 +1,8 @@
+using System.Text.Json.Nodes;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json.Nodes;
 using Shapes = System.Collections.Generic.IReadOnlyDictionary<string, long[]>;
 
 namespace LongTake.Checkpoints;
@@ -175,11 +175,11 @@ internal static class Sizes
     {
         var expected = part.Kind switch
         {
-            PartKind.Transformer => Weights.Shapes(w => _ = new WanTransformer(w, c.Wan)),
+            PartKind.Transformer => Weights.Shapes(w => _ = new Transformer(w, c.Model)),
             PartKind.Student => Weights.Shapes(w =>
-                _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks, only: part.OnlyHead)
+                _ = new DecoupledTransformer(w, c.Model, c.HeadBlocks, only: part.OnlyHead)
             ),
-            PartKind.Vae => Weights.Shapes(w => _ = new WanVae(w, c.Vae)),
+            PartKind.Vae => Weights.Shapes(w => _ = c.Model.Autoencoder(w)),
             PartKind.TextEncoder => Weights.Shapes(w => _ = new UmT5Encoder(w, c.Text)),
             PartKind.ImageEncoder when c.Clip is { } clip => Weights.Shapes(w => _ = new ClipVision(w, clip)),
             _ => null,

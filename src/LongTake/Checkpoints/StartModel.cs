@@ -6,7 +6,7 @@ using LongTake.Models.Wan;
 namespace LongTake.Checkpoints;
 
 /// <summary>
-/// What training starts from: a model folder as it is, or weights in another layout, of which a model folder is made.
+/// What training starts from: a model folder, or weights in another layout, of which a model folder is made.
 /// Their transformer becomes the teacher of short clips; the student's heads and the long transformer are made of it
 /// when a stage needs them.
 /// </summary>

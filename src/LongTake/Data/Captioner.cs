@@ -1,4 +1,3 @@
-using LongTake.Video;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
@@ -6,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using LongTake.Video;
 
 namespace LongTake.Data;
 

@@ -1,8 +1,8 @@
+using System.Text.Json.Serialization;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Data;
 
@@ -264,7 +264,7 @@ public sealed record Geometry(
         var (clip, video) = (model.Frames(model.ClipLatents), model.Frames(model.VideoLatents));
         // Only absolute places in time end with the model's longest video; published Wan weights say five seconds and
         // are tuned on minutes.
-        if (model.Wan.AbsoluteTimeBeyond == 0)
+        if (model.Model.Longest == 0)
             video = Math.Max(video, model.Frames(model.Latents(Math.Max(61, recipe.Geometry.MaxSeconds))));
         var longest =
             recipe.Geometry.MaxSeconds > 0

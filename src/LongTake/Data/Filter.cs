@@ -1,6 +1,6 @@
-using LongTake.Video;
 using System.Security.Cryptography;
 using System.Text;
+using LongTake.Video;
 
 namespace LongTake.Data;
 

@@ -1,9 +1,9 @@
+using System.Security.Cryptography;
+using System.Text;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Security.Cryptography;
-using System.Text;
 
 namespace LongTake.Data;
 
@@ -157,7 +157,13 @@ public static class FootageEncoder
         return $"{key[..2]}/{key}.safetensors";
     }
 
-    private static void Encode(WanVae vae, Group group, string path, Action<int> read, CancellationToken cancel)
+    private static void Encode(
+        VideoAutoencoder vae,
+        Group group,
+        string path,
+        Action<int> read,
+        CancellationToken cancel
+    )
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -209,15 +215,15 @@ public static class FootageEncoder
     }
 
     /// <summary>One item being encoded while the frames of its video pass.</summary>
-    private sealed class Lane(WanVae vae, VideoItem item, Footage video, int frameBytes) : IDisposable
+    private sealed class Lane(VideoAutoencoder vae, VideoItem item, Footage video, int frameBytes) : IDisposable
     {
-        private readonly int stride = vae.Config.TemporalStride;
+        private readonly int stride = vae.Geometry.TemporalStride;
         private readonly int latents = Math.Clamp(
-            StepPixels / (video.Width * video.Height * vae.Config.TemporalStride),
+            StepPixels / (video.Width * video.Height * vae.Geometry.TemporalStride),
             1,
             64
         );
-        private readonly WanVaeCache cache = new();
+        private readonly AutoencoderCache cache = new();
         private readonly List<Tensor> parts = [];
         private byte[] buffer = [];
         private int held,

@@ -1,8 +1,8 @@
-using LongTake.Video;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LongTake.Video;
 
 namespace LongTake.Data;
 

@@ -1,11 +1,11 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
-using System.Security.Cryptography;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Data;
 
@@ -232,7 +232,7 @@ public static class VideoSet
     {
         var own = $"{model.Width}x{model.Height}";
         var multiple = model.Vae.SpatialStride * model.Wan.PatchSize[^1];
-        var one = info.Buckets.Count == 0 || model.Wan.Places > 0 || model.Vae.LinearGrid is not null;
+        var one = info.Buckets.Count == 0 || model.Geometry.FixedSize;
         if (
             info.Fps == model.Fps
             && info.Videos.All(v =>

@@ -24,7 +24,13 @@ public static class Windows
     /// Start of a window of <paramref name="length"/> latents: 0 with probability <paramref name="first"/> (the only
     /// window that reaches latents 0 and 1), else by <paramref name="sampling"/>.
     /// </summary>
-    public static int DrawStart(Rng random, int total, int length, double first, WindowSampling sampling = WindowSampling.Uniform) =>
+    public static int DrawStart(
+        Rng random,
+        int total,
+        int length,
+        double first,
+        WindowSampling sampling = WindowSampling.Uniform
+    ) =>
         random.Uniform() < first
             ? 0
             : sampling switch

@@ -1,4 +1,3 @@
-
 namespace LongTake.Evaluation;
 
 /// <summary>The pictures of a report.</summary>

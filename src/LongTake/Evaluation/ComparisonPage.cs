@@ -1,8 +1,8 @@
-using LongTake.Video;
-using LongTake.Worlds;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using LongTake.Video;
+using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
@@ -86,7 +86,8 @@ public static class ComparisonPage
             AtomicFile.Write(table.Report + end, s => s.Write(Encoding.UTF8.GetBytes(svg)));
     }
 
-    private static string SheetFile(ComparisonTable table, string row) => $"{table.Report}-{ComparisonPlan.Slug(row)}.png";
+    private static string SheetFile(ComparisonTable table, string row) =>
+        $"{table.Report}-{ComparisonPlan.Slug(row)}.png";
 
     private static void Sheet(string path, VideoJob job)
     {

@@ -1,13 +1,13 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
-using System.Security.Cryptography;
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using System.Text.Json.Serialization.Metadata;
 
 namespace LongTake.Evaluation;
 
@@ -115,7 +115,13 @@ public sealed class ComparisonPlan
                     (IReadOnlyList<VideoJob>)
                         [
                             .. row.Seeds.Select(seed =>
-                                Videos(row, seed, table.Set, table.Videos, row.Seconds > 0 ? row.Seconds : table.Seconds)
+                                Videos(
+                                    row,
+                                    seed,
+                                    table.Set,
+                                    table.Videos,
+                                    row.Seconds > 0 ? row.Seconds : table.Seconds
+                                )
                             ),
                         ]
                 )

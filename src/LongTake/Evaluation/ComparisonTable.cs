@@ -1,6 +1,6 @@
-using LongTake.Generation;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using LongTake.Generation;
 
 namespace LongTake.Evaluation;
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
@@ -7,7 +8,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
 using LongTake.Worlds;
-using System.Text.Json;
 
 namespace LongTake.Evaluation;
 
@@ -181,7 +181,10 @@ public static class ComparisonWork
                         .Range(0, latents)
                         .Where(t =>
                             t >= video.SeamFirst
-                            && (t == video.SeamFirst || video.SeamEvery > 0 && (t - video.SeamFirst) % video.SeamEvery == 0)
+                            && (
+                                t == video.SeamFirst
+                                || video.SeamEvery > 0 && (t - video.SeamFirst) % video.SeamEvery == 0
+                            )
                         ),
                 ];
 

@@ -28,7 +28,7 @@ public sealed class DriftLens : IDisposable
         model = folder.Config;
         using var file = folder.OpenPart(ModelFolder.Student);
         weights = Weights.Load(file.Source(), ScalarType.BFloat16, device);
-        student = new DecoupledTransformer(weights, model.Wan, model.HeadBlocks);
+        student = new DecoupledTransformer(weights, model.Model, model.HeadBlocks);
         (encoder, words) = folder.LoadText(device);
     }
 

@@ -1,5 +1,5 @@
-using LongTake.Worlds;
 using System.Runtime.InteropServices;
+using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 

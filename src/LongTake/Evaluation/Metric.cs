@@ -61,12 +61,8 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<VideoMeasure
         ),
         new("coat_acc", "share of the seconds in the prompt's coat", Aim.High, (f, _) => f.World.coat_acc),
         new("hat_acc", "share of the seconds in the prompt's hat", Aim.High, (f, _) => f.World.hat_acc),
-        new("coat_drift", "std of the coat's colour over the video, RGB units", Aim.Low, (f, _) =>
-            f.World.coat_drift
-        ),
-        new("neck_drift", "std of the scarf's colour over the video, RGB units", Aim.Low, (f, _) =>
-            f.World.neck_drift
-        ),
+        new("coat_drift", "std of the coat's colour over the video, RGB units", Aim.Low, (f, _) => f.World.coat_drift),
+        new("neck_drift", "std of the scarf's colour over the video, RGB units", Aim.Low, (f, _) => f.World.neck_drift),
         new("seam", "jump of the picture where a roll-out's windows meet over that at other latents", Aim.One, (f, _) =>
             f.Seam
         ),
@@ -122,7 +118,8 @@ public sealed record Metric(string Name, string What, Aim Aim, Func<VideoMeasure
 
     private static double? Story(VideoMeasure video)
     {
-        var grounds = video.Curves["biome"]
+        var grounds = video
+            .Curves["biome"]
             .Select((right, s) => (right, Due: Places.Due(s)))
             .Where(p => p.right is not null)
             .GroupBy(p => p.Due)

@@ -1,6 +1,6 @@
-using LongTake.Worlds;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 

@@ -1,5 +1,5 @@
-using LongTake.Training;
 using System.Text.Json;
+using LongTake.Training;
 
 namespace LongTake.Evaluation;
 
@@ -217,7 +217,10 @@ public static class Scoring
     private static Spent Cost(IReadOnlyList<VideoJob> jobs, VideoMeasure[][] videos)
     {
         var all = videos.SelectMany(f => f).ToList();
-        var trained = jobs.Select(j => ComparisonPlan.Stages(j.Trained).Where(s => !ComparisonPlan.IsGiven(s.Stage)).ToList()).ToList();
+        var trained = jobs.Select(j =>
+                ComparisonPlan.Stages(j.Trained).Where(s => !ComparisonPlan.IsGiven(s.Stage)).ToList()
+            )
+            .ToList();
         return new(
             trained.Average(c => (double)c.Sum(s => s.Last?.Samples ?? 0)),
             Math.Round(trained.Average(c => c.Sum(s => s.Processor)), 1),

@@ -16,7 +16,7 @@ public sealed class TeacherFeatures : IDisposable
 {
     private const float Level = .1f;
     private readonly ModelConfig model;
-    private readonly WanVae vae;
+    private readonly VideoAutoencoder vae;
     private readonly DecoupledTransformer teacher;
     private readonly Weights vaeWeights,
         teacherWeights;
@@ -32,13 +32,13 @@ public sealed class TeacherFeatures : IDisposable
         (vae, vaeWeights) = folder.LoadVae(device: device);
         using var file = folder.OpenPart(ModelFolder.Teacher);
         teacherWeights = Weights.Load(
-            DecoupledTransformer.FromWan(file.Source(), model.Wan.Layers, model.HeadBlocks),
+            DecoupledTransformer.FromTransformer(file.Source(), model.Wan.Layers, model.HeadBlocks),
             ScalarType.BFloat16,
             device
         );
         teacher = new DecoupledTransformer(
             teacherWeights,
-            model.Wan,
+            model.Model,
             model.HeadBlocks,
             only: Head.DistributionMatching
         );

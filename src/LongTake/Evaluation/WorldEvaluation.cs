@@ -100,7 +100,10 @@ public static class WorldEvaluation
 
         /// <summary>Frechet distance of videos' 5-s windows to real ones, % of the real variance.</summary>
         public double Distance(IEnumerable<byte[]> videos) =>
-            Frechet.Percent(windows, [.. videos.SelectMany(f => RandomFeatures.Windows(f, frames)).Select(features.Of)]);
+            Frechet.Percent(
+                windows,
+                [.. videos.SelectMany(f => RandomFeatures.Windows(f, frames)).Select(features.Of)]
+            );
 
         private static (byte[] Frames, WorldTruth Truth) Take(VideoGenerator model, string set, int n)
         {

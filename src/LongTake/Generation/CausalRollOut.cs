@@ -23,7 +23,7 @@ public static class CausalRollOut
     /// <paramref name="called"/> hears of every call.
     /// </summary>
     public static Tensor Generate(
-        CausalWanTransformer model,
+        CausalTransformer model,
         CausalSampling how,
         KvCache cache,
         IReadOnlyList<CausalScene> scenes,

@@ -52,7 +52,7 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
     /// picture, resized (bicubic, no antialias) and followed by frames of zeros. Encoded in a stream: memory does not
     /// grow with the video.
     /// </summary>
-    public Tensor Latents(ModelConfig c, WanVae vae, Tensor picture, int latents, int tile, Action<int> step)
+    public Tensor Latents(ModelConfig c, VideoAutoencoder vae, Tensor picture, int latents, int tile, Action<int> step)
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
@@ -67,7 +67,7 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
             .unsqueeze(2)
             .to(device);
         var nothing = torch.zeros([1, 3, stride, c.Height, c.Width]).to(device);
-        using var tiles = new WanVaeTiles(vae, h, w, tile);
+        using var tiles = new VaeTiles(vae, h, w, tile);
         var parts = new List<Tensor>();
         for (var t = 0; t < latents; t++)
         {

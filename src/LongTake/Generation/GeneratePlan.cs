@@ -26,8 +26,8 @@ public static class GeneratePlan
                     : r.Network == Network.FmHead ? Head.FlowMatching
                     : Head.DistributionMatching
             )
-            : Counts.Wan(c.Wan);
-        var (vae, text) = (Counts.Vae(c.Vae), Counts.Text(c.Text));
+            : Counts.Transformer(c);
+        var (vae, text) = (Counts.Vae(c), Counts.Text(c.Text));
         double height = c.Height / c.Vae.SpatialStride,
             width = c.Width / c.Vae.SpatialStride,
             shape = c.Vae.ZDim * height * width * Float;
@@ -35,8 +35,8 @@ public static class GeneratePlan
         var rolled = r.Network == Network.Teacher && latents > c.ClipLatents;
         double length = rolled ? c.ClipLatents : latents,
             guided = r.Guidance == 1 ? 1 : 2;
-        var forward = Flops.Wan(c.Wan, 1, length, height, width);
-        var memory = new WanMemory(c.Wan, compute, compute, threads);
+        var forward = Flops.Wan(c.Wan, 1, length, height, width, c.Model.Attention);
+        var memory = new WanMemory(c.Wan, c.Model.Attention, compute, compute, threads);
         var sequence = Sequence.Of(c, 1, length);
         double sampling = r.Steps * guided * forward.Total,
             working = memory.Forward(sequence),
@@ -50,7 +50,7 @@ public static class GeneratePlan
         {
             var how = r.Causal(c);
             var block = Sequence.Of(c, 1, how.BlockFrames);
-            var one = Flops.Wan(c.Wan, 1, how.BlockFrames, height, width);
+            var one = Flops.Wan(c.Wan, 1, how.BlockFrames, height, width, c.Model.Attention);
             double seen = 0;
             for (var at = 0; at < latents; at += how.BlockFrames)
                 seen += Math.Min(how.Capacity, at + how.BlockFrames) / (double)how.BlockFrames;

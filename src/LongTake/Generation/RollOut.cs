@@ -20,10 +20,10 @@ public static class RollOut
     /// </summary>
     /// <param name="velocityOf">The velocity of a window that begins with a frame [1, 3, 1, H, W]; null for the
     /// first.</param>
-    /// <param name="tile">As <see cref="WanVaeTiles"/> takes it.</param>
+    /// <param name="tile">As <see cref="VaeTiles"/> takes it.</param>
     public static Tensor Teacher(
         ModelConfig c,
-        WanVae vae,
+        VideoAutoencoder vae,
         Func<Tensor?, Sampling.Velocity> velocityOf,
         int latents,
         int steps,
@@ -49,7 +49,7 @@ public static class RollOut
         }
         return video.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
 
-        WanVaeTiles Tiles() => new(vae, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride, tile);
+        VaeTiles Tiles() => new(vae, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride, tile);
 
         // As WanVae.ImageLatent decodes it, for pictures of any size.
         Tensor LastFrame(Tensor made, long index)
@@ -93,8 +93,8 @@ public static class RollOut
     /// </summary>
     public static Tensor Segments(
         ModelConfig c,
-        WanVae vae,
-        CausalWanTransformer model,
+        VideoAutoencoder vae,
+        CausalTransformer model,
         CausalSampling how,
         Tensor text,
         int latents,
@@ -123,7 +123,9 @@ public static class RollOut
                 [vae.ImageLatent(video, end - overlap), video.narrow(2, end - overlap + 1, overlap - 1)],
                 2
             );
-            video = torch.cat([video, Segment(known).narrow(2, overlap, length - overlap)], 2).MoveToOuterDisposeScope();
+            video = torch
+                .cat([video, Segment(known).narrow(2, overlap, length - overlap)], 2)
+                .MoveToOuterDisposeScope();
         }
         return video.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
 

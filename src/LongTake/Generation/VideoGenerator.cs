@@ -20,9 +20,9 @@ public sealed class VideoGenerator : IDisposable
     private readonly List<IDisposable> owned = [];
     private readonly torch.Device device;
     private readonly TextCache texts;
-    private readonly WanVae vae;
-    private readonly Func<Head, Tensor, WanImage?, Sampling.Velocity>? velocity;
-    private readonly CausalWanTransformer? causal;
+    private readonly VideoAutoencoder vae;
+    private readonly Func<Head, Tensor, ImageCondition?, Sampling.Velocity>? velocity;
+    private readonly CausalTransformer? causal;
     private readonly FirstFrame? firstFrame;
     private readonly TensorStore pictures = new(); // their tokens, by path
     private readonly Weights transformer;
@@ -60,7 +60,7 @@ public sealed class VideoGenerator : IDisposable
             using (torch.NewDisposeScope())
                 Encode(r);
             var vaeWeights = Load(decoder);
-            vae = new WanVae(vaeWeights, c.Vae, dtype);
+            vae = c.Model.Autoencoder(vaeWeights, dtype);
             var streams = Offloading.Streams(offload, Part.Count * (r.Int8 ? 1 : Tensor.SizeOf(dtype)), this.device);
             if (r.Int8 && (this.device.type != DeviceType.CPU || streams))
                 throw new UserException(
@@ -74,7 +74,7 @@ public sealed class VideoGenerator : IDisposable
             if (Part.Kind == PartKind.Student)
             {
                 Head? only = r.FmSteps > 0 ? null : r.Main;
-                var student = new DecoupledTransformer(weights, c.Wan, c.HeadBlocks, dtype, only);
+                var student = new DecoupledTransformer(weights, c.Model, c.HeadBlocks, dtype, only);
                 velocity = (head, text, image) =>
                     streams
                         ? (x, t) => student.Forward(head, x, Time(t), text, image)
@@ -83,10 +83,10 @@ public sealed class VideoGenerator : IDisposable
                         );
             }
             else if (VideoRequest.LooksBack(r.Sampler))
-                causal = new CausalWanTransformer(weights, c.Wan, dtype);
+                causal = new CausalTransformer(weights, c.Model, dtype);
             else
             {
-                var wan = new WanTransformer(weights, c.Wan, dtype);
+                var wan = new Transformer(weights, c.Model, dtype);
                 velocity = (_, text, image) =>
                     streams
                         ? (x, t) => wan.Forward(x, Time(t), text, image)
@@ -101,7 +101,7 @@ public sealed class VideoGenerator : IDisposable
         }
 
         // A prompt is read once for all steps, but streamed blocks are not fetched once more for it.
-        Sampling.Velocity Read(WanPrompt prompt, Func<WanPrompt, Tensor, Tensor, Tensor> forward) =>
+        Sampling.Velocity Read(EncodedPrompt prompt, Func<EncodedPrompt, Tensor, Tensor, Tensor> forward) =>
             (x, t) => forward(prompt, x, Time(t));
 
         Tensor Time(double t) => torch.full([1], t).to(this.device);
@@ -111,8 +111,8 @@ public sealed class VideoGenerator : IDisposable
             if (streams && files.Problems(part).FirstOrDefault() is { } problem)
                 throw new UserException($"{files.Path}: {problem}");
             var weights =
-                streams ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, this.device)
-                : bytes ? Weights.LoadInt8(part.Source(), WanBlocks.Holds, dtype)
+                streams ? Weights.Streamed(part.Source(), Blocks.Holds, dtype, this.device)
+                : bytes ? Weights.LoadInt8(part.Source(), Blocks.Holds, dtype)
                 : Weights.Load(part.Source(), dtype, this.device);
             owned.Add(weights);
             return weights;
@@ -164,7 +164,7 @@ public sealed class VideoGenerator : IDisposable
         // Drawn on the CPU: the same noise on every device.
         Tensor Draw(long[] shape) => torch.randn(shape, generator: g).to(this.device);
         Tensor Noise() => Draw(c.LatentShape(latents));
-        Sampling.Velocity Guided(Head head, WanImage? image)
+        Sampling.Velocity Guided(Head head, ImageCondition? image)
         {
             var conditional = velocity!(head, with, image);
             return Sampling.Guided(
@@ -180,7 +180,7 @@ public sealed class VideoGenerator : IDisposable
             : StartingWith(FirstFrame.Pixels(Picture.Read(r.Image!, cancel)), Tokens(r.Image!));
         return Made().cpu().MoveToOuterDisposeScope();
 
-        WanImage StartingWith(Tensor picture, Tensor tokens)
+        ImageCondition StartingWith(Tensor picture, Tensor tokens)
         {
             var count = rolled ? c.ClipLatents : latents;
             return new(tokens, firstFrame!.Latents(c, vae, picture, count, tile, t =>
@@ -236,7 +236,7 @@ public sealed class VideoGenerator : IDisposable
         }
 
         // Whole blocks are made, and the video cut to its length.
-        Tensor Causal(CausalWanTransformer generator)
+        Tensor Causal(CausalTransformer generator)
         {
             var (how, script, starts) = (r.Causal(c), r.Scenes(c), 0);
             var scenes = new List<CausalScene>();
@@ -311,19 +311,19 @@ public sealed class VideoGenerator : IDisposable
     /// <summary>
     /// Decodes latents one, or of small pictures some, at a time; memory does not grow with the video. Frames of H x W x
     /// 3 bytes. <paramref name="tile"/>: side of the tiles in latent pixels, 0 for none, null for the rule of <see
-    /// cref="WanVaeTiles.Automatic"/>.
+    /// cref="VaeTiles.Automatic"/>.
     /// </summary>
     public IEnumerable<byte[]> Decode(Tensor latents, int? tile = null)
     {
         var stride = Config.Vae.SpatialStride;
         var size = (int)(latents.size(3) * latents.size(4)) * stride * stride * 3;
-        using var tiles = new WanVaeTiles(
+        using var tiles = new VaeTiles(
             vae,
             latents.size(3),
             latents.size(4),
-            tile ?? WanVaeTiles.Automatic(Config.Vae, latents.size(3) * stride, latents.size(4) * stride)
+            tile ?? VaeTiles.Automatic(Config.Geometry, latents.size(3) * stride, latents.size(4) * stride)
         );
-        var (count, chunk) = (latents.size(2), WanVaeConfig.Chunk(latents.size(3), latents.size(4)));
+        var (count, chunk) = (latents.size(2), VideoAutoencoder.Chunk(latents.size(3), latents.size(4)));
         for (long t = 0; t < count; t += chunk)
         {
             byte[] bytes;

@@ -117,7 +117,7 @@ public sealed record VideoRequest
 
     /// <summary>
     /// Pixels of a side of the autoencoder's tiles; 0 for whole pictures, null for the rule of <see
-    /// cref="WanVaeTiles.Automatic"/>.
+    /// cref="VaeTiles.Automatic"/>.
     /// </summary>
     public int? Tile { get; init; }
 
@@ -143,11 +143,11 @@ public sealed record VideoRequest
             ? Times.FewSteps(Steps > 0 ? Steps : c.FewSteps.Length, Shift ?? c.Shift)
             : c.FewSteps;
 
-    /// <summary>Side of the autoencoder's tiles in latent pixels, as <see cref="WanVaeTiles"/> takes it.</summary>
+    /// <summary>Side of the autoencoder's tiles in latent pixels, as <see cref="VaeTiles"/> takes it.</summary>
     public int TileSide(ModelConfig c) =>
         Tile is { } pixels
             ? pixels / c.Vae.SpatialStride
-            : WanVaeTiles.Automatic(c.Vae, Height ?? c.Height, Width ?? c.Width);
+            : VaeTiles.Automatic(c.Geometry, Height ?? c.Height, Width ?? c.Width);
 
     /// <summary>
     /// How a causal model is sampled for this: by the model's list of few steps, unless another length or shift is
@@ -301,7 +301,7 @@ public sealed record VideoRequest
             yield return $"--num-frames {count}: a video has 1 + {stride}k frames; the nearest counts are "
                 + $"{count - over} and {count - over + stride}";
         var size = $"--size {own.Width}x{own.Height}";
-        if ((c.Wan.Places > 0 || c.Vae.LinearGrid is not null) && (own.Width, own.Height) != (c.Width, c.Height))
+        if (c.Geometry.FixedSize && (own.Width, own.Height) != (c.Width, c.Height))
             yield return $"{size}: this model makes pictures of {c.Width}x{c.Height} only";
         else
             foreach (

@@ -55,6 +55,6 @@ internal sealed class AttentionFunction : torch.autograd.SingleTensorFunction<At
             return [q, k, v, null];
         })!;
 
-    // What autograd is not told of.
+    // Tensors that autograd does not see.
     private sealed record Inputs(Tensor? From, Tensor? Until, AttentionKernel.Call Call);
 }

@@ -48,7 +48,7 @@ internal static class AttentionKernel
         if (frames < 1 || q.shape[1] % frames != 0 || !q.shape.SequenceEqual(k.shape))
             throw new ArgumentException(
                 $"attention along both axes: q is {Text(q)}, k {Text(k)}, frames {frames}; "
-                    + "wanted are equal shapes and a whole number of places a frame"
+                    + "wanted are equal shapes and the same number of tokens in every frame"
             );
         return Apply(q, k, v, null, null, new(frames, simd));
     }

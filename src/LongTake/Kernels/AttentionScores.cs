@@ -111,7 +111,7 @@ internal static unsafe class AttentionScores<L, V>
         }
     }
 
-    /// <summary>The same where all keys are here: delta is their sum of share times gradient.</summary>
+    /// <summary>Scores' gradients where all keys are here: delta is the sum of share times gradient.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void SharesOfAll(
         float* p,

@@ -13,7 +13,7 @@ internal unsafe interface IFloats<TSelf>
     /// <summary>Number of lanes.</summary>
     static abstract int Width { get; }
 
-    /// <summary>The same number in all lanes.</summary>
+    /// <summary>One number in all lanes.</summary>
     static abstract TSelf All(float value);
 
     /// <summary>Lanes from memory; <typeparamref name="TElement"/> is float or ushort (bfloat16).</summary>
@@ -58,7 +58,7 @@ internal unsafe interface IFloats<TSelf>
     /// </summary>
     static abstract TSelf Turn(TSelf a, float* cos, float* sin);
 
-    /// <summary>The same by the negative angle.</summary>
+    /// <summary>Rotates pairs by the negative angle.</summary>
     static abstract TSelf TurnBack(TSelf a, float* cos, float* sin);
 }
 

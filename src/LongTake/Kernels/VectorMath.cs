@@ -9,7 +9,7 @@ internal static class VectorMath
     private const float Shift = 12582912f; // 1.5 2^23: a float this large has no bits below one
 
     /// <summary>
-    /// e^x: two to a whole number times a polynomial on [-ln 2 / 2, ln 2 / 2], relative error 1e-7. From 88.4 on
+    /// e^x: two to an integer times a polynomial on [-ln 2 / 2, ln 2 / 2], relative error 1e-7. From 88.4 on
     /// infinity, below -87 e^-87.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

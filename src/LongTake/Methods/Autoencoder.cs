@@ -76,7 +76,7 @@ public static class Autoencoder
     )
     {
         var raw = model.Vae with { Mean = [], Std = [] }; // statistics come after training
-        var vae = new WanVae(weights, raw, ScalarType.BFloat16);
+        var vae = (model with { Vae = raw }).Model.Autoencoder(weights, ScalarType.BFloat16);
         weights.Trainable();
         foreach (var t in (weights / "linear").Tensors)
             t.requires_grad_(false);
@@ -87,10 +87,10 @@ public static class Autoencoder
                     .Select(_ => Data.Pixels.ToTensor(draw(random, c.Frames), model.Height, model.Width)),
             ]);
         Tensor Moved(Rng random, int count) => Video(random, count).to(weights.Device);
-        if (raw.LinearGrid is not null && fresh)
+        if (vae.HasFittedPart && fresh)
         {
             using var scope = torch.NewDisposeScope();
-            vae.FitLinear(Video(new Rng(30_000), c.LinearFit));
+            vae.Fit(Video(new Rng(30_000), c.LinearFit));
         }
         return new Method
         {
@@ -151,7 +151,8 @@ public static class Autoencoder
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        var vae = new WanVae(weights, model.Vae with { Mean = [], Std = [] }, ScalarType.BFloat16);
+        var raw = model with { Vae = model.Vae with { Mean = [], Std = [] } };
+        var vae = raw.Model.Autoencoder(weights, ScalarType.BFloat16);
         var z = vae.Encode(video(new Rng(10_000), 64), chunk: 0);
         var mean = z.mean([0, 2, 3, 4]);
         var std = (z - mean.reshape(1, -1, 1, 1, 1)).square().mean([0, 2, 3, 4]).sqrt();
@@ -160,7 +161,7 @@ public static class Autoencoder
             Vae = model.Vae with
             {
                 Mean = Doubles(mean),
-                Std = model.Vae.LinearGrid is null
+                Std = !vae.HasFittedPart
                     ? Doubles(std)
                     : [.. Enumerable.Repeat(Math.Round(std.square().mean().sqrt().Number(), 6), model.Vae.ZDim)],
             },

@@ -62,7 +62,7 @@ public static class CausVid
     /// without a gradient.
     /// </summary>
     public static Tensor Cleaned(
-        CausalWanTransformer generator,
+        CausalTransformer generator,
         Tensor x0,
         Tensor text,
         Tensor timesteps,

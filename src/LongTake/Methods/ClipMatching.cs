@@ -36,7 +36,7 @@ internal sealed class ClipMatching(
     Stage stage,
     ClipMatchingConfig c,
     TextEncoder text,
-    CausalWanTransformer generator,
+    CausalTransformer generator,
     FlowMatching.Velocity teacher,
     FlowMatching.Velocity critic,
     Weights criticWeights,
@@ -48,7 +48,7 @@ internal sealed class ClipMatching(
     );
 
     /// <summary>Makes clips [B, C, T, h, w] of a batch's captions, with a graph where one is recorded.</summary>
-    public delegate Tensor Maker(CausalWanTransformer generator, Rng random, ClipBatch batch);
+    public delegate Tensor Maker(CausalTransformer generator, Rng random, ClipBatch batch);
 
     /// <summary>
     /// The method: "generator" and "critic", of which the first is averaged and saved as the model's generator.
@@ -56,13 +56,13 @@ internal sealed class ClipMatching(
     public static Method Build(string name, Stage stage, ClipMatchingConfig c, Maker maker)
     {
         var (text, textWeights) = stage.Model.LoadText(stage.Device);
-        var (teacher, teacherWeights) = stage.Model.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
+        var (teacher, teacherWeights) = stage.Model.LoadTransformer(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
         var (weights, criticWeights) = (
             stage.Start(ModelFolder.Generator, ModelFolder.Teacher),
             stage.Start(ModelFolder.Teacher)
         );
-        var generator = new CausalWanTransformer(weights, stage.Config.Wan);
-        var critic = new WanTransformer(criticWeights, stage.Config.Wan);
+        var generator = new CausalTransformer(weights, stage.Config.Model);
+        var critic = new Transformer(criticWeights, stage.Config.Model);
         var session = new ClipMatching(
             stage,
             c,

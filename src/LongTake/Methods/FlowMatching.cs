@@ -52,7 +52,7 @@ public static class FlowMatching
     )
     {
         var (encoder, text) = from.LoadText(wan.Device);
-        var network = new WanTransformer(wan, from.Config.Wan);
+        var network = new Transformer(wan, from.Config.Model);
         wan.Trainable();
         return new Method
         {

@@ -1,7 +1,7 @@
-using LongTake.Models;
-using LongTake.Models.Wan;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using LongTake.Models;
+using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 

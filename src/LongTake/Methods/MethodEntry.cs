@@ -137,7 +137,7 @@ public sealed class Stage
         using var file = Model.OpenPart(part);
         Weights.Check(file, Network(Model.Config, part));
         var weights = Weights.Load(
-            DecoupledTransformer.FromWan(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
+            DecoupledTransformer.FromTransformer(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
             device: Device
         );
         Network(Config, ModelFolder.Student)(weights);
@@ -147,10 +147,10 @@ public sealed class Stage
     private static Action<Weights> Network(ModelConfig c, string part) =>
         part switch
         {
-            ModelFolder.Vae => w => _ = new WanVae(w, c.Vae),
+            ModelFolder.Vae => w => _ = c.Model.Autoencoder(w, ScalarType.BFloat16),
             ModelFolder.Text => w => _ = new UmT5Encoder(w, c.Text),
-            ModelFolder.Student => w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks),
-            _ => w => _ = new WanTransformer(w, c.Wan),
+            ModelFolder.Student => w => _ = new DecoupledTransformer(w, c.Model, c.HeadBlocks),
+            _ => w => _ = new Transformer(w, c.Model),
         };
 
     /// <summary>

@@ -26,7 +26,7 @@ public static class Mmm
         var (from, device) = (stage.Model, stage.Device);
         var other = TeacherOf(from, c);
         var (text, textWeights) = from.LoadText(device);
-        var (teacher, teacherWeights) = other.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, device);
+        var (teacher, teacherWeights) = other.LoadTransformer(ModelFolder.Teacher, ScalarType.BFloat16, device);
         var (teacherText, teacherTextWeights) = c.Teacher.Length > 0 ? other.LoadText(device) : (text, textWeights);
         var (vae, vaeWeights) = from.LoadVae(device: device);
         var session = new MmmSession(
@@ -35,9 +35,9 @@ public static class Mmm
             stage.Takes,
             text,
             vae,
-            new DecoupledTransformer(student, from.Config.Wan, from.Config.HeadBlocks),
+            new DecoupledTransformer(student, from.Config.Model, from.Config.HeadBlocks),
             teacher.Forward,
-            new WanTransformer(critic, other.Config.Wan).Forward,
+            new Transformer(critic, other.Config.Model).Forward,
             critic,
             teacherText
         );

@@ -15,7 +15,7 @@ internal sealed class MmmSession(
     MmmConfig c,
     LatentSet data,
     TextEncoder text,
-    WanVae vae,
+    VideoAutoencoder vae,
     DecoupledTransformer student,
     FlowMatching.Velocity teacher,
     FlowMatching.Velocity critic,

@@ -62,7 +62,7 @@ public static class OdeInit
         var (text, textWeights) = stage.Model.LoadText(stage.Device);
         var pairs = OdePairs.Make(stage, c, text);
         var weights = stage.Start(ModelFolder.Generator, ModelFolder.Teacher);
-        var generator = new CausalWanTransformer(weights, model.Wan);
+        var generator = new CausalTransformer(weights, model.Model);
         var blocks = Nn.BlockMask.Blocks(model.ClipLatents, model.CausalBlock);
         (Tensor States, string Caption) Pair(int n) =>
             pairs[n] is var (states, caption) ? (states.to(stage.Device), caption) : default;
@@ -132,7 +132,7 @@ public static class OdeInit
     /// the index of the level of each block of each clip.
     /// </summary>
     public static Tensor Loss(
-        CausalWanTransformer generator,
+        CausalTransformer generator,
         IReadOnlyList<Tensor> states,
         IReadOnlyList<int[]> steps,
         Tensor text,

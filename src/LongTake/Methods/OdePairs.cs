@@ -61,7 +61,7 @@ internal sealed class OdePairs : IDisposable
                 )[..16]
         );
         Directory.CreateDirectory(folder);
-        (WanTransformer, Weights)? teacher = null;
+        (Transformer, Weights)? teacher = null;
         try
         {
             for (var first = 0; first < count; first += c.Together)
@@ -70,7 +70,7 @@ internal sealed class OdePairs : IDisposable
                 if (!File.Exists(path))
                 {
                     stage.Cancel.ThrowIfCancellationRequested();
-                    teacher ??= stage.Model.LoadWan(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
+                    teacher ??= stage.Model.LoadTransformer(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
                     int[] numbers = [.. Enumerable.Range(first, Math.Min(c.Together, count - first))];
                     using var scope = torch.NewDisposeScope();
                     var states = Trajectories(

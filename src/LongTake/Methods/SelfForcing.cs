@@ -51,7 +51,7 @@ public static class SelfForcing
     /// <paramref name="renoise"/> is called before each later step and before that pass.
     /// </summary>
     public static Tensor RollOut(
-        CausalWanTransformer generator,
+        CausalTransformer generator,
         Tensor text,
         Tensor noise,
         Func<long[], Tensor> renoise,

@@ -62,7 +62,7 @@ public static class Teacher
         if (items.Count == 0)
             throw new UserException($"{data.Folder}: no clips and no takes to train on");
         var (sizes, levels) = (new SizeBuckets(items), c.FlowLevels);
-        var network = new WanTransformer(wan, model.Wan);
+        var network = new Transformer(wan, model.Model);
         wan.Trainable();
         text.Trainable();
         (Tensor, IReadOnlyList<string>) Draw(Rng random)

@@ -1,8 +1,9 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Models;
 
@@ -16,7 +17,7 @@ public sealed record ModelConfig
     public int Width { get; init; } = 32;
     public int Height { get; init; } = 32;
 
-    /// <summary>Latents the short teacher knows: the length of its clips and of the windows it judges.</summary>
+    /// <summary>Latents of the teacher's clips, and of the windows it scores.</summary>
     public int ClipLatents { get; init; } = 11;
 
     /// <summary>Latents of the longest video.</summary>
@@ -33,7 +34,26 @@ public sealed record ModelConfig
 
     /// <summary>What guidance leads away from, when nobody says otherwise.</summary>
     public string NegativePrompt { get; init; } = "";
+
+    /// <summary>The family of its networks: one of <see cref="VideoModel.Families"/>.</summary>
+    public string Family { get; init; } = "Wan";
     public WanConfig Wan { get; init; } = new();
+
+    /// <summary>What the family "Miniature" has beside Wan's sizes; null for others.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MiniatureConfig? Miniature { get; init; }
+
+    /// <summary>Sizes of another family, which reads them itself; null for Wan and Miniature.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonObject? Sizes { get; init; }
+
+    /// <summary>The family in these sizes.</summary>
+    [JsonIgnore]
+    public VideoModel Model => VideoModel.Of(this);
+
+    /// <summary>Sizes and strides of the latents.</summary>
+    [JsonIgnore]
+    public LatentGeometry Geometry => Model.Geometry;
 
     /// <summary>Latents that a causal transformer makes at a time.</summary>
     public int CausalBlock { get; init; } = 3;
@@ -48,16 +68,28 @@ public sealed record ModelConfig
     public ClipConfig? Clip { get; init; }
 
     /// <summary>Frames of a video of so many latents.</summary>
-    public int Frames(int latents) => 1 + (latents - 1) * Vae.TemporalStride;
+    public int Frames(int latents) => 1 + (latents - 1) * Geometry.TemporalStride;
 
     /// <summary>Latents of the video nearest to <paramref name="seconds"/>.</summary>
-    public int Latents(double seconds) => Math.Max(1, 1 + (int)Math.Round((seconds * Fps - 1) / Vae.TemporalStride));
+    public int Latents(double seconds) =>
+        Math.Max(1, 1 + (int)Math.Round((seconds * Fps - 1) / Geometry.TemporalStride));
 
     /// <summary>What is wrong with these sizes, if anything.</summary>
     public IEnumerable<string> Problems()
     {
-        foreach (var problem in Wan.Problems())
-            yield return $"wan: {problem}";
+        if (!VideoModel.Families.ContainsKey(Family))
+        {
+            yield return $"family '{Family}': known are {string.Join(", ", VideoModel.Families.Keys)}";
+            yield break;
+        }
+        if (Wan.Problems().Any())
+        {
+            foreach (var problem in Wan.Problems())
+                yield return $"wan: {problem}";
+            yield break;
+        }
+        foreach (var problem in Model.Problems())
+            yield return problem;
         if (Fps <= 0)
             yield return $"fps {Fps}: must be positive";
         if (ClipLatents < 1 || VideoLatents < ClipLatents)
@@ -65,35 +97,24 @@ public sealed record ModelConfig
                 + $"at least as many as a clip";
         if (CausalBlock < 1)
             yield return $"causalBlock {CausalBlock}: at least 1";
-        if (Vae.TemporalDownsample.Length != Vae.DimMult.Length - 1)
-            yield return $"vae.temporalDownsample has {Vae.TemporalDownsample.Length} entries, vae.dimMult "
-                + $"{Vae.DimMult.Length}; it needs one fewer";
-        if (Vae.ZDim != Wan.OutChannels)
-            yield return $"wan.outChannels {Wan.OutChannels}: the autoencoder's latents have vae.zDim = "
-                + $"{Vae.ZDim} channels";
         if (Clip is not null && Wan.ClipDim > 0 && Clip.Dim != Wan.ClipDim)
             yield return $"wan.clipDim {Wan.ClipDim}: the image encoder gives clip.dim = {Clip.Dim}";
         if (Text.Dim != Wan.TextDim)
             yield return $"wan.textDim {Wan.TextDim}: the text encoder gives text.dim = {Text.Dim}";
-        if (HeadBlocks < 1 || HeadBlocks >= Wan.Layers)
-            yield return $"headBlocks {HeadBlocks}: a head needs 1 to {Wan.Layers - 1} of the {Wan.Layers} blocks";
-        if (Wan.PatchSize is not [> 0, > 0 and var down, > 0 and var across])
+        if (HeadBlocks < 1 || HeadBlocks >= Model.Blocks)
+            yield return $"headBlocks {HeadBlocks}: a head needs 1 to {Model.Blocks - 1} of the {Model.Blocks} blocks";
+        if (Model.Patch is not [> 0, > 0 and var down, > 0 and var across])
             yield break;
-        if (Height <= 0 || Height % (Vae.SpatialStride * down) != 0)
-            yield return $"height {Height}: must be a multiple of {Vae.SpatialStride * down}";
-        if (
-            Wan.Places > 0
-            && Wan.Places != Height / (Vae.SpatialStride * down) * (Width / (Vae.SpatialStride * across))
-        )
-            yield return $"wan.places {Wan.Places}: a picture of {Width}x{Height} has "
-                + $"{Height / (Vae.SpatialStride * down) * (Width / (Vae.SpatialStride * across))} tokens";
-        if (Width <= 0 || Width % (Vae.SpatialStride * across) != 0)
-            yield return $"width {Width}: must be a multiple of {Vae.SpatialStride * across}";
+        var stride = Geometry.SpatialStride;
+        if (Height <= 0 || Height % (stride * down) != 0)
+            yield return $"height {Height}: must be a multiple of {stride * down}";
+        if (Width <= 0 || Width % (stride * across) != 0)
+            yield return $"width {Width}: must be a multiple of {stride * across}";
     }
 
     /// <summary>Shape of the latents of a video, [1, C, T, h, w].</summary>
     public long[] LatentShape(int latents) =>
-        [1, Vae.ZDim, latents, Height / Vae.SpatialStride, Width / Vae.SpatialStride];
+        [1, Geometry.Channels, latents, Height / Geometry.SpatialStride, Width / Geometry.SpatialStride];
 }
 
 [JsonSerializable(typeof(ModelConfig))]

@@ -1,7 +1,7 @@
+using System.Security.Cryptography;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Security.Cryptography;
 
 namespace LongTake.Models;
 
@@ -82,11 +82,14 @@ public sealed class ModelFolder
     }
 
     /// <summary>The autoencoder and its weights, not trainable.</summary>
-    public (WanVae Vae, Weights Weights) LoadVae(ScalarType dtype = ScalarType.BFloat16, torch.Device? device = null)
+    public (VideoAutoencoder Vae, Weights Weights) LoadVae(
+        ScalarType dtype = ScalarType.BFloat16,
+        torch.Device? device = null
+    )
     {
         using var file = OpenPart(Vae);
         var weights = Weights.Load(file.Source(), dtype, device);
-        return (new WanVae(weights, Config.Vae, dtype), weights);
+        return (Config.Model.Autoencoder(weights, dtype), weights);
     }
 
     /// <summary>
@@ -100,7 +103,7 @@ public sealed class ModelFolder
             return Loaded(ScalarType.Float32);
         var encoder =
             $"{SmallHash(file)} {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(TokenizerFile)))} "
-            + $"{Config.Wan.TextLength} {ScalarType.BFloat16}";
+            + $"{Config.Model.TextLength} {ScalarType.BFloat16}";
         return (
             new TextEncoder(new TextCache(TextCache.Folder, encoder, () => Loaded(ScalarType.BFloat16)), device),
             Weights.Create(new Rng(0))
@@ -111,7 +114,7 @@ public sealed class ModelFolder
             using var opened = OpenPart(Text);
             var weights = Weights.Load(opened.Source(), dtype, device);
             return (
-                new TextEncoder(weights, Config.Text, Vocabulary.Open(TokenizerFile), Config.Wan.TextLength),
+                new TextEncoder(weights, Config.Text, Vocabulary.Open(TokenizerFile), Config.Model.TextLength),
                 weights
             );
         }
@@ -134,11 +137,11 @@ public sealed class ModelFolder
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 
-    /// <summary>The same model, whose transformers compute their blocks again in backward.</summary>
+    /// <summary>This model with transformers that compute their blocks again in backward.</summary>
     public ModelFolder Recomputing() => new(Path, Config with { Wan = Config.Wan with { Recompute = true } });
 
-    /// <summary>Weights of a Wan transformer part, in the element type given.</summary>
-    public (WanTransformer Wan, Weights Weights) LoadWan(
+    /// <summary>A transformer and its weights, in the element type given.</summary>
+    public (Transformer Network, Weights Weights) LoadTransformer(
         string part,
         ScalarType dtype = ScalarType.Float32,
         torch.Device? device = null
@@ -146,6 +149,6 @@ public sealed class ModelFolder
     {
         using var file = OpenPart(part);
         var weights = Weights.Load(file.Source(), dtype, device);
-        return (new WanTransformer(weights, Config.Wan), weights);
+        return (new Transformer(weights, Config.Model), weights);
     }
 }

@@ -1,6 +1,7 @@
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
+
 namespace LongTake.Models;
 
 /// <summary>A named number: parameters, bytes or operations.</summary>
@@ -49,7 +50,7 @@ public static class Fitting
     /// <summary>Sizes of three quarters and a half of a picture, as far as the model can make them.</summary>
     internal static IEnumerable<(int Width, int Height)> Smaller(ModelConfig c, int width, int height)
     {
-        if (c.Wan.Places > 0 || c.Vae.LinearGrid is not null)
+        if (c.Geometry.FixedSize)
             yield break;
         int down = c.Vae.SpatialStride * c.Wan.PatchSize[1],
             across = c.Vae.SpatialStride * c.Wan.PatchSize[2];

@@ -7,7 +7,7 @@ public static class Attention
 {
     /// <summary>
     /// q [B, N, heads, d], k and v [B, M, heads, d] -> [B, N, heads, d]; a query without any visible key gives 0.
-    /// Without a mask libtorch's fused kernel where there is one; on a CPU else our own (native/attention.cpp), which
+    /// Without a mask libtorch's fused kernel where there is one; on a CPU our own kernel, which
     /// skips what is hidden; both in memory that grows with N + M. Elsewhere the product over blocks of queries.
     /// </summary>
     /// <exception cref="UserException">The mask is made for other sizes.</exception>
@@ -33,9 +33,9 @@ public static class Attention
             : Axial(q, k, v, frames, frames, (x, y, z) => Full(x, y, z));
 
     /// <summary>
-    /// The same where the queries are of the last <paramref name="frames"/> of <paramref name="keyFrames"/>, as when
-    /// earlier keys are cached, and heads along time see by <paramref name="time"/>: [B * S, T, heads/2, d] each, a
-    /// frame one token.
+    /// Axial attention where the queries are of the last <paramref name="frames"/> of <paramref name="keyFrames"/>, as
+    /// when earlier keys are cached, and heads along time see by <paramref name="time"/>: [B * S, T, heads/2, d] each,
+    /// a frame one token.
     /// </summary>
     public static Tensor Axial(
         Tensor q,
@@ -60,7 +60,7 @@ public static class Attention
         return torch.cat([along, within], 2);
     }
 
-    /// <summary>The same, with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>
+    /// <summary>Attention with at most <paramref name="maxScores"/> scores at a time (or those of one query).</summary>
     internal static Tensor InBlocks(Tensor q, Tensor k, Tensor v, long maxScores, AttentionMask? mask = null)
     {
         var (qh, keys, vh) = (q.transpose(1, 2), k.permute(0, 2, 3, 1), v.transpose(1, 2));

@@ -1,23 +1,13 @@
 namespace LongTake.Nn;
 
-/// <summary>
-/// The masks of block-causal videos: parts of the queries, each with the keys it is held against and an <see
-/// cref="AttentionMask"/> over them. One interval of queries a key says all but teacher forcing, which is two parts.
-/// </summary>
-public sealed class BlockMask
+/// <summary>The mask of block-causal videos: one interval of queries a key.</summary>
+public static class BlockMask
 {
-    /// <summary>
-    /// Numbers of consecutive queries, the keys 0.. they are held against, and which of these they see.
-    /// </summary>
-    public IReadOnlyList<(long Queries, long Keys, AttentionMask Mask)> Parts { get; }
-
-    private BlockMask(params IReadOnlyList<(long, long, AttentionMask)> parts) => Parts = parts;
-
     /// <summary>
     /// Blocks of latent frames, each of which sees itself and all before it, or with a <paramref name="window"/> the
     /// last so many frames up to its end. Reference: Self-Forcing, wan/modules/causal_model.py.
     /// </summary>
-    public static BlockMask Causal(IReadOnlyList<int> blocks, long frameTokens, int window = 0)
+    public static AttentionMask Causal(IReadOnlyList<int> blocks, long frameTokens, int window = 0)
     {
         if (window > 0 && blocks.Any(b => b > window))
             throw new UserException(
@@ -30,29 +20,7 @@ public sealed class BlockMask
         var until = Enumerable
             .Range(0, frames)
             .Select(f => window == 0 ? frames : spans.Where(b => b.End - window <= f).Max(b => b.End));
-        return new(
-            (
-                frames * frameTokens,
-                frames * frameTokens,
-                Seen(frameTokens, spans.SelectMany(b => Enumerable.Repeat(b.Start, b.End - b.Start)), until)
-            )
-        );
-    }
-
-    /// <summary>
-    /// Teacher forcing: the clean video before the noisy one in one sequence. Clean blocks are causal among themselves;
-    /// a noisy block sees itself and the clean blocks before it.
-    /// </summary>
-    public static BlockMask TeacherForcing(IReadOnlyList<int> blocks, long frameTokens)
-    {
-        var frames = blocks.Sum();
-        var own = Spans(blocks).SelectMany(b => Enumerable.Repeat(b, b.End - b.Start)).ToArray();
-        var noisy = Seen(
-            frameTokens,
-            [.. own.Select(b => b.End), .. own.Select(b => b.Start)],
-            [.. own.Select(_ => frames), .. own.Select(b => b.End)]
-        );
-        return new(Causal(blocks, frameTokens).Parts[0], (frames * frameTokens, 2 * frames * frameTokens, noisy));
+        return Seen(frameTokens, spans.SelectMany(b => Enumerable.Repeat(b.Start, b.End - b.Start)), until);
     }
 
     // From and until by frame of keys, in frames of queries, spread over the tokens of a frame.
@@ -87,24 +55,5 @@ public sealed class BlockMask
         var end = 0;
         foreach (var count in blocks)
             yield return (end, end += count);
-    }
-
-    /// <summary>q, k, v [B, N, heads, d], already rotated, -> [B, N, heads, d].</summary>
-    public Tensor Attend(Tensor q, Tensor k, Tensor v)
-    {
-        long at = 0;
-        var parts = Parts
-            .Select(p =>
-            {
-                at += p.Queries;
-                return Attention.Full(
-                    q.narrow(1, at - p.Queries, p.Queries),
-                    k.narrow(1, 0, p.Keys),
-                    v.narrow(1, 0, p.Keys),
-                    p.Mask
-                );
-            })
-            .ToArray();
-        return parts.Length == 1 ? parts[0] : torch.cat(parts, 1);
     }
 }

@@ -36,7 +36,7 @@ public static class Elementwise
     public static Tensor Gelu(Tensor x, bool tanh) =>
         tanh && KernelSwitch.Takes(x) ? GeluKernel.Forward(x) : Composed.Gelu(x, tanh);
 
-    /// <summary>The same, obvious and slow.</summary>
+    /// <summary>The reference: obvious and slow.</summary>
     internal static class Composed
     {
         public static Tensor LayerNorm(

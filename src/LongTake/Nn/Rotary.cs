@@ -13,7 +13,7 @@ public static class Rotary
     public static (float[] Cos, float[] Sin) Table(int headDim, int frames, int height, int width, int start = 0) =>
         Table(headDim, [.. Enumerable.Range(start, frames)], height, width);
 
-    /// <summary>The same with the frames at any <paramref name="times"/>.</summary>
+    /// <summary>cos and sin, each [T*H*W * headDim/2], with the frames at any <paramref name="times"/>.</summary>
     public static (float[] Cos, float[] Sin) Table(int headDim, IReadOnlyList<int> times, int height, int width)
     {
         var (half, frames) = (headDim / 2, times.Count);
@@ -45,7 +45,7 @@ public static class Rotary
     public static (float[] Cos, float[] Sin) AxialTable(int heads, int headDim, int frames, int height, int width) =>
         AxialTable(heads, headDim, [.. Enumerable.Range(0, frames)], height, width);
 
-    /// <summary>The same with the frames at any <paramref name="times"/>.</summary>
+    /// <summary>cos and sin of axial heads with the frames at any <paramref name="times"/>.</summary>
     public static (float[] Cos, float[] Sin) AxialTable(
         int heads,
         int headDim,

@@ -34,7 +34,7 @@ public readonly struct Argument
     /// <summary>Numbers.</summary>
     public static implicit operator Argument(double[] value) => new(value);
 
-    /// <summary>A whole number.</summary>
+    /// <summary>An integer.</summary>
     public static implicit operator Argument(long value) => new(Plain, (ulong)value);
 
     /// <summary>A number.</summary>
@@ -54,8 +54,8 @@ public readonly struct Argument
         Value switch
         {
             Tensor t => Text(t),
-            Tensor[] all =>
-                $"[{string.Join(", ", all.Take(4).Select(Text))}{(all.Length > 4 ? $", ... {all.Length} in all" : "")}]",
+            Tensor[] all => $"[{string.Join(", ", all.Take(4).Select(Text))}"
+                + (all.Length > 4 ? $", ... {all.Length} in all]" : "]"),
             long[] all => $"[{string.Join(", ", all)}]",
             double[] all => $"[{string.Join(", ", all)}]",
             null => "none",

@@ -34,8 +34,8 @@ internal sealed partial class EngineLoader
     public static EngineLoader Load(LibtorchFolder folder)
     {
         var engine = new EngineLoader(folder);
-        var told = Number(folder.Version);
-        if (told is not null && told < Engine.Oldest)
+        var version = Number(folder.Version);
+        if (version is not null && version < Engine.Oldest)
             throw engine.TooOld(folder.Version!);
         foreach (var path in folder.Libraries)
             engine.Check(path);
@@ -49,8 +49,8 @@ internal sealed partial class EngineLoader
         engine.Version = engine.LoadedVersion();
         if (engine.Version < Engine.Oldest)
             throw engine.TooOld(engine.Version.ToString());
-        if (told is not null && told > engine.Version)
-            engine.Version = told;
+        if (version is not null && version > engine.Version)
+            engine.Version = version;
         engine.LoadShim();
         return engine;
     }

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace LongTake.Tensors;
 
 /// <summary>
-/// A folder with libtorch's libraries: the one that LIBTORCH names (a libtorch as it is unpacked, its lib folder, a
+/// A folder with libtorch's libraries: the one that LIBTORCH names (an unpacked libtorch, its lib folder, a
 /// Python's site-packages or the torch folder in it), or the one that a NuGet package put beside the program.
 /// </summary>
 internal sealed partial class LibtorchFolder
@@ -79,14 +79,15 @@ internal sealed partial class LibtorchFolder
     public static string? Beside(string library)
     {
         // where .NET itself looks, by the program's deps.json
-        var told = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "";
+        var listed = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "";
         var below = System.IO.Path.Combine(
             AppContext.BaseDirectory,
             "runtimes",
             System.Runtime.InteropServices.RuntimeInformation.RuntimeIdentifier,
             "native"
         );
-        return told.Split(System.IO.Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+        return listed
+            .Split(System.IO.Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .Append(AppContext.BaseDirectory)
             .Append(below)
             .Select(d => System.IO.Path.Combine(d, FileName(library)))

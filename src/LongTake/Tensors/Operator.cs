@@ -29,7 +29,7 @@ public sealed unsafe class Operator(string name, string overload = "")
         return Take(results[0]);
     }
 
-    /// <summary>Calls it for its one result, a whole number.</summary>
+    /// <summary>Calls it for its one result, an integer.</summary>
     public long CallNumber(params ReadOnlySpan<Argument> arguments)
     {
         var results = stackalloc ulong[Most];

@@ -79,7 +79,7 @@ public static unsafe class TensorFiles
     /// <summary>Safetensors' name of an element type.</summary>
     public static string Name(ScalarType dtype) => dtypes.First(p => p.Value == dtype).Key;
 
-    /// <summary>The type a tensor is written in: floating point as asked, everything else as it is.</summary>
+    /// <summary>The type a tensor is written in: floating point as asked, everything else unchanged.</summary>
     internal static ScalarType Target(ScalarType from, ScalarType? wanted) =>
         from is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16
             ? wanted ?? from
@@ -99,7 +99,7 @@ public static unsafe class TensorFiles
         );
 
     /// <summary>
-    /// The same of tensors that are read one by one; sharded beyond <paramref name="maxBytes"/> of data.
+    /// Writes tensors that are read one by one; sharded beyond <paramref name="maxBytes"/> of data.
     /// </summary>
     /// <returns>The path to open: the file or the index.</returns>
     public static string Write(

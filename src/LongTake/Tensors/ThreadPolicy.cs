@@ -4,11 +4,11 @@ using System.Runtime.Versioning;
 namespace LongTake.Tensors;
 
 /// <summary>
-/// How the threads of libtorch wait, told to their OpenMP by the environment before it is loaded; what a person has set
-/// stays. A waiting thread spins for a moment and then sleeps: to spin on, the default, takes the core from the very
-/// thread that is waited for as soon as anything else runs on the machine, our own kernels among it, and to be woken
-/// for each small operator takes as long as the operator. libtorch brings GNU's OpenMP on Linux, Intel's on Windows and
-/// LLVM's on macOS; a conda PyTorch on Linux brings Intel's too.
+/// How the threads of libtorch wait, set through OpenMP's environment variables before it is loaded; what a person has
+/// set stays. A waiting thread spins for a moment and then sleeps: to spin on, the default, takes the core from the
+/// very thread that is waited for as soon as anything else runs on the machine, our own kernels among it, and to be
+/// woken for each small operator takes as long as the operator. libtorch brings GNU's OpenMP on Linux, Intel's on
+/// Windows and LLVM's on macOS; a conda PyTorch on Linux brings Intel's too.
 /// </summary>
 public static partial class ThreadPolicy
 {

@@ -53,7 +53,7 @@ public sealed unsafe class TorchFile : IDisposable
     private readonly string folder;
     private readonly OrderedDictionary<string, IReadOnlyList<LazyTensor>> groups = [];
 
-    // A storage's bytes in the file; of an untyped one, the elements' type is told by the tensor.
+    // A storage's bytes in the file; of an untyped one, the tensor gives the elements' type.
     private sealed record Stored(long Offset, long Bytes, ScalarType? Dtype);
 
     private sealed record Placed(ScalarType Dtype, long[] Shape, long[] Strides, long Offset, long Span);

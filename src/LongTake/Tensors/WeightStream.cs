@@ -39,7 +39,7 @@ public static class WeightStream
             {
                 next?.Wait();
             }
-            catch (AggregateException) { } // told already, or of no interest to who has left
+            catch (AggregateException) { } // thrown already, or the caller has left
             foreach (var place in places)
                 place.LetGo();
         }

@@ -47,8 +47,8 @@ public sealed class Weights : IDisposable
     ) => new(new Store(source, random, dtype, device), "");
 
     /// <summary>
-    /// The same, but linear layers keep of the parameters that <paramref name="bytes"/> picks only an <see
-    /// cref="Int8Matrix"/>, and in the set a name and a shape.
+    /// Parameters read from a source, of which linear layers keep of the parameters that <paramref name="bytes"/> picks
+    /// only an <see cref="Int8Matrix"/>, and in the set a name and a shape.
     /// </summary>
     public static Weights LoadInt8(
         Func<string, Tensor?> source,
@@ -57,8 +57,9 @@ public sealed class Weights : IDisposable
     ) => new(new Store(source, null, dtype, null) { Bytes = bytes }, "");
 
     /// <summary>
-    /// The same, but of the parameters that <paramref name="streams"/> picks there is only a name and a shape until
-    /// <see cref="WeightStream.InTurn"/> brings them; the source must stay open, and is then read by another thread.
+    /// Parameters read from a source; of those that <paramref name="streams"/> picks there is only a name and a shape
+    /// until <see cref="WeightStream.InTurn"/> brings them; the source must stay open, and is then read by another
+    /// thread.
     /// </summary>
     public static Weights Streamed(
         Func<string, Tensor?> source,
@@ -146,9 +147,7 @@ public sealed class Weights : IDisposable
             store.Tensors.Add(full, one);
             return one;
         }
-        var made = store.Source?.Invoke(full) is { } read
-            ? Checked(full, read, shape)
-            : Draw(full, shape, std, mean);
+        var made = store.Source?.Invoke(full) is { } read ? Checked(full, read, shape) : Draw(full, shape, std, mean);
         var own = made.to(store.Dtype).to(store.Device).clone().DetachFromDisposeScope();
         store.Tensors.Add(full, own);
         return own;

@@ -1,6 +1,6 @@
+using System.Diagnostics;
 using LongTake.Methods;
 using LongTake.Nn;
-using System.Diagnostics;
 
 namespace LongTake.Training;
 

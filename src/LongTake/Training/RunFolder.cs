@@ -118,7 +118,7 @@ public sealed class RunFolder(string path)
 
     /// <summary>
     /// The newest whole checkpoint, or null: its manifest is there and every file has the size it says, with
-    /// <paramref name="verify"/> also the hash. Those passed over are told to <paramref name="warn"/>.
+    /// <paramref name="verify"/> also the hash. <paramref name="warn"/> gets those passed over.
     /// </summary>
     public Checkpoint? Latest(bool verify = false, Action<string>? warn = null) =>
         Newest()

@@ -59,7 +59,14 @@ public static class TrainPlan
         c.Vae.ZDim * (double)(c.Height / c.Vae.SpatialStride) * (c.Width / c.Vae.SpatialStride) * Float;
 
     private static WanFlops Forward(ModelConfig c, double batch, double latents) =>
-        Flops.Wan(c.Wan, batch, latents, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride);
+        Flops.Wan(
+            c.Wan,
+            batch,
+            latents,
+            c.Height / c.Vae.SpatialStride,
+            c.Width / c.Vae.SpatialStride,
+            c.Model.Attention
+        );
 
     // A small text encoder stays in memory; a large one has written what it gives before training.
     private static double FrozenText(double text) => text < TextCache.Large ? text : 0;
@@ -76,13 +83,13 @@ public static class TrainPlan
         int threads
     )
     {
-        double wan = Counts.Wan(c.Wan),
+        double wan = Counts.Transformer(c),
             encoder = Counts.Text(c.Text),
-            decoder = Counts.Vae(c.Vae),
+            decoder = Counts.Vae(c),
             block = Counts.Block(c.Wan),
             trained = wan + (text ? encoder : 0);
         var s = Sequence.Of(c, together ? batch : 1, latents);
-        var memory = new WanMemory(c.Wan, Half, Float, threads);
+        var memory = new WanMemory(c.Wan, c.Model.Attention, Half, Float, threads);
         var (kept, working, gradients) = memory.Training(
             s,
             c.Wan.Layers,
@@ -134,8 +141,8 @@ public static class TrainPlan
     private static Plan Heads(ModelConfig c, StageConfig stage, MmmConfig m, int threads)
     {
         double student = Counts.Student(c),
-            critic = Counts.Wan(c.Wan),
-            vae = Counts.Vae(c.Vae),
+            critic = Counts.Transformer(c),
+            vae = Counts.Vae(c),
             encoder = Counts.Text(c.Text),
             block = Counts.Block(c.Wan);
         var (loop, layers) = (stage.Loop, c.Wan.Layers);
@@ -147,7 +154,10 @@ public static class TrainPlan
         Sequence video = Sequence.Of(c, 1, c.VideoLatents),
             windows = Sequence.Of(c, m.Windows, Math.Min(c.ClipLatents, c.VideoLatents)),
             critics = Sequence.Of(c, m.CriticWindows, Math.Min(c.ClipLatents, c.VideoLatents));
-        var (trained, frozen) = (new WanMemory(c.Wan, Half, Float, threads), new WanMemory(c.Wan, Half, Half, threads));
+        var (trained, frozen) = (
+            new WanMemory(c.Wan, c.Model.Attention, Half, Float, threads),
+            new WanMemory(c.Wan, c.Model.Attention, Half, Half, threads)
+        );
         var again = loop.Accumulation > 1;
         var (decoder, reencoded) = (
             new VaeMemory(c.Vae, height, width, Half, threads),
@@ -185,13 +195,13 @@ public static class TrainPlan
             : pixels <= 1 << 22 ? decoder.Whole(atOnce, stretch).Working
             : decoder.Video(stretch) is var one ? one.Cache + one.Working + 2 * 3 * Float * pixels
             : 0;
-        var judging = Math.Max(
+        var windowsWorking = Math.Max(
             frozen.Forward(windows) + Latent(c) * windows.Batch * windows.Frames,
             Math.Max(trained.Forward(windows), boundary)
         );
         var beside = trained.Held(video) + layers * trained.Saved(video, loop.Recompute);
-        if (beside + judging > dmKept + dmWorking)
-            (dmKept, dmWorking) = (beside, judging);
+        if (beside + windowsWorking > dmKept + dmWorking)
+            (dmKept, dmWorking) = (beside, windowsWorking);
         var (criticKept, criticWorking, criticGradients) = trained.Training(
             critics,
             layers,
@@ -315,7 +325,7 @@ public static class TrainPlan
         ];
 
     /// <summary>
-    /// The same stage in less memory: recomputed, with fewer windows, a smaller picture, shorter videos.
+    /// This stage in less memory: recomputed, with fewer windows, a smaller picture, shorter videos.
     /// </summary>
     public static IEnumerable<Alternative> Alternatives(ModelConfig c, StageConfig stage)
     {

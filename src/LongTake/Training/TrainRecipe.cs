@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
@@ -5,9 +8,6 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
-using System.Text.Json;
-using System.Text.Json.Serialization;
-using System.Text.Json.Serialization.Metadata;
 
 namespace LongTake.Training;
 
@@ -36,7 +36,7 @@ public sealed record StageConfig
     /// <summary>Settings of a type, as given or with their defaults.</summary>
     public object Settings(MethodEntry method) => settings.GetValueOrDefault(method.Settings) ?? method.Fresh();
 
-    /// <summary>The same stage with these settings of its method.</summary>
+    /// <summary>This stage with these settings of its method.</summary>
     public StageConfig With(object given)
     {
         var stage = this with { };
@@ -96,7 +96,7 @@ public sealed record TrainRecipe
     /// <summary>What is wrong, if anything.</summary>
     public IEnumerable<string> Problems() => Problems(Presets.Methods);
 
-    /// <summary>The same with other methods known.</summary>
+    /// <summary>The recipe's problems where other methods are known.</summary>
     public IEnumerable<string> Problems(IReadOnlyList<MethodEntry> methods)
     {
         if (From.Length == 0)
@@ -115,8 +115,7 @@ public sealed record TrainRecipe
         {
             var (s, at) = (Stages[i], $"stages[{i}]");
             if (methods.FirstOrDefault(m => m.Name == s.Method) is not { } method)
-                yield return $"{at}.method: given \"{s.Method}\"; "
-                    + $"{(Suggest.Nearest(s.Method, methods.Select(m => m.Name)) is { } near ? $"did you mean '{near}'?" : $"allowed is one of {string.Join(", ", methods.Select(m => m.Name))}")}";
+                yield return $"{at}.method: given \"{s.Method}\"; {Instead(s.Method, methods)}";
             else
                 foreach (var problem in method.Problems(s.Settings(method)))
                     yield return $"{at}.{method.Member}.{problem}";
@@ -129,6 +128,14 @@ public sealed record TrainRecipe
             if (s.Optimiser.Lr <= 0)
                 yield return $"{at}.optimiser.lr {s.Optimiser.Lr}: must be positive";
         }
+    }
+
+    private static string Instead(string given, IReadOnlyList<MethodEntry> methods)
+    {
+        var names = methods.Select(m => m.Name).ToList();
+        return Suggest.Nearest(given, names) is { } near
+            ? $"did you mean '{near}'?"
+            : $"allowed is one of {string.Join(", ", names)}";
     }
 }
 

@@ -1,5 +1,6 @@
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
+
 namespace LongTake.Models.Miniature;
 
 /// <summary>
@@ -8,14 +9,24 @@ namespace LongTake.Models.Miniature;
 /// is left. Fitted in closed form, not by descent. Channel deviations are the square roots of the components'
 /// (half-whitened), mean square 1 over all.
 /// </summary>
-internal sealed class LinearPath(Weights w, WanVaeConfig c)
+internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Width) grid)
 {
-    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) image = Parameters(w / "image", c, 1);
-    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) chunk = Parameters(w / "chunk", c, c.TemporalStride);
+    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) image = Parameters(
+        w / "image",
+        c,
+        grid.Height * grid.Width,
+        1
+    );
+    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) chunk = Parameters(
+        w / "chunk",
+        c,
+        grid.Height * grid.Width,
+        c.TemporalStride
+    );
 
-    private static (Tensor, Tensor, Tensor) Parameters(Weights w, WanVaeConfig c, int frames)
+    private static (Tensor, Tensor, Tensor) Parameters(Weights w, WanVaeConfig c, int places, int frames)
     {
-        var (places, size) = (c.LinearGrid![0] * c.LinearGrid[1], 3 * frames * c.SpatialStride * c.SpatialStride);
+        var size = 3 * frames * c.SpatialStride * c.SpatialStride;
         return (
             w.Parameter("basis", [places, size, c.ZDim]),
             w.Parameter("scale", [places, 1, c.ZDim], mean: 1),
@@ -66,7 +77,7 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c)
         var (b, z, t, h, wide) = latents;
         if (h * wide != p.Basis.size(0))
             throw new UserException(
-                $"this autoencoder's linear path is for latents of {c.LinearGrid![0]}x{c.LinearGrid[1]}, "
+                $"this autoencoder's linear path is for latents of {grid.Height}x{grid.Width}, "
                     + $"these are {h}x{wide}"
             );
         var s = c.SpatialStride;
@@ -84,9 +95,9 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c)
     {
         var s = c.SpatialStride;
         var (b, _, f, h, wide) = video;
-        if (h / s * (wide / s) != c.LinearGrid![0] * c.LinearGrid[1])
+        if (h / s * (wide / s) != grid.Height * grid.Width)
             throw new UserException(
-                $"this autoencoder's linear path is for {c.LinearGrid[1] * s}x{c.LinearGrid[0] * s} pictures, "
+                $"this autoencoder's linear path is for {grid.Width * s}x{grid.Height * s} pictures, "
                     + $"this video is {wide}x{h}"
             );
         return video

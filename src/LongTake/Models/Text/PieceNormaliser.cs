@@ -1,6 +1,6 @@
+using System.Buffers.Binary;
 using LongTake.Models.Miniature;
 using LongTake.Models.Wan;
-using System.Buffers.Binary;
 
 namespace LongTake.Models.Text;
 
@@ -34,7 +34,7 @@ internal sealed class PieceNormaliser
         replacements = map[(4 + (int)size)..].ToArray();
     }
 
-    /// <summary>The text normalised, in UTF-8 as it is given.</summary>
+    /// <summary>The text normalised, in UTF-8.</summary>
     public byte[] Normalise(ReadOnlySpan<byte> text)
     {
         var result = new List<byte>(text.Length + text.Length / 4 + 8);

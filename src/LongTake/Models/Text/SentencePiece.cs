@@ -1,7 +1,7 @@
-using LongTake.Models.Miniature;
-using LongTake.Models.Wan;
 using System.Globalization;
 using System.Text;
+using LongTake.Models.Miniature;
+using LongTake.Models.Wan;
 
 namespace LongTake.Models.Text;
 

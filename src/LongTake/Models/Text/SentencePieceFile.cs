@@ -1,7 +1,7 @@
-using LongTake.Models.Miniature;
-using LongTake.Models.Wan;
 using System.Buffers.Binary;
 using System.Text;
+using LongTake.Models.Miniature;
+using LongTake.Models.Wan;
 
 namespace LongTake.Models.Text;
 
@@ -56,7 +56,7 @@ internal sealed class SentencePieceFile
     /// <summary>The pieces; a piece's index is its id.</summary>
     public List<Piece> Pieces { get; } = [];
 
-    /// <summary>The normaliser's table as the file holds it; empty where text stays as it is.</summary>
+    /// <summary>The normaliser's table as the file holds it; empty where text is not changed.</summary>
     public ReadOnlyMemory<byte> CharacterMap { get; private set; }
 
     /// <summary>A space is put before the text.</summary>
@@ -162,7 +162,7 @@ internal sealed class SentencePieceFile
     private string String(Field field) => Encoding.UTF8.GetString(Bytes, field.Start, field.Length);
 
     /// <summary>
-    /// A field: its number, how it is stored (0 and 5 as a number, 2 as a run of bytes), its value or place.
+    /// A field: its number, how it is stored (0 and 5 as a number, 2 as a byte string), its value or place.
     /// </summary>
     private readonly record struct Field(int Number, int Type, ulong Value, int Start, int Length)
     {

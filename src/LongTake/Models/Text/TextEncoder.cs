@@ -1,5 +1,6 @@
 using LongTake.Models.Miniature;
 using LongTake.Models.Wan;
+
 namespace LongTake.Models.Text;
 
 /// <summary>

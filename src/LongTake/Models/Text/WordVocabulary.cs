@@ -1,6 +1,6 @@
+using System.Text;
 using LongTake.Models.Miniature;
 using LongTake.Models.Wan;
-using System.Text;
 
 namespace LongTake.Models.Text;
 

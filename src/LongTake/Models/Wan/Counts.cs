@@ -1,5 +1,6 @@
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
+using LongTake.Nn;
 
 namespace LongTake.Models.Wan;
 
@@ -12,16 +13,17 @@ internal static class Counts
         return Weights.Shapes(build).Sum(p => p.Value.Aggregate(1.0, (a, b) => a * b));
     }
 
-    public static double Wan(WanConfig c) => Of(w => _ = new WanTransformer(w, c));
+    public static double Transformer(ModelConfig c) => Of(w => _ = new Transformer(w, c.Model));
 
     /// <summary>One block of a transformer.</summary>
-    public static double Block(WanConfig c) => Of(w => _ = new WanBlock(w, c));
+    public static double Block(WanConfig c) =>
+        Of(w => _ = new WanBlock(w, c, AttentionPattern.Full(c.Heads, c.HeadDim)));
 
     /// <summary>A student with both heads, or one.</summary>
     public static double Student(ModelConfig c, Head? only = null) =>
-        Of(w => _ = new DecoupledTransformer(w, c.Wan, c.HeadBlocks, only: only));
+        Of(w => _ = new DecoupledTransformer(w, c.Model, c.HeadBlocks, only: only));
 
-    public static double Vae(WanVaeConfig c) => Of(w => _ = new WanVae(w, c));
+    public static double Vae(ModelConfig c) => Of(w => _ = c.Model.Autoencoder(w));
 
     public static double Text(UmT5Config c) => Of(w => _ = new UmT5Encoder(w, c));
 }

@@ -1,5 +1,6 @@
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
+using LongTake.Nn;
 
 namespace LongTake.Models.Wan;
 
@@ -31,7 +32,14 @@ public static class Flops
     /// takes: attention 4 n^2 d; linear maps 2 n (6 d^2 + 2 d f); cross-attention 4 n l d and 4 l d^2 for the keys and
     /// values of l text tokens. Other: patches, text, time and output head.
     /// </summary>
-    public static WanFlops Wan(WanConfig c, double batch, double latents, double height, double width)
+    public static WanFlops Wan(
+        WanConfig c,
+        double batch,
+        double latents,
+        double height,
+        double width,
+        AttentionPattern? pattern = null
+    )
     {
         var (frames, places) = (latents / c.PatchSize[0], height / c.PatchSize[1] * (width / c.PatchSize[2]));
         double n = frames * places,
@@ -39,7 +47,8 @@ public static class Flops
             f = c.FfnDim,
             l = c.TextLength,
             image = c.ClipDim > 0 ? 257 : 0;
-        var seen = c.AxialAttention ? (frames + places) / 2 : n;
+        var calls = (pattern ?? AttentionPattern.Full(c.Heads, c.HeadDim)).Calls(1, frames, places);
+        var seen = calls.Sum(call => call.Heads * call.Tokens) / c.Heads;
         return new(
             batch * c.Layers * 4 * n * seen * d,
             batch * c.Layers * 2 * n * (6 * d * d + 2 * d * f),

@@ -5,12 +5,6 @@ using LongTake.Nn;
 namespace LongTake.Models.Wan;
 
 /// <summary>
-/// Self-attention other than all to all: queries, keys (both not yet rotated) and values, each [B, N, heads, d], to [B,
-/// N, heads, d].
-/// </summary>
-public delegate Tensor SelfAttention(Tensor q, Tensor k, Tensor v);
-
-/// <summary>
 /// Keys and values [B, L, heads, d] of a text in one block, and those of an image: each is attended to on its own, the
 /// sum goes on.
 /// </summary>
@@ -20,14 +14,11 @@ public sealed class TextKeys(Tensor k, Tensor v, Tensor? imageK = null, Tensor? 
         imageK is null ? Attention.Full(q, k, v) : Attention.Full(q, k, v) + Attention.Full(q, imageK, imageV!);
 }
 
-/// <summary>
-/// A prompt as a transformer reads it at every step: embedded, with the keys and values of every block, made once.
-/// </summary>
-public sealed class WanPrompt
+/// <summary>A prompt as Wan's blocks read it at every step.</summary>
+internal sealed class WanPrompt(Tensor text, Tensor? picture, IEnumerable<IBlock> blocks) : EncodedPrompt
 {
-    internal WanPrompt(Tensor text, Tensor? picture, IEnumerable<WanBlock> blocks) =>
-        (Text, Keys) = (text, blocks.ToDictionary(b => b, b => b.Keys(text, picture)));
+    public Tensor Text { get; } = text;
 
-    internal Tensor Text { get; }
-    internal IReadOnlyDictionary<WanBlock, TextKeys> Keys { get; }
+    public IReadOnlyDictionary<WanBlock, TextKeys> Keys { get; } =
+        blocks.Cast<WanBlock>().ToDictionary(b => b, b => b.Keys(text, picture));
 }

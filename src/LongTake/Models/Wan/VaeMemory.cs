@@ -20,10 +20,10 @@ internal sealed class VaeMemory(WanVaeConfig c, double height, double width, dou
 {
     private const double Float = 4;
 
-    /// <summary>A video, some latents a pass (<see cref="WanVaeConfig.Chunk"/>), as bytes of pixels.</summary>
+    /// <summary>A video, some latents a pass (<see cref="VideoAutoencoder.Chunk"/>), as bytes of pixels.</summary>
     public VaeBytes Video(double latents)
     {
-        var chunk = Math.Min(latents, WanVaeConfig.Chunk((long)height, (long)width));
+        var chunk = Math.Min(latents, VideoAutoencoder.Chunk((long)height, (long)width));
         var most = Pass(default, 1, chunk, first: true, keep: true, out var after);
         if (latents > chunk)
             most = Larger(most, Pass(after, 1, Math.Min(chunk, latents - chunk), first: false, keep: true, out after));

@@ -5,16 +5,6 @@ using LongTake.Nn;
 namespace LongTake.Models.Wan;
 
 /// <summary>
-/// What an image-to-video model is given of its image: CLIP tokens [B, 257, clipDim], and latents [B, 20, T, H, W],
-/// four channels of mask before the sixteen of the video whose first frame is the image.
-/// </summary>
-public sealed class WanImage(Tensor clip, Tensor latents)
-{
-    public Tensor Clip { get; } = clip;
-    public Tensor Latents { get; } = latents;
-}
-
-/// <summary>
 /// CLIP tokens to the model's width: norm, linear, exact GELU, linear, norm. Reference: wan/modules/model.py, MLPProj.
 /// </summary>
 public sealed class WanImageEmbedding(Weights w, WanConfig c)

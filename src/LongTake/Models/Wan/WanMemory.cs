@@ -28,7 +28,7 @@ public readonly record struct Sequence(double Batch, double Frames, double Place
 /// an activation and of a weight. On a CPU (<paramref name="threads"/> above 0) the attention kernel has workspace, and
 /// products of bfloat16 may be computed in float32 (<see cref="Products"/>): their inputs and results are then copied.
 /// </summary>
-public sealed class WanMemory(WanConfig c, double compute, double master, int threads = 0)
+public sealed class WanMemory(WanConfig c, AttentionPattern pattern, double compute, double master, int threads = 0)
 {
     private const double Float = 4;
 
@@ -64,16 +64,12 @@ public sealed class WanMemory(WanConfig c, double compute, double master, int th
 
     private double Workspace(Sequence s, bool backward)
     {
-        // Axial heads: half along time, half within frames.
         double Of(double heads, double queries, double keys) =>
             backward ? kernel.Backward(heads, queries, keys) : kernel.Forward(heads, queries, keys);
         var text = Of(s.Batch * c.Heads, s.Each, l);
-        var self = !c.AxialAttention
-            ? Of(s.Batch * c.Heads, s.Each, s.Each)
-            : Math.Max(
-                Of(s.Batch * s.Places * Math.Max(1, c.Heads / 2), s.Frames, s.Frames),
-                Of(s.Batch * s.Frames * (c.Heads - c.Heads / 2), s.Places, s.Places)
-            );
+        var self = pattern
+            .Calls(s.Batch, s.Frames, s.Places)
+            .Max(call => Of(call.Sequences * call.Heads, call.Tokens, call.Tokens));
         return Math.Max(self, text);
     }
 
@@ -84,7 +80,7 @@ public sealed class WanMemory(WanConfig c, double compute, double master, int th
         + s.Batch * l * ((compute == Float ? 0 : c.TextDim * compute) + 3 * d * compute)
         + Cast(c.TextDim * d + d * d + 2 * d)
         + Lifted(s.Batch * l * (c.TextDim + d))
-        + s.Each * c.HeadDim * Float * (c.AxialAttention ? c.Heads : 1);
+        + s.Each * c.HeadDim * Float * pattern.TableHeads;
 
     /// <summary>The most a forward without a graph holds at a time.</summary>
     public double Forward(Sequence s) =>

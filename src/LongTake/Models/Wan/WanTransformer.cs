@@ -4,11 +4,9 @@ using LongTake.Nn;
 
 namespace LongTake.Models.Wan;
 
-/// <summary>What the blocks pass on: tokens [B, T, S, D] in float32, modulations, text, rotary tables.</summary>
-public sealed class WanState
+/// <summary>What Wan's blocks pass on: tokens, modulations, text, rotary tables.</summary>
+public sealed class WanState : TransformerState
 {
-    public required Tensor X { get; init; }
-
     /// <summary>[B, 1 or T, 6, D]: shift, scale, gate of attention and of the MLP.</summary>
     public required Tensor Modulation { get; init; }
 
@@ -27,9 +25,9 @@ public sealed class WanState
     public bool Inside { get; init; }
 
     /// <summary>What each block reads of text and image, where it was read before.</summary>
-    public IReadOnlyDictionary<WanBlock, TextKeys>? Keys { get; init; }
+    internal IReadOnlyDictionary<WanBlock, TextKeys>? Keys { get; init; }
 
-    public WanState With(Tensor x) =>
+    public override WanState With(Tensor x) =>
         new()
         {
             X = x,
@@ -47,7 +45,7 @@ public sealed class WanState
 /// <summary>
 /// Wan's self- or cross-attention: q/k RMS norm over the whole width, then heads. Reference: wan/modules/model.py.
 /// </summary>
-public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
+public sealed class WanAttention(Weights w, WanConfig c, AttentionPattern? pattern)
 {
     private readonly Linear q = new(w / "q", c.Dim, c.Dim),
         k = new(w / "k", c.Dim, c.Dim);
@@ -56,7 +54,7 @@ public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
     private readonly RmsNorm normQ = new(w / "norm_q", c.Dim, c.Eps),
         normK = new(w / "norm_k", c.Dim, c.Eps);
 
-    private readonly WanImageKeys? image = cross && c.ClipDim > 0 ? new(w, c) : null;
+    private readonly WanImageKeys? image = pattern is null && c.ClipDim > 0 ? new(w, c) : null;
 
     private Tensor Heads(Tensor x) => x.reshape(x.size(0), x.size(1), c.Heads, c.HeadDim);
 
@@ -65,10 +63,10 @@ public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
         var query = Heads(normQ.Forward(q.Forward(x), cos, sin));
         var key = Heads(normK.Forward(k.Forward(x), cos, sin));
         var value = Heads(v.Forward(x));
-        return Out(c.AxialAttention ? Attention.Axial(query, key, value, frames) : Attention.Full(query, key, value));
+        return Out(pattern!.Attend(query, key, value, frames));
     }
 
-    /// <summary>The same with another self-attention, which also rotates.</summary>
+    /// <summary>Another self-attention, which also rotates.</summary>
     public Tensor Self(Tensor x, SelfAttention attend) =>
         Out(attend(Heads(normQ.Forward(q.Forward(x))), Heads(normK.Forward(k.Forward(x))), Heads(v.Forward(x))));
 
@@ -87,10 +85,10 @@ public sealed class WanAttention(Weights w, WanConfig c, bool cross = false)
 }
 
 /// <summary>One block: modulated self-attention, cross-attention to the text, modulated MLP.</summary>
-public sealed class WanBlock(Weights w, WanConfig c)
+public sealed class WanBlock(Weights w, WanConfig c, AttentionPattern pattern) : IBlock
 {
-    private readonly WanAttention self = new(w / "self_attn", c),
-        cross = new(w / "cross_attn", c, cross: true);
+    private readonly WanAttention self = new(w / "self_attn", c, pattern),
+        cross = new(w / "cross_attn", c, null);
     private readonly AffineLayerNorm norm3 = new(w / "norm3", c.Dim, c.Eps);
     private readonly Linear up = new(w / "ffn" / 0, c.Dim, c.FfnDim),
         down = new(w / "ffn" / 2, c.FfnDim, c.Dim);
@@ -103,8 +101,9 @@ public sealed class WanBlock(Weights w, WanConfig c)
     /// With <paramref name="attend"/>, another self-attention than all to all.
     /// A config that asks for it has everything but the block's inputs computed again in backward.
     /// </summary>
-    public WanState Forward(WanState s, SelfAttention? attend = null)
+    public TransformerState Forward(TransformerState state, SelfAttention? attend = null)
     {
+        var s = (WanState)state;
         if (!c.Recompute || s.Keys is not null)
             return s.With(Run(s, attend));
         Tensor[] inputs =
@@ -190,112 +189,37 @@ public sealed class WanBlock(Weights w, WanConfig c)
             return after;
         }
     }
-
-    /// <summary>
-    /// Blocks one after another; the tokens between them are freed, and those they start with unless the caller keeps
-    /// them.
-    /// </summary>
-    internal static WanState Through(IEnumerable<WanBlock> blocks, WanState state, bool keep = false)
-    {
-        foreach (var block in blocks)
-        {
-            var next = block.Forward(state);
-            if (!keep)
-                state.X.Dispose(); // the graph, if there is one, holds what it needs
-            (state, keep) = (next, false);
-        }
-        return state;
-    }
 }
 
-/// <summary>
-/// Blocks one after the other; their weights come with them where they are streamed (<see cref="WeightStream"/>).
-/// </summary>
-public sealed class WanBlocks(Weights w, int count, WanConfig c)
+/// <summary>The output layer: norm, its own modulation added to the time embedding, linear to patches.</summary>
+public sealed class WanHead(Weights w, WanConfig c) : IOutput
 {
-    private readonly Weights[] places = [.. Enumerable.Range(0, count).Select(i => w / i)];
-    private readonly WanBlock[] blocks = [.. Enumerable.Range(0, count).Select(i => new WanBlock(w / i, c))];
+    private readonly Tensor modulation = Modulation(w, c);
+    private readonly Linear linear = new(w / "head", c.Dim, c.PatchVolume * c.OutChannels, std: 0);
 
-    /// <summary>Each block, to be used before the next is asked for.</summary>
-    public IEnumerable<WanBlock> InTurn() => WeightStream.InTurn(places).Select(i => blocks[i]);
+    public Tensor Forward(TransformerState state, Tensor x, Tensor timesteps) =>
+        Pictures(linear.Forward(Normalised((WanState)state, modulation, c)), x, c);
 
-    /// <summary>Whether a weight is a block's, of a transformer or of a student's heads.</summary>
-    public static bool Holds(string weight) =>
-        weight.StartsWith("blocks.", StringComparison.Ordinal)
-        || weight.Contains("_head.blocks.", StringComparison.Ordinal);
-}
+    internal static Tensor Modulation(Weights w, WanConfig c) =>
+        w.Parameter("modulation", [1, 2, c.Dim], 1 / Math.Sqrt(c.Dim));
 
-/// <summary>The output head: norm, its own modulation added to the time embedding, linear to patches.</summary>
-public sealed class WanHead(Weights w, WanConfig c)
-{
-    private readonly Tensor modulation = w.Parameter("modulation", [1, 2, c.Dim], 1 / Math.Sqrt(c.Dim));
-    private readonly Linear? shared =
-        c.Places > 0 ? null : new(w / "head", c.Dim, c.PatchVolume * c.OutChannels, std: 0);
-    private readonly PerTokenLinear? placed =
-        c.Places > 0 ? new(w / "head", c.Places, c.Dim, c.PatchVolume * c.OutChannels, std: 0) : null;
-
-    /// <summary>[B, T, S, D] -> [B, T, S, patch volume * channels] in float32.</summary>
-    public Tensor Forward(WanState s)
+    /// <summary>Tokens [B, T, S, D], normalised and modulated, in float32.</summary>
+    internal static Tensor Normalised(WanState s, Tensor modulation, WanConfig c)
     {
         var m = (s.Time.unsqueeze(2) + modulation.to(ScalarType.Float32).unsqueeze(0)).unbind(2);
-        var x = Elementwise.LayerNorm(s.X, m[1].unsqueeze(2), m[0].unsqueeze(2), 1, c.Eps, ScalarType.Float32);
-        return placed is null ? shared!.Forward(x) : placed.Forward(x, s.Text.dtype, s.Inside).to(ScalarType.Float32);
+        return Elementwise.LayerNorm(s.X, m[1].unsqueeze(2), m[0].unsqueeze(2), 1, c.Eps, ScalarType.Float32);
     }
-}
-
-/// <summary>
-/// Wan 2.1's video diffusion transformer with full attention over all latents: the teacher, the fake score, and (split
-/// in two) the student. Output: velocity v = noise - x0. Reference: wan/modules/model.py.
-/// </summary>
-public sealed class WanTransformer(Weights w, WanConfig c, ScalarType compute = ScalarType.BFloat16)
-{
-    private readonly WanEmbedding embedding = new(w, c, compute);
-    private readonly WanBlocks blocks = new(w / "blocks", c.Layers, c);
-    private readonly WanHead head = new(w / "head", c);
-
-    /// <summary>
-    /// x [B, C, T, H, W], timesteps [B] or [B, T] (1000 sigma), text [B, L, textDim] -> velocity [B, C, T, H, W],
-    /// float32.
-    /// </summary>
-    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text) => Forward(x, timesteps, text, null);
-
-    /// <summary>The same of an image-to-video model (or, without an image, of a text-to-video one).</summary>
-    public Tensor Forward(Tensor x, Tensor timesteps, Tensor text, WanImage? image)
-    {
-        using var scope = torch.NewDisposeScope();
-        return Velocity(embedding.Forward(x, timesteps, text, image), x, timesteps).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The same of a prompt that was read before.</summary>
-    public Tensor Forward(Tensor x, Tensor timesteps, WanPrompt prompt, WanImage? image = null)
-    {
-        using var scope = torch.NewDisposeScope();
-        return Velocity(embedding.Forward(x, timesteps, prompt, image), x, timesteps).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>
-    /// Reads a prompt, text [B, L, textDim], once for many steps. Its tensors live in the current scope.
-    /// </summary>
-    public WanPrompt Prompt(Tensor text, WanImage? image = null) => embedding.Prompt(text, image, blocks.InTurn());
-
-    private Tensor Velocity(WanState state, Tensor x, Tensor timesteps) =>
-        Velocity(c, head.Forward(WanBlock.Through(blocks.InTurn(), state)), x, timesteps);
 
     /// <summary>
     /// Patches [B, T, S, p] back to [B, C, T, H, W], the last dimension being (patch t, patch h, patch w, channel).
     /// </summary>
-    internal static Tensor Velocity(WanConfig c, Tensor patches, Tensor x, Tensor timesteps)
+    internal static Tensor Pictures(Tensor patches, Tensor x, WanConfig c)
     {
         var (pt, ph, pw) = (c.PatchSize[0], c.PatchSize[1], c.PatchSize[2]);
         var (b, _, t, h, w) = x;
-        var v = patches
+        return patches
             .reshape([b, t / pt, h / ph, w / pw, pt, ph, pw, c.OutChannels])
             .permute(0, 7, 1, 4, 2, 5, 3, 6)
             .reshape(b, c.OutChannels, t, h, w);
-        if (!c.SkipPreconditioning)
-            return v;
-        var sigma = (timesteps.to(ScalarType.Float32) / 1000).reshape(b, 1, timesteps.ndim == 1 ? 1 : t, 1, 1);
-        var power = sigma * sigma + (1 - sigma) * (1 - sigma);
-        return x * ((sigma * 2 - 1) / power) + v * power.rsqrt();
     }
 }

@@ -1,6 +1,6 @@
+using System.Text.Json.Serialization;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Models.Wan;
 
@@ -68,12 +68,6 @@ public sealed record WanVaeConfig
         1.9160,
     ];
 
-    /// <summary>
-    /// Option of the miniature, off (null) for Wan: a fixed linear path beside the convolutions, fitted in closed form
-    /// for latents of this height and width (<see cref="LinearPath"/>).
-    /// </summary>
-    public int[]? LinearGrid { get; init; }
-
     /// <summary>Pixels of a latent pixel's side.</summary>
     [JsonIgnore]
     public int SpatialStride => 1 << (DimMult.Length - 1);
@@ -82,17 +76,15 @@ public sealed record WanVaeConfig
     [JsonIgnore]
     public int TemporalStride => 1 << TemporalDownsample.Count(t => t);
 
-    /// <summary>
-    /// Latents of a pass over pictures of so many latent pixels: several where pictures are small, because each layer
-    /// then has enough to do, and never more at a time than one latent of a 480p video holds.
-    /// </summary>
-    public static int Chunk(long height, long width) => (int)Math.Max(1, 4096 / (height * width));
-
     /// <summary>Frames that <paramref name="latents"/> latents decode to.</summary>
     public long Frames(long latents) => 1 + (latents - 1) * TemporalStride;
 
     /// <summary>Latents of <paramref name="frames"/> frames.</summary>
     public long Latents(long frames) => 1 + (frames - 1) / TemporalStride;
+
+    /// <summary>Sizes and strides of the latents.</summary>
+    [JsonIgnore]
+    public LatentGeometry Geometry => new(ZDim, TemporalStride, SpatialStride, WarmUp);
 
     internal WanVaeConfig Checked()
     {
@@ -112,34 +104,26 @@ public sealed record WanVaeConfig
 
 /// <summary>
 /// The causal video autoencoder of Wan 2.1 (arXiv 2503.20314, section 4.1). A latent describes four frames and what
-/// came before them, the first latent one frame. Videos are [B, 3, F, H, W] in [-1, 1] with F = 1 + 4 (T - 1), latents
-/// [B, Z, T, h, w] normalised per channel. Results are float32; <paramref name="compute"/> is the dtype inside
-/// (default: that of the weights). A pass covers <c>chunk</c> latents and hands its cache to the next; chunk 0 is one
-/// pass over everything, the fastest way and the one to train with. The values do not depend on it.
+/// came before them, the first latent one frame. <paramref name="compute"/> is the type inside (default: that of the
+/// weights); <paramref name="startAtZero"/> draws the last layers as zeros.
 /// </summary>
-public sealed class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null)
+public class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null, bool startAtZero = false)
+    : VideoAutoencoder
 {
     private readonly VaeStack encoder = VaeStack.Encoder(w / "encoder", config.Checked());
-    private readonly CausalConv toMoments = new(
-        w / "conv1",
-        2 * config.ZDim,
-        2 * config.ZDim,
-        1,
-        1,
-        zero: config.LinearGrid is not null
-    );
+    private readonly CausalConv toMoments = new(w / "conv1", 2 * config.ZDim, 2 * config.ZDim, 1, 1, startAtZero);
     private readonly CausalConv fromLatents = new(w / "conv2", config.ZDim, config.ZDim, 1, 1);
-    private readonly VaeStack decoder = VaeStack.Decoder(w / "decoder", config);
-    private readonly LinearPath? linear = config.LinearGrid is null ? null : new(w / "linear", config);
+    private readonly VaeStack decoder = VaeStack.Decoder(w / "decoder", config, startAtZero);
 
-    /// <summary>Where its weights are, and what goes in must be.</summary>
-    public torch.Device Device { get; } = w.Device;
+    public override torch.Device Device { get; } = w.Device;
+
+    public override LatentGeometry Geometry => config.Geometry;
 
     /// <summary>The configuration it was built with.</summary>
     public WanVaeConfig Config => config;
 
     /// <summary>Video to normalised latents: the mean of the posterior, (mu - mean) / std.</summary>
-    public Tensor Encode(Tensor video, int chunk = 1)
+    public override Tensor Encode(Tensor video, int chunk = 1)
     {
         using var scope = torch.NewDisposeScope();
         return Normalised(Moments(video, chunk).narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
@@ -150,7 +134,7 @@ public sealed class WanVae(Weights w, WanVaeConfig config, ScalarType? compute =
     /// cref="Encode"/>; the cache is all that is kept between calls, so memory does not depend on the length of the
     /// video.
     /// </summary>
-    public Tensor EncodeStep(Tensor video, WanVaeCache cache)
+    public override Tensor EncodeStep(Tensor video, AutoencoderCache cache)
     {
         using var scope = torch.NewDisposeScope();
         var first = cache.First;
@@ -159,7 +143,7 @@ public sealed class WanVae(Weights w, WanVaeConfig config, ScalarType? compute =
                 $"a step of {video.size(2)} frames: "
                     + $"{(first ? $"1 + {config.TemporalStride} k first" : $"a multiple of {config.TemporalStride}")}"
             );
-        var moments = WithLinear(
+        var moments = Encoded(
             toMoments.Forward(encoder.Forward(video.to(compute ?? encoder.Dtype), cache)).to(ScalarType.Float32),
             video,
             first
@@ -168,46 +152,38 @@ public sealed class WanVae(Weights w, WanVaeConfig config, ScalarType? compute =
     }
 
     /// <summary>Mean and log variance of the posterior before normalisation, [B, 2 Z, T, h, w].</summary>
-    public Tensor Moments(Tensor video, int chunk = 1)
+    public override Tensor Moments(Tensor video, int chunk = 1)
     {
         using var scope = torch.NewDisposeScope();
         var frames = CheckedFrames(video);
         var x = video.to(compute ?? encoder.Dtype);
         if (chunk == 0)
-            return WithLinear(toMoments.Forward(encoder.Forward(x, null)).to(ScalarType.Float32), video, true)
+            return Encoded(toMoments.Forward(encoder.Forward(x, null)).to(ScalarType.Float32), video, true)
                 .MoveToOuterDisposeScope();
-        using var cache = new WanVaeCache();
+        using var cache = new AutoencoderCache();
         var parts = new List<Tensor>();
         for (long at = 0, next; at < frames; at = next)
         {
             next = Math.Min(frames, config.Frames(config.Latents(at) + chunk - (at == 0 ? 1 : 0)));
             parts.Add(encoder.Forward(x.narrow(2, at, next - at), cache));
         }
-        return WithLinear(toMoments.Forward(torch.cat([.. parts], 2)).to(ScalarType.Float32), video, true)
+        return Encoded(toMoments.Forward(torch.cat([.. parts], 2)).to(ScalarType.Float32), video, true)
             .MoveToOuterDisposeScope();
     }
 
-    /// <summary>Fits the linear path, where there is one, to videos [B, 3, F, H, W].</summary>
-    public void FitLinear(Tensor video) => linear?.Fit(video);
+    /// <summary>What a part beside the convolutions adds to the moments.</summary>
+    protected virtual Tensor Encoded(Tensor moments, Tensor video, bool first) => moments;
 
-    private Tensor WithLinear(Tensor moments, Tensor video, bool first) =>
-        linear is null
-            ? moments
-            : torch.cat(
-                [
-                    moments.narrow(1, 0, config.ZDim) + linear.Encode(video, first),
-                    moments.narrow(1, config.ZDim, config.ZDim),
-                ],
-                1
-            );
+    /// <summary>What a part beside the convolutions adds to the frames.</summary>
+    protected virtual Tensor Decoded(Tensor frames, Tensor latents, bool first) => frames;
 
-    /// <summary>Normalised latents to video, clamped to [-1, 1] unless told not to be.</summary>
-    public Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)
+    /// <summary>Normalised latents to video, clamped to [-1, 1] unless clamp is false.</summary>
+    public override Tensor Decode(Tensor latents, int chunk = 1, bool clamp = true)
     {
         using var scope = torch.NewDisposeScope();
         if (chunk == 0)
             return Frames(latents, null, clamp).MoveToOuterDisposeScope();
-        using var cache = new WanVaeCache();
+        using var cache = new AutoencoderCache();
         return torch
             .cat([.. latents.split(chunk, 2).Select(part => DecodeStep(part, cache, clamp))], 2)
             .MoveToOuterDisposeScope();
@@ -217,69 +193,22 @@ public sealed class WanVae(Weights w, WanVaeConfig config, ScalarType? compute =
     /// Decodes the next latents of a video, mostly one: the first gives one frame, every other four. The frames equal
     /// those of <see cref="Decode"/>; the cache is all that is kept between calls.
     /// </summary>
-    public Tensor DecodeStep(Tensor latents, WanVaeCache cache, bool clamp = true)
+    public override Tensor DecodeStep(Tensor latents, AutoencoderCache cache, bool clamp = true)
     {
         using var scope = torch.NewDisposeScope();
         return Frames(latents, cache, clamp).MoveToOuterDisposeScope();
     }
 
-    private Tensor Frames(Tensor latents, WanVaeCache? cache, bool clamp)
+    private Tensor Frames(Tensor latents, AutoencoderCache? cache, bool clamp)
     {
         var raw = Raw(latents);
         var first = cache?.First ?? true;
         var frames = decoder
             .Forward(fromLatents.Forward(raw.to(compute ?? decoder.Dtype)), cache)
             .to(ScalarType.Float32);
-        if (linear is not null)
-            frames = frames + linear.Decode(raw, first);
+        frames = Decoded(frames, raw, first);
         return clamp ? frames.clamp(-1, 1) : frames;
     }
-
-    /// <summary>
-    /// The frame that latent <paramref name="index"/> ends with, encoded alone as the first latent of a video
-    /// [B, Z, 1, h, w]: what a window that starts there is conditioned on. The decoding starts
-    /// <see cref="WanVaeConfig.WarmUp"/> latents earlier, not at the beginning. No gradient.
-    /// </summary>
-    public Tensor ImageLatent(Tensor latents, long index)
-    {
-        using var scope = torch.NewDisposeScope();
-        using var off = torch.no_grad();
-        var start = Math.Max(0, index - config.WarmUp);
-        var video = Decode(latents.narrow(2, start, index - start + 1));
-        return Encode(video.narrow(2, video.size(2) - 1, 1)).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>
-    /// The same for many windows of one video [1, Z, T, h, w], as many in one pass as are no more than some million
-    /// pixels: [n, Z, 1, h, w], entry i for latent indices[i]. Decodes n (1 + WarmUp) latents, however long the video.
-    /// </summary>
-    public Tensor ImageLatents(Tensor latents, IReadOnlyList<long> indices)
-    {
-        using var scope = torch.NewDisposeScope();
-        using var off = torch.no_grad();
-        var made = new Tensor[indices.Count];
-        var pixels =
-            config.Frames(1 + config.WarmUp)
-            * latents.size(3)
-            * latents.size(4)
-            * config.SpatialStride
-            * config.SpatialStride;
-        foreach (var alike in Enumerable.Range(0, indices.Count).GroupBy(i => Math.Min(indices[i], config.WarmUp)))
-        foreach (var part in alike.Chunk((int)Math.Clamp(AtOnce / pixels, 1, indices.Count)))
-        {
-            var video = Decode(
-                torch.cat([.. part.Select(i => latents.narrow(2, indices[i] - alike.Key, alike.Key + 1))]),
-                pixels <= AtOnce ? 0 : 1
-            );
-            var first = Encode(video.narrow(2, video.size(2) - 1, 1));
-            for (var b = 0; b < part.Length; b++)
-                made[part[b]] = first.narrow(0, b, 1);
-            video.Dispose();
-        }
-        return torch.cat(made).MoveToOuterDisposeScope();
-    }
-
-    private const long AtOnce = 1 << 22; // pixels
 
     private Tensor Normalised(Tensor mu) => (mu - Channels(config.Mean, 0, mu)) / Channels(config.Std, 1, mu);
 

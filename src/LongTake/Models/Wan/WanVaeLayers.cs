@@ -10,28 +10,6 @@ namespace LongTake.Models.Wan;
 // convolutions with a kernel of one frame, so that nothing is ever permuted. Weights are cast to the dtype of the
 // activations at use.
 
-/// <summary>
-/// What a pass over some frames leaves for the pass over the next ones. It owns its tensors across scopes; each pass
-/// replaces them, so memory stays constant however long the video is.
-/// </summary>
-public sealed class WanVaeCache : IDisposable
-{
-    internal TensorStore Frames { get; } = new();
-
-    /// <summary>True until the first pass has ended.</summary>
-    public bool First { get; internal set; } = true;
-
-    /// <summary>Bytes held between passes.</summary>
-    public long Bytes => Frames.Bytes;
-
-    /// <summary>Frees the tensors and starts a new video.</summary>
-    public void Dispose()
-    {
-        Frames.Dispose();
-        First = true;
-    }
-}
-
 /// <summary>A convolution that sees no later frame. The two frames before come from the cache, or are zeros.</summary>
 internal sealed class CausalConv(Weights w, long inner, long outer, long time = 3, long space = 3, bool zero = false)
 {
@@ -49,7 +27,7 @@ internal sealed class CausalConv(Weights w, long inner, long outer, long time = 
     /// With <paramref name="pairs"/>, half of the output channels are those of a second frame; with <paramref
     /// name="add"/>, that is added.
     /// </summary>
-    public Tensor Forward(Tensor x, WanVaeCache? cache = null, bool pairs = false, Tensor? add = null)
+    public Tensor Forward(Tensor x, AutoencoderCache? cache = null, bool pairs = false, Tensor? add = null)
     {
         if (!arranged && !torch.is_grad_enabled())
             Convolution.Arrange(weight);
@@ -181,7 +159,7 @@ internal sealed class VaeBlock(Weights w, long inner, long outer)
     private readonly CausalConv conv2 = new(w / "residual" / 6, outer, outer);
     private readonly CausalConv? shortcut = inner == outer ? null : new(w / "shortcut", inner, outer, 1, 1);
 
-    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    public Tensor Forward(Tensor x, AutoencoderCache? cache)
     {
         using var scope = torch.NewDisposeScope();
         var h = Step(conv1, norm1.Activated(x), null);
@@ -217,7 +195,7 @@ internal sealed class FrameAttention(Weights w, long dim)
 }
 
 /// <summary>
-/// Halves height and width, and the frames if temporal; the first frame of a video has no partner and passes as it is.
+/// Halves height and width, and the frames if temporal; the first frame of a video has no partner and passes unchanged.
 /// </summary>
 internal sealed class Downsample(Weights w, long dim, bool temporal)
 {
@@ -227,7 +205,7 @@ internal sealed class Downsample(Weights w, long dim, bool temporal)
         : null;
     private readonly Tensor? bias = temporal ? (w / "time_conv").Parameter("bias", [dim]) : null;
 
-    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    public Tensor Forward(Tensor x, AutoencoderCache? cache)
     {
         using var scope = torch.NewDisposeScope();
         var y = conv.Forward(torch.nn.functional.pad(x, [0, 1, 0, 1]));
@@ -235,7 +213,7 @@ internal sealed class Downsample(Weights w, long dim, bool temporal)
     }
 
     // Output frame k > 0 sees the frames 2k-2, 2k-1, 2k.
-    private Tensor Halved(Tensor y, WanVaeCache? cache)
+    private Tensor Halved(Tensor y, AutoencoderCache? cache)
     {
         var before = cache?.Frames[this];
         var all = before is null ? y : torch.cat([before, y], 2);
@@ -257,13 +235,13 @@ internal sealed class Upsample(Weights w, long dim, bool temporal)
     private readonly FrameConv conv = new(w / "resample" / 1, dim, dim / 2, 3, border: 1);
     private readonly CausalConv? timeConv = temporal ? new(w / "time_conv", dim, 2 * dim, 3, 1) : null;
 
-    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    public Tensor Forward(Tensor x, AutoencoderCache? cache)
     {
         using var scope = torch.NewDisposeScope();
         return conv.Forward(timeConv is null ? x : Doubled(x, cache), doubled: true).MoveToOuterDisposeScope();
     }
 
-    private Tensor Doubled(Tensor x, WanVaeCache? cache)
+    private Tensor Doubled(Tensor x, AutoencoderCache? cache)
     {
         var (t, single) = (x.size(2), cache is null || cache.First ? 1 : 0);
         if (t == single)
@@ -279,13 +257,13 @@ internal sealed class VaeStack
     private readonly CausalConv first,
         last;
     private readonly PixelNorm norm;
-    private readonly List<Func<Tensor, WanVaeCache?, Tensor>> layers;
+    private readonly List<Func<Tensor, AutoencoderCache?, Tensor>> layers;
 
     private VaeStack(
         Weights w,
         long inner,
         long begin,
-        List<Func<Tensor, WanVaeCache?, Tensor>> layers,
+        List<Func<Tensor, AutoencoderCache?, Tensor>> layers,
         long end,
         long outer,
         bool zero = false
@@ -302,7 +280,7 @@ internal sealed class VaeStack
 
     public static VaeStack Encoder(Weights w, WanVaeConfig c)
     {
-        var layers = new List<Func<Tensor, WanVaeCache?, Tensor>>();
+        var layers = new List<Func<Tensor, AutoencoderCache?, Tensor>>();
         var at = w / "downsamples";
         long width = c.Dim;
         for (var stage = 0; stage < c.DimMult.Length; stage++)
@@ -317,9 +295,9 @@ internal sealed class VaeStack
         return new(w, 3, c.Dim, layers, width, 2 * c.ZDim);
     }
 
-    public static VaeStack Decoder(Weights w, WanVaeConfig c)
+    public static VaeStack Decoder(Weights w, WanVaeConfig c, bool startAtZero)
     {
-        var layers = new List<Func<Tensor, WanVaeCache?, Tensor>>();
+        var layers = new List<Func<Tensor, AutoencoderCache?, Tensor>>();
         var at = w / "upsamples";
         long begin = c.Dim * c.DimMult[^1],
             width = begin;
@@ -333,18 +311,10 @@ internal sealed class VaeStack
             layers.Add(new Upsample(at / layers.Count, width, c.TemporalDownsample[stage - 1]).Forward);
             width /= 2;
         }
-        return new(
-            w,
-            c.ZDim,
-            begin,
-            [.. Middle(w / "middle", begin), .. layers],
-            width,
-            3,
-            zero: c.LinearGrid is not null
-        );
+        return new(w, c.ZDim, begin, [.. Middle(w / "middle", begin), .. layers], width, 3, zero: startAtZero);
     }
 
-    private static Func<Tensor, WanVaeCache?, Tensor>[] Middle(Weights w, long width)
+    private static Func<Tensor, AutoencoderCache?, Tensor>[] Middle(Weights w, long width)
     {
         var attention = new FrameAttention(w / 1, width);
         return
@@ -355,7 +325,7 @@ internal sealed class VaeStack
         ];
     }
 
-    public Tensor Forward(Tensor x, WanVaeCache? cache)
+    public Tensor Forward(Tensor x, AutoencoderCache? cache)
     {
         using var scope = torch.NewDisposeScope();
         var h = first.Forward(x, cache);

@@ -1,6 +1,7 @@
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-namespace LongTake.Models.Wan;
+
+namespace LongTake.Models;
 
 /// <summary>
 /// A video through the autoencoder in tiles, so that the activations in memory are one tile's, whatever the picture's
@@ -9,7 +10,7 @@ namespace LongTake.Models.Wan;
 /// Where one tile suffices this is the whole picture, bit for bit. Tiles see no further than their edge: attention
 /// among the pixels of a frame becomes attention within a tile.
 /// </summary>
-public sealed class WanVaeTiles : IDisposable
+public sealed class VaeTiles : IDisposable
 {
     /// <summary>Latent pixels of a tile's side: 256 pixels of Wan's, as is usual.</summary>
     public const int Side = 32;
@@ -17,10 +18,10 @@ public sealed class WanVaeTiles : IDisposable
     private const int LeastSide = 8,
         WholePixels = 832 * 480;
 
-    private readonly WanVae vae;
+    private readonly VideoAutoencoder vae;
     private readonly Axis down,
         across;
-    private readonly WanVaeCache[] caches; // row by row
+    private readonly AutoencoderCache[] caches; // row by row
     private readonly TensorStore shares = new();
 
     /// <summary>
@@ -28,18 +29,21 @@ public sealed class WanVaeTiles : IDisposable
     /// </summary>
     /// <exception cref="UserException">Tiles that are too small, or an autoencoder of one size of picture
     /// only.</exception>
-    public WanVaeTiles(WanVae vae, long height, long width, int side = 0)
+    public VaeTiles(VideoAutoencoder vae, long height, long width, int side = 0)
     {
         if (side is < 0 or (> 0 and < LeastSide))
             throw new UserException(
-                $"tiles of {side * vae.Config.SpatialStride} pixels: give "
-                    + $"{LeastSide * vae.Config.SpatialStride} at least, or 0 for whole pictures",
+                $"tiles of {side * vae.Geometry.SpatialStride} pixels: give "
+                    + $"{LeastSide * vae.Geometry.SpatialStride} at least, or 0 for whole pictures",
                 usage: true
             );
         this.vae = vae;
         (down, across) = (new((int)height, side), new((int)width, side));
-        caches = [.. Enumerable.Range(0, down.Starts.Length * across.Starts.Length).Select(_ => new WanVaeCache())];
-        if (caches.Length > 1 && vae.Config.LinearGrid is not null)
+        caches =
+        [
+            .. Enumerable.Range(0, down.Starts.Length * across.Starts.Length).Select(_ => new AutoencoderCache()),
+        ];
+        if (caches.Length > 1 && vae.Geometry.FixedSize)
             throw new UserException(
                 "this model's autoencoder makes whole pictures of one size; leave the tiles out",
                 usage: true
@@ -55,18 +59,18 @@ public sealed class WanVaeTiles : IDisposable
     /// <summary>
     /// The side taken when none is asked for: pictures of up to 832x480 pixels whole, beyond that <see cref="Side"/>.
     /// </summary>
-    public static int Automatic(WanVaeConfig c, long height, long width) =>
-        c.LinearGrid is not null || height * width <= WholePixels ? 0 : Side;
+    public static int Automatic(LatentGeometry g, long height, long width) =>
+        g.FixedSize || height * width <= WholePixels ? 0 : Side;
 
-    /// <summary>As <see cref="WanVae.DecodeStep"/>, clamped.</summary>
+    /// <summary>As <see cref="VideoAutoencoder.DecodeStep"/>, clamped.</summary>
     public Tensor DecodeStep(Tensor latents) =>
-        Step(latents, (x, cache) => vae.DecodeStep(x, cache), 1, vae.Config.SpatialStride);
+        Step(latents, (x, cache) => vae.DecodeStep(x, cache), 1, vae.Geometry.SpatialStride);
 
-    /// <summary>As <see cref="WanVae.EncodeStep"/>.</summary>
-    public Tensor EncodeStep(Tensor video) => Step(video, vae.EncodeStep, vae.Config.SpatialStride, 1);
+    /// <summary>As <see cref="VideoAutoencoder.EncodeStep"/>.</summary>
+    public Tensor EncodeStep(Tensor video) => Step(video, vae.EncodeStep, vae.Geometry.SpatialStride, 1);
 
     // A latent pixel has `into` pixels a side going in, `outOf` coming out.
-    private Tensor Step(Tensor x, Func<Tensor, WanVaeCache, Tensor> pass, int into, int outOf)
+    private Tensor Step(Tensor x, Func<Tensor, AutoencoderCache, Tensor> pass, int into, int outOf)
     {
         using var scope = torch.NewDisposeScope();
         if (caches.Length == 1)

@@ -2,7 +2,7 @@ using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Nn;
 
-namespace LongTake.Models.Wan;
+namespace LongTake.Models;
 
 /// <summary>Which rotary time a cached frame gets.</summary>
 public enum CachePositions
@@ -101,7 +101,7 @@ public sealed class KvCache(
         int frames,
         int height,
         int width,
-        WanConfig c,
+        AttentionPattern pattern,
         torch.Device? device = null,
         bool keepSink = false
     )
@@ -156,7 +156,7 @@ public sealed class KvCache(
         };
         return new Pass(
             this,
-            c.AxialAttention,
+            pattern,
             evicted,
             first,
             from,
@@ -169,16 +169,13 @@ public sealed class KvCache(
         // All steps of a block, and in a full endless cache all blocks, ask for the same tables.
         (Tensor, Tensor) Table(string role, int[] times)
         {
-            var wanted = $"{string.Join(' ', times)}, {height} x {width} x {c.HeadDim}, {device}";
+            var wanted = $"{string.Join(' ', times)}, {height} x {width}, {device}";
             if (tableOf.GetValueOrDefault(role) != wanted)
             {
                 using var scope = torch.NewDisposeScope();
-                var (cos, sin) = c.AxialAttention
-                    ? Rotary.AxialTable(c.Heads, c.HeadDim, times, height, width)
-                    : Rotary.Table(c.HeadDim, times, height, width);
-                long[] shape = [1, times.Length * height * width, c.AxialAttention ? c.Heads : 1, c.HeadDim / 2];
-                tables[(role, "cos")] = Tensor.From<float>(cos, shape).to(device ?? torch.CPU);
-                tables[(role, "sin")] = Tensor.From<float>(sin, shape).to(device ?? torch.CPU);
+                var (cos, sin) = pattern.Table(times, height, width, device ?? torch.CPU);
+                tables[(role, "cos")] = cos;
+                tables[(role, "sin")] = sin;
                 tableOf[role] = wanted;
             }
             return (tables[(role, "cos")]!, tables[(role, "sin")]!);
@@ -199,7 +196,7 @@ public sealed class KvCache(
     public sealed class Pass
     {
         private readonly KvCache cache;
-        private readonly bool axial;
+        private readonly AttentionPattern pattern;
         private readonly int evicted,
             first,
             from,
@@ -210,7 +207,7 @@ public sealed class KvCache(
 
         internal Pass(
             KvCache cache,
-            bool axial,
+            AttentionPattern pattern,
             int evicted,
             int first,
             int from,
@@ -220,9 +217,9 @@ public sealed class KvCache(
             int end
         )
         {
-            (this.cache, this.axial, this.evicted, this.first, this.from, this.to, this.end) = (
+            (this.cache, this.pattern, this.evicted, this.first, this.from, this.to, this.end) = (
                 cache,
-                axial,
+                pattern,
                 evicted,
                 first,
                 from,
@@ -244,11 +241,7 @@ public sealed class KvCache(
             var allValues = Join((block, 'v'), v, tokens);
             if (keys is { } table)
                 allKeys = Rotated(allKeys, table);
-            return axial
-                ? Attention.Axial(Rotated(q, query), allKeys, allValues, to - from, to, (x, y, z) =>
-                    Attention.Full(x, y, z)
-                )
-                : Attention.Full(Rotated(q, query), allKeys, allValues);
+            return pattern.AttendCached(Rotated(q, query), allKeys, allValues, to - from, to);
         }
 
         /// <summary>

@@ -1,0 +1,21 @@
+namespace LongTake.Models.Miniature;
+
+/// <summary>
+/// What the miniature has beside the sizes of Wan's parts: it is made for one small picture and trained on a laptop.
+/// </summary>
+public sealed record MiniatureConfig
+{
+    /// <summary>Tokens of a latent frame, each with patch and output weights of its own.</summary>
+    public int Tokens { get; init; } = 8;
+
+    /// <summary>
+    /// Sequences longer than this many latents also get their position in the video as an input; rotary positions alone
+    /// are relative. 0 for never.
+    /// </summary>
+    public int AbsoluteTimeBeyond { get; init; }
+
+    /// <summary>
+    /// Whether the autoencoder has a linear path, principal components of blocks of pixels, beside its convolutions.
+    /// </summary>
+    public bool LinearPath { get; init; }
+}
