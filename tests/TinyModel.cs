@@ -84,7 +84,7 @@ public sealed class TinyModel : IDisposable
         Data = LatentSet.Open(Path.Combine(root, "set"));
     }
 
-    /// <summary>The same with another configuration.</summary>
+    /// <summary>A tiny model of another configuration.</summary>
     public static TinyModel Of(Func<ModelConfig, ModelConfig> change) => new(change);
 
     public ModelFolder Folder { get; }
@@ -93,14 +93,14 @@ public sealed class TinyModel : IDisposable
     public LatentSet Data { get; }
 
     /// <summary>What a recipe's stage would give a method to be built from.</summary>
-    public LongTake.Methods.Stage Stage(torch.Device? device = null, bool recompute = false) =>
+    public LongTake.Methods.Stage Stage(torch.Device? device = null, bool recompute = false, LatentSet? data = null) =>
         new()
         {
             Device = device ?? torch.CPU,
             From = recompute ? Folder.Recomputing() : Folder,
             Config = Folder.Config,
             Optimiser = new(),
-            Data = Data,
+            Data = data ?? Data,
             Init = new Rng(1),
             Run = root,
             Tokenizer = () => Folder.TokenizerFile,

@@ -59,18 +59,7 @@ public sealed class SizeBucketsTests(TinyModel tiny) : IClassFixture<TinyModel>
             );
             using var data = LatentSet.Open(set);
             Assert.Equal([1, 4, 3, 4, 6], data.Shape(items[6]));
-            Weights wan = Weights.Create(new Rng(1)),
-                text = Weights.Create(new Rng(2));
-            using var method = Teacher.Build(
-                tiny.Folder.Config,
-                new() { Batch = 3 },
-                new(),
-                data,
-                wan,
-                text,
-                tiny.Folder.TokenizerFile,
-                (_, _) => { }
-            );
+            using var method = Teacher.Entry.Build(tiny.Stage(data: data), new FlowMatchingConfig { Batch = 3 });
             for (var n = 0; n < 6; n++)
                 Assert.True(method.Updates.Single().Descend(new Rng(n), 1)["loss"] > 0);
         }

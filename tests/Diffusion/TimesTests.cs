@@ -99,8 +99,7 @@ public class TimesTests
         using var scope = torch.NewDisposeScope();
         var (x0, random) = (torch.ones([2, 1, 1, 2, 2]), new Rng(3));
         var (noisy, sigma, noise, weight) = new FlowLevels(3, weighting: LevelWeighting.Bump).Noise(x0, random);
-        double Alone(int b) =>
-            Flow.Loss(noisy.narrow(0, b, 1), x0.narrow(0, b, 1), noise.narrow(0, b, 1)).ToDouble();
+        double Alone(int b) => Flow.Loss(noisy.narrow(0, b, 1), x0.narrow(0, b, 1), noise.narrow(0, b, 1)).ToDouble();
         var weights = weight!.ToArray<float>();
         Assert.Equal(
             (Alone(0) * weights[0] + Alone(1) * weights[1]) / 2,

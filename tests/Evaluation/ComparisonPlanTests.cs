@@ -72,7 +72,9 @@ public sealed class PlanTests : IDisposable
         Assert.Equal(mmm with { SftWeight = 0, Anchor = 0 }, Settings("no SFT"));
         Assert.Equal(mmm with { Anchor = 0 }, Settings("MMM without the anchor"));
         Assert.Equal(mmm with { Anchor = 0, LocalCaptions = false }, Settings("MMM as in the paper"));
-        foreach (var row in (string[])["MMM", "LongSFT, 50 guided steps", "no dual heads", "no sliding-window DMD", "no SFT"])
+        foreach (
+            var row in (string[])["MMM", "LongSFT, 50 guided steps", "no dual heads", "no sliding-window DMD", "no SFT"]
+        )
             Assert.Equal([1, 2, 3], plan.Rows.Single(r => r.Row.Name == row).Row.Seeds);
 
         MmmConfig Settings(string row) =>

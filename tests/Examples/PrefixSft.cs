@@ -1,5 +1,3 @@
-using LongTake.Models;
-
 namespace LongTake.Methods;
 
 /// <summary>Settings of prefix tuning.</summary>
@@ -32,23 +30,12 @@ public static class PrefixSft
     private static Method Build(Stage stage, PrefixSftConfig c)
     {
         var data = stage.Takes;
-        var start = stage.Start(ModelFolder.Transformer, ModelFolder.Teacher);
-        return FlowMatching.Tune(
-            "prefix-sft",
-            stage.Model,
-            c.Batch,
-            stage.Optimiser,
-            data,
-            start,
-            (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"]),
-            (random, log) =>
-            {
-                var take = data.Takes[random.Int(data.Takes.Count)];
-                var length = Math.Min(take.Latents, c.Least + random.Int(take.Latents - c.Least + 1));
-                log["latents"] = length;
-                return (data.Latents(take).narrow(2, 0, length), take.Caption);
-            },
-            new(c.Shift)
-        );
+        return FlowMatching.Tune("prefix-sft", stage, c.Batch, new(c.Shift), (random, log) =>
+        {
+            var take = data.Takes[random.Int(data.Takes.Count)];
+            var length = Math.Min(take.Latents, c.Least + random.Int(take.Latents - c.Least + 1));
+            log["latents"] = length;
+            return (data.Latents(take).narrow(2, 0, length), take.Caption);
+        });
     }
 }

@@ -68,7 +68,8 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
         var wan = new CausalWanTransformer(f.Weights, f.Config, ScalarType.Float32);
         Assert.Equal(0, f.Int("context_noise"));
         foreach (
-            var item in f.Json.GetProperty("cases")
+            var item in f
+                .Json.GetProperty("cases")
                 .EnumerateObject()
                 .Where(i => !i.Value.GetProperty("independent_first_frame").GetBoolean())
         )

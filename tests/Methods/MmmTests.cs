@@ -205,9 +205,7 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
         method.Begin();
         method.Updates[0].Descend(new Rng(7, 1), 1);
         Assert.All(method.Networks["critic"].All, p => Assert.Null(p.Value.grad));
-        Assert.True(
-            method.Networks["student"].All.Where(p => Dm(p.Key)).Sum(p => p.Value.grad!.norm().ToDouble()) > 0
-        );
+        Assert.True(method.Networks["student"].All.Where(p => Dm(p.Key)).Sum(p => p.Value.grad!.norm().ToDouble()) > 0);
         method.Updates[1].Descend(new Rng(7, 2), 1);
         Assert.All(method.Networks["critic"].All, p => Assert.NotNull(p.Value.grad));
     }

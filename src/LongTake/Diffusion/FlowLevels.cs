@@ -35,10 +35,7 @@ public sealed class FlowLevels(
 
     /// <summary>A level.</summary>
     public double Draw(Rng random) =>
-        Times.Shift(
-            sampling == LevelSampling.Uniform ? random.Uniform() : 1 / (1 + Math.Exp(-random.Normal())),
-            shift
-        );
+        Times.Shift(sampling == LevelSampling.Uniform ? random.Uniform() : 1 / (1 + Math.Exp(-random.Normal())), shift);
 
     /// <summary>How much the loss at a level counts.</summary>
     public double Weight(double sigma) =>
@@ -56,9 +53,7 @@ public sealed class FlowLevels(
             Tensor.From<float>(levels).to(x0.device),
             torch.randn(x0.shape, generator: g).to(x0.device)
         );
-        var weight = table is null
-            ? null
-            : Tensor.From<float>([.. levels.Select(l => (float)Weight(l))]).to(x0.device);
+        var weight = table is null ? null : Tensor.From<float>([.. levels.Select(l => (float)Weight(l))]).to(x0.device);
         return (Flow.Noisy(x0, noise, sigma), sigma, noise, weight);
     }
 }

@@ -1,5 +1,4 @@
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -32,21 +31,7 @@ public sealed record AutoencoderConfig
 public static class Autoencoder
 {
     public static MethodEntry Entry { get; } =
-        MethodEntry.Of<AutoencoderConfig>(
-            "Autoencoder",
-            (stage, c) =>
-                Build(
-                    stage.Config,
-                    c,
-                    stage.Optimiser,
-                    stage.Start(ModelFolder.Vae),
-                    stage.From is null,
-                    new(stage.Video),
-                    (folder, weights, measured) =>
-                        ModelFolder.Create(folder, measured, stage.From, ModelFolder.Vae).Save(ModelFolder.Vae, weights)
-                ),
-            Problems
-        ) with
+        MethodEntry.Of<AutoencoderConfig>("Autoencoder", Build, Problems) with
         {
             FromNothing = true,
         };
@@ -58,23 +43,9 @@ public static class Autoencoder
                 + $"{Math.Max(1, (f - 1) / 4 * 4 + 5)}";
     }
 
-    /// <summary>Draws frames [F, H, W, 3] bytes.</summary>
-    public delegate byte[] Stretches(Rng random, int frames);
-
-    /// <summary>
-    /// The method; <paramref name="fresh"/> says the weights are new; <paramref name="draw"/> gives training video,
-    /// <paramref name="export"/> gets the weights and the measured statistics.
-    /// </summary>
-    public static Method Build(
-        ModelConfig model,
-        AutoencoderConfig c,
-        Nn.OptimiserConfig optimiser,
-        Weights weights,
-        bool fresh,
-        Stretches draw,
-        Action<string, Weights, ModelConfig> export
-    )
+    private static Method Build(Stage stage, AutoencoderConfig c)
     {
+        var (model, weights) = (stage.Config, stage.Start(ModelFolder.Vae));
         var raw = model.Vae with { Mean = [], Std = [] }; // statistics come after training
         var vae = (model with { Vae = raw }).Model.Autoencoder(weights, ScalarType.BFloat16);
         weights.Trainable();
@@ -84,10 +55,10 @@ public static class Autoencoder
             torch.cat([
                 .. Enumerable
                     .Range(0, count)
-                    .Select(_ => Data.Pixels.ToTensor(draw(random, c.Frames), model.Height, model.Width)),
+                    .Select(_ => Data.Pixels.ToTensor(stage.Video(random, c.Frames), model.Height, model.Width)),
             ]);
         Tensor Moved(Rng random, int count) => Video(random, count).to(weights.Device);
-        if (vae.HasFittedPart && fresh)
+        if (vae.HasFittedPart && stage.From is null)
         {
             using var scope = torch.NewDisposeScope();
             vae.Fit(Video(new Rng(30_000), c.LinearFit));
@@ -99,35 +70,40 @@ public static class Autoencoder
             Batch = c.Batch,
             Updates =
             [
-                new Update("vae", [.. weights.All.Where(p => p.Value.requires_grad)], optimiser, (random, weight) =>
-                {
-                    var video = Moved(random, c.Batch);
-                    var moments = vae.Moments(video, chunk: 0);
-                    var (mu, logVar) = (
-                        moments.narrow(1, 0, raw.ZDim),
-                        moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10)
-                    );
-                    using var g = new torch.Generator((ulong)random.Seed());
-                    var std = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
-                    var decoded = vae.Decode(
-                        mu + std * torch.randn(mu.shape, generator: g).to(mu.device),
-                        chunk: 0,
-                        clamp: false
-                    );
-                    var error = decoded - video;
-                    var mse = (error * error).mean();
-                    var kl = (mu * mu + logVar.exp() - 1 - logVar).mean() * 0.5;
-                    var loss = mse + error.abs().mean() * c.Absolute;
-                    if (c.Kl > 0)
-                        loss = loss + kl * c.Kl;
-                    (loss * weight).Backward();
-                    return new Dictionary<string, double>
+                new Update(
+                    "vae",
+                    [.. weights.All.Where(p => p.Value.requires_grad)],
+                    stage.Optimiser,
+                    (random, weight) =>
                     {
-                        ["loss"] = loss.Number(),
-                        ["psnr"] = Psnr(mse.Number()),
-                        ["kl"] = kl.Number(),
-                    };
-                }),
+                        var video = Moved(random, c.Batch);
+                        var moments = vae.Moments(video, chunk: 0);
+                        var (mu, logVar) = (
+                            moments.narrow(1, 0, raw.ZDim),
+                            moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10)
+                        );
+                        using var g = new torch.Generator((ulong)random.Seed());
+                        var std = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
+                        var decoded = vae.Decode(
+                            mu + std * torch.randn(mu.shape, generator: g).to(mu.device),
+                            chunk: 0,
+                            clamp: false
+                        );
+                        var error = decoded - video;
+                        var mse = (error * error).mean();
+                        var kl = (mu * mu + logVar.exp() - 1 - logVar).mean() * 0.5;
+                        var loss = mse + error.abs().mean() * c.Absolute;
+                        if (c.Kl > 0)
+                            loss = loss + kl * c.Kl;
+                        (loss * weight).Backward();
+                        return new Dictionary<string, double>
+                        {
+                            ["loss"] = loss.Number(),
+                            ["psnr"] = Psnr(mse.Number()),
+                            ["kl"] = kl.Number(),
+                        };
+                    }
+                ),
             ],
             Validate = () =>
             {
@@ -137,7 +113,10 @@ public static class Autoencoder
                 var decoded = vae.Decode(vae.Encode(video, chunk: 0), chunk: 0);
                 return new Dictionary<string, double> { ["psnr"] = Psnr((decoded - video).square().mean().Number()) };
             },
-            Export = (folder, networks) => export(folder, networks["vae"], Measured(model, networks["vae"], Moved)),
+            Export = (folder, networks) =>
+                ModelFolder
+                    .Create(folder, Measured(model, networks["vae"], Moved), stage.From, ModelFolder.Vae)
+                    .Save(ModelFolder.Vae, networks["vae"]),
         };
     }
 

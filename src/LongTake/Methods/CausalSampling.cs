@@ -1,6 +1,5 @@
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 

@@ -1,7 +1,6 @@
 using LongTake.Data;
 using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -43,9 +42,7 @@ internal sealed class ClipMatching(
     ClipMatching.Maker maker
 ) : Matching<string[]>(c, stage.Config.NegativePrompt, text, teacher, critic, criticWeights)
 {
-    private readonly SizeBuckets sizes = new(
-        stage.Latents.Clips.Count > 0 ? stage.Latents.Clips : stage.Latents.Takes
-    );
+    private readonly SizeBuckets sizes = new(stage.Latents.Clips.Count > 0 ? stage.Latents.Clips : stage.Latents.Takes);
 
     /// <summary>Makes clips [B, C, T, h, w] of a batch's captions, with a graph where one is recorded.</summary>
     public delegate Tensor Maker(CausalTransformer generator, Rng random, ClipBatch batch);
@@ -56,7 +53,11 @@ internal sealed class ClipMatching(
     public static Method Build(string name, Stage stage, ClipMatchingConfig c, Maker maker)
     {
         var (text, textWeights) = stage.Model.LoadText(stage.Device);
-        var (teacher, teacherWeights) = stage.Model.LoadTransformer(ModelFolder.Teacher, ScalarType.BFloat16, stage.Device);
+        var (teacher, teacherWeights) = stage.Model.LoadTransformer(
+            ModelFolder.Teacher,
+            ScalarType.BFloat16,
+            stage.Device
+        );
         var (weights, criticWeights) = (
             stage.Start(ModelFolder.Generator, ModelFolder.Teacher),
             stage.Start(ModelFolder.Teacher)

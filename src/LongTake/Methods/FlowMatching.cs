@@ -2,7 +2,6 @@ using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Methods;
@@ -36,52 +35,45 @@ public static class FlowMatching
     public delegate Tensor Velocity(Tensor x, Tensor timesteps, Tensor text);
 
     /// <summary>
-    /// Flow matching of one transformer, "wan", on samples of any lengths that <paramref name="draw"/> gives (latents
-    /// [1, C, T, h, w] and a caption; it may log), the text encoder frozen. Held-out figures are of whole takes.
+    /// Flow matching of the long transformer, "wan", on samples of any lengths that <paramref name="draw"/> gives
+    /// (latents [1, C, T, h, w] and a caption; it may log). It starts from the model's transformer, else from its
+    /// teacher; the text encoder is frozen. Held-out figures are of whole takes.
     /// </summary>
     public static Method Tune(
         string name,
-        ModelFolder from,
+        Stage stage,
         int batch,
-        OptimiserConfig optimiser,
-        LatentSet data,
-        Weights wan,
-        Action<string, IReadOnlyDictionary<string, Weights>> export,
-        Func<Rng, Dictionary<string, double>, (Tensor Latents, string Caption)> draw,
-        FlowLevels levels
+        FlowLevels levels,
+        Func<Rng, Dictionary<string, double>, (Tensor Latents, string Caption)> draw
     )
     {
-        var (encoder, text) = from.LoadText(wan.Device);
-        var network = new Transformer(wan, from.Config.Model);
+        var data = stage.Takes;
+        var (encoder, text) = stage.Model.LoadText(stage.Device);
+        var wan = stage.Start(ModelFolder.Transformer, ModelFolder.Teacher);
+        var network = new Transformer(wan, stage.Model.Config.Model);
         wan.Trainable();
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["wan"] = wan },
             Averaged = ["wan"],
             Batch = batch,
-            Updates = [new Update(name, [.. wan.All], optimiser, (random, weight) =>
+            Updates = [new Update(name, [.. wan.All], stage.Optimiser, (random, weight) =>
                 {
                     var log = new Dictionary<string, double> { ["loss"] = 0 };
                     for (var i = 0; i < batch; i++)
                     {
                         using var scope = torch.NewDisposeScope();
                         var (latents, caption) = draw(random, log);
-                        var loss = Loss(
-                            network.Forward,
-                            latents.to(wan.Device),
-                            Frozen(encoder, caption),
-                            random,
-                            levels
-                        );
+                        var features = Frozen(encoder, caption);
+                        var loss = Loss(network.Forward, latents.to(wan.Device), features, random, levels);
                         (loss * (weight / batch)).Backward();
                         log["loss"] += loss.Number() / batch;
                     }
                     return log;
                 })],
             Validate = () => HeldOut(network.Forward, encoder, data, "take", 0),
-            Export = export,
-            Release = text.Dispose,
-        };
+            Export = (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"]),
+        }.AlsoFree(text);
     }
 
     /// <summary>The flow-matching loss with levels and noise drawn from <paramref name="random"/>.</summary>

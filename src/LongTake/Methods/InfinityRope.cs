@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -24,7 +23,7 @@ public static partial class InfinityRope
         Sink = 1;
 
     /// <summary>
-    /// The same sampling with Infinity-RoPE's cache; a window holds the sink, a block and what lies between.
+    /// A sampling with Infinity-RoPE's cache in place of its own; a window holds the sink, a block and what lies between.
     /// </summary>
     public static CausalSampling Sampling(CausalSampling plain) =>
         plain with
@@ -46,45 +45,34 @@ public static partial class InfinityRope
         int blockFrames = 3,
         int framesPerLatent = 4,
         int defaultBlocks = 14
-    ) =>
-        [
-            .. script
-                .Split('|')
-                .Select(
-                    (part, i) =>
-                    {
-                        var text = part.Trim();
-                        var duration = Duration().Match(text);
-                        if (
-                            duration.Success
-                            && double.Parse(duration.Groups[1].Value, CultureInfo.InvariantCulture) > MostSeconds
-                        )
-                            throw new UserException(
-                                $"scene {i + 1} of '{script}' takes {duration.Groups[1].Value} seconds; "
-                                    + $"{MostSeconds} at most",
-                                usage: true
-                            );
-                        var prompt = Duration().Replace(text, "").Trim();
-                        if (prompt.Length == 0)
-                            throw new UserException(
-                                $"scene {i + 1} of '{script}' says nothing; write what is seen, as in 'a man "
-                                    + $"walks[5s] | he sits[10s#]'",
-                                usage: true
-                            );
-                        var blocks = duration.Success
-                            ? Math.Max(
-                                1,
-                                (int)(
-                                    double.Parse(duration.Groups[1].Value, CultureInfo.InvariantCulture)
-                                    * fps
-                                    / (framesPerLatent * blockFrames)
-                                )
-                            )
-                            : defaultBlocks;
-                        return new ScriptScene(prompt, blocks, text.Contains('#'));
-                    }
-                ),
-        ];
+    )
+    {
+        return [.. script.Split('|').Select(Scene)];
+
+        ScriptScene Scene(string part, int i)
+        {
+            var (text, duration) = (part.Trim(), Duration().Match(part));
+            var seconds = duration.Success
+                ? double.Parse(duration.Groups[1].Value, CultureInfo.InvariantCulture)
+                : (double?)null;
+            if (seconds > MostSeconds)
+                throw new UserException(
+                    $"scene {i + 1} of '{script}' takes {duration.Groups[1].Value} seconds; {MostSeconds} at most",
+                    usage: true
+                );
+            var prompt = Duration().Replace(text, "").Trim();
+            if (prompt.Length == 0)
+                throw new UserException(
+                    $"scene {i + 1} of '{script}' says nothing; write what is seen, as in 'a man walks[5s] | he "
+                        + "sits[10s#]'",
+                    usage: true
+                );
+            var blocks = seconds is { } s
+                ? Math.Max(1, (int)(s * fps / (framesPerLatent * blockFrames)))
+                : defaultBlocks;
+            return new ScriptScene(prompt, blocks, text.Contains('#'));
+        }
+    }
 
     /// <summary>How a scene begins, after the one before.</summary>
     public static PromptSwitch Entry(ScriptScene before) =>

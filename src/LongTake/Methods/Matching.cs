@@ -101,7 +101,8 @@ internal abstract class Matching<T>(
         var (sigma, noise) = Levels(random, x.Windows);
         criticWeights?.Trainable(false); // score identity differentiates the critic, in its input alone
         Tensor Real(Tensor noisy) => Flow.Clean(noisy, Teacher(noisy, sigma, x.Captions), sigma);
-        Tensor Fake(Tensor noisy) => Flow.Clean(noisy, critic(noisy, sigma * 1000, TeacherText.Encode(x.Captions)), sigma);
+        Tensor Fake(Tensor noisy) =>
+            Flow.Clean(noisy, critic(noisy, sigma * 1000, TeacherText.Encode(x.Captions)), sigma);
         var (loss, gap) =
             c.Surrogate == Surrogate.Sid
                 ? DistributionMatching.ScoreIdentity(x.Windows, noise, sigma, Real, Fake, x.Mask)

@@ -52,22 +52,18 @@ public sealed class Method : IDisposable
     /// <summary>Writes the results as a model folder, given the (averaged) weights by network name.</summary>
     public required Action<string, IReadOnlyDictionary<string, Weights>> Export { get; init; }
 
-    /// <summary>Frees networks that are not trained (teacher, autoencoder, text encoder).</summary>
-    public Action Release { get; init; } = () => { };
-
-    /// <summary>The same method, which at its end also frees this.</summary>
+    /// <summary>Makes this method free something at its end: a network that is not trained, for example.</summary>
     public Method AlsoFree(IDisposable more)
     {
         owned.Add(more);
         return this;
     }
 
-    /// <summary>Frees the networks.</summary>
+    /// <summary>Frees the networks, and what <see cref="AlsoFree"/> was given.</summary>
     public void Dispose()
     {
         foreach (var network in Networks.Values)
             network.Dispose();
-        Release();
         owned.ForEach(o => o.Dispose());
     }
 }

@@ -12,14 +12,6 @@ namespace LongTake.Methods;
 /// </summary>
 public sealed record MethodEntry
 {
-    private MethodEntry(
-        string name,
-        Type settings,
-        Func<object> fresh,
-        Func<Stage, object, Method> build,
-        Func<object, IEnumerable<string>> problems
-    ) => (Name, Settings, Fresh, Build, Problems) = (name, settings, fresh, build, problems);
-
     /// <summary>An entry whose settings are a record with defaults for all of its members.</summary>
     public static MethodEntry Of<T>(
         string name,
@@ -27,25 +19,26 @@ public sealed record MethodEntry
         Func<T, IEnumerable<string>>? problems = null
     )
         where T : class, new() =>
-        new(
-            name,
-            typeof(T),
-            () => new T(),
-            (stage, settings) => build(stage, (T)settings),
-            settings => problems?.Invoke((T)settings) ?? []
-        );
+        new()
+        {
+            Name = name,
+            Settings = typeof(T),
+            Fresh = () => new T(),
+            Build = (stage, settings) => build(stage, (T)settings),
+            Problems = settings => problems?.Invoke((T)settings) ?? [],
+        };
 
-    public string Name { get; }
+    public required string Name { get; init; }
 
     /// <summary>Type of the settings.</summary>
-    public Type Settings { get; }
+    public required Type Settings { get; init; }
 
     /// <summary>The settings' defaults.</summary>
-    public Func<object> Fresh { get; }
-    public Func<Stage, object, Method> Build { get; }
+    public required Func<object> Fresh { get; init; }
+    public required Func<Stage, object, Method> Build { get; init; }
 
     /// <summary>What is wrong with settings, each sentence beginning with the member.</summary>
-    public Func<object, IEnumerable<string>> Problems { get; }
+    public required Func<object, IEnumerable<string>> Problems { get; init; }
 
     /// <summary>Starts from no model and needs no latents: the autoencoder.</summary>
     public bool FromNothing { get; init; }
@@ -123,7 +116,7 @@ public sealed class Stage
     public Weights StartOf(ModelFolder model, string part)
     {
         using var file = model.OpenPart(part);
-        return Weights.LoadAll(file, Network(model.Config, part), Device);
+        return WholeFile.Load(file, Network(model.Config, part), Device);
     }
 
     /// <summary>
@@ -135,7 +128,7 @@ public sealed class Stage
             return StartOf(Model, ModelFolder.Student);
         var part = Model.Has(ModelFolder.Transformer) ? ModelFolder.Transformer : ModelFolder.Teacher;
         using var file = Model.OpenPart(part);
-        Weights.Check(file, Network(Model.Config, part));
+        WholeFile.Check(file, Network(Model.Config, part));
         var weights = Weights.Load(
             DecoupledTransformer.FromTransformer(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
             device: Device

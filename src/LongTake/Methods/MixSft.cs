@@ -63,40 +63,30 @@ public static class MixSft
                     + $"asks for {lengths[^1]}"
             );
         var (vae, vaeWeights) = stage.Model.LoadVae(device: stage.Device);
-        var method = FlowMatching.Tune(
-            "mix-sft",
-            stage.Model,
-            c.Batch,
-            stage.Optimiser,
-            data,
-            stage.Start(ModelFolder.Transformer, ModelFolder.Teacher),
-            (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"]),
-            (random, log) =>
-            {
-                var (at, u) = (0, random.Uniform());
-                while (at + 1 < lengths.Length && (u -= shares[at]) >= 0)
-                    at++;
-                var length = lengths[at];
-                foreach (var one in lengths)
-                    log[$"length {one}"] = log.GetValueOrDefault($"length {one}") + (one == length ? 1.0 / c.Batch : 0);
-                Data.LatentItem[] items =
-                [
-                    .. (length == model.ClipLatents ? data.Clips : []).Concat(takes).Where(t => t.Latents >= length),
-                ];
-                var item = items[random.Int(items.Length)];
-                var start = random.Int(item.Latents - length + 1);
-                var (drop, local) = (
-                    random.Uniform() < c.CaptionDrop,
-                    random.Uniform() < c.LocalCaptions && length == model.ClipLatents
-                );
-                var x0 = data.Latents(item).to(stage.Device);
-                return (
-                    Windows.Crop(x0, start, length, start == 0 ? null : vae.ImageLatent(x0, start)),
-                    drop ? "" : FlowMatching.Caption(item, local ? start + length / 2.0 : null)
-                );
-            },
-            c.FlowLevels
-        );
+        var method = FlowMatching.Tune("mix-sft", stage, c.Batch, c.FlowLevels, (random, log) =>
+        {
+            var (at, u) = (0, random.Uniform());
+            while (at + 1 < lengths.Length && (u -= shares[at]) >= 0)
+                at++;
+            var length = lengths[at];
+            foreach (var one in lengths)
+                log[$"length {one}"] = log.GetValueOrDefault($"length {one}") + (one == length ? 1.0 / c.Batch : 0);
+            Data.LatentItem[] items =
+            [
+                .. (length == model.ClipLatents ? data.Clips : []).Concat(takes).Where(t => t.Latents >= length),
+            ];
+            var item = items[random.Int(items.Length)];
+            var start = random.Int(item.Latents - length + 1);
+            var (drop, local) = (
+                random.Uniform() < c.CaptionDrop,
+                random.Uniform() < c.LocalCaptions && length == model.ClipLatents
+            );
+            var x0 = data.Latents(item).to(stage.Device);
+            return (
+                Windows.Crop(x0, start, length, start == 0 ? null : vae.ImageLatent(x0, start)),
+                drop ? "" : FlowMatching.Caption(item, local ? start + length / 2.0 : null)
+            );
+        });
         return method.AlsoFree(vaeWeights);
     }
 }

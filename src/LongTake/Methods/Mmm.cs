@@ -1,6 +1,5 @@
 using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 

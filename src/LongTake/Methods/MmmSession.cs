@@ -2,7 +2,6 @@ using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -134,10 +133,7 @@ internal sealed class MmmSession(
             .. starts.Select(s => FlowMatching.Caption(video.Shown, c.LocalCaptions ? s + length / 2.0 : null)),
         ];
         if (c.Boundary == Boundary.Skip)
-            return new(
-                torch.cat([.. starts.Select(s => latents.narrow(2, s == 0 ? 0 : s + 1, length - 1))]),
-                captions
-            );
+            return new(torch.cat([.. starts.Select(s => latents.narrow(2, s == 0 ? 0 : s + 1, length - 1))]), captions);
         long[] inner = [.. starts.Where(s => s > 0).Select(s => (long)s)];
         var firsts =
             inner.Length == 0 ? null
@@ -146,9 +142,7 @@ internal sealed class MmmSession(
         var next = 0;
         return new(
             torch.cat([
-                .. starts.Select(s =>
-                    Windows.Crop(latents, s, length, s == 0 ? null : firsts!.narrow(0, next++, 1))
-                ),
+                .. starts.Select(s => Windows.Crop(latents, s, length, s == 0 ? null : firsts!.narrow(0, next++, 1))),
             ]),
             captions,
             Windows.Mask(starts, length).to(latents.device)

@@ -1,7 +1,6 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -90,41 +89,27 @@ public static class OdeInit
                     (loss * weight).Backward();
                     return new Dictionary<string, double> { ["loss"] = loss.Number() };
                 })],
-            Validate =
-                c.HeldOut == 0
-                    ? null
-                    : () =>
-                        new Dictionary<string, double>
-                        {
-                            ["held-out ode"] = Enumerable
-                                .Range(c.Pairs, c.HeldOut)
-                                .SelectMany(n =>
-                                    Enumerable
-                                        .Range(0, model.FewSteps.Length)
-                                        .Select(step =>
-                                        {
-                                            using var scope = torch.NewDisposeScope();
-                                            using var off = torch.no_grad();
-                                            var pair = Pair(n);
-                                            return Loss(
-                                                    generator,
-                                                    [pair.States],
-                                                    [
-                                                        [.. blocks.Select(_ => step)],
-                                                    ],
-                                                    text.Encode([pair.Caption]),
-                                                    model,
-                                                    blocks
-                                                )
-                                                .Number();
-                                        })
-                                )
-                                .Average(),
-                        },
+            Validate = c.HeldOut == 0 ? null : HeldOut,
             Export = (folder, networks) => stage.Save(folder, ModelFolder.Generator, networks["generator"]),
         }
             .AlsoFree(textWeights)
             .AlsoFree(pairs);
+
+        // every held-out trajectory from each of its levels
+        IReadOnlyDictionary<string, double> HeldOut()
+        {
+            using var off = torch.no_grad();
+            var losses = new List<double>();
+            for (var n = c.Pairs; n < c.Pairs + c.HeldOut; n++)
+            for (var step = 0; step < model.FewSteps.Length; step++)
+            {
+                using var scope = torch.NewDisposeScope();
+                var (states, caption) = Pair(n);
+                int[] steps = [.. Enumerable.Repeat(step, blocks.Length)];
+                losses.Add(Loss(generator, [states], [steps], text.Encode([caption]), model, blocks).Number());
+            }
+            return new Dictionary<string, double> { ["held-out ode"] = losses.Average() };
+        }
     }
 
     /// <summary>
@@ -140,22 +125,7 @@ public static class OdeInit
         IReadOnlyList<int> blocks
     )
     {
-        var xt = torch.cat([
-            .. states.Select(
-                (s, b) =>
-                {
-                    var at = 0;
-                    return torch.cat(
-                        [
-                            .. blocks.Select(
-                                (count, i) => s.narrow(0, steps[b][i], 1).narrow(2, (at += count) - count, count)
-                            ),
-                        ],
-                        2
-                    );
-                }
-            ),
-        ]);
+        var xt = torch.cat([.. states.Zip(steps, Mixed)]);
         var data = torch.cat([.. states.Select(s => s.narrow(0, model.FewSteps.Length, 1))]);
         float[] times =
         [
@@ -167,5 +137,14 @@ public static class OdeInit
         return (Flow.Clean(xt, generator.Forward(xt, timesteps, text, blocks), timesteps / 1000) - data)
             .square()
             .mean();
+
+        // a clip whose blocks are each at a level of its own
+        Tensor Mixed(Tensor levels, int[] at)
+        {
+            var (parts, end) = (new List<Tensor>(), 0);
+            foreach (var (i, count) in blocks.Index())
+                parts.Add(levels.narrow(0, at[i], 1).narrow(2, (end += count) - count, count));
+            return torch.cat([.. parts], 2);
+        }
     }
 }

@@ -1,8 +1,9 @@
+using System.Security.Cryptography;
+using System.Text;
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -47,19 +48,9 @@ internal sealed class OdePairs : IDisposable
             Seed,
             c.Together,
             string.Join(',', model.FewSteps),
-            Convert.ToHexStringLower(
-                System.Security.Cryptography.SHA256.HashData(
-                    System.Text.Encoding.UTF8.GetBytes(string.Join('\n', pairs.captions))
-                )
-            )
+            Hash(string.Join('\n', pairs.captions))
         );
-        var folder = Path.Combine(
-            stage.Run,
-            "ode-"
-                + Convert.ToHexStringLower(
-                    System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(identity))
-                )[..16]
-        );
+        var folder = Path.Combine(stage.Run, "ode-" + Hash(identity)[..16]);
         Directory.CreateDirectory(folder);
         (Transformer, Weights)? teacher = null;
         try
@@ -86,14 +77,8 @@ internal sealed class OdePairs : IDisposable
                         numbers.Select((n, b) => KeyValuePair.Create($"{n}", states[b])),
                         dtype: ScalarType.BFloat16
                     );
-                    stage.Progress?.Report(
-                        new ProgressReport(
-                            Math.Min(count, first + c.Together),
-                            count,
-                            "trajectories",
-                            "the teacher's ODE"
-                        )
-                    );
+                    var done = Math.Min(count, first + c.Together);
+                    stage.Progress?.Report(new ProgressReport(done, count, "trajectories", "the teacher's ODE"));
                 }
                 pairs.files.Add(SafetensorsSet.Open(path));
             }
@@ -109,6 +94,8 @@ internal sealed class OdePairs : IDisposable
             teacher?.Item2.Dispose();
         }
     }
+
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
     /// <summary>
     /// Euler from noise to data with <see cref="OdeInitConfig.StepsBetween"/> steps from each few-step level to the

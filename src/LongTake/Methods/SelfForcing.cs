@@ -1,6 +1,5 @@
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
@@ -13,7 +12,7 @@ public sealed record SelfForcingConfig : ClipMatchingConfig
 /// <summary>
 /// Self-Forcing: the student is trained on what it makes itself. A clip is rolled out block by block with a cache of
 /// keys and values, as videos are made; every block stops at the same step of the few-step list, drawn anew each time,
-/// and that step alone has a graph. Distribution matching judges the whole clip. Starts from a generator that has
+/// and that step alone has a graph. Distribution matching compares the whole clip. Starts from a generator that has
 /// learnt the teacher's ODE. Reference: Self-Forcing pipeline/self_forcing_training.py.
 /// </summary>
 public static class SelfForcing
@@ -32,16 +31,7 @@ public static class SelfForcing
             var shape = data.Shape(batch.Items[0]);
             (shape[0], shape[2]) = (batch.Items.Count, model.ClipLatents);
             Tensor Noise(long[] of) => torch.randn(of, generator: g).to(batch.Text.device);
-            return RollOut(
-                generator,
-                batch.Text,
-                Noise(shape),
-                Noise,
-                table,
-                model.FewSteps,
-                exit,
-                model.CausalBlock
-            );
+            return RollOut(generator, batch.Text, Noise(shape), Noise, table, model.FewSteps, exit, model.CausalBlock);
         });
     }
 

@@ -1,7 +1,6 @@
 using LongTake.Data;
 using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Methods;
@@ -18,46 +17,8 @@ public static class Teacher
         var tokenizer = stage.Tokenizer();
         var pieces = Vocabulary.Open(tokenizer);
         var model = stage.Config with { Text = stage.Config.Text with { Vocab = pieces.Count } };
-        return Build(
-            model,
-            c,
-            stage.Optimiser,
-            stage.Latents,
-            stage.Start(ModelFolder.Teacher),
-            stage.Start(ModelFolder.Text),
-            tokenizer,
-            (folder, networks) =>
-            {
-                var made = ModelFolder.Create(
-                    folder,
-                    model,
-                    stage.Model,
-                    ModelFolder.Teacher,
-                    ModelFolder.Text,
-                    ModelFolder.Transformer,
-                    ModelFolder.Student,
-                    ModelFolder.Generator
-                );
-                File.Copy(tokenizer, made.TokenizerFile, overwrite: true);
-                made.Save(ModelFolder.Teacher, networks["wan"]);
-                made.Save(ModelFolder.Text, networks["text"]);
-            }
-        );
-    }
-
-    /// <summary>The method on its own networks; <paramref name="export"/> gets "wan" and "text".</summary>
-    public static Method Build(
-        ModelConfig model,
-        FlowMatchingConfig c,
-        OptimiserConfig optimiser,
-        LatentSet data,
-        Weights wan,
-        Weights text,
-        string tokenizer,
-        Action<string, IReadOnlyDictionary<string, Weights>> export
-    )
-    {
-        var encoder = new TextEncoder(text, model.Text, Vocabulary.Open(tokenizer), model.Wan.TextLength);
+        var (wan, text, data) = (stage.Start(ModelFolder.Teacher), stage.Start(ModelFolder.Text), stage.Latents);
+        var encoder = new TextEncoder(text, model.Text, pieces, model.Wan.TextLength);
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
         if (items.Count == 0)
             throw new UserException($"{data.Folder}: no clips and no takes to train on");
@@ -89,7 +50,7 @@ public static class Teacher
                         .. wan.All.Select(p => KeyValuePair.Create("wan." + p.Key, p.Value)),
                         .. text.All.Select(p => KeyValuePair.Create("text." + p.Key, p.Value)),
                     ],
-                    optimiser,
+                    stage.Optimiser,
                     (random, weight) =>
                     {
                         var (x0, captions) = Draw(random);
@@ -100,7 +61,22 @@ public static class Teacher
                 ),
             ],
             Validate = () => FlowMatching.HeldOut(network.Forward, encoder, data, "clip", model.ClipLatents),
-            Export = export,
+            Export = (folder, networks) =>
+            {
+                var made = ModelFolder.Create(
+                    folder,
+                    model,
+                    stage.Model,
+                    ModelFolder.Teacher,
+                    ModelFolder.Text,
+                    ModelFolder.Transformer,
+                    ModelFolder.Student,
+                    ModelFolder.Generator
+                );
+                File.Copy(tokenizer, made.TokenizerFile, overwrite: true);
+                made.Save(ModelFolder.Teacher, networks["wan"]);
+                made.Save(ModelFolder.Text, networks["text"]);
+            },
         };
     }
 }

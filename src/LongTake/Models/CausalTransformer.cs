@@ -55,23 +55,15 @@ public class CausalTransformer
 
     /// <summary>
     /// Frames <paramref name="start"/> to start + T of a video, seeing each other and what the cache holds, into which
-    /// they go: x [B, C, T, H, W], timesteps [B, T] -> velocity [B, C, T, H, W]. About <paramref name="keepSink"/> see
-    /// <see cref="KvCache.Begin"/>.
+    /// they go: x [B, C, T, H, W], timesteps [B, T] -> velocity [B, C, T, H, W].
     /// </summary>
-    public Tensor Forward(
-        Tensor x,
-        Tensor timesteps,
-        EncodedPrompt prompt,
-        KvCache cache,
-        int start,
-        bool keepSink = false
-    )
+    public Tensor Forward(Tensor x, Tensor timesteps, EncodedPrompt prompt, KvCache cache, int start)
     {
         using var scope = torch.NewDisposeScope();
         var state = embedding.Forward(x, timesteps, prompt, inside: start > 0);
         var patch = model.Patch;
         var (height, width) = ((int)x.size(3) / patch[1], (int)x.size(4) / patch[2]);
-        var pass = cache.Begin(start, (int)x.size(2), height, width, model.Attention, x.device, keepSink);
+        var pass = cache.Begin(start, (int)x.size(2), height, width, model.Attention, x.device);
         foreach (var (i, block) in blocks.InTurn().Index())
             state = block.Forward(state, (q, k, v) => pass.Attend(i, q, k, v));
         pass.Commit();

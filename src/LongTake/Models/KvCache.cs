@@ -93,8 +93,7 @@ public sealed class KvCache(
 
     /// <summary>
     /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/>
-    /// of the video. With <paramref name="keepSink"/>, a pass over frames that are already there leaves the sink as it
-    /// is.
+    /// of the video.
     /// </summary>
     public Pass Begin(
         int start,
@@ -102,8 +101,7 @@ public sealed class KvCache(
         int height,
         int width,
         AttentionPattern pattern,
-        torch.Device? device = null,
-        bool keepSink = false
+        torch.Device? device = null
     )
     {
         var end = start + frames;
@@ -141,7 +139,6 @@ public sealed class KvCache(
                 usage: true
             );
         var from = to - frames;
-        var first = keepSink && end <= End && start > 0 ? Math.Max(from, Math.Min(sink, to)) : from;
 
         int[] Times(int at, int count) => [.. Enumerable.Range(at, count)];
         var (query, keys) = positions switch
@@ -158,7 +155,6 @@ public sealed class KvCache(
             this,
             pattern,
             evicted,
-            first,
             from,
             to,
             Table("query", query),
@@ -198,7 +194,6 @@ public sealed class KvCache(
         private readonly KvCache cache;
         private readonly AttentionPattern pattern;
         private readonly int evicted,
-            first,
             from,
             to,
             end;
@@ -209,7 +204,6 @@ public sealed class KvCache(
             KvCache cache,
             AttentionPattern pattern,
             int evicted,
-            int first,
             int from,
             int to,
             (Tensor, Tensor) query,
@@ -217,11 +211,10 @@ public sealed class KvCache(
             int end
         )
         {
-            (this.cache, this.pattern, this.evicted, this.first, this.from, this.to, this.end) = (
+            (this.cache, this.pattern, this.evicted, this.from, this.to, this.end) = (
                 cache,
                 pattern,
                 evicted,
-                first,
                 from,
                 to,
                 end
@@ -262,18 +255,12 @@ public sealed class KvCache(
                     buffer
                         .narrow(1, cache.Sink * tokens, (from - cache.Sink) * tokens)
                         .copy_(buffer.narrow(1, (cache.Sink + evicted) * tokens, (from - cache.Sink) * tokens).clone());
-            var fresh = made.narrow(1, (first - from) * tokens, (to - first) * tokens);
-            var all = torch.cat(
-                [
-                    cache.Connected ? cache.Past(name, buffer, first * tokens) : buffer.narrow(1, 0, first * tokens),
-                    fresh,
-                ],
-                1
-            );
+            var past = cache.Connected ? cache.Past(name, buffer, from * tokens) : buffer.narrow(1, 0, from * tokens);
+            var all = torch.cat([past, made], 1);
             if (cache.Connected)
-                cache.Remember(name, first * tokens, fresh);
+                cache.Remember(name, from * tokens, made);
             using (torch.no_grad())
-                buffer.narrow(1, first * tokens, (to - first) * tokens).copy_(fresh);
+                buffer.narrow(1, from * tokens, (to - from) * tokens).copy_(made);
             return all;
         }
 
