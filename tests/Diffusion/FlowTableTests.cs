@@ -50,15 +50,6 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
             error.Hold(first, table.Velocity(noisy, clean, t).squeeze(2).Slice(0, ..(int)n), 2e-5, 1e-5);
         }
         error.Hold(f["outputs/flow_match/training_target"], Flow.Target(clean, noise).squeeze(2), 2e-5, 1e-5);
-        error.Hold(
-            f["outputs/flow_match/strength0.6_N10/sigmas"],
-            Values(new FlowTable(5, 10, strength: 0.6).Sigmas),
-            1e-6,
-            1e-6
-        );
-        var defaults = new FlowTable(3, 100, sigmaMin: 0.003 / 1.002, beforeLast: false);
-        error.Hold(f["outputs/flow_match/defaults/sigmas"], Values(defaults.Sigmas), 1e-6, 1e-6);
-        error.Hold(f["outputs/flow_match/defaults/timesteps"], Values(defaults.Timesteps), 1e-6, 1e-6);
     }
 
     [Fact]
@@ -78,11 +69,7 @@ public partial class FlowTableTests(Xunit.Abstractions.ITestOutputHelper output)
     }
 
     [Fact]
-    public void AScheduleNeedsStepsAndAShift()
-    {
-        Assert.Throws<UserException>(() => new FlowTable(0));
-        Assert.Throws<UserException>(() => new FlowTable(5, 0));
-    }
+    public void AScheduleNeedsAShift() => Assert.Throws<UserException>(() => new FlowTable(0));
 
     [GeneratedRegex(@"^outputs/flow_match/shift([\d.]+)/training_weights$")]
     private static partial Regex Shift();

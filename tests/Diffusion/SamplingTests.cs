@@ -32,7 +32,7 @@ public class SamplingTests
         var point = torch.full([1, 1, 1, 1, 6], M, ScalarType.Float64);
         foreach (var n in (int[])[1, 2, 4])
         {
-            Near.Equal(point, Sampling.FewStep(Gaussian(0), () => Noise(g), Times.FewSteps(n, 5)), 1e-12);
+            Near.Equal(point, Sampling.FewStep(Gaussian(0), Noise(g), _ => Noise(g), Times.FewSteps(n, 5)), 1e-12);
             // the path is straight
             Near.Equal(point, Sampling.Euler(Gaussian(0), Noise(g), Times.Sigmas(n, 5)), 1e-12);
         }
@@ -46,8 +46,21 @@ public class SamplingTests
         const double s = 0.7;
         double[] steps = [1000, 900, 750, 500];
         var noises = steps.Select(_ => Noise(g)).ToArray();
-        var (given, counted) = (0, 0);
-        var video = Sampling.FewStep(Gaussian(s), () => noises[given++].clone(), steps, i => counted = i);
+        var given = 0;
+        var seen = new List<double[]>();
+        Tensor Run(int? exit)
+        {
+            given = 0;
+            return Sampling.FewStep(
+                Gaussian(s),
+                noises[given++].clone(),
+                _ => noises[given++].clone(),
+                steps,
+                exit: exit,
+                step: (_, clean) => seen.Add(clean.ToArray<double>())
+            );
+        }
+        var video = Run(null);
         var expected = new double[6];
         var z = noises.Select(n => n.ToArray<double>()).ToArray();
         for (var p = 0; p < 6; p++)
@@ -63,7 +76,34 @@ public class SamplingTests
             expected[p] = x;
         }
         Near.Equal(Tensor.From<double>(expected, 1, 1, 1, 1, 6), video, 1e-12);
-        Assert.Equal((4, 4), (given, counted));
+        Assert.Equal((4, 4), (given, seen.Count));
+        Assert.Equal(seen[1], Run(exit: 1).ToArray<double>());
+        Assert.Equal(2, given);
+    }
+
+    /// <summary>The gradient is that of one step from a still state: none of the steps before is differentiated.</summary>
+    [Fact]
+    public void OnlyTheExitStepHasAGraph()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var g = new torch.Generator((ulong)(5));
+        var slope = torch.ones([1], ScalarType.Float64).requires_grad_();
+        var recorded = new List<bool>();
+        var states = new List<Tensor>();
+        Tensor Velocity(Tensor x, double t)
+        {
+            recorded.Add(torch.is_grad_enabled());
+            states.Add(x.clone().DetachFromDisposeScope());
+            return x * slope;
+        }
+        var made = Sampling.FewStep(Velocity, Noise(g), _ => Noise(g), [1000, 750, 500], exit: 1);
+        Assert.Equal([false, true], recorded);
+        made.sum().Backward();
+        Near.Equal(states[1].sum() * -0.75, slope.grad!.sum(), 1e-12);
+        foreach (var state in states)
+            state.Dispose();
+        using (torch.no_grad())
+            Assert.False(Sampling.FewStep(Velocity, Noise(g), _ => Noise(g), [1000, 750]).requires_grad);
     }
 
     [Fact]

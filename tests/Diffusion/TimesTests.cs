@@ -74,9 +74,39 @@ public class TimesTests
         Assert.Equal((0.02, 0.98), (matching[0], matching[^1]));
         Assert.Equal(Times.Shift(0.5, 5), matching[10_000], 0.01); // the median of shifted uniform levels
         Assert.Equal(0.1, matching.Count(s => s > Times.Shift(0.9, 5)) / 20_000.0, 0.01);
-        var flow = Enumerable.Range(0, 20_000).Select(_ => Times.DrawFlow(random, 3)).Order().ToArray();
+        var flow = Enumerable.Range(0, 20_000).Select(_ => new FlowLevels(3).Draw(random)).Order().ToArray();
         Assert.True(flow[0] > 0 && flow[^1] < 1);
         Assert.Equal(Times.Shift(0.5, 3), flow[10_000], 0.01);
         Assert.Equal(Times.Shift(1 / (1 + Math.Exp(-1)), 3), flow[(int)(0.8413 * 20_000)], 0.01); // one std up
+    }
+
+    [Fact]
+    public void UniformFlowLevelsAreShiftedAndTheReferencesWeightsHaveMeanOne()
+    {
+        var (random, levels) = (new Rng(5), new FlowLevels(5, LevelSampling.Uniform, LevelWeighting.Bump));
+        var drawn = Enumerable.Range(0, 20_000).Select(_ => levels.Draw(random)).Order().ToArray();
+        foreach (var share in (double[])[0.1, 0.5, 0.9])
+            Assert.Equal(Times.Shift(share, 5), drawn[(int)(share * 20_000)], 0.01);
+        Assert.Equal(1, drawn.Average(levels.Weight), 0.02);
+        Assert.Equal(0, levels.Weight(1), 1e-9);
+        Assert.True(levels.Weight(0.5) > levels.Weight(0.9) && levels.Weight(0.5) > levels.Weight(0.1));
+        Assert.Equal(1, new FlowLevels(5).Weight(0.9));
+    }
+
+    [Fact]
+    public void AWeightScalesTheLossOfItsSample()
+    {
+        using var scope = torch.NewDisposeScope();
+        var (x0, random) = (torch.ones([2, 1, 1, 2, 2]), new Rng(3));
+        var (noisy, sigma, noise, weight) = new FlowLevels(3, weighting: LevelWeighting.Bump).Noise(x0, random);
+        double Alone(int b) =>
+            Flow.Loss(noisy.narrow(0, b, 1), x0.narrow(0, b, 1), noise.narrow(0, b, 1)).ToDouble();
+        var weights = weight!.ToArray<float>();
+        Assert.Equal(
+            (Alone(0) * weights[0] + Alone(1) * weights[1]) / 2,
+            Flow.Loss(noisy, x0, noise, weight).ToDouble(),
+            1e-5
+        );
+        Assert.Null(new FlowLevels(3).Noise(x0, random).Weight);
     }
 }

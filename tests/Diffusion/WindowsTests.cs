@@ -39,29 +39,21 @@ public class WindowsTests
         }
     }
 
-    /// <summary>Brute force: the gradient of every window's masked sum, added up, counts the hits.</summary>
+    /// <summary>Every start taken once, every latent carries gradient: the first two from window 0 alone.</summary>
     [Theory]
     [InlineData(12, 5)]
     [InlineData(8, 7)]
     [InlineData(6, 6)]
-    [InlineData(30, 4)]
-    public void HitCountsAreWhatAutogradSaysAndAnInvertedTrapezoid(int total, int length)
+    public void TheWindowsTogetherReachEveryLatent(int total, int length)
     {
         using var scope = torch.NewDisposeScope();
         var video = torch.ones([1, 1, total, 1, 1]).requires_grad_();
         int[] starts = [.. Enumerable.Range(0, total - length + 1)];
         var windows = torch.cat([.. starts.Select(s => Windows.Crop(video, s, length, torch.zeros([1, 1, 1, 1, 1])))]);
         (windows * Windows.Mask(starts, length)).sum().Backward();
-        var counted = video.grad!.ToArray<float>().Select(v => (int)v).ToArray();
-        Assert.Equal(counted, Windows.HitCounts(total, length));
-        Assert.All(counted, c => Assert.True(c > 0)); // the union covers everything
-        Assert.Equal(1, counted[0]); // latents 0 and 1: by window 0 alone
-        Assert.Equal(1, counted[1]);
-        Assert.Equal(counted[..(total / 2)].Order(), counted[..(total / 2)]); // up,
-        Assert.Equal(counted[^(total / 2)..].OrderDescending(), counted[^(total / 2)..]); // flat, down
-        // Inner windows give length - 1 hits at most; window 0 adds one to its first latents.
-        var inner = Math.Min(length - 1, total - length);
-        Assert.InRange(counted.Max(), inner, inner + 1);
+        var counted = video.grad!.ToArray<float>();
+        Assert.All(counted, c => Assert.True(c > 0));
+        Assert.Equal([1f, 1f], counted[..2]);
         Assert.Equal(length + (total - length) * (length - 1), counted.Sum());
     }
 

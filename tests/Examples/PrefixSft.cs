@@ -48,7 +48,7 @@ public static class PrefixSft
                 log["latents"] = length;
                 return (data.Latents(take).narrow(2, 0, length), take.Caption);
             },
-            c.Shift
+            new(c.Shift)
         );
     }
 }

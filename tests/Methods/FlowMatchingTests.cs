@@ -40,14 +40,7 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
     [Fact]
     public void ALongTransformerLearnsInAllItsWeightsAndItsTextEncoderStays()
     {
-        using var method = LongSft.Build(
-            tiny.Folder,
-            new() { Batch = 2 },
-            new(),
-            tiny.Data,
-            tiny.Teacher(1, 0.05),
-            (_, _) => { }
-        );
+        using var method = LongSft.Entry.Build(tiny.Stage(), new FlowMatchingConfig { Batch = 2 });
         Learns(method);
         Assert.Equal(["wan"], method.Networks.Keys);
     }
@@ -62,8 +55,48 @@ public sealed class FlowMatchingTests(TinyModel tiny) : IClassFixture<TinyModel>
             torch.full([4, 4, 7, 16, 16], 2),
             torch.zeros([1]),
             new Rng(1),
-            3
+            new(3)
         );
         Assert.Equal(1 + 2 * 2, loss.ToDouble(), 0.1);
+    }
+
+    /// <summary>A file of another size than its config is refused, by the name of a weight.</summary>
+    [Theory]
+    [InlineData(2, 24, "blocks.2.")] // one block more than the config says
+    [InlineData(4, 24, "blocks.3.")] // one fewer
+    [InlineData(3, 48, "has shape")]
+    public void WeightsOfAnotherSizeAreRefused(int layers, int dim, string said)
+    {
+        var c = tiny.Folder.Config;
+        var folder = Directory.CreateTempSubdirectory("longtake-").FullName;
+        try
+        {
+            var wrong = ModelFolder.Create(
+                folder,
+                c with
+                {
+                    Wan = c.Wan with { Layers = layers, Dim = dim },
+                },
+                tiny.Folder
+            );
+            using var scope = torch.NewDisposeScope();
+            Assert.Contains(
+                said,
+                Assert.Throws<UserException>(() => tiny.Stage().StartOf(wrong, ModelFolder.Teacher)).Message
+            );
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void AWeightAskedForInTwoShapesIsRefused()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var weights = Weights.Create(new Rng(1));
+        weights.Parameter("a", [2, 3]);
+        Assert.Contains("weight 'a'", Assert.Throws<UserException>(() => weights.Parameter("a", [3, 2])).Message);
     }
 }

@@ -71,7 +71,7 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
         );
         IReadOnlyDictionary<string, double> log = new Dictionary<string, double>();
         if (student)
-            log = session.Student(new Rng(seed), 1, [.. weights.All]);
+            log = session.Student(new Rng(seed), 1, weights.Tensors);
         if (critic)
             log = session.Critic(new Rng(seed, 2), 1);
         session.Dispose();
@@ -213,19 +213,55 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
         Assert.Equal(dmd.Log["gap 0"], sid.Log["gap 0"], 1e-6);
     }
 
+    /// <summary>The flow-matching sample and the roll-out of an update show takes that are drawn apart.</summary>
     [Fact]
-    public void OnlyTheTakesThatAreWantedAreUsed()
+    public void ARollOutHasACaptionOfItsOwn()
     {
-        double[] Means(int takes) =>
-            [
-                .. Enumerable
-                    .Range(0, 6)
-                    .Select(seed => (double)Critic(main with { Takes = takes }, seed).Text[0])
-                    .Distinct(),
-            ];
-        Assert.Single(Means(1));
-        Assert.Equal(2, Means(0).Length);
-        Assert.Contains("the data set has 2", Assert.Throws<UserException>(() => Means(3)).Message);
+        using var scope = torch.NewDisposeScope();
+        var pairs = Enumerable
+            .Range(0, 12)
+            .Select(seed =>
+            {
+                var (_, critic, log) = Run(main, student: true, critic: false, seed: seed);
+                // the student says nothing, so its loss tells the sample
+                var random = new Rng(seed);
+                var take = tiny.Data.Takes[random.Int(2)];
+                random.Uniform();
+                var x0 = tiny.Data.Latents(take);
+                var noise = new FlowLevels(main.SftShift).Noise(x0, random).Noise;
+                Assert.Equal(Flow.Loss(torch.zeros_like(x0), x0, noise).ToDouble(), log["fm"], 1e-4);
+                return Captions(critic[0]).Distinct().Single() == take.Caption;
+            })
+            .ToList();
+        Assert.Contains(true, pairs);
+        Assert.Contains(false, pairs);
+    }
+
+    [Fact]
+    public void RollOutsMayShowPromptsThatNoTakeHas()
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, "a traveller\n\n place 1 \n");
+            var c = main with { RollOutPrompts = file, LocalCaptions = true };
+            var shown = Enumerable.Range(0, 12).SelectMany(seed => Captions(Critic(c, seed))).Distinct().Order();
+            Assert.Equal(["a traveller", "place 1"], shown);
+            File.WriteAllText(file, "\n");
+            Assert.Contains("it is empty", Assert.Throws<UserException>(() => Critic(c)).Message);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+        Assert.Contains(
+            "no such file",
+            Assert.Throws<UserException>(() => Critic(main with { RollOutPrompts = file })).Message
+        );
+        Assert.Contains(
+            "rollOutPrompts",
+            Assert.Single((main with { RollOutPrompts = file, RollOut = RollOut.NoisedReal }).Problems())
+        );
     }
 
     [Fact]
@@ -260,28 +296,35 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     }
 
     [Fact]
-    public void LocalCaptionsTellEachWindowItsPlace()
+    public void LocalCaptionsNameThePlaceOfEachWindow()
     {
-        using var scope = torch.NewDisposeScope();
-        var (text, weights) = tiny.Folder.LoadText();
-        using var ownedWeights = weights;
         var plain = Critic(main);
         var local = Critic(main with { LocalCaptions = true });
         Assert.Equal(plain.X, local.X);
-        // Found by the nearest features: rows of a batch differ from rows alone in the last digits.
+        Assert.All(Captions(plain), c => Assert.DoesNotContain("place", c));
+        Assert.All(Captions(local), c => Assert.Contains(". place", c));
+    }
+
+    /// <summary>
+    /// The captions of a call, found by the nearest features: rows of a batch differ from rows alone in the last digits.
+    /// </summary>
+    private string[] Captions(Call call)
+    {
+        using var scope = torch.NewDisposeScope();
+        var (text, weights) = tiny.Folder.LoadText();
+        using var owned = weights;
         var known = tiny
             .Data.Takes.SelectMany(t =>
                 new[] { t.Caption, t.Caption + ". place 0", t.Caption + ". place 1", t.Caption + ". place 2" }
             )
+            .Concat(["a traveller", "place 1"])
             .Select(c => (Caption: c, Features: text.Encode([c]).ToArray<float>()))
             .ToList();
-        string[] Told(Call call) =>
-            [
-                .. call
-                    .Text.Chunk(32 * 8)
-                    .Select(row => known.MinBy(k => k.Features.Zip(row, (a, b) => Math.Abs(a - b)).Sum()).Caption),
-            ];
-        Assert.All(Told(plain), c => Assert.DoesNotContain("place", c));
-        Assert.All(Told(local), c => Assert.Contains(". place", c));
+        return
+        [
+            .. call
+                .Text.Chunk(32 * 8)
+                .Select(row => known.MinBy(k => k.Features.Zip(row, (a, b) => Math.Abs(a - b)).Sum()).Caption),
+        ];
     }
 }

@@ -16,12 +16,14 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
         CriticWindows = 3,
         CriticUpdates = 2,
         CriticFirst = 4,
+        MatchingShift = 2,
+        CompareGradientsEvery = 1,
     };
 
     private Method Build(MmmConfig c)
     {
         var (student, critic) = (tiny.Student(10), tiny.Teacher(50, 0.05));
-        return Mmm.Build(tiny.Folder, c, new(), tiny.Data, student, critic, (_, _) => { });
+        return Mmm.Build(tiny.Stage(), c, student, critic);
     }
 
     /// <summary>Gradients of the student by name after one student update; none is null.</summary>
@@ -100,6 +102,16 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     }
 
     [Fact]
+    public void CaptionDropChangesTheFlowMatchingAlone()
+    {
+        using var scope = torch.NewDisposeScope();
+        Gradients(main, out var with);
+        Gradients(main with { CaptionDrop = 1 }, out var without);
+        Assert.NotEqual(with["fm"], without["fm"]);
+        Assert.Equal(with["dm"], without["dm"]);
+    }
+
+    [Fact]
     public void TheEncoderGetsTheSumAndTheLogTellsTheParts()
     {
         using var scope = torch.NewDisposeScope();
@@ -168,10 +180,69 @@ public sealed class MmmTests(TinyModel tiny) : IClassFixture<TinyModel>
     }
 
     [Fact]
-    public void HeldOutFiguresComeFromTheHeldOutTake()
+    public void HeldOutFiguresOfBothHeadsComeFromTheHeldOutTake()
     {
         using var method = Build(main);
         using var scope = torch.NewDisposeScope();
-        Assert.True(method.Validate!()["held-out fm"] > 0);
+        var (one, two) = (method.Validate!(), method.Validate!());
+        Assert.True(one["held-out fm"] > 0 && one["held-out dm"] > 0);
+        Assert.Equal(one, two);
+        Assert.DoesNotContain("encoder |fm|", one.Keys);
+        // the DM head's figure is the DM head's
+        using (torch.no_grad())
+            foreach (var (name, weight) in method.Networks["student"].All)
+                if (Dm(name))
+                    weight.add_(1);
+        Assert.Equal(one["held-out fm"], method.Validate!()["held-out fm"]);
+        Assert.NotEqual(one["held-out dm"], method.Validate!()["held-out dm"]);
+    }
+
+    [Fact]
+    public void TheScoreIdentityLeavesTheCriticWithoutGradients()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var method = Build(main with { Surrogate = Surrogate.Sid });
+        method.Begin();
+        method.Updates[0].Descend(new Rng(7, 1), 1);
+        Assert.All(method.Networks["critic"].All, p => Assert.Null(p.Value.grad));
+        Assert.True(
+            method.Networks["student"].All.Where(p => Dm(p.Key)).Sum(p => p.Value.grad!.norm().ToDouble()) > 0
+        );
+        method.Updates[1].Descend(new Rng(7, 2), 1);
+        Assert.All(method.Networks["critic"].All, p => Assert.NotNull(p.Value.grad));
+    }
+
+    [Fact]
+    public void ACriticHasTheSizesOfAnotherTeacher()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var larger = TinyModel.Of(c => c with { Wan = c.Wan with { Layers = 4, Dim = 48 } });
+        using var method = Mmm.Entry.Build(tiny.Stage(), main with { Teacher = larger.Folder.Path });
+        var critic = method.Networks["critic"].All.ToDictionary();
+        Assert.Equal(48, critic["blocks.3.self_attn.q.weight"].size(0));
+        method.Begin();
+        Assert.All(method.Updates, u => Assert.True(double.IsFinite(u.Descend(new Rng(7, 1), 1)["loss"])));
+        Assert.All(critic, p => Assert.NotNull(p.Value.grad));
+    }
+
+    [Fact]
+    public void GradientsAreComparedInEveryNthIterationAndNeverByDefault()
+    {
+        using var scope = torch.NewDisposeScope();
+        int[] Compared(int every)
+        {
+            using var method = Build(main with { CompareGradientsEvery = every });
+            var compared = new List<int>();
+            for (var i = 0; i < 4; i++)
+            {
+                method.Begin();
+                for (var micro = 0; micro < 2; micro++)
+                    if (method.Updates[0].Descend(new Rng(7, i, micro), 0.5).ContainsKey("encoder cosine"))
+                        compared.Add(2 * i + micro);
+            }
+            return [.. compared];
+        }
+        Assert.Equal([0, 4], Compared(2));
+        Assert.Empty(Compared(new MmmConfig().CompareGradientsEvery));
     }
 }

@@ -1,91 +1,11 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using LongTake.Diffusion;
 using LongTake.Methods;
 
 namespace LongTake.Tests.Methods;
 
 public sealed class PresetsTests
 {
-    // Settings with no member at the value a variant gives it.
-    private static readonly MmmConfig odd = new()
-    {
-        SftWeight = 0.9,
-        DmWeight = 0.7,
-        Anchor = 0.33,
-        Windows = 7,
-        CriticWindows = 7,
-        FirstWindow = 0.2,
-        Guidance = 1.7,
-        Takes = 3,
-        RollOut = (RollOut)9,
-        Exit = (ExitSchedule)9,
-        Boundary = (Boundary)9,
-        WindowSampling = (WindowSampling)9,
-        Surrogate = (Surrogate)9,
-    };
-
-    /// <summary>Names of the members that differ.</summary>
-    private static string[] Changed(MmmConfig a, MmmConfig b)
-    {
-        var (one, two) = (JsonSerializer.SerializeToNode(a)!.AsObject(), JsonSerializer.SerializeToNode(b)!.AsObject());
-        return
-        [
-            .. one.Where(m => !JsonNode.DeepEquals(m.Value, two[m.Key]))
-                .Select(m => m.Key)
-                .Order(StringComparer.Ordinal),
-        ];
-    }
-
-    [Fact]
-    public void AblationsDifferOnlyWhereTheySay()
-    {
-        var said = new Dictionary<string, string[]>
-        {
-            ["no dual heads"] = ["SingleHead"],
-            ["no sliding-window DMD"] = ["FirstWindow"],
-            ["no SFT"] = ["Anchor", "SftWeight"],
-        };
-        Assert.Equal(said.Keys, Presets.Ablations.Select(a => a.Name));
-        foreach (var ablation in Presets.Ablations)
-            Assert.Equal(said[ablation.Name], Changed(odd, ablation.Change(odd)));
-    }
-
-    [Fact]
-    public void SweepsDifferOnlyWhereTheySay()
-    {
-        var said = new Dictionary<string, string[]>
-        {
-            ["boundary"] = ["Boundary"],
-            ["window sampling"] = ["FirstWindow", "WindowSampling"],
-            ["windows"] = ["CriticWindows", "Windows"],
-            ["DM weight"] = ["DmWeight"],
-            ["anchor"] = ["Anchor"],
-            ["local captions"] = ["LocalCaptions"],
-            ["guidance"] = ["Guidance"],
-            ["roll-out"] = ["RollOut"],
-            ["exit"] = ["Exit"],
-            ["surrogate"] = ["Surrogate"],
-            ["takes"] = ["Takes"],
-        };
-        Assert.Equal(said.Keys, Presets.Sweeps.Keys);
-        foreach (var (question, variants) in Presets.Sweeps)
-        {
-            Assert.True(variants.Count >= 2, question);
-            Assert.Equal(
-                said[question],
-                variants.SelectMany(v => Changed(odd, v.Change(odd))).Distinct().Order(StringComparer.Ordinal)
-            );
-            Assert.Equal(
-                variants.Count,
-                variants.Select(v => JsonSerializer.Serialize(v.Change(odd))).Distinct().Count()
-            );
-            Assert.Equal(variants.Count, variants.Select(v => v.Name).Distinct().Count());
-        }
-    }
-
     [Fact]
     public void NamesAreOneEachAndMethodsOfOneMemberHaveOneType()
     {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Miniature;
@@ -153,9 +154,16 @@ public sealed class DeviceTests
                     SingleHead = true,
                 }
             ),
-            ["cut cache"] = (
-                "SelfForcing",
-                new SelfForcingConfig { Batch = 2, CacheGradients = CacheGradients.Detached }
+            ["weighted levels"] = (
+                "Mmm",
+                new MmmConfig
+                {
+                    Windows = 2,
+                    CriticWindows = 2,
+                    SftLevels = LevelSampling.Uniform,
+                    SftWeighting = LevelWeighting.Bump,
+                    CompareGradientsEvery = 1,
+                }
             ),
         };
 

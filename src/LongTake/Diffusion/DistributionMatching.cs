@@ -43,8 +43,8 @@ public static class DistributionMatching
     }
 
     /// <summary>
-    /// The same by score identity (SiD): mean (r - f) ((r - x) - alpha (r - f)) / mean |x - r|, with gradients through
-    /// both score networks to x. alpha 1 is (r - f) (f - x). Reference: Self-Forcing model/sid.py.
+    /// Matching by score identity (SiD): mean (r - f) (f - x) / mean |x - r|, with gradients through both score networks
+    /// to x; a critic whose weights shall stay still must not take gradients. Reference: Self-Forcing model/sid.py.
     /// </summary>
     public static (Tensor Loss, double Gap) ScoreIdentity(
         Tensor x,
@@ -52,14 +52,13 @@ public static class DistributionMatching
         Tensor sigma,
         Func<Tensor, Tensor> real,
         Func<Tensor, Tensor> fake,
-        Tensor? mask = null,
-        double alpha = 1
+        Tensor? mask = null
     )
     {
         var noisy = Flow.Noisy(x, noise, sigma);
         var (r, f) = (real(noisy), fake(noisy));
         var normaliser = Normaliser(x, r).detach();
-        var terms = ((r - f) * ((r - x) - (r - f) * alpha) / normaliser).nan_to_num();
+        var terms = ((r - f) * (f - x) / normaliser).nan_to_num();
         var weight = mask?.expand(terms.shape);
         return (
             weight is null ? terms.mean() : (terms * weight).sum() / weight.sum(),

@@ -20,14 +20,19 @@ public static class Flow
     /// <summary>x0 = x_t - sigma v.</summary>
     public static Tensor Clean(Tensor xt, Tensor velocity, Tensor sigma) => xt - velocity * Spread(sigma);
 
-    /// <summary>Mean squared error of a velocity (MMM eq. 14): one number.</summary>
-    public static Tensor Loss(Tensor velocity, Tensor x0, Tensor noise) =>
-        (velocity - Target(x0, noise)).square().mean();
+    /// <summary>
+    /// Mean squared error of a velocity (MMM eq. 14): one number. Samples count by <paramref name="weight"/> [B].
+    /// </summary>
+    public static Tensor Loss(Tensor velocity, Tensor x0, Tensor noise, Tensor? weight = null)
+    {
+        var squared = (velocity - Target(x0, noise)).square();
+        return weight is null ? squared.mean() : (squared * Spread(weight)).mean();
+    }
 
     /// <summary>
     /// Guidance in the standard convention, uncond + w (cond - uncond): w = 1 is the conditional prediction alone. The
     /// training code of CausVid, Self-Forcing and LongLive writes cond + g (cond - uncond) instead, which is one off: w
-    /// = g + 1, their 3.0 is 4.0 here. The same for velocities and for x0 predictions, which are affine in one another.
+    /// = g + 1, their 3.0 is 4.0 here. It holds for velocities and for x0 predictions, which are affine in one another.
     /// </summary>
     public static Tensor Guide(Tensor conditional, Tensor unconditional, double w) =>
         unconditional + (conditional - unconditional) * w;

@@ -8,25 +8,12 @@ namespace LongTake.Diffusion;
 /// </summary>
 public sealed class FlowTable
 {
-    /// <summary>
-    /// <paramref name="steps"/> levels from <paramref name="strength"/> down to <paramref name="sigmaMin"/>, shifted;
-    /// with <paramref name="beforeLast"/> the last one, sigmaMin itself, is left out.
-    /// </summary>
-    public FlowTable(double shift, int steps = 1000, double sigmaMin = 0, double strength = 1, bool beforeLast = true)
+    /// <summary>1000 levels from 1 down to 1 / 1000, shifted.</summary>
+    public FlowTable(double shift)
     {
-        if (steps < 1 || shift <= 0)
-            throw new UserException(
-                $"a schedule of {steps} steps with shift {shift}: both must be positive",
-                usage: true
-            );
-        var start = sigmaMin + (1 - sigmaMin) * strength;
-        var intervals = Math.Max(1, beforeLast ? steps : steps - 1);
-        Sigmas =
-        [
-            .. Enumerable
-                .Range(0, steps)
-                .Select(i => (double)(float)Times.Shift(start + (sigmaMin - start) * i / intervals, shift)),
-        ];
+        if (shift <= 0)
+            throw new UserException($"a schedule with shift {shift}: it must be positive", usage: true);
+        Sigmas = [.. Enumerable.Range(0, 1000).Select(i => (double)(float)Times.Shift(1 - i / 1000.0, shift))];
         Timesteps = [.. Sigmas.Select(s => (double)(float)(1000 * s))];
     }
 

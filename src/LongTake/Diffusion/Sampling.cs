@@ -7,29 +7,42 @@ public static class Sampling
     public delegate Tensor Velocity(Tensor x, double timestep);
 
     /// <summary>
-    /// The few-step sampler of distribution-matched students: predict x0, then renoise with fresh noise to the next
-    /// level. <paramref name="noise"/> is called once for the start and once before each later step.
+    /// The few-step loop of distribution-matched students, in sampling and in training: predict x0, then noise it again
+    /// to the next level. Starts from <paramref name="x"/> at the first timestep, which it frees, and returns the clean
+    /// prediction of step <paramref name="exit"/> (null is the last). Only that step records a graph, where the caller
+    /// records one. <paramref name="noise"/> is called once before each later step.
     /// </summary>
+    /// <param name="velocity">Asked once a step.</param>
+    /// <param name="table">Gives the levels of the timesteps; null takes 1 / 1000 of each.</param>
+    /// <param name="step">Gets the index and the clean prediction of each step.</param>
     public static Tensor FewStep(
         Velocity velocity,
-        Func<Tensor> noise,
+        Tensor x,
+        Func<long[], Tensor> noise,
         IReadOnlyList<double> timesteps,
-        Action<int>? step = null
+        FlowTable? table = null,
+        int? exit = null,
+        Action<int, Tensor>? step = null
     )
     {
-        using var outer = torch.NewDisposeScope();
-        var x = noise();
-        for (var i = 0; i < timesteps.Count; i++)
+        var last = exit ?? timesteps.Count - 1;
+        for (var i = 0; ; i++)
         {
             using var scope = torch.NewDisposeScope();
-            var sigma = timesteps[i] / 1000;
-            var clean = x.add(velocity(x, timesteps[i]), -sigma);
-            var next = i + 1 == timesteps.Count ? clean : clean.lerp(noise(), timesteps[i + 1] / 1000);
+            using var off = i < last ? torch.no_grad() : null;
+            var clean = Clean(x, velocity(x, timesteps[i]), timesteps[i]);
+            step?.Invoke(i, clean);
+            var next = i == last ? clean : Noisy(clean, noise(clean.shape), timesteps[i + 1]);
             x.Dispose();
             x = next.MoveToOuterDisposeScope();
-            step?.Invoke(i + 1);
+            if (i == last)
+                return x;
         }
-        return x.MoveToOuterDisposeScope();
+
+        Tensor Clean(Tensor noisy, Tensor v, double t) =>
+            table?.Clean(noisy, v, torch.full([noisy.size(0)], t)) ?? noisy.add(v, -t / 1000);
+        Tensor Noisy(Tensor clean, Tensor fresh, double t) =>
+            table?.Noisy(clean, fresh, torch.full([clean.size(0)], t)) ?? clean.lerp(fresh, t / 1000);
     }
 
     /// <summary>A many-step sampler from noise to data; the noise stays as it is.</summary>

@@ -43,6 +43,8 @@ internal sealed class SolverHistory : IDisposable
     /// </summary>
     public SolverHistory(int steps, double first, double shift)
     {
+        if (steps < 1)
+            throw new UserException($"{steps} steps: a sampler needs at least 1", usage: true);
         double[] levels = [.. Enumerable.Range(0, steps).Select(i => Times.Shift(i * (-first / steps) + first, shift))];
         Sigmas = [.. levels.Select(s => (double)(float)s), 0];
         Timesteps = [.. levels.Select(s => Math.Truncate(1000 * s))];

@@ -32,9 +32,6 @@ public static class Times
     public static double[] Sigmas(int n, double k) =>
         [.. Enumerable.Range(0, n + 1).Select(i => Shift(1 - (double)i / n, k))];
 
-    /// <summary>A level for flow matching: logit-normal, then shifted.</summary>
-    public static double DrawFlow(Rng random, double k) => Shift(1 / (1 + Math.Exp(-random.Normal())), k);
-
     /// <summary>
     /// A level for distribution matching: uniform, shifted, clamped to [0.02, 0.98] (Self-Forcing's 20 and 980 of
     /// 1000).
@@ -42,8 +39,8 @@ public static class Times
     public static double DrawMatching(Rng random, double k) => Math.Clamp(Shift(random.Uniform(), k), 0.02, 0.98);
 
     /// <summary>The index of the step that a roll-out of <paramref name="steps"/> steps stops at.</summary>
-    public static int DrawExit(Rng random, ExitSchedule law, int steps) =>
-        law switch
+    public static int DrawExit(Rng random, ExitSchedule schedule, int steps) =>
+        schedule switch
         {
             ExitSchedule.Last => steps - 1,
             ExitSchedule.First => 0,

@@ -14,7 +14,7 @@ public enum WindowSampling
 }
 
 /// <summary>
-/// Windows of a long latent video that the short teacher can judge. A window that starts inside the video has its first
+/// Windows of a long latent video, as long as the clips that the teacher knows. A window that starts inside the video has its first
 /// latent re-made as an image latent, because the teacher only knows videos that begin with one (MMM, boundary
 /// handling).
 /// </summary>
@@ -22,35 +22,23 @@ public static class Windows
 {
     /// <summary>
     /// Start of a window of <paramref name="length"/> latents: 0 with probability <paramref name="first"/> (the only
-    /// window that reaches latents 0 and 1), else by the law.
+    /// window that reaches latents 0 and 1), else by <paramref name="sampling"/>.
     /// </summary>
     public static int DrawStart(
         Rng random,
         int total,
         int length,
         double first,
-        WindowSampling law = WindowSampling.Uniform
+        WindowSampling sampling = WindowSampling.Uniform
     ) =>
         random.Uniform() < first
             ? 0
-            : law switch
+            : sampling switch
             {
                 WindowSampling.Strided => Math.Min(total - length, length * random.Int((total + length - 1) / length)),
                 WindowSampling.Last => total - length,
                 _ => random.Int(total - length + 1),
             };
-
-    /// <summary>
-    /// How often each latent of a video carries gradient when every start 0..total-length is taken once.
-    /// </summary>
-    public static int[] HitCounts(int total, int length)
-    {
-        var hits = new int[total];
-        for (var start = 0; start + length <= total; start++)
-        for (var t = start == 0 ? 0 : start + 1; t < start + length; t++)
-            hits[t]++;
-        return hits;
-    }
 
     /// <summary>
     /// The window from <paramref name="start"/> of video [1, C, T, H, W]: a plain crop at 0, else the image latent

@@ -1,8 +1,6 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
@@ -11,19 +9,11 @@ namespace LongTake.Generation;
 /// One call of the model, as it ended: frames start to start + count at a timestep; x0 is null for passes that only
 /// write the cache.
 /// </summary>
-public sealed class CausalCall(int start, int frames, double timestep, bool recache, Tensor velocity, Tensor? x0)
-{
-    public int Start { get; } = start;
-    public int Frames { get; } = frames;
-    public double Timestep { get; } = timestep;
-    public bool Recache { get; } = recache;
-    public Tensor Velocity { get; } = velocity;
-    public Tensor? X0 { get; } = x0;
-}
+public sealed record CausalCall(int Start, int Frames, double Timestep, Tensor Velocity, Tensor? X0);
 
 /// <summary>
-/// Videos block by block from a causal model with a cache: CausVid, Self-Forcing, LongLive and Infinity-RoPE are
-/// settings of this one loop. Reference: their pipeline/*causal_inference.py.
+/// Videos block by block from a causal model with a cache: CausVid, Self-Forcing and Infinity-RoPE are settings of this
+/// one loop. Reference: their pipeline/*causal_inference.py.
 /// </summary>
 public static class CausalRollOut
 {
@@ -58,8 +48,9 @@ public static class CausalRollOut
             using var scope = torch.NewDisposeScope();
             var block = video.narrow(2, at, frames);
             if (at >= given)
-                block.copy_(Denoise(noise.narrow(2, at - given, frames)));
-            Call(block, at < given ? 0 : how.ContextTimestep);
+                block.copy_(Made(noise.narrow(2, at - given, frames)));
+            var last = Velocity(block, 0);
+            called?.Invoke(new(at, frames, 0, last, null));
             at += frames;
         }
         return video.MoveToOuterDisposeScope();
@@ -74,61 +65,30 @@ public static class CausalRollOut
                 return;
             scene = next;
             prompt = model.Prompt(scenes[scene].Text);
-            var entry = scenes[scene].Entry;
-            if (entry is PromptSwitch.Flush or PromptSwitch.FlushAndCut)
-            {
-                cache.Flush();
-                cache.Cut = entry == PromptSwitch.FlushAndCut;
-            }
-            else if (cache.Held > 0)
-                using (torch.NewDisposeScope())
-                    Call(
-                        video.narrow(2, at - cache.Held, cache.Held),
-                        how.ContextTimestep,
-                        recache: entry,
-                        from: at - cache.Held
-                    );
+            cache.Flush();
+            cache.Cut = scenes[scene].Entry == PromptSwitch.FlushAndCut;
         }
 
-        Tensor Denoise(Tensor x)
+        Tensor Made(Tensor start)
         {
-            for (var i = 0; ; i++)
-            {
-                var clean = Call(x, how.Timesteps[i], predict: true)!;
-                if (i + 1 == how.Timesteps.Length)
-                    return clean;
-                x = table.Noisy(clean, renoise(x.shape).to(x.device), torch.full([x.size(0)], how.Timesteps[i + 1]));
-            }
-        }
-
-        Tensor? Call(Tensor x, double timestep, bool predict = false, PromptSwitch? recache = null, int? from = null)
-        {
-            using var scope = torch.NewDisposeScope();
-            var (start, frames) = (from ?? at, (int)x.size(2));
-            var timesteps = torch.full([x.size(0), frames], timestep); // the table looks them up on the CPU
-            var velocity = model.Forward(
-                x,
-                timesteps.to(x.device),
-                prompt,
-                cache,
+            Tensor? velocity = null;
+            return Sampling.FewStep(
+                (x, t) => velocity = Velocity(x, t),
                 start,
-                keepSink: recache == PromptSwitch.RecacheBehindSink
+                shape => renoise(shape).to(noise.device),
+                how.Timesteps,
+                table,
+                step: (i, x0) => called?.Invoke(new(at, (int)x0.size(2), how.Timesteps[i], velocity!, x0))
             );
-            var clean = predict ? table.Clean(x, velocity, timesteps) : null;
-            called?.Invoke(new CausalCall(start, frames, timestep, recache is not null, velocity, clean));
-            return clean is null ? null : clean.MoveToOuterDisposeScope();
         }
+
+        Tensor Velocity(Tensor x, double timestep) =>
+            model.Forward(x, torch.full([x.size(0), x.size(2)], timestep, device: x.device), prompt, cache, at);
     }
 
-    /// <summary>
-    /// Blocks of the given frames, then of those to make; a first frame alone is the first of either.
-    /// </summary>
+    /// <summary>Blocks of the given frames, then of those to make.</summary>
     private static IEnumerable<int> Blocks(CausalSampling how, int given, int made) =>
-        given == 0
-            ? Nn.BlockMask.Blocks(made, how.BlockFrames, how.FirstAlone)
-            :
-            [
-                .. Nn.BlockMask.Blocks(given, how.BlockFrames, how.FirstAlone),
-                .. Nn.BlockMask.Blocks(made, how.BlockFrames),
-            ];
+        (given == 0 ? [] : Nn.BlockMask.Blocks(given, how.BlockFrames)).Concat(
+            Nn.BlockMask.Blocks(made, how.BlockFrames)
+        );
 }

@@ -220,9 +220,10 @@ public sealed class VideoGenerator : IDisposable
                 );
                 return Sampling.FewStep(
                     (x, t) => (index++ < r.FmSteps ? before! : main)(x, t),
-                    Noise,
+                    Noise(),
+                    Draw,
                     steps,
-                    _ => Step(steps.Length)
+                    step: (_, _) => Step(steps.Length)
                 );
             }
             using IFlowSolver solver = r.Sampler switch

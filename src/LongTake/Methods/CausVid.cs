@@ -1,17 +1,11 @@
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
 /// <summary>Settings of CausVid.</summary>
-public sealed record CausVidConfig : ClipMatchingConfig
-{
-    /// <summary>Whether a block may also be clean context, as likely as any one of the few steps.</summary>
-    public bool CleanBlocks { get; init; } = true;
-}
+public sealed record CausVidConfig : ClipMatchingConfig;
 
 /// <summary>
 /// CausVid: asymmetric distribution matching of a block-causal student with diffusion forcing. Real clips are noised
@@ -39,17 +33,20 @@ public static class CausVid
                 generator,
                 x0,
                 batch.Text,
-                BlockTimes(random, c, model, batch.Items.Count),
+                BlockTimes(random, model, batch.Items.Count),
                 model,
                 random.Seed()
             );
         });
     }
 
-    /// <summary>Timesteps [B, T], one for each block: an entry of the few-step list, or 0 for clean context.</summary>
-    public static Tensor BlockTimes(Rng random, CausVidConfig c, ModelConfig model, int batch)
+    /// <summary>
+    /// Timesteps [B, T], one for each block: an entry of the few-step list or, as likely as any of them, 0 for clean
+    /// context.
+    /// </summary>
+    public static Tensor BlockTimes(Rng random, ModelConfig model, int batch)
     {
-        double[] steps = c.CleanBlocks ? [.. model.FewSteps, 0] : model.FewSteps;
+        double[] steps = [.. model.FewSteps, 0];
         var blocks = Nn.BlockMask.Blocks(model.ClipLatents, model.CausalBlock);
         float[] times =
         [

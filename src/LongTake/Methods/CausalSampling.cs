@@ -1,7 +1,5 @@
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
@@ -19,12 +17,6 @@ public sealed record CausalSampling
 
     /// <summary>Latent frames of a block.</summary>
     public int BlockFrames { get; init; } = 3;
-
-    /// <summary>Whether the first frame is a block of its own.</summary>
-    public bool FirstAlone { get; init; }
-
-    /// <summary>Timestep of the pass over the clean block.</summary>
-    public double ContextTimestep { get; init; }
 
     /// <summary>
     /// Frames of the rolling cache, the block at hand counted in; 0 for a video that must fit <see cref="Capacity"/>.
@@ -45,26 +37,15 @@ public sealed record CausalSampling
 /// <summary>What happens to the cache when another prompt takes over.</summary>
 public enum PromptSwitch
 {
-    /// <summary>The frames in the window are passed again with the new prompt (LongLive).</summary>
-    Recache,
-
-    /// <summary>The same, but the sink keeps what it had (LongLive's global sink).</summary>
-    RecacheBehindSink,
-
     /// <summary>Only the first and the last two frames stay (Infinity-RoPE).</summary>
     Flush,
 
-    /// <summary>The same, and the new scene is far away in rotary time: a cut (Infinity-RoPE).</summary>
+    /// <summary>The cache is flushed, and the new scene is far away in rotary time: a cut (Infinity-RoPE).</summary>
     FlushAndCut,
 }
 
 /// <summary>
 /// A prompt, embedding [B, L, textDim], from the first block that starts at or after latent frame <paramref
-/// name="start"/>.
+/// name="Start"/>.
 /// </summary>
-public sealed class CausalScene(int start, Tensor text, PromptSwitch entry = PromptSwitch.Recache)
-{
-    public int Start { get; } = start;
-    public Tensor Text { get; } = text;
-    public PromptSwitch Entry { get; } = entry;
-}
+public sealed record CausalScene(int Start, Tensor Text, PromptSwitch Entry = PromptSwitch.Flush);

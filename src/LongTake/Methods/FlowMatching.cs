@@ -1,7 +1,6 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
@@ -9,12 +8,14 @@ using LongTake.Nn;
 namespace LongTake.Methods;
 
 /// <summary>Settings of plain flow matching.</summary>
-public sealed record FlowMatchingConfig
+public record FlowMatchingConfig
 {
     public int Batch { get; init; } = 16;
 
-    /// <summary>Shift of the noise levels (logit-normal before it).</summary>
+    /// <summary>Shift of the noise levels.</summary>
     public double Shift { get; init; } = 3;
+    public LevelSampling Levels { get; init; }
+    public LevelWeighting Weighting { get; init; }
 
     /// <summary>Share of samples without any caption, for guidance.</summary>
     public double CaptionDrop { get; init; } = 0.1;
@@ -22,8 +23,7 @@ public sealed record FlowMatchingConfig
     /// <summary>Share of the clips whose caption also names place and hour.</summary>
     public double LocalCaptions { get; init; } = 0.5;
 
-    /// <summary>Long takes used; 0 takes all.</summary>
-    public int Takes { get; init; }
+    internal FlowLevels FlowLevels => new(Shift, Levels, Weighting);
 }
 
 /// <summary>
@@ -48,7 +48,7 @@ public static class FlowMatching
         Weights wan,
         Action<string, IReadOnlyDictionary<string, Weights>> export,
         Func<Rng, Dictionary<string, double>, (Tensor Latents, string Caption)> draw,
-        double shift
+        FlowLevels levels
     )
     {
         var (encoder, text) = from.LoadText(wan.Device);
@@ -71,7 +71,7 @@ public static class FlowMatching
                             latents.to(wan.Device),
                             Frozen(encoder, caption),
                             random,
-                            shift
+                            levels
                         );
                         (loss * (weight / batch)).Backward();
                         log["loss"] += loss.Number() / batch;
@@ -85,17 +85,10 @@ public static class FlowMatching
     }
 
     /// <summary>The flow-matching loss with levels and noise drawn from <paramref name="random"/>.</summary>
-    public static Tensor Loss(Velocity velocity, Tensor x0, Tensor text, Rng random, double shift)
+    public static Tensor Loss(Velocity velocity, Tensor x0, Tensor text, Rng random, FlowLevels levels)
     {
-        var levels = new float[x0.size(0)];
-        for (var i = 0; i < levels.Length; i++)
-            levels[i] = (float)Times.DrawFlow(random, shift);
-        using var g = new torch.Generator((ulong)random.Seed());
-        var (sigma, noise) = (
-            Tensor.From<float>(levels).to(x0.device),
-            torch.randn(x0.shape, generator: g).to(x0.device)
-        );
-        return Flow.Loss(velocity(Flow.Noisy(x0, noise, sigma), sigma * 1000, text), x0, noise);
+        var (noisy, sigma, noise, weight) = levels.Noise(x0, random);
+        return Flow.Loss(velocity(noisy, sigma * 1000, text), x0, noise, weight);
     }
 
     /// <summary>Text features without a graph.</summary>
@@ -169,15 +162,6 @@ public static class FlowMatching
     /// <summary>The caption of an item, with what its stretch around a latent says when asked for and known.</summary>
     public static string Caption(LatentItem item, double? latent) =>
         latent is { } at && item.LocalAt(at) is { Length: > 0 } local ? $"{item.Caption}. {local}" : item.Caption;
-
-    /// <summary>The first <paramref name="count"/> items; all of them for 0.</summary>
-    /// <exception cref="UserException">There are fewer.</exception>
-    public static IReadOnlyList<LatentItem> First(IReadOnlyList<LatentItem> items, int count) =>
-        count == 0 ? items
-        : count > 0 && count <= items.Count ? [.. items.Take(count)]
-        : throw new UserException(
-            $"takes {count}: the data set has {items.Count}; give 1 to {items.Count}, or 0 for all"
-        );
 
     /// <summary>Every caption that <see cref="Caption"/> can give for items of a set.</summary>
     public static IEnumerable<string> Captions(LatentSet data) =>

@@ -1,9 +1,4 @@
-using LongTake.Data;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
-using LongTake.Models.Wan;
-using LongTake.Nn;
 
 namespace LongTake.Methods;
 
@@ -13,45 +8,28 @@ namespace LongTake.Methods;
 public static class LongSft
 {
     public static MethodEntry Entry { get; } =
-        MethodEntry.Of<FlowMatchingConfig>("LongSft", (stage, c) =>
-            Build(
-                stage.Model,
-                c,
-                stage.Optimiser,
-                stage.Takes,
-                stage.Start(ModelFolder.Transformer, ModelFolder.Teacher),
-                (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"])
-            )
-        ) with
+        MethodEntry.Of<FlowMatchingConfig>("LongSft", Build) with
         {
             Takes = true,
         };
 
-    /// <summary>The method on its own network; <paramref name="export"/> gets it as "wan".</summary>
-    public static Method Build(
-        ModelFolder from,
-        FlowMatchingConfig c,
-        OptimiserConfig optimiser,
-        LatentSet data,
-        Weights wan,
-        Action<string, IReadOnlyDictionary<string, Weights>> export
-    )
+    private static Method Build(Stage stage, FlowMatchingConfig c)
     {
-        var takes = FlowMatching.First(data.Takes, c.Takes);
+        var data = stage.Takes;
         return FlowMatching.Tune(
             "long-sft",
-            from,
+            stage.Model,
             c.Batch,
-            optimiser,
+            stage.Optimiser,
             data,
-            wan,
-            export,
+            stage.Start(ModelFolder.Transformer, ModelFolder.Teacher),
+            (folder, networks) => stage.Save(folder, ModelFolder.Transformer, networks["wan"]),
             (random, _) =>
             {
-                var take = takes[random.Int(takes.Count)];
+                var take = data.Takes[random.Int(data.Takes.Count)];
                 return (data.Latents(take), random.Uniform() < c.CaptionDrop ? "" : take.Caption);
             },
-            c.Shift
+            c.FlowLevels
         );
     }
 }

@@ -1,6 +1,5 @@
 using LongTake.Data;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
@@ -120,11 +119,11 @@ public sealed class Stage
         return Weights.Create(Init, device: Device);
     }
 
-    /// <summary>Float32 weights to train on: this part of a model.</summary>
+    /// <summary>Float32 weights to train on: this part of a model, all of it.</summary>
     public Weights StartOf(ModelFolder model, string part)
     {
         using var file = model.OpenPart(part);
-        return Filled(file.Source(), file, Init);
+        return Weights.LoadAll(file, Network(model.Config, part), Device);
     }
 
     /// <summary>
@@ -133,31 +132,26 @@ public sealed class Stage
     public Weights Student()
     {
         if (Model.Has(ModelFolder.Student))
-        {
-            using var own = Model.OpenPart(ModelFolder.Student);
-            return Filled(own.Source(), own, null);
-        }
-        using var file = Model.OpenPart(
-            Model.Has(ModelFolder.Transformer) ? ModelFolder.Transformer : ModelFolder.Teacher
-        );
+            return StartOf(Model, ModelFolder.Student);
+        var part = Model.Has(ModelFolder.Transformer) ? ModelFolder.Transformer : ModelFolder.Teacher;
+        using var file = Model.OpenPart(part);
+        Weights.Check(file, Network(Model.Config, part));
         var weights = Weights.Load(
             DecoupledTransformer.FromTransformer(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
             device: Device
         );
-        _ = new DecoupledTransformer(weights, Config.Model, Config.HeadBlocks);
+        Network(Config, ModelFolder.Student)(weights);
         return weights;
     }
 
-    /// <summary>
-    /// Reads every tensor of a file now, so that the file can be closed; names the file lacks are drawn later.
-    /// </summary>
-    private Weights Filled(Func<string, Tensor?> source, SafetensorsSet file, Rng? random)
-    {
-        var weights = Weights.Load(source, device: Device, random: random);
-        foreach (var name in file.Names)
-            weights.Parameter(name, file.Entry(name).Shape);
-        return weights;
-    }
+    private static Action<Weights> Network(ModelConfig c, string part) =>
+        part switch
+        {
+            ModelFolder.Vae => w => _ = c.Model.Autoencoder(w, ScalarType.BFloat16),
+            ModelFolder.Text => w => _ = new UmT5Encoder(w, c.Text),
+            ModelFolder.Student => w => _ = new DecoupledTransformer(w, c.Model, c.HeadBlocks),
+            _ => w => _ = new Transformer(w, c.Model),
+        };
 
     /// <summary>
     /// Writes what was trained as a model: with the autoencoder, text encoder and teacher of the model it started from.

@@ -1,49 +1,25 @@
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
 
-/// <summary>The law lengths are drawn by.</summary>
-public enum LengthSampling
+/// <summary>
+/// Settings of MixSFT: a batch holds stretches of different lengths, and only those of the clip's length may have a
+/// caption that also names place and hour.
+/// </summary>
+public sealed record MixSftConfig : FlowMatchingConfig
 {
-    /// <summary>P(length) ~ 1 / length: every length brings the same number of latents, and so of tokens.</summary>
-    EqualTokens,
-
-    /// <summary>Every length as often as any other.</summary>
-    EqualClips,
-}
-
-/// <summary>Settings of MixSFT.</summary>
-public sealed record MixSftConfig
-{
-    /// <summary>Stretches of an iteration, each of a length of its own.</summary>
-    public int Batch { get; init; } = 4;
+    public MixSftConfig() => Batch = 4;
 
     /// <summary>
     /// Lengths in latents; empty takes the clip's length, that doubled and doubled again, and the longest video's.
     /// </summary>
     public int[] Lengths { get; init; } = [];
-    public LengthSampling Law { get; init; } = LengthSampling.EqualTokens;
-
-    /// <summary>Shift of the noise levels (logit-normal before it).</summary>
-    public double Shift { get; init; } = 3;
-
-    /// <summary>Share of samples without any caption, for guidance.</summary>
-    public double CaptionDrop { get; init; } = 0.1;
-
-    /// <summary>Share of the clip-long stretches whose caption also names place and hour.</summary>
-    public double LocalCaptions { get; init; } = 0.5;
-
-    /// <summary>Long takes used; 0 takes all.</summary>
-    public int Takes { get; init; }
 }
 
 /// <summary>
 /// MixSFT: joint flow matching on stretches of several lengths, as public long-video models are tuned. A length is
-/// drawn by <see cref="LengthSampling"/>, then a take at least so long (or, of the clip's length, a clip as likely as a
+/// drawn as likely as it is short, so that every length brings the same number of tokens; then a take at least so long (or, of the clip's length, a clip as likely as a
 /// take, by their numbers), then where the stretch starts, uniformly. A stretch that starts inside a take gets its
 /// first latent re-made as an image latent. No length is weighted in the loss.
 /// </summary>
@@ -63,22 +39,24 @@ public static class MixSft
             yield return $"lengths [{string.Join(", ", c.Lengths)}]: each at least 2 latents";
     }
 
-    /// <summary>The lengths that are drawn from, ascending, and how likely each is.</summary>
-    public static (int[] Lengths, double[] Shares) Law(MixSftConfig c, int clip, int video)
+    /// <summary>
+    /// The lengths that are drawn from, ascending, and the probability of each, in proportion to 1 / length.
+    /// </summary>
+    public static (int[] Lengths, double[] Shares) Shares(MixSftConfig c, int clip, int video)
     {
         int[] lengths =
             c.Lengths.Length > 0
                 ? [.. c.Lengths.Distinct().Order()]
                 : [.. new[] { clip, 3 * clip - 2, 6 * clip - 5, video }.Where(l => l <= video).Distinct()];
-        var weights = lengths.Select(l => c.Law == LengthSampling.EqualTokens ? 1.0 / l : 1).ToArray();
-        return (lengths, [.. weights.Select(w => w / weights.Sum())]);
+        var sum = lengths.Sum(l => 1.0 / l);
+        return (lengths, [.. lengths.Select(l => 1.0 / l / sum)]);
     }
 
     private static Method Build(Stage stage, MixSftConfig c)
     {
         var (data, model) = (stage.Takes, stage.Config);
-        var takes = FlowMatching.First(data.Takes, c.Takes);
-        var (lengths, shares) = Law(c, model.ClipLatents, takes.Max(t => t.Latents));
+        var takes = data.Takes;
+        var (lengths, shares) = Shares(c, model.ClipLatents, takes.Max(t => t.Latents));
         if (lengths[^1] > takes.Max(t => t.Latents))
             throw new UserException(
                 $"{data.Folder}: its longest take has {takes.Max(t => t.Latents)} latents; mixSft.lengths "
@@ -117,7 +95,7 @@ public static class MixSft
                     drop ? "" : FlowMatching.Caption(item, local ? start + length / 2.0 : null)
                 );
             },
-            c.Shift
+            c.FlowLevels
         );
         return method.AlsoFree(vaeWeights);
     }

@@ -1,14 +1,15 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using LongTake.Nn;
 
 namespace LongTake.Methods;
 
-/// <summary>The losses of one MMM iteration; what the updates of an iteration share is the roll-out.</summary>
+/// <summary>
+/// Both losses of MMM: mean seeking (eq. 14) and mode seeking (eq. 9, whose teacher and critic stand in <see
+/// cref="Matching{T}"/>). What the updates of an iteration share is the roll-outs.
+/// </summary>
 internal sealed class MmmSession(
     ModelConfig model,
     MmmConfig c,
@@ -18,274 +19,177 @@ internal sealed class MmmSession(
     DecoupledTransformer student,
     FlowMatching.Velocity teacher,
     FlowMatching.Velocity critic,
-    TextEncoder? told = null
-) : IDisposable
+    Weights? criticWeights = null,
+    TextEncoder? teacherText = null
+) : Matching<LatentItem>(c, model.NegativePrompt, teacherText ?? text, teacher, critic, criticWeights)
 {
-    private readonly IReadOnlyList<LatentItem> takes = FlowMatching.First(data.Takes, c.Takes);
+    private readonly FlowLevels levels = new(c.SftShift, c.SftLevels, c.SftWeighting);
+    private int exit;
+    private long iterations;
+    private bool compares;
 
-    // Teacher and critic have the text encoder that the teacher learnt with.
-    private readonly TextEncoder judging = told ?? text;
-    private readonly List<Video> videos = [];
+    /// <summary>What roll-outs show, when it is not what takes show.</summary>
+    public IReadOnlyList<string> Prompts { get; } = ReadPrompts(c.RollOutPrompts);
 
-    /// <summary>A rolled-out video: latents cut off from the graph, and the take whose captions it has.</summary>
-    private sealed record Video(Tensor Latents, LatentItem Take);
+    private Head SftHead => c.SingleHead ? Head.DistributionMatching : Head.FlowMatching;
 
-    public Head SftHead => c.SingleHead ? Head.DistributionMatching : Head.FlowMatching;
-
-    /// <summary>
-    /// Adds the gradients of both losses to the student; logs their norms on the encoder, their cosine, and the gap per
-    /// exit step.
-    /// </summary>
-    public IReadOnlyDictionary<string, double> Student(
-        Rng random,
-        double weight,
-        IReadOnlyList<KeyValuePair<string, Tensor>> parameters
-    )
+    public override void Begin()
     {
-        var take = takes[random.Int(takes.Count)];
-        var encoder = parameters.Where(p => DecoupledTransformer.IsEncoder(p.Key)).Select(p => p.Value).ToList();
+        base.Begin();
+        compares = c.CompareGradientsEvery > 0 && iterations++ % c.CompareGradientsEvery == 0;
+    }
+
+    /// <summary>Adds the gradients of both losses to the student (eq. 15).</summary>
+    public IReadOnlyDictionary<string, double> Student(Rng random, double weight, IReadOnlyList<Tensor> encoder)
+    {
         using var scope = torch.NewDisposeScope();
-        var start = Gradients(encoder);
-        var (fm, anchor) = MeanSeeking(random, weight, take);
-        var middle = Gradients(encoder);
-        var log = ModeSeeking(random, weight, take);
-        log["fm"] = fm;
+        var log = new Dictionary<string, double>();
+        var (fm, anchor) = MeanSeeking(random, weight);
+        var before = compares ? GradientComparison.Copies(encoder) : null;
+        var (dm, gap) = c.DmWeight > 0 ? Match(random, weight * c.DmWeight) : (0, 0);
+        (log["loss"], log["dm"], log["fm"]) = (c.SftWeight * fm + c.DmWeight * dm, dm, fm);
+        if (c.DmWeight > 0)
+            log[$"gap {exit}"] = gap;
         if (c.Anchor > 0)
             log["anchor"] = anchor;
-        foreach (var (name, value) in Compare(start, middle, encoder))
-            log[name] = value;
-        return new Dictionary<string, double> { ["loss"] = c.SftWeight * fm + c.DmWeight * log["dm"] }
-            .Concat(log)
-            .ToDictionary();
+        if (before is not null)
+            foreach (var (name, value) in GradientComparison.Of(before, encoder))
+                log[name] = value;
+        compares = false;
+        return log;
     }
 
     /// <summary>
-    /// Mean seeking: flow matching on a real take, on the FM head, and on the DM head by the anchor's weight.
+    /// Mean seeking (eq. 14): flow matching on a real take, on the FM head, and on the DM head by the anchor's weight.
     /// </summary>
-    private (double Fm, double Anchor) MeanSeeking(Rng random, double weight, LatentItem take)
+    private (double Fm, double Anchor) MeanSeeking(Rng random, double weight)
     {
-        using var scope = torch.NewDisposeScope();
         if (c.SftWeight == 0 && c.Anchor == 0)
             return (0, 0);
-        var e = FlowMatching.Frozen(text, take.Caption);
+        using var scope = torch.NewDisposeScope();
+        var take = data.Takes[random.Int(data.Takes.Count)];
+        var e = FlowMatching.Frozen(text, random.Uniform() < c.CaptionDrop ? "" : take.Caption);
         var x0 = data.Latents(take).to(e.device);
-        using var g = new torch.Generator((ulong)random.Seed());
-        var sigma = Tensor.From<float>([(float)Times.DrawFlow(random, c.SftShift)]).to(x0.device);
-        var noise = torch.randn(x0.shape, generator: g).to(x0.device);
-        var (xt, t) = (Flow.Noisy(x0, noise, sigma), sigma * 1000);
+        var (xt, sigma, noise, weights) = levels.Noise(x0, random);
+        var t = sigma * 1000;
         var state = student.Encode(xt, t, e);
-        var fm = Flow.Loss(student.Decode(SftHead, state, xt, t), x0, noise);
+        var fm = Flow.Loss(student.Decode(SftHead, state, xt, t), x0, noise, weights);
         if (c.Anchor == 0)
         {
             (fm * (weight * c.SftWeight)).Backward();
             return (fm.Number(), 0);
         }
-        var anchor = Flow.Loss(student.Decode(Head.DistributionMatching, state, xt, t), x0, noise);
+        var anchor = Flow.Loss(student.Decode(Head.DistributionMatching, state, xt, t), x0, noise, weights);
         (fm * (weight * c.SftWeight) + anchor * (weight * c.Anchor)).Backward();
         return (fm.Number(), anchor.Number());
     }
 
-    /// <summary>Mode seeking: the DM head's video, window by window, against teacher and critic.</summary>
-    private Dictionary<string, double> ModeSeeking(Rng random, double weight, LatentItem take)
+    /// <summary>
+    /// A roll-out with a caption of its own, not that of the flow-matching sample, stopped at a step of the few-step
+    /// list.
+    /// </summary>
+    protected override (Tensor Latents, LatentItem Shown) Make(Rng random)
     {
-        if (c.DmWeight == 0)
-            return new() { ["dm"] = 0 };
-        var video = Roll(random, take, graph: true, out var exit);
-        var (windows, starts, captions) = Cut(random, video, Share(video, take), c.Windows);
-        var (sigma, noise) = Levels(random, windows);
-        var mask = c.Boundary == Boundary.Skip ? null : Windows.Mask(starts, (int)windows.size(2)).to(windows.device);
-        Tensor Real(Tensor noisy) => Flow.Clean(noisy, Teacher(noisy, sigma, captions), sigma);
-        Tensor Fake(Tensor noisy) => Flow.Clean(noisy, critic(noisy, sigma * 1000, judging.Encode(captions)), sigma);
-        var (loss, gap) =
-            c.Surrogate == Surrogate.Sid
-                ? DistributionMatching.ScoreIdentity(windows, noise, sigma, Real, Fake, mask)
-                : DistributionMatching.Match(windows, noise, sigma, Real, Fake, mask);
-        (loss * (weight * c.DmWeight)).Backward();
-        return new() { ["dm"] = loss.Number(), [$"gap {exit}"] = gap };
+        var take = data.Takes[random.Int(data.Takes.Count)];
+        if (Prompts.Count > 0)
+            take = take with { Caption = Prompts[random.Int(Prompts.Count)], Locals = [] };
+        exit = Times.DrawExit(random, c.Exit, model.FewSteps.Length);
+        return (DmVideo(random, take, exit), take);
     }
 
     /// <summary>
-    /// Adds the gradient of the critic's flow matching on windows of the iteration's video (or of a new one, before the
-    /// student moves).
+    /// What the DM head makes, as long and as large as a take and with its caption: from noise, or in one step from the
+    /// noised take.
     /// </summary>
-    public IReadOnlyDictionary<string, double> Critic(Rng random, double weight)
+    private Tensor DmVideo(Rng random, LatentItem take, int last)
     {
-        if (videos.Count == 0)
-            RollForCritic(random);
-        var video = videos[videos.Count == 1 ? 0 : random.Int(videos.Count)];
-        Tensor windows;
-        string[] captions;
-        using (torch.no_grad())
-            (windows, _, captions) = Cut(random, video.Latents, video, c.CriticWindows);
-        var (sigma, noise) = Levels(random, windows);
-        var loss = Flow.Loss(
-            critic(Flow.Noisy(windows, noise, sigma), sigma * 1000, FlowMatching.Frozen(judging, captions)),
-            windows,
-            noise
-        );
-        (loss * weight).Backward();
-        return new Dictionary<string, double> { ["loss"] = loss.Number() };
-    }
-
-    private void RollForCritic(Rng random)
-    {
-        using var off = torch.no_grad();
-        var take = takes[random.Int(takes.Count)];
-        Share(Roll(random, take, graph: false, out _), take);
-    }
-
-    /// <summary>
-    /// A video of the DM head, as long and as large as the take whose caption it has; only the exit step has a graph
-    /// (method family 1 or 2).
-    /// </summary>
-    private Tensor Roll(Rng random, LatentItem take, bool graph, out int exit)
-    {
-        var steps = model.FewSteps;
-        exit = Times.DrawExit(random, c.Exit, steps.Length);
         using var g = new torch.Generator((ulong)random.Seed());
         var e = FlowMatching.Frozen(text, take.Caption);
-        var shape = data.Shape(take);
-        Tensor Noise() => torch.randn(shape, generator: g).to(e.device);
+        var (steps, noise) = (model.FewSteps, Noise(data.Shape(take)));
+        if (c.RollOut == RollOut.OnPolicy)
+            return Sampling.FewStep(Velocity, noise, Noise, steps, exit: last);
+        var noisy = data.Latents(take).to(e.device).lerp(noise, steps[last] / 1000);
+        return Sampling.FewStep(Velocity, noisy, Noise, [steps[last]]);
+
+        Tensor Noise(long[] of) => torch.randn(of, generator: g).to(e.device);
         Tensor Velocity(Tensor x, double t) =>
             student.Forward(Head.DistributionMatching, x, torch.full([1], t, device: e.device), e);
-        Tensor Clean(Tensor x, double t) => x - Velocity(x, t) * (t / 1000);
-        Tensor At(Tensor clean, double t) => clean * (1 - t / 1000) + Noise() * (t / 1000);
-        Tensor x;
-        using (torch.no_grad())
-        {
-            if (c.RollOut == RollOut.NoisedReal)
-                x = At(data.Latents(take).to(e.device), steps[exit]);
-            else
-            {
-                x = Noise();
-                for (var i = 0; i < exit; i++)
-                {
-                    using var scope = torch.NewDisposeScope();
-                    x = At(Clean(x, steps[i]), steps[i + 1]).MoveToOuterDisposeScope();
-                }
-            }
-        }
-        using var mode = graph ? torch.enable_grad() : torch.no_grad();
-        return Clean(x, steps[exit]);
-    }
-
-    /// <summary>Remembers a video for the windows of this iteration.</summary>
-    private Video Share(Tensor video, LatentItem take)
-    {
-        videos.Add(new Video(video.detach().clone().DetachFromDisposeScope(), take));
-        return videos[^1];
     }
 
     /// <summary>
-    /// Windows [n, C, L, h, w] of a video with their starts and captions; gradients flow to the video but for re-made
-    /// first latents.
+    /// Windows of the teacher's clip length (eq. 4 and 5). Where one starts inside the video, its first latent is re-made
+    /// as an image latent, without a gradient.
     /// </summary>
-    private (Tensor Windows, int[] Starts, string[] Captions) Cut(Rng random, Tensor latents, Video video, int count)
+    protected override Samples Cut(Rng random, Made<LatentItem> video, Tensor latents, bool forStudent)
     {
         var (total, length) = ((int)latents.size(2), Math.Min(model.ClipLatents, (int)latents.size(2)));
-        var starts = Enumerable
-            .Range(0, count)
-            .Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow, c.WindowSampling))
-            .ToArray();
+        int[] starts =
+        [
+            .. Enumerable
+                .Range(0, forStudent ? c.Windows : c.CriticWindows)
+                .Select(_ => Windows.DrawStart(random, total, length, c.FirstWindow, c.WindowSampling)),
+        ];
         string[] captions =
         [
-            .. starts.Select(s => FlowMatching.Caption(video.Take, c.LocalCaptions ? s + length / 2.0 : null)),
+            .. starts.Select(s => FlowMatching.Caption(video.Shown, c.LocalCaptions ? s + length / 2.0 : null)),
         ];
         if (c.Boundary == Boundary.Skip)
-            return (
+            return new(
                 torch.cat([.. starts.Select(s => latents.narrow(2, s == 0 ? 0 : s + 1, length - 1))]),
-                starts,
                 captions
             );
-        var inner = starts.Where(s => s > 0).ToArray();
-        var firsts = inner.Length == 0 ? null : Firsts(video, inner);
+        long[] inner = [.. starts.Where(s => s > 0).Select(s => (long)s)];
+        var firsts =
+            inner.Length == 0 ? null
+            : c.Boundary == Boundary.Reencode ? vae.ImageLatents(video.Latents, inner)
+            : torch.cat([.. inner.Select(s => video.Latents.narrow(2, s, 1))]);
         var next = 0;
-        var parts = starts
-            .Select(s => Windows.Crop(latents, s, length, s == 0 ? null : firsts!.narrow(0, next++, 1)))
-            .ToArray();
-        return (torch.cat(parts), starts, captions);
-    }
-
-    /// <summary>
-    /// First latents of windows inside the video, [n, C, 1, h, w]: the last frame of each start's latent, encoded alone.
-    /// </summary>
-    private Tensor Firsts(Video video, int[] starts)
-    {
-        using var off = torch.no_grad();
-        if (c.Boundary == Boundary.Raw)
-            return torch.cat([.. starts.Select(s => video.Latents.narrow(2, s, 1))]);
-        return vae.ImageLatents(video.Latents, [.. starts.Select(s => (long)s)]);
-    }
-
-    private (Tensor Sigma, Tensor Noise) Levels(Rng random, Tensor windows)
-    {
-        var levels = Enumerable
-            .Range(0, (int)windows.size(0))
-            .Select(_ => (float)Times.DrawMatching(random, c.MatchingShift))
-            .ToArray();
-        using var g = new torch.Generator((ulong)random.Seed());
-        return (
-            Tensor.From<float>(levels).to(windows.device),
-            torch.randn(windows.shape, generator: g).to(windows.device)
+        return new(
+            torch.cat([
+                .. starts.Select(s =>
+                    Windows.Crop(latents, s, length, s == 0 ? null : firsts!.narrow(0, next++, 1))
+                ),
+            ]),
+            captions,
+            Windows.Mask(starts, length).to(latents.device)
         );
     }
 
-    /// <summary>The teacher's velocity with guidance, away from the model's negative prompt.</summary>
-    private Tensor Teacher(Tensor noisy, Tensor sigma, string[] captions)
+    /// <summary>
+    /// Figures of held-out takes: the FM head's loss; and, of windows of finished videos of the DM head with their
+    /// captions, the teacher's loss over that on the takes' own windows. Near 1 the teacher finds both as likely.
+    /// </summary>
+    public IReadOnlyDictionary<string, double> HeldOut()
     {
-        var with = teacher(noisy, sigma * 1000, judging.Encode(captions));
-        return c.Guidance == 1
-            ? with
-            : Flow.Guide(
-                with,
-                teacher(noisy, sigma * 1000, judging.Encode([.. captions.Select(_ => model.NegativePrompt)])),
-                c.Guidance
-            );
-    }
-
-    private static List<Tensor?> Gradients(List<Tensor> of) => [.. of.Select(p => p.grad?.clone())];
-
-    /// <summary>Norms of what the two losses added to the encoder's gradients, and the cosine between them.</summary>
-    private static IEnumerable<(string, double)> Compare(
-        List<Tensor?> start,
-        List<Tensor?> middle,
-        List<Tensor> encoder
-    )
-    {
-        List<Tensor> first = [],
-            second = [],
-            together = []; // read at the end, all at once: a device is waited for
-        for (var i = 0; i < encoder.Count; i++)
+        var log = FlowMatching
+            .HeldOut((x, t, e) => student.Forward(SftHead, x, t, e), text, data, "take", 0)
+            .ToDictionary();
+        var (made, real) = (0.0, 0.0);
+        using var off = torch.no_grad();
+        foreach (var (i, take) in data.Info.Items.Where(t => t is { HeldOut: true, Role: "take" }).Take(2).Index())
         {
-            using var scope = torch.NewDisposeScope(); // one weight's at a time
-            var a = Added(start[i], middle[i]);
-            var b = Added(middle[i], encoder[i].grad);
-            if (a is not null)
-                first.Add(a.square().sum().MoveToOuterDisposeScope());
-            if (b is not null)
-                second.Add(b.square().sum().MoveToOuterDisposeScope());
-            if (a is not null && b is not null)
-                together.Add((a * b).sum().MoveToOuterDisposeScope());
+            using var scope = torch.NewDisposeScope();
+            Made<LatentItem> video = new(DmVideo(new(7, i), take, model.FewSteps.Length - 1), take);
+            made += Loss(video);
+            real += Loss(video with { Latents = data.Latents(take).to(video.Latents.device) });
+
+            double Loss(Made<LatentItem> of) =>
+                TeacherLoss(new(7, i, 2), Cut(new(7, i, 1), of, of.Latents, forStudent: true));
         }
-        var (sft, dm, both) = (Sum(first), Sum(second), Sum(together));
-        yield return ("encoder |fm|", Math.Sqrt(sft));
-        yield return ("encoder |dm|", Math.Sqrt(dm));
-        yield return ("encoder cosine", sft > 0 && dm > 0 ? both / Math.Sqrt(sft * dm) : 0);
+        if (real > 0)
+            log["held-out dm"] = made / real;
+        return log;
     }
 
-    private static double Sum(List<Tensor> numbers) =>
-        numbers.Count == 0 ? 0 : torch.stack([.. numbers]).Numbers().Sum();
-
-    private static Tensor? Added(Tensor? before, Tensor? after) =>
-        before is null || after is null ? after : after - before;
-
-    /// <summary>Starts an iteration: no video is shared yet, so that a resumed run equals an unbroken one.</summary>
-    public void Forget()
+    private static string[] ReadPrompts(string file)
     {
-        foreach (var video in videos)
-            video.Latents.Dispose();
-        videos.Clear();
+        if (file.Length == 0)
+            return [];
+        if (!File.Exists(file))
+            throw new UserException($"mmm.rollOutPrompts {file}: no such file; give one with a prompt a line");
+        string[] prompts = [.. File.ReadLines(file).Select(l => l.Trim()).Where(l => l.Length > 0)];
+        return prompts.Length > 0
+            ? prompts
+            : throw new UserException($"mmm.rollOutPrompts {file}: it is empty; give one prompt a line");
     }
-
-    public void Dispose() => Forget();
 }

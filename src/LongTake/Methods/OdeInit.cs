@@ -1,8 +1,6 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
@@ -30,9 +28,6 @@ public sealed record OdeInitConfig
 
     /// <summary>Share of clips whose caption also names place and hour.</summary>
     public double LocalCaptions { get; init; } = 0.5;
-
-    /// <summary>What captions and noise are drawn from.</summary>
-    public long Seed { get; init; } = 1;
 }
 
 /// <summary>

@@ -1,7 +1,6 @@
 using LongTake.Data;
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
@@ -13,6 +12,7 @@ namespace LongTake.Methods;
 /// </summary>
 internal sealed class OdePairs : IDisposable
 {
+    private const long Seed = 1; // of captions and noise
     private readonly List<SafetensorsSet> files = [];
     private readonly string[] captions;
     private readonly int together;
@@ -32,7 +32,7 @@ internal sealed class OdePairs : IDisposable
             throw new UserException($"{stage.Latents.Folder}: no clips and no takes whose captions could be shown");
         string Caption(int n)
         {
-            var random = new Rng(c.Seed, 11, n);
+            var random = new Rng(Seed, 11, n);
             var item = data[random.Int(data.Count)];
             return FlowMatching.Caption(item, random.Uniform() < c.LocalCaptions ? model.ClipLatents / 2.0 : null);
         }
@@ -44,7 +44,7 @@ internal sealed class OdePairs : IDisposable
             stage.Model.Hash(ModelFolder.Text),
             c.StepsBetween,
             c.Guidance,
-            c.Seed,
+            Seed,
             c.Together,
             string.Join(',', model.FewSteps),
             Convert.ToHexStringLower(
@@ -79,7 +79,7 @@ internal sealed class OdePairs : IDisposable
                         c,
                         text,
                         [.. numbers.Select(n => pairs.captions[n])],
-                        new Rng(c.Seed, 12, first).Seed()
+                        new Rng(Seed, 12, first).Seed()
                     );
                     TensorFiles.Write(
                         path,

@@ -1,29 +1,13 @@
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
 namespace LongTake.Methods;
-
-/// <summary>What gradients a later block's loss has for the keys and values of an earlier one.</summary>
-public enum CacheGradients
-{
-    /// <summary>They reach the earlier block's exit step, as in the published code.</summary>
-    ThroughExit,
-
-    /// <summary>None.</summary>
-    Detached,
-}
 
 /// <summary>Settings of Self-Forcing.</summary>
 public sealed record SelfForcingConfig : ClipMatchingConfig
 {
     public ExitSchedule Exit { get; init; } = ExitSchedule.Uniform;
-    public CacheGradients CacheGradients { get; init; } = CacheGradients.ThroughExit;
-
-    /// <summary>Shift of the table by which timesteps are turned into noise levels, as when videos are made.</summary>
-    public double TableShift { get; init; } = 5;
 }
 
 /// <summary>
@@ -40,7 +24,7 @@ public static class SelfForcing
     private static Method Build(Stage stage, SelfForcingConfig c)
     {
         var (data, model) = (stage.Latents, stage.Config);
-        var table = new FlowTable(c.TableShift);
+        var table = new FlowTable(5);
         return ClipMatching.Build("self-forcing", stage, c, (generator, random, batch) =>
         {
             var exit = Times.DrawExit(random, c.Exit, model.FewSteps.Length);
@@ -56,8 +40,7 @@ public static class SelfForcing
                 table,
                 model.FewSteps,
                 exit,
-                model.CausalBlock,
-                c.CacheGradients
+                model.CausalBlock
             );
         });
     }
@@ -75,8 +58,7 @@ public static class SelfForcing
         FlowTable table,
         IReadOnlyList<double> steps,
         int exit,
-        int blockFrames,
-        CacheGradients gradients
+        int blockFrames
     )
     {
         using var outer = torch.NewDisposeScope();
@@ -86,26 +68,23 @@ public static class SelfForcing
         var (made, at) = (new List<Tensor>(), 0);
         foreach (var count in Nn.BlockMask.Blocks(frames, blockFrames))
         {
-            var x = noise.narrow(2, at, count);
-            using (torch.no_grad())
-                for (var i = 0; i < exit; i++)
-                    x = Noised(Clean(x, steps[i]), steps[i + 1]);
-            cache.Connected = gradients == CacheGradients.ThroughExit;
-            made.Add(Clean(x, steps[exit]));
+            made.Add(Sampling.FewStep(Velocity, noise.narrow(2, at, count), renoise, steps, table, exit));
             cache.Connected = false;
             using (torch.no_grad())
             using (torch.NewDisposeScope())
-                Clean(Noised(made[^1].detach(), 0), 0);
+            {
+                var least = torch.zeros([noise.size(0)]);
+                Velocity(table.Noisy(made[^1].detach(), renoise(made[^1].shape), least), 0);
+            }
             at += count;
         }
         return torch.cat([.. made], 2).MoveToOuterDisposeScope();
 
-        Tensor Clean(Tensor x, double timestep)
+        Tensor Velocity(Tensor x, double t)
         {
-            var timesteps = torch.full([x.size(0), x.size(2)], timestep);
-            return table.Clean(x, generator.Forward(x, timesteps.to(x.device), prompt, cache, at), timesteps);
+            cache.Connected = torch.is_grad_enabled();
+            var timesteps = torch.full([x.size(0), x.size(2)], t, device: x.device);
+            return generator.Forward(x, timesteps, prompt, cache, at);
         }
-        Tensor Noised(Tensor clean, double timestep) =>
-            table.Noisy(clean, renoise(clean.shape), torch.full([clean.size(0)], timestep));
     }
 }

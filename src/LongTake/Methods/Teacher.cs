@@ -1,6 +1,5 @@
 using LongTake.Data;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;
@@ -62,7 +61,7 @@ public static class Teacher
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
         if (items.Count == 0)
             throw new UserException($"{data.Folder}: no clips and no takes to train on");
-        var sizes = new SizeBuckets(items);
+        var (sizes, levels) = (new SizeBuckets(items), c.FlowLevels);
         var network = new Transformer(wan, model.Model);
         wan.Trainable();
         text.Trainable();
@@ -94,7 +93,7 @@ public static class Teacher
                     (random, weight) =>
                     {
                         var (x0, captions) = Draw(random);
-                        var loss = FlowMatching.Loss(network.Forward, x0, encoder.Encode(captions), random, c.Shift);
+                        var loss = FlowMatching.Loss(network.Forward, x0, encoder.Encode(captions), random, levels);
                         (loss * weight).Backward();
                         return new Dictionary<string, double> { ["loss"] = loss.Number() };
                     }

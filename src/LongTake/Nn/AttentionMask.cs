@@ -2,7 +2,7 @@ namespace LongTake.Nn;
 
 /// <summary>
 /// Which queries see a key: those from <c>From[key]</c> until, without, <c>Until[key]</c>. Two numbers a key hold
-/// causal and windowed masks with sinks and samples of different lengths, and no N x M mask is ever made.
+/// causal and windowed masks, and no N x M mask is ever made.
 /// </summary>
 /// <param name="From">[B or 1, M] int32 on the CPU.</param>
 /// <param name="Until">[B or 1, M] int32 on the CPU.</param>

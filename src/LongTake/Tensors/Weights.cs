@@ -69,6 +69,47 @@ public sealed class Weights : IDisposable
     ) => new(new Store(source, null, dtype, device) { Streams = streams }, "");
 
     /// <summary>
+    /// Every tensor of a file, read at once so that the file can be closed, for the network that <paramref
+    /// name="build"/> makes.
+    /// </summary>
+    /// <exception cref="UserException">As <see cref="Check"/>.</exception>
+    public static Weights LoadAll(SafetensorsSet file, Action<Weights> build, torch.Device? device = null)
+    {
+        Check(file, build);
+        var weights = Load(file.Source(), device: device);
+        foreach (var name in file.Names)
+            weights.Parameter(name, file.Entry(name).Shape);
+        return weights;
+    }
+
+    /// <summary>Compares a file with the network that <paramref name="build"/> makes.</summary>
+    /// <exception cref="UserException">Names a weight that one of the two lacks, or whose shapes differ.</exception>
+    public static void Check(SafetensorsSet file, Action<Weights> build)
+    {
+        var wanted = Shapes(build);
+        var there = file.Names.ToHashSet();
+        foreach (var (name, shape) in wanted)
+            if (!there.Contains(name))
+                throw Missing(name);
+            else if (!shape.SequenceEqual(file.Entry(name).Shape))
+                throw Misshapen(name, file.Entry(name).Shape, shape);
+        if (file.Names.FirstOrDefault(n => !wanted.ContainsKey(n)) is { } extra)
+            throw new UserException(
+                $"the checkpoint holds a weight '{extra}' that a network of this configuration does not have; check "
+                    + "that the config belongs to this checkpoint"
+            );
+    }
+
+    private static UserException Missing(string name) =>
+        new($"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete");
+
+    private static UserException Misshapen(string name, long[] given, ReadOnlySpan<long> wanted) =>
+        new(
+            $"weight '{name}' has shape [{string.Join(", ", given)}], the configuration wants "
+                + $"[{string.Join(", ", wanted.ToArray())}]; check that the config belongs to this checkpoint"
+        );
+
+    /// <summary>
     /// Names and shapes of the parameters that <paramref name="build"/> asks for, in its order; none of them takes
     /// memory.
     /// </summary>
@@ -97,7 +138,7 @@ public sealed class Weights : IDisposable
     {
         var full = (this / name).prefix;
         if (store.Tensors.TryGetValue(full, out var existing))
-            return existing;
+            return Checked(full, existing, shape);
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         if (store.OnlyShapes || store.Streams?.Invoke(full) == true)
@@ -169,10 +210,7 @@ public sealed class Weights : IDisposable
         foreach (var (name, tensor) in Streamable.ToList())
         {
             using var scope = torch.NewDisposeScope();
-            var read = store.Source!(name)
-                ?? throw new UserException(
-                    $"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete"
-                );
+            var read = store.Source!(name) ?? throw Missing(name);
             var made = Checked(name, read, tensor.shape).to(store.Dtype).to(store.Device);
             var bytes = made.Bytes;
             Replace(tensor, made);
@@ -210,19 +248,12 @@ public sealed class Weights : IDisposable
     }
 
     private static Tensor Checked(string name, Tensor tensor, ReadOnlySpan<long> shape) =>
-        tensor.shape.AsSpan().SequenceEqual(shape)
-            ? tensor
-            : throw new UserException(
-                $"weight '{name}' has shape [{string.Join(", ", tensor.shape)}], the configuration wants "
-                    + $"[{string.Join(", ", shape.ToArray())}]; check that the config belongs to this checkpoint"
-            );
+        tensor.shape.AsSpan().SequenceEqual(shape) ? tensor : throw Misshapen(name, tensor.shape, shape);
 
     private Tensor Draw(string name, ReadOnlySpan<long> shape, double std, double mean)
     {
         if (store.Random is null)
-            throw new UserException(
-                $"the checkpoint holds no weight '{name}'; it may belong to another model, or be incomplete"
-            );
+            throw Missing(name);
         if (std == 0)
             return torch.full(shape, mean);
         using var generator = new torch.Generator((ulong)store.Random.Seed());

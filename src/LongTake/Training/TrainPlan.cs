@@ -210,7 +210,7 @@ public static class TrainPlan
             critic - layers * block,
             again
         );
-        var copies = new Amount("gradients compared", Float * shared * (again ? 2 : 1));
+        var copies = new Amount("gradients compared", m.CompareGradientsEvery > 0 ? Float * shared : 0);
 
         WanFlops whole = Forward(c, 1, c.VideoLatents),
             clip = Forward(c, 1, windows.Frames * c.Wan.PatchSize[0]);
