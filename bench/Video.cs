@@ -55,7 +55,7 @@ internal static class Video
         try
         {
             VideoResult? video = null;
-            var make = Turns.Of(() => video = VideoFile.Make(model, request, path), 1);
+            var make = Turns.Of(() => video = model.Save(request, path), 1);
             var t = Turns.Run(3, make, Plain.Of(make, ProductKind.BFloat16));
             yield return Row.Seconds("video.seconds", t[0], t[1], Plain.Name) with
             {

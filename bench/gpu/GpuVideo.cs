@@ -65,7 +65,7 @@ internal static class GpuVideo
             Directory.CreateDirectory(o.Pictures);
             Png.Write(
                 Path.Combine(o.Pictures, name.Replace(' ', '-') + ".png"),
-                [.. frames.Where((_, i) => i % 20 == 0)],
+                [.. frames.Where(f => f.Index % 20 == 0).Select(f => f.Rgb)],
                 files.Config.Width,
                 files.Config.Height,
                 10

@@ -1,7 +1,8 @@
-using System.Globalization;
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Tensors;
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -26,7 +27,49 @@ internal enum WeightType
 /// <summary>longtake convert PATH --to LAYOUT -o OUT</summary>
 internal static class ConvertVerb
 {
-    public static int Run(
+    public static Command Verb()
+    {
+        Argument<string> path = new("path") { Description = "weights in any layout: a folder or a file" };
+        Option<Target> to = new("--to") { Description = "the layout to write", Required = true };
+        Option<string> output = new("--output", "-o")
+        {
+            Description = "folder to make, or with comfy a .safetensors file",
+            Required = true,
+        };
+        Option<WeightType> type = new("--dtype")
+        {
+            Description = "element type of floating-point weights",
+            DefaultValueFactory = _ => WeightType.Keep,
+        };
+        Option<string?> part = new("--part")
+        {
+            Description =
+                "which transformer, where there are several: generator, generator_ema, critic, teacher, "
+                + "dm_head, ... (--to longtake: the head the student keeps)",
+        };
+        Option<string[]> loras = new("--lora")
+        {
+            Description = "FILE or FILE=STRENGTH, added to the transformer; may be repeated",
+        };
+        var json = Options.Json();
+        return Options.Verb(
+            "convert",
+            "Write weights in another layout, bit for bit unless another element type is asked for.",
+            [path, to, output, type, part, loras, json],
+            p =>
+                Run(
+                    p.GetValue(path)!,
+                    p.GetValue(to),
+                    p.GetValue(output)!,
+                    p.GetValue(type),
+                    p.GetValue(part),
+                    p.GetValue(loras) ?? [],
+                    p.GetValue(json)
+                )
+        );
+    }
+
+    private static int Run(
         string path,
         Target to,
         string output,

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
@@ -6,14 +5,90 @@ using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
+using System.CommandLine;
 
 namespace LongTake.Cli;
 
-/// <summary>longtake data ingest | filter | caption | encode | report</summary>
+/// <summary>longtake data ingest, filter, caption and report: the stages that make a data set.</summary>
 internal static class DataVerbs
 {
+    public static Argument<string> Set() => new("set") { Description = "folder of the data set" };
+
+    public static Command Ingest()
+    {
+        Argument<string[]> sources = new("sources")
+        {
+            Description = "folders, globs, manifests (csv, json, jsonl, videos.txt), WebDataset tars, videos",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        Option<string> output = new("--output", "-o") { Description = "folder of the data set", Required = true };
+        Option<string?> recipe = new("--recipe")
+        {
+            Description = "a data recipe (json): every threshold; the resolved one is written to data.json in the set",
+        };
+        Option<string?> model = new("--model", "--model-path")
+        {
+            Description = "model folder whose rate, size and autoencoder count; the recipe's, else the bundled one",
+        };
+        Option<int> jobs = new("--jobs")
+        {
+            Description = "videos that are looked at side by side",
+            DefaultValueFactory = _ => 2,
+        };
+        var (sets, json) = (Options.Sets("filter.minSeconds=5 --set geometry.longTakes=Cut"), Options.Json());
+        return Options.Verb(
+            "ingest",
+            "Turn footage into a training set: look at videos, cut them into single shots, filter, caption, encode, report.",
+            [sources, output, recipe, sets, model, jobs, json],
+            p =>
+                Ingest(
+                    p.GetValue(sources) ?? [],
+                    p.GetValue(output)!,
+                    p.GetValue(recipe),
+                    p.GetValue(sets) ?? [],
+                    p.GetValue(model),
+                    Math.Max(1, p.GetValue(jobs)),
+                    p.GetValue(json)
+                )
+        );
+    }
+
+    public static Command Filter()
+    {
+        var (set, sets, json) = (Set(), Options.Sets("filter.minMotion=0.5"), Options.Json());
+        return Options.Verb(
+            "filter",
+            "Filter again with other thresholds; takes seconds, for nothing is decoded.",
+            [set, sets, json],
+            p => Filter(p.GetValue(set)!, p.GetValue(sets) ?? [], p.GetValue(json))
+        );
+    }
+
+    public static Command Caption()
+    {
+        var sets = Options.Sets("captions.endpoint.url=http://localhost:8000/v1 --set captions.endpoint.model=NAME");
+        var (set, json) = (Set(), Options.Json());
+        return Options.Verb(
+            "caption",
+            "Ask an OpenAI-compatible endpoint for the captions that are missing.",
+            [set, sets, json],
+            p => Caption(p.GetValue(set)!, p.GetValue(sets) ?? [], p.GetValue(json))
+        );
+    }
+
+    public static Command Report()
+    {
+        var (set, json) = (Set(), Options.Json());
+        return Options.Verb(
+            "report",
+            "Write report.html and report.json of a set anew.",
+            [set, json],
+            p => Stages(Made(p.GetValue(set)!, []), p.GetValue(set)!, 1, Stage.Filter, p.GetValue(json))
+        );
+    }
+
     /// <summary>All stages, one after another.</summary>
-    public static int Ingest(
+    private static int Ingest(
         string[] sources,
         string folder,
         string? recipe,
@@ -40,12 +115,12 @@ internal static class DataVerbs
         return Stages(given, folder, jobs, Stage.Encode, json);
     }
 
-    /// <summary>Judges again what was looked at, with other rules.</summary>
-    public static int Filter(string folder, string[] sets, bool json) =>
+    /// <summary>Filters again, with other rules.</summary>
+    private static int Filter(string folder, string[] sets, bool json) =>
         Stages(Made(folder, sets), folder, 1, Stage.Filter, json);
 
     /// <summary>Asks for the captions that are missing.</summary>
-    public static int Caption(string folder, string[] sets, bool json)
+    private static int Caption(string folder, string[] sets, bool json)
     {
         var recipe = Made(folder, sets);
         if (recipe.Captions.Endpoint.Url.Length == 0)
@@ -58,115 +133,6 @@ internal static class DataVerbs
         return Stages(recipe, folder, 1, Stage.Caption, json);
     }
 
-    /// <summary>Writes the report anew.</summary>
-    public static int Report(string folder, bool json) => Stages(Made(folder, []), folder, 1, Stage.Filter, json);
-
-    /// <summary>
-    /// Makes latents, and text features where the model's text encoder is fixed; with <paramref name="verify"/> every
-    /// shard is hashed again.
-    /// </summary>
-    public static int Encode(string folder, string? model, bool verify, bool json)
-    {
-        var of = Opened(
-            model
-                ?? (
-                    Made(folder, []).Model is { Length: > 0 } own
-                        ? own
-                        : throw new UserException(
-                            "no model: --model FOLDER names the one whose autoencoder encodes",
-                            usage: true
-                        )
-                ),
-            folder
-        );
-        var cancel = Cli.Run.OnCtrlC();
-        Cli.Run.UseAllCores();
-        try
-        {
-            var latents = Progress.Run("encode", r => VideoSet.Latents(folder, of, null, r, cancel));
-            IReadOnlyList<string> broken = [];
-            if (verify)
-                broken = Progress.Run("verify", r => FootageEncoder.Broken(latents, r, cancel));
-            var (path, hash) = (latents.Folder, "");
-            if (broken.Count > 0)
-            {
-                latents.Dispose();
-                foreach (var shard in broken)
-                {
-                    Console.Error.WriteLine($"longtake: {Path.Combine(path, shard)}: not what was written; made anew");
-                    File.Delete(Path.Combine(path, shard));
-                }
-                latents = Progress.Run("encode", r => VideoSet.Latents(folder, of, null, r, cancel));
-            }
-            using (latents)
-            {
-                Texts(of, latents, cancel);
-                hash = FootageEncoder.Hash(latents);
-            }
-            Cli.Run.Print(
-                json,
-                new JsonObject
-                {
-                    ["latents"] = path,
-                    ["hash"] = hash,
-                    ["broken"] = verify ? broken.Count : null,
-                },
-                [
-                    $"Latents are in {path}, hash "
-                        + $"{hash[..16]}{(verify ? $"; {broken.Count} shards were broken{(broken.Count > 0 ? " and are made anew" : "")}" : "")}.",
-                ]
-            );
-            return Cli.Run.Done;
-        }
-        catch (OperationCanceledException e)
-        {
-            throw new OperationCanceledException(
-                "stopped; what is done is kept, and the same command goes on",
-                e,
-                cancel
-            );
-        }
-    }
-
-    // A model folder as it is; of weights in another layout one with their autoencoder is made beside the set, bit for
-    // bit.
-    private static ModelFolder Opened(string path, string folder)
-    {
-        path = Shipped.Located(path);
-        using var start = StartModel.Open(path, null);
-        if (start.Own)
-            return ModelFolder.Open(path);
-        using var files = ModelFiles.Open(path);
-        var made = ModelFolder.Create(Path.Combine(folder, "model"), start.Config);
-        if (!made.Has(ModelFolder.Vae))
-            TensorFiles.Write(
-                Path.Combine(made.Path, ModelFolder.Vae + ".safetensors"),
-                files.Require(PartKind.Vae).Tensors,
-                dtype: null
-            );
-        return made;
-    }
-
-    // A text encoder too large to stay beside the video model reads the captions now; a small one learns with its
-    // model.
-    private static void Texts(ModelFolder model, LatentSet latents, CancellationToken cancel)
-    {
-        if (!model.Has(ModelFolder.Text) || !model.HasTokenizer)
-            return;
-        using var scope = torch.NewDisposeScope();
-        var (text, weights) = model.LoadText();
-        using (weights)
-            Progress.Run("captions", r =>
-            {
-                text.Prepare(
-                    [.. FlowMatching.Captions(latents), "", model.Config.NegativePrompt],
-                    (done, all) => r.Report(new(done, all, "captions", "encoding")),
-                    cancel
-                );
-                return 0;
-            });
-    }
-
     private enum Stage
     {
         Filter,
@@ -174,7 +140,7 @@ internal static class DataVerbs
         Encode,
     }
 
-    private static DataRecipe Made(string folder, string[] sets)
+    public static DataRecipe Made(string folder, string[] sets)
     {
         var path = DatasetBuilder.RecipeFile(folder);
         if (!File.Exists(path))
@@ -187,7 +153,7 @@ internal static class DataVerbs
 
     private static int Stages(DataRecipe recipe, string folder, int jobs, Stage last, bool json)
     {
-        var model = Opened(recipe.Model.Length > 0 ? recipe.Model : Shipped.Model, folder);
+        var model = DataEncodeVerb.Opened(recipe.Model.Length > 0 ? recipe.Model : Shipped.Model, folder);
         var cancel = Cli.Run.OnCtrlC();
         try
         {
@@ -220,15 +186,15 @@ internal static class DataVerbs
                 Cli.Run.UseAllCores(); // only here, for it loads libtorch, and that alone is 130 MiB
                 using var encoded = Progress.Run("encode", r => VideoSet.Latents(folder, model, null, r, cancel));
                 latents = encoded.Folder;
-                Texts(model, encoded, cancel);
+                DataEncodeVerb.Texts(model, encoded, cancel);
             }
             else if (model.Has(ModelFolder.Vae))
                 (latents, missing) = VideoSet.Encoded(folder, model);
             var report = builder.Report(decisions, set, latents, captions);
             Cli.Run.Print(
                 json,
-                Json(decisions, set, folder, latents, captions, report),
-                Text(decisions, set, folder, latents, missing, captions, report)
+                DataSummary.Json(decisions, set, folder, latents, captions, report),
+                DataSummary.Text(decisions, set, folder, latents, missing, captions, report)
             );
             return Cli.Run.Done;
         }
@@ -241,81 +207,4 @@ internal static class DataVerbs
             );
         }
     }
-
-    private static JsonObject Json(
-        IReadOnlyList<Decision> decisions,
-        VideoSetInfo set,
-        string folder,
-        string latents,
-        CaptionReport? captions,
-        string report
-    ) =>
-        new()
-        {
-            ["set"] = folder,
-            ["hash"] = VideoSet.Hash(folder),
-            ["stretches"] = decisions.Count,
-            ["kept"] = decisions.Count(d => d.Kept),
-            ["dropped"] = new JsonObject(
-                DatasetBuilder.Funnel(decisions).Select(f => KeyValuePair.Create(f.Rule, (JsonNode?)f.Dropped))
-            ),
-            ["takes"] = Count(set, "take", false),
-            ["heldOutTakes"] = Count(set, "take", true),
-            ["clips"] = Count(set, "clip", false),
-            ["heldOutClips"] = Count(set, "clip", true),
-            ["latents"] = latents.Length > 0 ? latents : null,
-            ["report"] = report,
-            ["captions"] = captions is null
-                ? null
-                : new JsonObject
-                {
-                    ["answers"] = captions.Answers,
-                    ["asked"] = captions.Asked,
-                    ["tokensIn"] = captions.TokensIn,
-                    ["tokensOut"] = captions.TokensOut,
-                    ["cost"] = captions.Cost,
-                    ["failed"] = captions.Failed,
-                },
-        };
-
-    private static IEnumerable<string> Text(
-        IReadOnlyList<Decision> decisions,
-        VideoSetInfo set,
-        string folder,
-        string latents,
-        int missing,
-        CaptionReport? captions,
-        string report
-    )
-    {
-        yield return $"{decisions.Count, 6} stretches of {decisions.Select(d => d.Path).Distinct().Count()} videos";
-        foreach (var (rule, dropped) in DatasetBuilder.Funnel(decisions))
-        {
-            var one = decisions.First(d => d.Rule == rule);
-            yield return $"{-dropped, 6} {rule, -12} for example "
-                + $"{one.Name}{(one.Start > 0 ? $" at {one.Start:0.0} s" : "")}: {one.Reason}";
-        }
-        yield return $"{decisions.Count(d => d.Kept), 6} kept: {Many(set, "take", false)} and "
-            + $"{Many(set, "clip", false)} to train on, "
-            + $"{Many(set, "take", true)} and {Many(set, "clip", true)} held out";
-        yield return $"The set is {folder}, hash {VideoSet.Hash(folder)[..16]}.";
-        if (captions is { Asked: > 0 })
-            yield return $"{captions.Asked} captions were asked for: {captions.TokensIn} + {captions.TokensOut} "
-                + $"tokens, cost {captions.Cost:0.00} by the recipe's prices.";
-        yield return $"Every stretch, with pictures and reasons: {report}";
-        if (latents.Length > 0 && missing == 0)
-            yield return $"Latents are in {latents}.";
-        else
-            yield return $"Latents of "
-                + $"{(latents.Length > 0 ? $"{missing} stretches are missing and" : "all stretches")} are "
-                + $"made by 'longtake data encode {folder}', or when training begins.";
-        yield return $"Train on it: longtake train RECIPE --set data={folder}   (for the bundled model RECIPE is "
-            + $"recipes/mini/footage.json)";
-    }
-
-    private static string Many(VideoSetInfo set, string role, bool heldOut) =>
-        Count(set, role, heldOut) is var n && n == 1 ? $"1 {role}" : $"{n} {role}s";
-
-    private static int Count(VideoSetInfo set, string role, bool heldOut) =>
-        set.Items.Count(i => i.Item.Role == role && i.Item.HeldOut == heldOut);
 }

@@ -1,6 +1,3 @@
-using System.Diagnostics;
-using System.Net;
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Evaluation;
@@ -11,6 +8,10 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
 using LongTake.Worlds;
+using System.CommandLine;
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -21,7 +22,34 @@ internal static class DemoVerb
 {
     public const string Prompt = "a traveller in a red coat and a wizard hat walks past a blue lighthouse";
 
-    public static int Run(string folder, string prompt, long seed, torch.Device device, string output, bool json)
+    public static Command Verb()
+    {
+        var request = new VideoRequest
+        {
+            Prompt = Prompt,
+            Seed = 2,
+            Network = Network.DmHead,
+        };
+        RequestOptions options = new(request, "prompt", "seed");
+        Option<string> model = new("--model") { Description = "model folder", DefaultValueFactory = _ => Shipped.Model };
+        var output = Options.Output("folder for video.mp4, sheet.png, report.html", Path.Combine("out", "demo"));
+        var (device, json) = (Options.Device(), Options.Json());
+        return Options.Verb(
+            "demo",
+            "Make a minute of video from the bundled model and show its exact scores.",
+            [.. options.All, model, device, output, json],
+            p =>
+                Run(
+                    p.GetValue(model)!,
+                    options.Read(p, request),
+                    ComputeDevice.Choose(p.GetValue(device)!),
+                    p.GetValue(output)!,
+                    p.GetValue(json)
+                )
+        );
+    }
+
+    private static int Run(string folder, VideoRequest request, torch.Device device, string output, bool json)
     {
         void Say(string line)
         {
@@ -35,13 +63,8 @@ internal static class DemoVerb
         Cli.Run.UseAllCores();
         Ffmpeg.Locate("ffmpeg");
         Directory.CreateDirectory(output);
-        var request = new VideoRequest
-        {
-            Prompt = prompt,
-            Seed = seed,
-            Frames = c.Frames(c.VideoLatents),
-            Network = Network.DmHead,
-        };
+        request = request with { Frames = c.Frames(c.VideoLatents) };
+        var prompt = request.Prompt;
         Say(
             $"LongTake demo: {c.Frames(c.VideoLatents) / c.Fps:0} s of video in {c.FewSteps.Length} steps of "
                 + $"the distribution-matching head"
@@ -52,13 +75,12 @@ internal static class DemoVerb
         var frames = new List<byte[]>();
         var upscale = (int)Math.Ceiling(384.0 / Math.Min(c.Width, c.Height));
         var made = Progress.Run("demo", report =>
-            VideoFile.Make(
-                video,
+            video.Save(
                 request,
                 Path.Combine(output, "video.mp4"),
                 new WriteOptions { Upscale = upscale },
                 report,
-                frames.Add,
+                frame => frames.Add(frame.Rgb),
                 cancel
             )
         );
@@ -72,9 +94,7 @@ internal static class DemoVerb
         var score = WorldMetrics.Measure([.. frames.SelectMany(f => f)], WorldData.Stride(c.Fps), truth);
         var real = Enumerable.Range(0, 4).Select(i => Real(video, truth, 700_000 + i)).ToList();
         var rows = Rows(score, real).ToList();
-        Say(
-            "  exact measures (world's rules), this video | real takes through the same autoencoder (mean of 4) | ideal"
-        );
+        Say("  exact measures (world's rules), this video | real takes through the same autoencoder (mean of 4) | ideal");
         foreach (var (name, mine, theirs, ideal, about) in rows)
             Say($"    {name, -8} {mine, 7} | {theirs, 7} | {ideal, 5}   {about}");
         var report = Path.Combine(output, "report.html");

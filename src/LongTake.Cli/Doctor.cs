@@ -1,10 +1,11 @@
+using LongTake.Nn;
+using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LongTake.Nn;
 
 namespace LongTake.Cli;
 
@@ -31,6 +32,17 @@ internal sealed partial class HealthJson : JsonSerializerContext;
 /// <summary>`longtake doctor`: looks, measures for about a third of a second, and says what to mend.</summary>
 public static class Doctor
 {
+    internal static Command Verb()
+    {
+        var json = Options.Json();
+        return Options.Verb(
+            "doctor",
+            "Say what this machine has, which libraries are used, and what would make it faster.",
+            [json],
+            p => Run(p.GetValue(json))
+        );
+    }
+
     /// <summary>Writes the report; 0 when LongTake can work here, 1 when something it needs is missing.</summary>
     public static int Run(bool json, TextWriter? to = null)
     {

@@ -1,86 +1,76 @@
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
-using LongTake.Tensors;
 using LongTake.Video;
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
 /// <summary>longtake generate</summary>
 internal static class GenerateVerb
 {
-    public static int Run(
-        string path,
-        VideoRequest request,
-        string output,
-        ScalarType dtype,
-        torch.Device device,
-        Offload offload,
-        int? upscale,
-        bool json
-    )
+    public static Command Verb()
     {
-        if (upscale is < 1 or > 64)
-            throw new UserException($"--upscale {upscale}: a whole number from 1 to 64", usage: true);
-        using var files = ModelFiles.Open(path);
-        Ffmpeg.Locate("ffmpeg"); // before the work, not after it
-        request = request.For(files); // mistakes are told before anything is loaded
-        var picture = request.Config(files.Config);
-        var cancel = Cli.Run.OnCtrlC();
-        Cli.Run.UseAllCores();
-        var write = new WriteOptions
+        RequestOptions request = new();
+        Option<string> model = new("--model", "--model-path")
         {
-            Upscale = upscale ?? Math.Clamp(384 / Math.Min(picture.Width, picture.Height), 1, 64),
+            Description = "weights of a whole model in any layout: Wan's folder, diffusers, ComfyUI, LongTake's",
+            DefaultValueFactory = _ => Shipped.Model,
         };
-        var made = Progress.Run("generate", report =>
+        Option<string?> recipe = new("--recipe")
         {
-            using var video = new VideoGenerator(files, request, dtype, device, offload);
-            return VideoFile.Make(video, request, output, write, report, cancel: cancel);
-        });
-        Cli.Run.Print(json, Describe(made), Lines(made));
-        return Cli.Run.Done;
-    }
-
-    /// <summary>A recipe's video with what the command line gives over it.</summary>
-    public static VideoRequest Over(VideoRequest? video, VideoRequest given) =>
-        video is null
-            ? given
-            : video with
+            Description = "a video as a file, for example recipes/wan-1.3b/generate.json; options go over it",
+        };
+        Option<Offload> offload = new("--offload")
+        {
+            Description =
+                "keep the transformer's blocks in their files and bring each to the device for its turn; "
+                + "auto: when they take more than 60 % of its memory",
+            DefaultValueFactory = _ => Offload.Auto,
+            HelpName = "auto|on|off",
+        };
+        Option<int?> upscale = new("--upscale")
+        {
+            Description = "enlarge by a whole factor; without it small pictures come to about 384 pixels",
+        };
+        var (dtype, device, dry, json) = (Options.Dtype(), Options.Device(), Options.Dry("the resolved request"), Options.Json());
+        var output = Options.Output("the video", "video.mp4");
+        return Options.Verb(
+            "generate",
+            "Make a video from a prompt; what is not given is the model's own.",
+            [.. request.All[..1], model, output, .. request.All[1..], recipe, dtype, device, offload, upscale, dry, json],
+            p =>
             {
-                Prompt = given.Prompt.Length > 0 ? given.Prompt : video.Prompt,
-                NegativePrompt = given.NegativePrompt ?? video.NegativePrompt,
-                Seed = given.Seed != 0 ? given.Seed : video.Seed,
-                Seconds = given.Seconds ?? (given.Frames is null ? video.Seconds : null),
-                Frames = given.Frames ?? (given.Seconds is null ? video.Frames : null),
-                Width = given.Width ?? video.Width,
-                Height = given.Height ?? video.Height,
-                Fps = given.Fps ?? video.Fps,
-                Network = given.Network ?? video.Network,
-                Part = given.Part ?? video.Part,
-                Sampler = given.Sampler ?? video.Sampler,
-                Steps = given.Steps != 0 ? given.Steps : video.Steps,
-                Shift = given.Shift ?? video.Shift,
-                Guidance = given.Guidance ?? video.Guidance,
-                FmSteps = given.FmSteps != 0 ? given.FmSteps : video.FmSteps,
-                Image = given.Image ?? video.Image,
-                Tile = given.Tile ?? video.Tile,
-                Beyond = given.Beyond || video.Beyond,
-                Int8 = given.Int8 || video.Int8,
-            };
-
-    /// <summary>832x480 or 832*480, or width and height for themselves.</summary>
-    public static (int? Width, int? Height) Size(string? size, int? width, int? height)
-    {
-        if (size is null)
-            return (width, height);
-        if (width is not null || height is not null)
-            throw new UserException("--size together with --width or --height: give one or the other", usage: true);
-        return
-            size.Split('x', 'X', '*') is [var w, var h]
-            && int.TryParse(w, out var across)
-            && int.TryParse(h, out var down)
-            ? (across, down)
-            : throw new UserException($"--size {size}: WIDTHxHEIGHT, for example 832x480", usage: true);
+                var video = p.GetValue(recipe) is { } f ? Recipe.Read(f, [], VideoJson.Default.VideoRecipe) : null;
+                var from = p.GetResult(model) is { Implicit: false } || video is null ? p.GetValue(model)! : video.From;
+                if (p.GetValue(upscale) is { } factor and (< 1 or > 64))
+                    throw new UserException($"--upscale {factor}: a whole number from 1 to 64", usage: true);
+                var on = ComputeDevice.Choose(p.GetValue(device)!);
+                using var files = ModelFiles.Open(Shipped.Located(from));
+                var r = request.Read(p, video?.Video).Resolve(files); // mistakes are found before anything is loaded
+                if (p.GetValue(dry))
+                {
+                    Console.WriteLine(JsonSerializer.Serialize(r, VideoJson.Default.ResolvedRequest));
+                    return Run.Done;
+                }
+                Ffmpeg.Locate("ffmpeg"); // before the work, not after it
+                var cancel = Run.OnCtrlC();
+                Run.UseAllCores();
+                var write = new WriteOptions
+                {
+                    Upscale = p.GetValue(upscale) ?? Math.Clamp(384 / Math.Min(r.Width, r.Height), 1, 64),
+                };
+                var made = Progress.Run("generate", report =>
+                {
+                    var type = ConvertVerb.Type(p.GetValue(dtype)) ?? ScalarType.BFloat16;
+                    using var generator = new VideoGenerator(files, r, type, on, p.GetValue(offload));
+                    return generator.Save(r, p.GetValue(output)!, write, report, cancel: cancel);
+                });
+                Run.Print(p.GetValue(json), Describe(made), Lines(made));
+                return Run.Done;
+            }
+        );
     }
 
     public static JsonObject Describe(VideoResult r) =>

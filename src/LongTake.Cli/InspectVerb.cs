@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
@@ -5,20 +6,28 @@ namespace LongTake.Cli;
 /// <summary>longtake inspect PATH</summary>
 internal static class InspectVerb
 {
-    public static int Run(string path, bool json)
+    public static Command Verb()
     {
-        var found = Inspect.Path(path, Cli.Run.OnCtrlC());
-        Cli.Run.Print(
-            json,
-            new JsonObject
-            {
-                ["path"] = found.Path,
-                ["kind"] = found.Kind,
-                ["facts"] = found.Facts,
-                ["problems"] = new JsonArray([.. found.Problems.Select(p => JsonValue.Create(p))]),
-            },
-            Inspect.Lines(found)
-        );
-        return found.Problems.Count == 0 ? Cli.Run.Done : Cli.Run.Failed;
+        Argument<string> path = new("path")
+        {
+            Description = "a model or weights in any layout, a run, a data set, a video or a recipe",
+        };
+        var json = Options.Json();
+        return Options.Verb("inspect", "Say what a file or folder is, and what is missing in it.", [path, json], p =>
+        {
+            var found = Inspect.Path(p.GetValue(path)!, Run.OnCtrlC());
+            Run.Print(
+                p.GetValue(json),
+                new JsonObject
+                {
+                    ["path"] = found.Path,
+                    ["kind"] = found.Kind,
+                    ["facts"] = found.Facts,
+                    ["problems"] = new JsonArray([.. found.Problems.Select(x => JsonValue.Create(x))]),
+                },
+                Inspect.Lines(found)
+            );
+            return found.Problems.Count == 0 ? Run.Done : Run.Failed;
+        });
     }
 }

@@ -67,18 +67,19 @@ public static class PeakTrial
     public static string? Unmeasurable => ResidentMemory.Unmeasurable;
 
     /// <summary>A video computed in a type: sampling and decoding, planned and measured.</summary>
-    public static IReadOnlyList<Measured> Video(
-        ModelConfig c,
-        VideoRequest request,
-        ScalarType dtype = ScalarType.BFloat16
-    )
+    public static IReadOnlyList<Measured> Video(ResolvedRequest request, ScalarType dtype)
     {
         Libtorch.Threads = 1;
         using var folder = new Scratch();
-        c = Folder(c, folder["model"], student: request.Network is Network.DmHead or Network.FmHead);
+        var student = request.Network is Network.DmHead or Network.FmHead;
+        var c = Folder(request.Model, folder["model"], student);
         using var files = ModelFiles.Open(folder["model"]);
-        request = request.For(files);
-        var plan = GeneratePlan.Of(c, request, Tensor.SizeOf(dtype), threads: 1);
+        request = request with
+        {
+            Model = c,
+            Weights = files.Require(student ? PartKind.Student : PartKind.Transformer),
+        };
+        var plan = GeneratePlan.Of(request, Tensor.SizeOf(dtype), threads: 1);
         double Phase(string name) => plan.Phases.Single(p => p.Name == name).Bytes;
         Warm();
         using var scope = torch.NewDisposeScope();

@@ -1,7 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
@@ -10,6 +6,11 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tensors;
 using LongTake.Training;
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -27,7 +28,45 @@ internal static class PlanVerb
         Func<IReadOnlyList<Measured>> Try
     );
 
-    public static int Run(
+    public static Command Verb()
+    {
+        Argument<string> path = new("path")
+        {
+            Description = "a recipe to train or to generate, a model folder, or a model's config.json",
+        };
+        Option<double?> rate = new("--rate") { Description = "TFLOP/s the work will run at, for the time it takes" };
+        Option<bool> measure = new("--measure") { Description = "measure that rate here, by matrix products" };
+        Option<double?> memory = new("--device-memory")
+        {
+            Description = "GiB there are; says what does not fit, and what would",
+        };
+        Option<bool> trial = new("--measure-peak")
+        {
+            Description = "run it with random weights (small models) and compare the memory with the plan",
+        };
+        Option<int?> only = new("--trial") { Hidden = true };
+        var (sets, type) = (Options.Sets("model.videoLatents=61 --set video.frames=81"), Options.Dtype());
+        var json = Options.Json();
+        return Options.Verb(
+            "plan",
+            "Say what a video or a training will take: parameters, operations, memory, time, disk.",
+            [path, sets, rate, measure, memory, type, trial, only, json],
+            p =>
+                Run(
+                    p.GetValue(path)!,
+                    p.GetValue(sets) ?? [],
+                    p.GetValue(rate),
+                    p.GetValue(measure),
+                    p.GetValue(memory),
+                    ConvertVerb.Type(p.GetValue(type)) ?? ScalarType.BFloat16,
+                    p.GetValue(trial),
+                    p.GetValue(only),
+                    p.GetValue(json)
+                )
+        );
+    }
+
+    private static int Run(
         string path,
         string[] sets,
         double? rate,
@@ -165,23 +204,19 @@ internal static class PlanVerb
                             .Parse("""{ "video": { "prompt": "plan" } }""", path, sets, VideoJson.Default.VideoRecipe)
                             .Video,
                     };
-                return Of(files.Config, video.Video.For(files));
+                return Of(video.Video.Resolve(files));
             }
-            var model = Config(video.From, video.Model);
-            var request = video.Video.Network is null ? video.Video with { Network = Network.DmHead } : video.Video;
-            if (string.Join("; ", request.Problems(model)) is { Length: > 0 } problems)
-                throw new UserException($"{path}: {problems}", usage: true);
-            return Of(model, request.Filled(model));
+            return Of(video.Video.Resolve(Config(video.From, video.Model)));
         }
 
-        Work Of(ModelConfig model, VideoRequest request)
+        Work Of(ResolvedRequest request)
         {
             double compute = Tensor.SizeOf(dtype);
             return new(
-                GeneratePlan.Of(model, request, compute),
-                () => GeneratePlan.Alternatives(model, request, compute),
-                () => Small(request.Config(model)),
-                () => PeakTrial.Video(request.Config(model), request, dtype)
+                GeneratePlan.Of(request, compute),
+                () => GeneratePlan.Alternatives(request, compute),
+                () => Small(request.Model),
+                () => PeakTrial.Video(request, dtype)
             );
         }
 

@@ -1,3 +1,4 @@
+using LongTake.Generation;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
@@ -36,7 +37,10 @@ public static class Run
         }
         catch (Exception e) when (Mistake(e) is { } mistake)
         {
-            Console.Error.WriteLine($"longtake: {mistake.Message}");
+            var command = parsed.CommandResult.Command;
+            Console.Error.WriteLine(
+                $"longtake: {(mistake is RequestException request ? RequestOptions.Say(request, command) : mistake.Message)}"
+            );
             return mistake.Usage ? Usage : Failed;
         }
         catch (OperationCanceledException e)
@@ -135,7 +139,7 @@ public static class Run
     public static CancellationToken OnCtrlC()
     {
         var source = new CancellationTokenSource();
-        void Cancel(System.Runtime.InteropServices.PosixSignalContext context)
+        void Cancel(PosixSignalContext context)
         {
             if (source.IsCancellationRequested)
                 return;
@@ -143,18 +147,8 @@ public static class Run
             Console.Error.WriteLine("longtake: stopping at the next safe point; press again to stop at once");
             source.Cancel();
         }
-        signals.Add(
-            System.Runtime.InteropServices.PosixSignalRegistration.Create(
-                System.Runtime.InteropServices.PosixSignal.SIGINT,
-                Cancel
-            )
-        );
-        signals.Add(
-            System.Runtime.InteropServices.PosixSignalRegistration.Create(
-                System.Runtime.InteropServices.PosixSignal.SIGTERM,
-                Cancel
-            )
-        );
+        signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel));
+        signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel));
         return source.Token;
     }
 

@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
@@ -9,13 +7,36 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
 using LongTake.Video;
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
 /// <summary>longtake train RECIPE</summary>
 internal static class TrainVerb
 {
-    public static int Run(string path, IReadOnlyList<string> sets, string? device, bool dry, bool json)
+    public static Command Verb()
+    {
+        Argument<string> recipe = new("recipe") { Description = "a recipe, for example recipes/mini/mmm-smoke.json" };
+        var (sets, device) = (Options.Sets("out=runs/a --set world.clips=500"), Options.DeviceOver("recipe"));
+        var (dry, json) = (Options.Dry("the resolved recipe"), Options.Json());
+        return Options.Verb(
+            "train",
+            "Train the stages of a recipe. The same command continues a run that stopped.",
+            [recipe, sets, device, dry, json],
+            p =>
+                Run(
+                    p.GetValue(recipe)!,
+                    p.GetValue(sets) ?? [],
+                    p.GetValue(device),
+                    p.GetValue(dry),
+                    p.GetValue(json)
+                )
+        );
+    }
+
+    private static int Run(string path, IReadOnlyList<string> sets, string? device, bool dry, bool json)
     {
         path = Shipped.Located(path);
         var recipe = Recipe.Read(path, sets, TrainJson.Recipe);
@@ -89,12 +110,11 @@ internal static class TrainVerb
         var c = model.Config;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         using var files = ModelFiles.Open(model.Path);
-        var request = new VideoRequest { Prompt = prompt, Seed = 1 }.For(files);
+        var request = new VideoRequest { Prompt = prompt, Seed = 1 }.Resolve(files);
         if (request.Network is Network.Teacher or Network.Transformer)
             request = request with { Sampler = Sampler.Euler, Steps = 25 };
         using var video = new VideoGenerator(files, request, device: device);
-        VideoFile.Make(
-            video,
+        video.Save(
             request,
             path,
             new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) },

@@ -310,8 +310,8 @@ public sealed class LayoutTests : IDisposable
             Assert.Contains(
                 "no fm_head",
                 Assert
-                    .Throws<UserException>(() =>
-                        new VideoRequest { Prompt = "a cat", Network = Network.FmHead }.For(slim)
+                    .ThrowsAny<UserException>(() =>
+                        new VideoRequest { Prompt = "a cat", Network = Network.FmHead }.Resolve(slim)
                     )
                     .Message
             );
@@ -344,7 +344,7 @@ public sealed class LayoutTests : IDisposable
             && p.Contains("blocks.1.ffn.2.bias", StringComparison.Ordinal)
         );
         Assert.Contains(said, p => p.Contains("extra", StringComparison.Ordinal));
-        var e = Assert.Throws<UserException>(() =>
+        var e = Assert.ThrowsAny<UserException>(() =>
             Conversion.Run(broken, new() { To = Layout.Diffusers, Output = tiny["out"] })
         );
         Assert.Contains("Nothing was written", e.Message);
@@ -353,12 +353,12 @@ public sealed class LayoutTests : IDisposable
         );
         Assert.Contains(
             "not empty",
-            Assert.Throws<UserException>(() => tiny.Convert(tiny["own"], Layout.Wan, "w")).Message
+            Assert.ThrowsAny<UserException>(() => tiny.Convert(tiny["own"], Layout.Wan, "w")).Message
         );
         Assert.Contains(
             "holds no",
             Assert
-                .Throws<UserException>(() =>
+                .ThrowsAny<UserException>(() =>
                 {
                     using var r = ModelFiles.Open(tiny.Research());
                     r.Require(PartKind.Vae);
@@ -367,7 +367,7 @@ public sealed class LayoutTests : IDisposable
         );
         Assert.Contains(
             "generator, generator_ema, critic",
-            Assert.Throws<UserException>(() => WanTiny.Outputs(tiny.Research(), "teacher")).Message
+            Assert.ThrowsAny<UserException>(() => WanTiny.Outputs(tiny.Research(), "teacher")).Message
         );
     }
 

@@ -94,7 +94,7 @@ public sealed class OffloadTests : IDisposable
         using var files = ModelFiles.Open(wan);
         Assert.Contains(
             "blocks.1.ffn.2.bias",
-            Assert.Throws<UserException>(() => new VideoGenerator(files, request, offload: Offload.On)).Message
+            Assert.ThrowsAny<UserException>(() => new VideoGenerator(files, request, offload: Offload.On)).Message
         );
     }
 }

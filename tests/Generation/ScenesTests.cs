@@ -48,9 +48,8 @@ public sealed class ScenesTests : IDisposable
     [Fact]
     public void TheScenesMakeTheLength()
     {
-        var r = request.For(files);
-        Assert.Equal((23, 12), (r.Frames!.Value, r.Latents(files.Config)));
-        Assert.Equal(r, r.For(files));
+        var r = request.Resolve(files);
+        Assert.Equal((23, 12), (r.Frames, r.Latents));
     }
 
     [Fact]
@@ -60,9 +59,9 @@ public sealed class ScenesTests : IDisposable
         using var off = torch.no_grad();
         var c = files.Config;
         using var model = new VideoGenerator(files, request, ScalarType.Float32);
-        var calls = new List<(int, int)>();
-        var video = model.Sample(request, (done, total) => calls.Add((done, total)));
-        Assert.Equal((20, 20), calls[^1]);
+        var calls = new List<(long, long)>();
+        var video = model.Sample(request, new Heard(p => calls.Add((p.Done, p.Total))));
+        Assert.Equal((20L, 20L), calls[^1]);
 
         using var textWeights = Weights.Load(files.Require(PartKind.TextEncoder).Source());
         var text = new TextEncoder(textWeights, c.Text, Vocabulary.Read(files.Tokenizer!), c.Wan.TextLength);
@@ -102,7 +101,7 @@ public sealed class ScenesTests : IDisposable
     [InlineData("a cat[99999s]", "3600 at most")]
     public void MistakesAreTold(string prompt, string said)
     {
-        var e = Assert.Throws<UserException>(() => (request with { Prompt = prompt }).For(files));
+        var e = Assert.ThrowsAny<UserException>(() => (request with { Prompt = prompt }).Resolve(files));
         Assert.Contains(said, e.Message);
         Assert.True(e.Usage);
     }
@@ -112,9 +111,9 @@ public sealed class ScenesTests : IDisposable
     {
         Assert.Contains(
             "this one makes one scene a video",
-            Assert.Throws<UserException>(() => (request with { Sampler = null }).For(files)).Message
+            Assert.ThrowsAny<UserException>(() => (request with { Sampler = null }).Resolve(files)).Message
         );
         // no duration: a text like any other
-        Assert.NotNull((request with { Sampler = null, Prompt = "a cat | a hat" }).For(files));
+        Assert.NotNull((request with { Sampler = null, Prompt = "a cat | a hat" }).Resolve(files));
     }
 }

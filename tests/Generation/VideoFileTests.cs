@@ -56,14 +56,13 @@ public sealed class VideoFileTests : IDisposable
             GC.Collect();
             File.WriteAllText("/proc/self/clear_refs", "5"); // the peak starts anew
             var (path, before, live, seen) = (tiny[$"{frames}.mp4"], LiveTensors.Settled(), 0L, 0);
-            var made = VideoFile.Make(
-                model,
+            var made = model.Save(
                 request with
                 {
                     Frames = frames,
                 },
                 path,
-                progress: new Heard(() =>
+                progress: new Heard(_ =>
                 {
                     live = Math.Max(live, Tensor.TotalCount - before);
                     GC.Collect(0); // else the collector's slack is what is measured
@@ -86,10 +85,5 @@ public sealed class VideoFileTests : IDisposable
                 .Trim();
             return (long.Parse(peak) << 10, live);
         }
-    }
-
-    private sealed class Heard(Action what) : IProgress<ProgressReport>
-    {
-        public void Report(ProgressReport value) => what();
     }
 }

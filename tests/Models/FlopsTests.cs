@@ -120,16 +120,16 @@ public class FlopsTests
     [Fact]
     public void ParametersAreThoseOfThePublishedModels()
     {
+        var config = new ModelConfig
+        {
+            Fps = 16,
+            Width = 832,
+            Height = 480,
+            ClipLatents = 21,
+            VideoLatents = 245,
+            HeadBlocks = 5,
+        };
         var plan = GeneratePlan.Of(
-            new()
-            {
-                Fps = 16,
-                Width = 832,
-                Height = 480,
-                ClipLatents = 21,
-                VideoLatents = 245,
-                HeadBlocks = 5,
-            },
             new LongTake.Generation.VideoRequest
             {
                 Prompt = "a",
@@ -139,7 +139,7 @@ public class FlopsTests
                 Steps = 50,
                 Guidance = 5,
                 Shift = 5,
-            }
+            }.Resolve(config)
         );
         double Of(string name) => plan.Parameters.Single(a => a.Name == name).Value;
         Assert.Equal(1.419e9, Of("transformer"), 0.001e9);

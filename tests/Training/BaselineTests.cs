@@ -118,10 +118,11 @@ public sealed class BaselineTests : IDisposable
 
         // What they leave makes videos longer than a clip, the command's way.
         using var files = ModelFiles.Open(model.Path);
-        var request = new VideoRequest { Prompt = "a traveller" }.For(files);
+        var request = new VideoRequest { Prompt = "a traveller" };
+        var resolved = request.Resolve(files);
         Assert.Equal(
             (Network.Generator, Sampler.Causal, 5),
-            (request.Network!.Value, request.Sampler!.Value, request.Latents(files.Config))
+            (resolved.Network, resolved.Sampler, resolved.Latents)
         );
         using var scope = torch.NewDisposeScope();
         foreach (var sampler in (Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope])
@@ -176,7 +177,7 @@ public sealed class BaselineTests : IDisposable
         var repository = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "..", ".."));
         var (page, method) = (
             File.ReadAllText(Path.Combine(repository, "CONTRIBUTING.md")),
-            File.ReadAllText(Path.Combine(repository, "tests", "Examples", "PrefixSft.cs"))
+            File.ReadAllText(Path.Combine(repository, "examples", "AddAMethod", "PrefixSft.cs"))
         );
         Assert.Contains($"```csharp\n{method}```", page);
         Assert.Contains("```csharp\n        PrefixSft.Entry,\n```", page);

@@ -11,31 +11,21 @@ public static class GeneratePlan
     private const double Float = 4;
 
     /// <summary>
-    /// The plan of a request with nothing left open (<see cref="VideoRequest.Filled"/>), computed in numbers of so many
-    /// bytes.
+    /// The plan of a request, computed in numbers of so many bytes.
     /// </summary>
-    public static Plan Of(ModelConfig model, VideoRequest r, double compute = 2, int threads = 0)
+    public static Plan Of(ResolvedRequest r, double compute = 2, int threads = 0)
     {
-        var c = r.Config(model);
-        var latents = r.Latents(model);
-        var head = r.Network is Network.DmHead or Network.FmHead;
-        var network = head
-            ? Counts.Student(
-                c,
-                r.FmSteps > 0 ? null
-                    : r.Network == Network.FmHead ? Head.FlowMatching
-                    : Head.DistributionMatching
-            )
-            : Counts.Transformer(c);
+        var (c, latents, head) = (r.Model, r.Latents, r.HasHeads);
+        var network = head ? Counts.Student(c, r.FmSteps > 0 ? null : r.Head) : Counts.Transformer(c);
         var (vae, text) = (Counts.Vae(c), Counts.Text(c.Text));
         double height = c.Height / c.Vae.SpatialStride,
             width = c.Width / c.Vae.SpatialStride,
             shape = c.Vae.ZDim * height * width * Float;
 
-        var rolled = r.Network == Network.Teacher && latents > c.ClipLatents;
+        var rolled = r.RolledOut;
         double length = rolled ? c.ClipLatents : latents,
             guided = r.Guidance == 1 ? 1 : 2;
-        var forward = Flops.Wan(c.Wan, 1, length, height, width, c.Model.Attention);
+        var forward = Flops.Wan(c.Wan, 1, length, height, width);
         var memory = new WanMemory(c.Wan, c.Model.Attention, compute, compute, threads);
         var sequence = Sequence.Of(c, 1, length);
         double sampling = r.Steps * guided * forward.Total,
@@ -48,9 +38,9 @@ public static class GeneratePlan
         }
         else if (r.Sampler == Sampler.Causal)
         {
-            var how = r.Causal(c);
+            var how = r.Causal();
             var block = Sequence.Of(c, 1, how.BlockFrames);
-            var one = Flops.Wan(c.Wan, 1, how.BlockFrames, height, width, c.Model.Attention);
+            var one = Flops.Wan(c.Wan, 1, how.BlockFrames, height, width);
             double seen = 0;
             for (var at = 0; at < latents; at += how.BlockFrames)
                 seen += Math.Min(how.Capacity, at + how.BlockFrames) / (double)how.BlockFrames;
@@ -79,7 +69,7 @@ public static class GeneratePlan
             $"{frames / c.Fps:0.#} s at {c.Width}x{c.Height}: {latents} latents, {sequence.Each:#,0} tokens a "
                 + $"call, {r.Sampler} with {r.Steps} steps{(guided > 1 ? " and guidance" : "")}, {r.Network}",
             [
-                new(head ? "student (what speaks)" : "transformer", network),
+                new(head ? "student" : "transformer", network),
                 new("autoencoder", vae),
                 new("text encoder", text),
             ],
@@ -126,16 +116,17 @@ public static class GeneratePlan
         + 4 * Float * c.Heads * length * length;
 
     /// <summary>The same video in less memory.</summary>
-    public static IEnumerable<Alternative> Alternatives(ModelConfig c, VideoRequest r, double compute)
+    public static IEnumerable<Alternative> Alternatives(ResolvedRequest r, double compute)
     {
+        var c = r.Model;
         if (compute > 2)
-            yield return new("--dtype bf16", Of(c, r, 2));
-        foreach (var (width, height) in Fitting.Smaller(c, r.Width ?? c.Width, r.Height ?? c.Height))
-            yield return new($"--size {width}x{height}", Of(c, r with { Width = width, Height = height }, compute));
-        for (var latents = r.Latents(c) * 3 / 4; latents >= c.ClipLatents; latents = latents * 3 / 4)
+            yield return new("bf16", Of(r, 2));
+        foreach (var (width, height) in Fitting.Smaller(c, c.Width, c.Height))
             yield return new(
-                $"--num-frames {c.Frames(latents)}",
-                Of(c, r with { Frames = c.Frames(latents), Seconds = null }, compute)
+                $"size {width}x{height}",
+                Of(r with { Model = c with { Width = width, Height = height } }, compute)
             );
+        for (var latents = r.Latents * 3 / 4; latents >= c.ClipLatents; latents = latents * 3 / 4)
+            yield return new($"{c.Frames(latents)} frames", Of(r with { Frames = c.Frames(latents) }, compute));
     }
 }

@@ -21,6 +21,7 @@ public sealed record VideoRecipe
 }
 
 [JsonSerializable(typeof(VideoRecipe))]
+[JsonSerializable(typeof(ResolvedRequest))]
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     WriteIndented = true,

@@ -79,9 +79,6 @@ public sealed unsafe class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>Whether a tensor of this name is here.</summary>
-    public bool Contains(string name) => entries.ContainsKey(name);
-
     /// <summary>Dtype, shape and place of a tensor.</summary>
     /// <exception cref="UserException">No tensor has this name.</exception>
     public SafetensorsEntry Entry(string name) =>

@@ -22,10 +22,6 @@ internal static unsafe class StableAbi
         IntPtr*,
         int>)Find("aoti_torch_new_tensor_handle");
 
-    public static readonly delegate* unmanaged<IntPtr, int> DeleteTensor = (delegate* unmanaged<IntPtr, int>)Find(
-        "aoti_torch_delete_tensor_object"
-    );
-
     public static readonly delegate* unmanaged<nuint, IntPtr*, int> NewList = (delegate* unmanaged<
         nuint,
         IntPtr*,

@@ -1,0 +1,58 @@
+using System.CommandLine;
+
+namespace LongTake.Cli;
+
+/// <summary>Options that several verbs have, and what makes a verb of them.</summary>
+internal static class Options
+{
+    /// <summary>A verb: its arguments and options in the order of its help, and what it does.</summary>
+    public static Command Verb(string name, string help, IEnumerable<Symbol> symbols, Func<ParseResult, int> run)
+    {
+        var verb = new Command(name, help);
+        foreach (var symbol in symbols)
+            if (symbol is Option option)
+                verb.Options.Add(option);
+            else
+                verb.Arguments.Add((System.CommandLine.Argument)symbol);
+        verb.SetAction(run);
+        return verb;
+    }
+
+    public static Option<bool> Json() => new("--json") { Description = "print one JSON object instead of text" };
+
+    public static Option<bool> Dry(string what) => new("--dry-run") { Description = $"print {what} and stop" };
+
+    public static Option<string> Output(string what, string @default) =>
+        new("--output", "-o") { Description = what, DefaultValueFactory = _ => @default };
+
+    public static Option<string[]> Sets(string example) =>
+        new("--set") { Description = $"change a member of the recipe: --set {example}" };
+
+    public static Option<string> Device() =>
+        new("--device")
+        {
+            Description = "where to compute; auto: on a GPU where there is one",
+            DefaultValueFactory = _ => "auto",
+            HelpName = ComputeDevice.Names,
+        };
+
+    public static Option<string?> DeviceOver(string file) =>
+        new("--device")
+        {
+            Description = $"where to compute, instead of where the {file} says",
+            HelpName = ComputeDevice.Names,
+        };
+
+    /// <summary>The element type that a video is computed in.</summary>
+    public static Option<WeightType> Dtype()
+    {
+        var type = new Option<WeightType>("--dtype")
+        {
+            Description = "element type to compute in",
+            DefaultValueFactory = _ => WeightType.Bf16,
+            HelpName = "bf16|fp32",
+        };
+        type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
+        return type;
+    }
+}

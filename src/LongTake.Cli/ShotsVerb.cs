@@ -1,0 +1,70 @@
+using LongTake.Video;
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace LongTake.Cli;
+
+/// <summary>longtake data shots: the cuts of single videos, nothing written.</summary>
+internal static class ShotsVerb
+{
+    private sealed record Found(string File, string Error, VideoScan? Scan, double Fps);
+
+    public static Command Verb() =>
+        ProbeVerb.Files(
+            "shots",
+            "Find cuts, dissolves, fades and wipes.",
+            Look,
+            f => f.Error.Length == 0,
+            Json,
+            Text
+        );
+
+    private static Found Look(string file, Action<double> share, CancellationToken cancel)
+    {
+        try
+        {
+            var info = Probe.Read(file, token: cancel);
+            return new(file, "", VideoScan.Read(info, new(), share, cancel), info.Fps);
+        }
+        catch (UserException e) when (!cancel.IsCancellationRequested)
+        {
+            var named = e.Message.StartsWith(file + ": ", StringComparison.Ordinal);
+            return new(file, named ? e.Message[(file.Length + 2)..] : e.Message, null, 0);
+        }
+    }
+
+    private static JsonObject Json(Found f) =>
+        f.Error.Length > 0
+            ? new() { ["file"] = f.File, ["error"] = f.Error }
+            : new()
+            {
+                ["file"] = f.File,
+                ["fps"] = Math.Round(f.Fps, 6),
+                ["frames"] = f.Scan!.Frames,
+                ["transitions"] = new JsonArray([
+                    .. f.Scan!.Transitions.Select(t => new JsonObject
+                    {
+                        ["kind"] = t.Kind.ToString().ToLowerInvariant(),
+                        ["start"] = Math.Round(t.Start, 6),
+                        ["end"] = Math.Round(t.End, 6),
+                        ["frame"] = t.Frame,
+                        ["end_frame"] = t.EndFrame,
+                        ["score"] = Math.Round(t.Score, 4),
+                    }),
+                ]),
+            };
+
+    private static IEnumerable<string> Text(Found f)
+    {
+        if (f.Error.Length > 0)
+            yield return $"{f.File}: {f.Error}";
+        else
+            yield return $"{f.File}: {f.Scan!.Frames} frames, "
+                + $"{(f.Scan!.Transitions.Count == 0 ? "one shot" : $"{f.Scan!.Transitions.Count} transitions")}";
+        foreach (var t in f.Scan!.Transitions)
+            yield return t.Kind == TransitionKind.Cut
+                ? $"  cut       {t.Start, 9:0.000} s          frame {t.Frame} (score {t.Score:0.00})"
+                : $"  {t.Kind.ToString().ToLowerInvariant(), -9} {t.Start, 9:0.000}-{t.End:0.000} s frames "
+                    + $"{t.Frame}-{t.EndFrame} (score {t.Score:0.00})";
+    }
+}

@@ -1,0 +1,156 @@
+using LongTake.Models;
+using LongTake.Data;
+using LongTake.Models.Wan;
+using LongTake.Video;
+
+namespace LongTake.Generation;
+
+/// <summary>The steps of a video between its request and its file.</summary>
+public sealed partial class VideoGenerator
+{
+    /// <summary>The latents of a request's video.</summary>
+    public Tensor Sample(
+        VideoRequest request,
+        IProgress<ProgressReport>? progress = null,
+        CancellationToken cancel = default
+    ) => Sample(Resolve(request), progress, cancel);
+
+    /// <summary>
+    /// The latents of a video, [1, C, T, h, w], on the CPU. Reports steps, and before them, of a video from a picture,
+    /// the latents of the picture.
+    /// </summary>
+    public Tensor Sample(
+        ResolvedRequest r,
+        IProgress<ProgressReport>? progress = null,
+        CancellationToken cancel = default
+    )
+    {
+        turn.Wait(cancel);
+        try
+        {
+            using var scope = torch.NewDisposeScope();
+            using var off = torch.no_grad();
+            var conditioning = Condition(r, progress, cancel);
+            // Drawn on the CPU: the same noise on every device.
+            using var random = new torch.Generator((ulong)new Rng(r.Seed).Seed());
+            var done = 0;
+            var sampler = new LatentSampler(networks, r, conditioning, s => torch.randn(s, generator: random).to(device));
+            var latents = sampler.Run(total =>
+            {
+                cancel.ThrowIfCancellationRequested();
+                progress?.Report(new(++done, total, "steps", "sampling"));
+            });
+            return latents.cpu().MoveToOuterDisposeScope();
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    private Conditioning Condition(ResolvedRequest r, IProgress<ProgressReport>? progress, CancellationToken cancel)
+    {
+        prompts.Prepare(Texts(r));
+        Tensor[] texts = [.. r.Scenes.Select(s => prompts.Encode(s.Prompt))];
+        var negative = r.Guidance == 1 ? texts[0] : prompts.Encode(r.NegativePrompt);
+        if (firstFrame is null)
+            return new(texts, negative, null, null);
+        var first = StartingWith(FirstFrame.Pixels(Picture.Read(r.Image!, cancel)), Tokens(r.Image!));
+        return new(texts, negative, first, frame => StartingWith(frame, firstFrame.Clip(frame)));
+
+        ImageCondition StartingWith(Tensor picture, Tensor tokens)
+        {
+            var count = r.RolledOut ? r.Model.ClipLatents : r.Latents;
+            return new(tokens, firstFrame!.Latents(r.Model, networks.Vae, picture, count, r.TileSide, t =>
+                {
+                    cancel.ThrowIfCancellationRequested();
+                    progress?.Report(new(t, count, "latents", "encoding the picture"));
+                }));
+        }
+    }
+
+    private static IEnumerable<string> Texts(ResolvedRequest r) =>
+        r.Scenes.Select(s => s.Prompt).Concat(r.Guidance == 1 ? [] : [r.NegativePrompt]);
+
+    // A picture's tokens, made once.
+    private Tensor Tokens(string path) => pictures[path] ??= firstFrame!.Clip(FirstFrame.Pixels(Picture.Read(path)));
+
+    /// <summary>The frames of latents, decoded a few latents at a time: memory does not grow with the video.</summary>
+    public IEnumerable<Frame> Decode(Tensor latents, ResolvedRequest r, CancellationToken cancel = default) =>
+        Decode(latents, r.TileSide, r.Fps, cancel);
+
+    /// <summary>
+    /// The frames of latents of any size. <paramref name="tile"/>: side of the tiles in latent pixels, 0 for none, null
+    /// for the rule of <see cref="VaeTiles.Automatic"/>.
+    /// </summary>
+    public IEnumerable<Frame> Decode(
+        Tensor latents,
+        int? tile = null,
+        double? fps = null,
+        CancellationToken cancel = default
+    )
+    {
+        var (stride, rate, index) = (Config.Vae.SpatialStride, fps ?? Config.Fps, 0);
+        var (height, width) = ((int)latents.size(3) * stride, (int)latents.size(4) * stride);
+        var size = height * width * 3;
+        using var tiles = new VaeTiles(
+            networks.Vae,
+            latents.size(3),
+            latents.size(4),
+            tile ?? VaeTiles.Automatic(Config.Geometry, height, width)
+        );
+        var (count, chunk) = (latents.size(2), VideoAutoencoder.Chunk(latents.size(3), latents.size(4)));
+        for (long t = 0; t < count; t += chunk)
+        {
+            byte[] bytes;
+            turn.Wait(cancel);
+            try
+            {
+                using var scope = torch.NewDisposeScope();
+                using var off = torch.no_grad();
+                bytes = Pixels.ToBytes(tiles.DecodeStep(latents.narrow(2, t, Math.Min(chunk, count - t)).to(device)));
+            }
+            finally
+            {
+                turn.Release();
+            }
+            for (var at = 0; at < bytes.Length; at += size, index++)
+                yield return new(
+                    bytes.AsSpan(at, size).ToArray(),
+                    width,
+                    height,
+                    index,
+                    TimeSpan.FromSeconds(index / rate)
+                );
+        }
+    }
+
+    /// <summary>Decodes latents in one pass, [F, H, W, 3] bytes: fast, memory grows with the video.</summary>
+    public byte[] DecodeWhole(Tensor latents)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        return Pixels.ToBytes(networks.Vae.Decode(latents.to(device), chunk: 0));
+    }
+
+    /// <summary>Real frames through the autoencoder and back: what the networks could at best make.</summary>
+    public byte[] Through(byte[] frames)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        var pixels = Pixels.ToTensor(frames, Config.Height, Config.Width).to(device);
+        return Pixels.ToBytes(networks.Vae.Decode(networks.Vae.Encode(pixels, chunk: 0), chunk: 0));
+    }
+
+    private Dictionary<string, string> Metadata(ResolvedRequest r) =>
+        new()
+        {
+            ["title"] = r.Prompt,
+            ["longtake_prompt"] = r.Prompt,
+            ["longtake_seed"] = r.Seed.ToString(),
+            ["longtake_model"] = $"{Config.Name} {Part.Name} {Hash}",
+            ["longtake_sampler"] =
+                $"{r.Network} {r.Sampler} steps {r.Steps} shift {r.Shift} guidance {r.Guidance}"
+                + $"{(r.Int8 ? " int8" : "")}{(r.Image is null ? "" : $" from {Path.GetFileName(r.Image)}")}",
+        };
+}
