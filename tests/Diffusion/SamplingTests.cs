@@ -81,7 +81,9 @@ public class SamplingTests
         Assert.Equal(2, given);
     }
 
-    /// <summary>The gradient is that of one step from a still state: none of the steps before is differentiated.</summary>
+    /// <summary>
+    /// The gradient is that of one step from a still state: none of the steps before is differentiated.
+    /// </summary>
     [Fact]
     public void OnlyTheExitStepHasAGraph()
     {

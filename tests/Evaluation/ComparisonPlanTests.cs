@@ -60,7 +60,9 @@ public sealed class PlanTests : IDisposable
         Assert.Equal(2, Plan(A, .001).Rows[0].Seeds[0].Trained!.Stage.Loop.Steps);
     }
 
-    /// <summary>The paper's ablations (table 2) are MMM with one thing left out; the paper's row has no local captions.</summary>
+    /// <summary>
+    /// The paper's ablations (table 2) are MMM with one thing left out; the paper's row has no local captions.
+    /// </summary>
     [Fact]
     public void The_shipped_table_holds_the_papers_ablations()
     {

@@ -306,7 +306,8 @@ public sealed class MmmSessionTests(TinyModel tiny) : IClassFixture<TinyModel>
     }
 
     /// <summary>
-    /// The captions of a call, found by the nearest features: rows of a batch differ from rows alone in the last digits.
+    /// The captions of a call, found by the nearest features: rows of a batch differ from rows alone in the last
+    /// digits.
     /// </summary>
     private string[] Captions(Call call)
     {

@@ -43,8 +43,9 @@ public static class DistributionMatching
     }
 
     /// <summary>
-    /// Matching by score identity (SiD): mean (r - f) (f - x) / mean |x - r|, with gradients through both score networks
-    /// to x; a critic whose weights shall stay still must not take gradients. Reference: Self-Forcing model/sid.py.
+    /// Matching by score identity (SiD): mean (r - f) (f - x) / mean |x - r|, with gradients through both score
+    /// networks to x; a critic whose weights shall stay still must not take gradients. Reference: Self-Forcing
+    /// model/sid.py.
     /// </summary>
     public static (Tensor Loss, double Gap) ScoreIdentity(
         Tensor x,

@@ -17,8 +17,8 @@ public enum LevelWeighting
     None,
 
     /// <summary>
-    /// As Self-Forcing trains (<see cref="FlowTable.TrainingWeights"/>): most at middle levels, nothing at the noisiest.
-    /// The mean weight is 1 where levels are drawn uniformly.
+    /// As Self-Forcing trains (<see cref="FlowTable.TrainingWeights"/>): most at middle levels, nothing at the
+    /// noisiest. The mean weight is 1 where levels are drawn uniformly.
     /// </summary>
     Bump,
 }
@@ -42,8 +42,8 @@ public sealed class FlowLevels(
         table is null ? 1 : (weights ??= table.TrainingWeights())[table.Nearest(1000 * sigma)];
 
     /// <summary>
-    /// Latents x0 [B, C, T, H, W] noised to a level each: x_t, the levels [B], the noise, and the weights [B] (null when
-    /// all are 1).
+    /// Latents x0 [B, C, T, H, W] noised to a level each: x_t, the levels [B], the noise, and the weights [B] (null
+    /// when all are 1).
     /// </summary>
     public (Tensor Noisy, Tensor Sigma, Tensor Noise, Tensor? Weight) Noise(Tensor x0, Rng random)
     {

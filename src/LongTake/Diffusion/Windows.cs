@@ -14,9 +14,9 @@ public enum WindowSampling
 }
 
 /// <summary>
-/// Windows of a long latent video, as long as the clips that the teacher knows. A window that starts inside the video has its first
-/// latent re-made as an image latent, because the teacher only knows videos that begin with one (MMM, boundary
-/// handling).
+/// Windows of a long latent video, as long as the clips that the teacher knows. A window that starts inside the video
+/// has its first latent re-made as an image latent, because the teacher only knows videos that begin with one (MMM,
+/// boundary handling).
 /// </summary>
 public static class Windows
 {

@@ -23,7 +23,8 @@ public static partial class InfinityRope
         Sink = 1;
 
     /// <summary>
-    /// A sampling with Infinity-RoPE's cache in place of its own; a window holds the sink, a block and what lies between.
+    /// A sampling with Infinity-RoPE's cache in place of its own; a window holds the sink, a block and what lies
+    /// between.
     /// </summary>
     public static CausalSampling Sampling(CausalSampling plain) =>
         plain with

@@ -61,10 +61,10 @@ internal sealed record Made<T>(Tensor Latents, T Shown);
 internal sealed record Samples(Tensor Windows, string[] Captions, Tensor? Mask = null);
 
 /// <summary>
-/// Distribution matching of a student's videos, shared by MMM, CausVid and Self-Forcing: a frozen teacher with guidance,
-/// and a critic that learns what the student makes. In an iteration the student's videos are pulled toward the teacher
-/// and away from the critic (MMM eq. 9); then the critic learns windows of the same videos by flow matching, at levels
-/// of its own.
+/// Distribution matching of a student's videos, shared by MMM, CausVid and Self-Forcing: a frozen teacher with
+/// guidance, and a critic that learns what the student makes. In an iteration the student's videos are pulled toward
+/// the teacher and away from the critic (MMM eq. 9); then the critic learns windows of the same videos by flow
+/// matching, at levels of its own.
 /// </summary>
 /// <param name="criticWeights">Take no gradients while the student learns.</param>
 internal abstract class Matching<T>(
@@ -91,8 +91,8 @@ internal abstract class Matching<T>(
     protected abstract Samples Cut(Rng random, Made<T> video, Tensor latents, bool forStudent);
 
     /// <summary>
-    /// Adds the student's gradient of matching a new video. The gap is the critic's distance to the teacher over that of
-    /// the video.
+    /// Adds the student's gradient of matching a new video. The gap is the critic's distance to the teacher over that
+    /// of the video.
     /// </summary>
     protected (double Loss, double Gap) Match(Rng random, double weight)
     {
@@ -144,7 +144,9 @@ internal abstract class Matching<T>(
         return latents;
     }
 
-    /// <summary>The teacher's flow-matching loss on windows, without guidance: low where it finds them likely.</summary>
+    /// <summary>
+    /// The teacher's flow-matching loss on windows, without guidance: low where it finds them likely.
+    /// </summary>
     protected double TeacherLoss(Rng random, Samples x)
     {
         var (sigma, noise) = Levels(random, x.Windows);

@@ -19,9 +19,10 @@ public sealed record MixSftConfig : FlowMatchingConfig
 
 /// <summary>
 /// MixSFT: joint flow matching on stretches of several lengths, as public long-video models are tuned. A length is
-/// drawn as likely as it is short, so that every length brings the same number of tokens; then a take at least so long (or, of the clip's length, a clip as likely as a
-/// take, by their numbers), then where the stretch starts, uniformly. A stretch that starts inside a take gets its
-/// first latent re-made as an image latent. No length is weighted in the loss.
+/// drawn in proportion to 1 / length, so that every length brings the same number of tokens; then a take at least so
+/// long (or, of the clip's length, a clip as likely as a take, by their numbers); then where the stretch starts,
+/// uniformly. A stretch that starts inside a take gets its first latent re-made as an image latent. No length is
+/// weighted in the loss.
 /// </summary>
 public static class MixSft
 {

@@ -116,8 +116,8 @@ internal sealed class MmmSession(
     }
 
     /// <summary>
-    /// Windows of the teacher's clip length (eq. 4 and 5). Where one starts inside the video, its first latent is re-made
-    /// as an image latent, without a gradient.
+    /// Windows of the teacher's clip length (eq. 4 and 5). Where one starts inside the video, its first latent is
+    /// re-made as an image latent, without a gradient.
     /// </summary>
     protected override Samples Cut(Rng random, Made<LatentItem> video, Tensor latents, bool forStudent)
     {
