@@ -1,5 +1,4 @@
 using LongTake.Evaluation;
-using LongTake.Methods;
 
 namespace LongTake.Tests.Evaluation;
 
@@ -60,35 +59,25 @@ public sealed class PlanTests : IDisposable
         Assert.Equal(2, Plan(A, .001).Rows[0].Seeds[0].Trained!.Stage.Loop.Steps);
     }
 
-    [Fact]
-    public void The_shipped_tables_hold_the_ablations_and_sweeps_of_the_presets()
+    [Theory]
+    [InlineData("table")]
+    [InlineData("sweeps")]
+    public void The_shipped_tables_can_be_planned(string name)
     {
-        var (table, sweeps) = (Shipped("table"), Shipped("sweeps"));
-        foreach (var ablation in Presets.Ablations)
-            Same(table, ablation.Name, ablation.Change);
-        // of the table's also the long tuning has fewer
-        foreach (var (question, variants) in Presets.Sweeps.Where(s => s.Key != "takes"))
-        foreach (var variant in variants)
-            if (variant.Change(Settings(sweeps, "MMM")) != Settings(sweeps, "MMM"))
-                Same(sweeps, $"{question} {variant.Name}", variant.Change);
-        Assert.All(
-            table.Rows.Where(r =>
-                r.Row.Name is "MMM" or "LongSFT, 50 guided steps" || Presets.Ablations.Any(a => a.Name == r.Row.Name)
-            ),
-            r => Assert.Equal([1, 2, 3], r.Row.Seeds)
-        );
+        var path = Path.Combine(SourceFiles.Root, "recipes", "mini", name + ".json");
+        var plan = new ComparisonPlan(ComparisonTable.Read(path, []), path);
+        Assert.All(plan.Rows, r => Assert.NotEmpty(r.Row.Train));
+    }
 
-        static void Same( ComparisonPlan plan, string row, Func<MmmConfig, MmmConfig> change) =>
-            Assert.Equal(change(Settings(plan, "MMM")), Settings(plan, row));
-        static MmmConfig Settings( ComparisonPlan plan, string row) =>
-            (MmmConfig)plan.Rows.Single(r => r.Row.Name == row).Seeds[0].Trained!.Stage.Settings(Mmm.Entry);
-        static ComparisonPlan Shipped(string name)
-        {
-            var path = Path.Combine(Recipes(), name + ".json");
-            return new(ComparisonTable.Read(path, []), path);
-        }
-        static string Recipes([System.Runtime.CompilerServices.CallerFilePath] string here = "") =>
-            Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "recipes", "mini");
+    [Fact]
+    public void A_row_that_trains_nothing_is_of_its_model()
+    {
+        Assert.Contains(
+            "no model",
+            Assert.Throws<UserException>(() => Plan("""{ "name": "a", "video": { "steps": 4 } }""")).Message
+        );
+        var row = """{ "name": "b", "train": [{ "recipe": "tiny.json" }], "model": "models/traveller" }""";
+        Assert.Contains("give one of them", Assert.Throws<UserException>(() => Plan($"{A}, {row}")).Message);
     }
 
     [Theory]
@@ -105,7 +94,7 @@ public sealed class PlanTests : IDisposable
         "trains no teacher"
     )]
     [InlineData("""{ "name": "b", "train": [{ "recipe": "tiny.json" }] }""", "reference 'a': no row has this name")]
-    [InlineData("""{ "name": "a" }""", "says no recipe to train")]
+    [InlineData("""{ "name": "a" }""", "names no recipe to train")]
     [InlineData("""{ "name": "a", "train": [{ "recipe": "none.json" }] }""", "no such file")]
     public void Mistakes_are_told(string rows, string told)
     {

@@ -1,4 +1,3 @@
-
 namespace LongTake.Evaluation;
 
 /// <summary>
