@@ -24,7 +24,7 @@ internal sealed class VideoNetworks : IDisposable
             throw new RequestException([new("int8", $": works on the CPU only, not on {device}; leave one of them out")]);
         try
         {
-            Vae = new WanVae(Load(decoder, () => Weights.Load(decoder.Source(), dtype, device)), c.Vae, dtype);
+            Vae = c.Model.Autoencoder(Load(decoder, () => Weights.Load(decoder.Source(), dtype, device)), dtype);
             var weights = transformer = Load(
                 part,
                 () =>
