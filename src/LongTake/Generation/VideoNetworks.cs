@@ -74,7 +74,7 @@ internal sealed class VideoNetworks : IDisposable
         }
     }
 
-    public WanVae Vae { get; }
+    public VideoAutoencoder Vae { get; }
 
     /// <summary>The velocity by a head, of a text and a picture; null of a model that looks back only.</summary>
     public Func<Head, Tensor, ImageCondition?, Sampling.Velocity>? Velocity { get; }
