@@ -1,13 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LongTake.Checkpoints;
 using LongTake.Evaluation;
 using LongTake.Generation;
-using LongTake.Models;
-using LongTake.Models.Miniature;
-using LongTake.Models.Text;
-using LongTake.Models.Wan;
-using LongTake.Video;
 
 namespace LongTake.Cli;
 
@@ -15,14 +9,14 @@ namespace LongTake.Cli;
 internal static class EvalVerb
 {
     /// <summary>
-    /// A row as text: NAME=FOLDER#SPEAKER:SAMPLER:STEPS:GUIDANCE[:FM STEPS], for example "4
+    /// A row as text: NAME=FOLDER#NETWORK:SAMPLER:STEPS:GUIDANCE[:FM STEPS], for example "4
     /// steps=models/traveller#DmHead:FewStep:4:1".
     /// </summary>
-    public static EvaluationRow Parse(string text)
+    public static TableRow Parse(string text)
     {
         UserException Wrong(string what) =>
             new(
-                $"--row '{text}': {what}. Form: NAME=FOLDER#SPEAKER:SAMPLER:STEPS:GUIDANCE, for example "
+                $"--row '{text}': {what}. Form: NAME=FOLDER#NETWORK:SAMPLER:STEPS:GUIDANCE, for example "
                     + "'4 steps=models/traveller#DmHead:FewStep:4:1'",
                 usage: true
             );
@@ -41,22 +35,23 @@ internal static class EvalVerb
         var fm = 0;
         if (parts.Length == 5 && !int.TryParse(parts[4], out fm))
             throw Wrong("FM steps are a number");
-        return new EvaluationRow(
-            text[..equals],
-            text[(equals + 1)..hash],
-            new VideoRequest
+        return new()
+        {
+            Name = text[..equals],
+            Model = text[(equals + 1)..hash],
+            Lens = false,
+            Video = new()
             {
-                Prompt = "-",
                 Network = network,
                 Sampler = sampler,
                 Steps = steps,
                 Guidance = guidance,
                 FmSteps = fm,
-                Beyond = true,
-            }
-        );
+            },
+        };
     }
 
+    /// <summary>Makes and measures the videos of models, as a comparison whose rows train nothing.</summary>
     public static int World(
         string model,
         IReadOnlyList<string> rows,
@@ -68,104 +63,58 @@ internal static class EvalVerb
         bool json
     )
     {
-        if (set is not ("tune" or "final"))
-            throw new UserException($"--set-name {set}: tune or final", usage: true);
-        if (videos < 2)
-            throw new UserException($"--videos {videos}: at least 2, for the intervals", usage: true);
         if (!(seconds >= 5))
             throw new UserException($"--seconds {seconds}: at least 5, the length of a window", usage: true);
         var wanted =
             rows.Count > 0
                 ? rows.Select(Parse).ToList()
                 : [Parse($"{Path.GetFileName(Path.GetFullPath(model))}={model}#DmHead:FewStep:4:1")];
+        var table = new ComparisonTable
+        {
+            About = "Models compared",
+            Out = output,
+            Report = Path.Combine(output, "table"),
+            Page = "",
+            From = wanted[0].Model,
+            Device = ComputeDevice.Name(device),
+            Set = set,
+            Videos = videos,
+            Seconds = seconds,
+            ReferenceTakes = 24,
+            Reference = wanted[0].Name,
+            Rows = wanted,
+        };
+        if (string.Join("; ", table.Problems()) is { Length: > 0 } problems)
+            throw new UserException(problems, usage: true);
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
-        Directory.CreateDirectory(output);
-        var results = Progress.Run("eval world", report =>
+        var plan = new ComparisonPlan(table, output);
+        Progress.Run("eval world", report =>
         {
-            var list = new List<EvaluationResult>();
-            WorldEvaluation.Reference? reference = null;
-            foreach (var row in wanted)
-            {
-                using var files = ModelFiles.Open(row.Model);
-                using var video = new VideoGenerator(files, row.Request, device: device);
-                if (reference is null)
-                    list.Add((reference = new WorldEvaluation.Reference(video, set, videos)).Row);
-                var shown = new List<byte[]>();
-                list.Add(
-                    WorldEvaluation.Run(
-                        video,
-                        row,
-                        set,
-                        videos,
-                        seconds,
-                        reference,
-                        report,
-                        (n, rgb) =>
-                        {
-                            if (n % 7 == 0 && shown.Count < 6)
-                                shown.Add(rgb);
-                        },
-                        cancel
-                    )
-                );
-                Sheet(Path.Combine(output, Slug(row.Name) + ".png"), shown, video.Config);
-                AtomicFile.Write(Path.Combine(output, "table.json"), s =>
-                    s.Write(
-                        JsonSerializer.SerializeToUtf8Bytes(list.Select(Node).ToArray(), JsonSerializerOptions.Default)
-                    )
-                );
-            }
-            return list;
+            foreach (var job in plan.Jobs)
+                ComparisonWork.Do(job, table, report, cancel);
+            return true;
         });
-        var markdown = WorldEvaluation.Markdown(results);
-        File.WriteAllText(Path.Combine(output, "table.md"), markdown);
+        var made = Scoring.Report(table, plan, 1, null, job => $"{job.Title}: not done");
+        var command = $"longtake eval world {string.Join(' ', rows.Select(r => $"--row \"{r}\""))}".TrimEnd();
+        ComparisonPage.Write(made, table, plan, $"{command} --set-name {set} --videos {videos} -o {output}");
         if (json)
-            Console.WriteLine(
-                new JsonArray([.. results.Select(r => (JsonNode)Node(r))]).ToJsonString(
-                    new JsonSerializerOptions { WriteIndented = true }
-                )
-            );
+            Console.WriteLine(Node(made).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
         else
-            Console.WriteLine(markdown);
+            Console.WriteLine(
+                $"{ComparisonPage.Summary(made, table)}\nEvery metric is in {table.Report}.md and {table.Report}.json."
+            );
         return Cli.Run.Done;
     }
 
-    private static JsonObject Node(EvaluationResult r) =>
-        new()
-        {
-            ["name"] = r.Name,
-            ["videos"] = r.Videos,
-            ["secondsPerVideo"] = Math.Round(r.SecondsPerVideo, 3),
-            ["metrics"] = new JsonObject([
-                .. r.Metrics.Select(m =>
-                    KeyValuePair.Create(
-                        m.Key,
-                        (JsonNode?)
-                            new JsonObject
-                            {
-                                ["mean"] = Math.Round(m.Value.Mean, 5),
-                                ["low"] = Math.Round(m.Value.Low, 5),
-                                ["high"] = Math.Round(m.Value.High, 5),
-                                ["videos"] = m.Value.Count,
-                            }
-                    )
-                ),
-            ]),
-        };
-
-    private static string Slug(string name) =>
-        string.Concat(name.ToLowerInvariant().Select(ch => char.IsAsciiLetterOrDigit(ch) ? ch : '-'));
-
-    /// <summary>A row of 16 moments for each video.</summary>
-    public static void Sheet(string path, IReadOnlyList<byte[]> videos, ModelConfig c)
-    {
-        var size = c.Width * c.Height * 3;
-        var frames = videos
-            .SelectMany(f =>
-                Enumerable.Range(0, 16).Select(i => f.AsSpan((f.Length / size - 1) * i / 15 * size, size).ToArray())
-            )
-            .ToList();
-        ContactSheet.Write(path, frames, c.Width, c.Height, 16, upscale: 3);
-    }
+    private static JsonArray Node(ComparisonReport report) =>
+        [
+            .. report.Rows.Select(r => new JsonObject
+            {
+                ["name"] = r.Name,
+                ["videos"] = r.Videos,
+                ["secondsPerVideo"] = r.Cost.VideoSeconds,
+                ["metrics"] = JsonSerializer.SerializeToNode(r.Metrics, ComparisonJson.Default.Options),
+            }),
+        ];
 }

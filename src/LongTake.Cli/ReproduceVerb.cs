@@ -46,7 +46,7 @@ internal static class ReproduceVerb
             table = Elsewhere(table, report ?? Path.Combine(table.Out, "report"));
         if (page)
         {
-            ComparisonPage.Renew(table, path);
+            ComparisonPage.Renew(table, Command(path, budget));
             return Said(table, new Dictionary<string, string>(), json);
         }
         var whole = new ComparisonPlan(table, path);
@@ -74,9 +74,12 @@ internal static class ReproduceVerb
         );
         cancel.ThrowIfCancellationRequested();
         var made = Scoring.Report(table, plan, scale, budget, j => Why(j, failed));
-        ComparisonPage.Write(made, table, plan, path);
+        ComparisonPage.Write(made, table, plan, Command(path, budget));
         return Said(table, failed, json);
     }
+
+    private static string Command(string path, double? budget) =>
+        $"longtake reproduce {path.Replace('\\', '/')}{(budget is { } minutes ? $" --budget {minutes:0.##}" : "")}";
 
     private static ComparisonTable Elsewhere(ComparisonTable table, string folder) =>
         table with

@@ -42,7 +42,7 @@ internal static class Verbs
         };
         var rows = new Option<string[]>("--row")
         {
-            Description = "NAME=FOLDER#SPEAKER:SAMPLER:STEPS:GUIDANCE[:FM STEPS]; may be repeated",
+            Description = "NAME=FOLDER#NETWORK:SAMPLER:STEPS:GUIDANCE[:FM STEPS]; may be repeated",
         };
         var set = new Option<string>("--set-name")
         {

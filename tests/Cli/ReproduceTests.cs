@@ -33,7 +33,7 @@ public sealed class ReproduceTests : IDisposable
         Assert.True(process.ExitCode == 1, errors + output.Result); // for the one row that cannot be trained
         Assert.Contains("Failed: bad: mmm: ", output.Result);
         Assert.Contains("training collapsed", output.Result);
-        Assert.Contains("**Not made:** bad.", File.ReadAllText(program[$"{folder}/docs/results.md"]));
+        Assert.Contains("**Not made:** bad.", File.ReadAllText(program[$"{folder}/docs/results/tiny.md"]));
     }
 
     /// <summary>The report without what time it took and where.</summary>
@@ -83,8 +83,8 @@ public sealed class ReproduceTests : IDisposable
         Assert.Equal(unbroken.ToJsonString(), Numbers("killed").ToJsonString());
         foreach (var picture in (string[])["drift", "bars", "tradeoff"])
             Assert.Equal(
-                File.ReadAllText(program[$"unbroken/docs/results/tiny-{picture}.svg"]),
-                File.ReadAllText(program[$"killed/docs/results/tiny-{picture}.svg"])
+                File.ReadAllBytes(program[$"unbroken/docs/results/tiny-{picture}.png"]),
+                File.ReadAllBytes(program[$"killed/docs/results/tiny-{picture}.png"])
             );
         Discussion();
     }
@@ -96,7 +96,7 @@ public sealed class ReproduceTests : IDisposable
         var made = File.ReadAllText(page);
         var edited =
             "# Results\n\nOurs above.\n\n"
-            + made[made.IndexOf("<!-- tiny", StringComparison.Ordinal)..].Replace("Tiny table", "spoilt")
+            + made[made.IndexOf("<!-- tiny", StringComparison.Ordinal)..].Replace("real takes", "spoilt")
             + "\nOurs below.\n";
         File.WriteAllText(page, edited);
         var ran = program.Run(
@@ -109,6 +109,6 @@ public sealed class ReproduceTests : IDisposable
             "page=killed/docs/results.md"
         );
         Assert.True(ran.Code == 0, ran.Error);
-        Assert.Equal(edited.Replace("spoilt", "Tiny table"), File.ReadAllText(page));
+        Assert.Equal(edited.Replace("spoilt", "real takes"), File.ReadAllText(page));
     }
 }

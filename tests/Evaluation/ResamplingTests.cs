@@ -31,6 +31,34 @@ public class ResamplingTests
     }
 
     [Fact]
+    public void Intervals_hold_the_mean_as_often_as_they_say()
+    {
+        var held = Enumerable
+            .Range(0, 200)
+            .Count(i =>
+            {
+                double?[] values = [.. Enumerable.Range(0, 40).Select(n => (double?)new Rng(9, i, n).Normal())];
+                var e = new Resampling(40, 400).Mean([values]).Estimate();
+                return e.Low <= 0 && e.High >= 0;
+            });
+        Assert.InRange(held, 178, 198);
+    }
+
+    [Fact]
+    public void Where_1_is_best_the_nearer_of_two_is_better_on_whichever_side_it_is()
+    {
+        var draws = new Resampling(48);
+        var (above, below) = (draws.Mean(Values(2, 48, 1.1, 0, 0)), draws.Mean(Values(2, 48, .5, 0, 0)));
+        var one = Metric.Named("sharpness");
+        Assert.True(above.Less(below).Value > 0);
+        Assert.Equal(
+            Math.Abs(above.Value - 1) - Math.Abs(below.Value - 1),
+            above.Select(one.Error).Less(below.Select(one.Error)).Value,
+            9
+        );
+    }
+
+    [Fact]
     public void Several_seeds_widen_the_interval_by_what_they_differ()
     {
         var draws = new Resampling(48);
@@ -78,7 +106,8 @@ public class ResamplingTests
             ];
         var (a, b) = (Cloud(1, 0), Cloud(2, 1));
         var parts = Moments.Of(b[..20]) + Moments.Of(b[20..45]) + Moments.Of(b[45..]);
-        Assert.Equal(Frechet.Percent(a, b), new Frechet.Side(Moments.Of(a)).Percent(parts), 8);
+        var distance = new Frechet(Moments.Of(a));
+        Assert.Equal(distance.Percent(Moments.Of(b)), distance.Percent(parts), 8);
     }
 
     [Fact]

@@ -13,45 +13,37 @@ public class VideoMeasureTests
 
     private static byte[] Video(TravellerTake take) => Traveller.Video(take, 0, 489, Stride);
 
-    /// <summary>A measure without the teacher's features: every test here is about the others.</summary>
+    /// <summary>A measure whose teacher is the random network: every test here is about other metrics.</summary>
     private static VideoMeasure Measure(byte[] rgb, TravellerTake take, params int[] seams)
     {
-        var network = new RandomFeatures();
-        var random = RandomFeatures
-            .Windows(rgb, WindowFrames)
-            .Select(w => Array.ConvertAll(network.Raw(w), v => (float)v))
-            .ToArray();
-        return new()
+        var random = RandomFeatures.Of(rgb, WindowFrames);
+        return VideoMeasure.Of(rgb, Stride, WorldTruth.Of(take), seams: seams) with
         {
-            World = WorldMetrics.Measure(rgb, Stride, WorldTruth.Of(take), new WorldReal(1, 1)),
             Random = random,
             Teacher = random,
-            Curves = Curves.Of(WorldMetrics.Open(rgb, Stride), WorldTruth.Of(take)),
-            Seam = VideoMeasure.SeamRatio(rgb, seams),
         };
     }
 
-    private static readonly Lazy<RealUnits> units = new(() =>
-        new RealUnits([.. Enumerable.Range(0, 8).Select(n => Measure(Video(Take(n)), Take(n)))])
+    private static readonly Lazy<RealTakes> units = new(() =>
+        new RealTakes([.. Enumerable.Range(0, 8).Select(n => Measure(Video(Take(n)), Take(n)))])
     );
 
-    private static double? Of(string metric, VideoMeasure video) =>
-        Metric.All.Single(m => m.Name == metric).Of(video, units.Value);
+    private static double? Of(string metric, VideoMeasure video) => units.Value.Value(Metric.Named(metric), video);
+
+    private static double?[] Curve(string metric, VideoMeasure video) =>
+        units.Value.Curve(Metric.Named(metric), video)!;
 
     [Fact]
     public void A_real_take_is_real()
     {
         var video = Measure(Video(Take(9)), Take(9));
         Assert.Equal(1, Of("story", video)!.Value);
-        Assert.InRange(Of("sharp", video)!.Value, .8, 1.2);
+        Assert.InRange(Of("sharpness", video)!.Value, .8, 1.2);
         Assert.InRange(Of("motion", video)!.Value, .8, 1.2);
-        Assert.InRange(Of("far", video)!.Value, .4, 2);
-        Assert.InRange(Of("repeat", video)!.Value, 0, .3);
-        var curves = units.Value.Curves(video);
-        Assert.All(curves["gradient"], v => Assert.InRange(v!.Value, .3, 2));
-        Assert.All(curves["identity"], v => Assert.True(v < 4, $"{v}"));
-        Assert.Equal(video.World.biome, curves["biome"].Average()!.Value, 9);
-        Assert.Equal(video.World.arc, curves["arc"].Average()!.Value, 9);
+        Assert.InRange(Of("distance", video)!.Value, .4, 2);
+        Assert.InRange(Of("repetition", video)!.Value, 0, .3);
+        Assert.All(Curve("sharpness", video), v => Assert.InRange(v!.Value, .3, 2));
+        Assert.All(Curve("coatDrift", video), v => Assert.True(v < 4, $"{v}"));
     }
 
     [Fact]
@@ -63,10 +55,11 @@ public class VideoMeasureTests
             .. Video(take)[..(244 * Traveller.FrameBytes)],
             .. Video(other)[(244 * Traveller.FrameBytes)..],
         ];
-        var curves = units.Value.Curves(Measure(video, take));
-        Assert.True(curves["identity"][..28].Max() < 5 && curves["identity"][33..].Min() > 30);
-        Assert.True(curves["arc"][..28].Max() < .1 && curves["arc"][50] > .3);
-        Assert.True(Ranks.Slope(curves["identity"]) > 20);
+        var measure = Measure(video, take);
+        var (coat, day) = (Curve("coatDrift", measure), Curve("timeOfDay", measure));
+        Assert.True(coat[..28].Max() < 5 && coat[33..].Min() > 30);
+        Assert.True(day[..28].Max() < .1 && day[50] > .3);
+        Assert.True(Ranks.Slope(coat) > 20);
     }
 
     [Fact]
@@ -75,7 +68,7 @@ public class VideoMeasureTests
         var ten = Video(Take(9))[..(80 * Traveller.FrameBytes)];
         byte[] video = [.. Enumerable.Repeat(ten, 6).SelectMany(f => f), .. ten[..(9 * Traveller.FrameBytes)]];
         var measured = Measure(video, Take(9));
-        Assert.True(Of("repeat", measured) > .5, $"{Of("repeat", measured)}");
+        Assert.True(Of("repetition", measured) > .5, $"{Of("repetition", measured)}");
         Assert.True(Of("story", measured) < .7);
     }
 
@@ -95,9 +88,9 @@ public class VideoMeasureTests
                 ),
         ];
         int[] seams = [.. Enumerable.Range(1, 6).Select(i => 20 * i)];
-        Assert.True(VideoMeasure.SeamRatio(cut, seams) > 2);
-        Assert.InRange(VideoMeasure.SeamRatio(video, seams)!.Value, .8, 1.25);
-        Assert.Null(VideoMeasure.SeamRatio(video, []));
+        Assert.True(Of("seam", Measure(cut, take, seams)) > 2);
+        Assert.InRange(Of("seam", Measure(video, take, seams))!.Value, .8, 1.25);
+        Assert.Null(Of("seam", Measure(video, take)));
 
         byte[] Video2(int which) => which == 0 ? video : other.Value;
     }

@@ -11,73 +11,6 @@ using LongTake.Training;
 
 namespace LongTake.Evaluation;
 
-/// <summary>
-/// One piece of work; its Id is a function of everything its result depends on, so equal work of two rows is done once.
-/// </summary>
-public abstract record Job(string Id, string Title, IReadOnlyList<Job> After)
-{
-    /// <summary>Expected seconds on one core.</summary>
-    public required double Cost { get; init; }
-
-    /// <summary>Whether its result is there.</summary>
-    public abstract bool Done { get; }
-
-    /// <summary>The share of it that is done, 0 to 1.</summary>
-    public abstract double Share { get; }
-}
-
-/// <summary>
-/// A stage of training, a run folder of its own; <paramref name="Data"/> is the folder of the encoded videos.
-/// </summary>
-public sealed record StageJob(string Id, string Title, StageJob? Before, TrainRecipe Recipe, string Data)
-    : Job(Id, Title, Before is null ? [] : [Before])
-{
-    public StageConfig Stage => Recipe.Stages[0];
-    private string Root => Path.Combine(Recipe.Out, Stage.Folder);
-
-    /// <summary>The model it ends with.</summary>
-    public string Model => Path.Combine(Root, "model");
-    public override bool Done => File.Exists(Path.Combine(Root, "done"));
-
-    /// <summary>The last line of its log, for samples and seconds.</summary>
-    public LogLine? Last =>
-        File.Exists(Path.Combine(Root, "log.jsonl"))
-            ? TrainingLog.Read(Path.Combine(Root, "log.jsonl")).LastOrDefault()
-            : null;
-
-    /// <summary>Processor seconds it took.</summary>
-    public double Processor =>
-        File.Exists(Path.Combine(Root, "log.jsonl"))
-            ? TrainingLog
-                .Read(Path.Combine(Root, "log.jsonl"))
-                .SelectMany(l => l.Scalars)
-                .Where(s => s.Name == Loop.ProcessorSeconds)
-                .Sum(s => s.Value)
-            : 0;
-    public override double Share => Done ? 1 : Math.Min(.99, (double)(Last?.Step ?? 0) / Stage.Loop.Steps);
-}
-
-/// <summary>Videos of a row and a seed (or, without a row, real takes), made and measured one by one.</summary>
-public sealed record VideoJob(
-    string Id,
-    string Title,
-    TableRow? Row,
-    long Seed,
-    StageJob? Trained,
-    StageJob? Judge,
-    string Set,
-    int Videos,
-    double Seconds,
-    string Folder
-) : Job(Id, Title, [.. new[] { Trained, Judge }.OfType<Job>().Distinct()])
-{
-    public string File(int n) => Path.Combine(Folder, $"video-{n:D4}.json");
-
-    private int Made => Enumerable.Range(0, Videos).Count(n => System.IO.File.Exists(File(n)));
-    public override bool Done => Made == Videos;
-    public override double Share => (double)Made / Videos;
-}
-
 /// <summary>The jobs of a table and which of them make each row.</summary>
 public sealed class ComparisonPlan
 {
@@ -87,6 +20,7 @@ public sealed class ComparisonPlan
     private readonly string beside;
     private readonly double scale;
     private readonly Dictionary<string, Job> jobs = [];
+    private readonly Dictionary<string, string> hashes = [];
 
     /// <summary>
     /// A plan; recipes lie beside <paramref name="path"/>, steps of all stages are multiplied by <paramref
@@ -101,8 +35,8 @@ public sealed class ComparisonPlan
                 ? null
                 : Chain(table.Rows[0], table.Rows[0].Seeds[0]).LastOrDefault(s => s.Stage.Method == Teacher.Entry.Name)
                     ?? throw new UserException(
-                        $"{path}: the first row trains no teacher, and the table has no \"from\": the videos "
-                            + $"could not be judged",
+                        $"{path}: the first row trains no teacher, and the table has no \"from\"; one of them gives "
+                            + "the teacher that the videos are measured with",
                         usage: true
                     );
         Reference = Videos(null, 1, "reference", table.ReferenceTakes, table.Seconds);
@@ -149,21 +83,25 @@ public sealed class ComparisonPlan
     private VideoJob Videos(TableRow? row, long seed, string set, int videos, double seconds)
     {
         var trained = row is null ? null : Chain(row, seed).LastOrDefault();
-        var id = Hash(
-            $"video {Evaluation.VideoMeasure.Version} {set} {seconds:R} "
-                + $"{(row is null ? "real" : Sparse(Node(row.Video, ComparisonJson.Default.VideoSettings), Node(new VideoSettings(), ComparisonJson.Default.VideoSettings)).ToJsonString() + (row.Lens ? "" : " no lens"))} "
-                + $"{trained?.Id ?? (row is null ? "" : FromHash)} judge {Judge?.Id ?? FromHash}"
-        );
+        var model = trained?.Model ?? (row?.Model.Length > 0 ? row.Model : table.From);
+        var made = row is null
+            ? "real"
+            : Text(row.Video, new(), ComparisonJson.Default.VideoSettings)
+                + $"{(row.Lens ? "" : " no lens")} {trained?.Id ?? HashOf(model)}";
+        var judge = Judge?.Model ?? table.From;
+        var id = Hash($"video {VideoMeasure.Version} {set} {seconds:R} {made} judge {Judge?.Id ?? HashOf(judge)}");
         var name = row?.Name ?? $"real takes ({set})";
         var calls = row is null ? 1 : Math.Max(4, row.Video.Steps) * (row.Video.Guidance is null or 1 ? 1 : 2);
         return Add(
             new VideoJob(
                 id,
                 row is { Seeds.Count: > 1 } ? $"{name}, seed {seed}: videos" : $"{name}: videos",
+                [.. new[] { trained, Judge }.OfType<Job>().Distinct()],
                 row,
                 seed,
                 trained,
-                Judge,
+                model,
+                judge,
                 set,
                 videos,
                 seconds,
@@ -197,7 +135,6 @@ public sealed class ComparisonPlan
             if (!given)
                 stage = stage with { Loop = stage.Loop with { Seed = seed } };
             var before = chain.LastOrDefault();
-            var from = before?.Model ?? (table.From.Length > 0 ? Path.Combine(table.Out, $"given-{FromHash}") : "");
             var data =
                 recipe.Data.Length > 0
                     ? recipe.Data
@@ -205,14 +142,18 @@ public sealed class ComparisonPlan
                         recipe.World,
                         TrainJson.Recipe.Options.GetTypeInfo(typeof(Data.WorldDataConfig))
                     );
-            var id = Hash(
-                $"{before?.Id ?? (table.From.Length > 0 ? FromHash : Sparse(Node(first!.Model ?? new(), ModelJson.Default.ModelConfig), Node(new ModelConfig(), ModelJson.Default.ModelConfig)).ToJsonString())} "
-                    + $"{data} {Settings(stage)}"
-            );
+            var begin = before?.Id
+                ?? (
+                    table.From.Length > 0
+                        ? HashOf(table.From)
+                        : Text(first!.Model ?? new(), new(), ModelJson.Default.ModelConfig)
+                );
+            var id = Hash($"{begin} {data} {Settings(stage)}");
             var alone = recipe with
             {
                 Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"),
-                From = from,
+                From = before?.Model
+                    ?? (table.From.Length > 0 ? Path.Combine(table.Out, $"given-{HashOf(table.From)}") : ""),
                 Model = first!.Model,
                 Device = table.Device,
                 Threads = 1,
@@ -302,6 +243,9 @@ public sealed class ComparisonPlan
         return Sparse(node, Node(new StageConfig { Method = stage.Method }, stages)).ToJsonString() + stage.Method;
     }
 
+    private static string Text<T>(T value, T defaults, JsonTypeInfo<T> info) =>
+        Sparse(Node(value, info), Node(defaults, info)).ToJsonString();
+
     private static JsonNode Node<T>(T value, JsonTypeInfo<T> info) => JsonSerializer.SerializeToNode(value, info)!;
 
     private static JsonNode Sparse(JsonNode node, JsonNode defaults)
@@ -328,20 +272,26 @@ public sealed class ComparisonPlan
         return job;
     }
 
-    private string FromHash => fromHash ??= HashOf(ModelFolder.Open(table.From));
-
-    // Its settings too: the list of timesteps is one of them.
-    private static string HashOf(ModelFolder model) =>
-        Hash(
-            string.Concat(((string[])[ModelFolder.Vae, ModelFolder.Text, ModelFolder.Teacher]).Select(model.Hash))
-                + Sparse(
-                        Node(model.Config, ModelJson.Default.ModelConfig),
-                        Node(new ModelConfig(), ModelJson.Default.ModelConfig)
-                    )
-                    .ToJsonString()
+    // Of the weights and of the settings: the list of timesteps is one of them.
+    private string HashOf(string folder)
+    {
+        if (hashes.TryGetValue(folder, out var there))
+            return there;
+        var model = ModelFolder.Open(folder);
+        string[] parts =
+        [
+            ModelFolder.Vae,
+            ModelFolder.Text,
+            ModelFolder.Teacher,
+            ModelFolder.Transformer,
+            ModelFolder.Student,
+            ModelFolder.Generator,
+        ];
+        return hashes[folder] = Hash(
+            string.Concat(parts.Where(model.Has).Select(model.Hash))
+                + Text(model.Config, new(), ModelJson.Default.ModelConfig)
         );
-
-    private string? fromHash;
+    }
 
     private static string Hash(string text) =>
         Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)))[..12];

@@ -64,6 +64,9 @@ public sealed record TableRow
     public required string Name { get; init; }
     public IReadOnlyList<TrainPart> Train { get; init; } = [];
 
+    /// <summary>A model folder that makes the videos of a row that trains nothing; the table's "from" when empty.</summary>
+    public string Model { get; init; } = "";
+
     /// <summary>Seeds of every stage after the teacher.</summary>
     public IReadOnlyList<long> Seeds { get; init; } = [1];
     public VideoSettings Video { get; init; } = new();
@@ -87,11 +90,12 @@ public sealed record ComparisonTable
     /// <summary>Folder of stages and videos.</summary>
     public string Out { get; init; } = "runs/table";
 
-    /// <summary>
-    /// What is written: PREFIX.json, PREFIX-*.svg, PREFIX-*.png; and the page whose part between the table's two marks
-    /// is renewed.
-    /// </summary>
+    /// <summary>Prefix of the report: PREFIX.json, PREFIX.md, the charts and the contact sheets.</summary>
     public string Report { get; init; } = "docs/results/table";
+
+    /// <summary>
+    /// A page that shows the headline metrics between two marks, which is all of it that is renewed; none when empty.
+    /// </summary>
     public string Page { get; init; } = "docs/results.md";
 
     /// <summary>
@@ -149,8 +153,10 @@ public sealed record ComparisonTable
         {
             if (row.Seeds.Count == 0 || row.Seeds.Distinct().Count() < row.Seeds.Count)
                 yield return $"rows, '{row.Name}': seeds are different numbers, at least one";
-            if (row.Train.Count == 0 && From.Length == 0)
-                yield return $"rows, '{row.Name}': says no recipe to train, and the table has no \"from\"";
+            if (row.Train.Count == 0 && row.Model.Length == 0 && From.Length == 0)
+                yield return $"rows, '{row.Name}': names no recipe to train and no model, and the table has no \"from\"";
+            if (row.Train.Count > 0 && row.Model.Length > 0)
+                yield return $"rows, '{row.Name}': names recipes to train and a model; give one of them";
             if (row.Video.SeamFirst < 0 || row.Video.SeamEvery < 0)
                 yield return $"rows, '{row.Name}': seams are at least 0";
         }

@@ -17,6 +17,18 @@ public static class ComparisonWork
     /// <summary>Videos whose frames are kept for the contact sheet: six coats, hats in turn.</summary>
     private static bool Shown(int n) => n % 7 == 0 && n < 42;
 
+    /// <summary>Coat, hat and lighthouse that a caption asks for, and the seed of the video.</summary>
+    private readonly record struct Case(int Coat, int Hat, int Lighthouse, long Seed);
+
+    // All 24 coats and hats in turn. The lighthouse colours of the two sets never coincide.
+    private static Case Wanted(string set, int n)
+    {
+        var (coat, hat) = (n % 24 / 4, n % 4);
+        return set == "final"
+            ? new(coat, hat, (coat + hat + 1 + n / 24 % 2) % 3, 900_000 + n)
+            : new(coat, hat, (coat + hat) % 3, 100_000 + n);
+    }
+
     // Of the processor: how busy the machine is beside this must not count for or against a row.
     private static double Spent => Environment.CpuUsage.TotalTime.TotalSeconds;
 
@@ -73,44 +85,37 @@ public static class ComparisonWork
     {
         if (job.Done)
             return;
-        var judge = ModelFolder.Open(job.Judge?.Model ?? table.From);
+        var judge = ModelFolder.Open(job.Judge);
         var device = ComputeDevice.Choose(table.Device);
         using var teacher = new TeacherFeatures(judge, device);
-        using var made = job.Row is null ? null : new Maker(job, job.Trained?.Model ?? table.From, device);
+        using var made = job.Row is null ? null : new Maker(job, device);
         for (var n = 0; n < job.Videos; n++)
         {
             cancel.ThrowIfCancellationRequested();
             if (File.Exists(job.File(n)))
                 continue;
             using var scope = torch.NewDisposeScope();
-            var (coat, hat, landmark, seed) = WorldEvaluation.Case(job.Set, n);
-            var measure = made is null
-                ? Real(judge.Config, teacher, job, coat, hat, landmark, seed)
-                : made.Video(teacher, coat, hat, landmark, seed, cancel);
+            var wanted = Wanted(job.Set, n);
+            var measure = made?.Video(teacher, wanted, cancel) ?? Real(judge.Config, teacher, job, wanted);
             if (!Shown(n))
                 measure = measure with { Frames = [] };
             AtomicFile.Write(job.File(n), s =>
                 JsonSerializer.Serialize(s, measure, ComparisonJson.Default.VideoMeasure)
             );
-            progress?.Report(new ProgressReport(n + 1, job.Videos, "videos"));
+            progress?.Report(new ProgressReport(n + 1, job.Videos, "videos", job.Title));
         }
     }
 
-    private static VideoMeasure Real(
-        ModelConfig c,
-        TeacherFeatures teacher,
-        VideoJob job,
-        int coat,
-        int hat,
-        int landmark,
-        long seed
-    )
+    private static VideoMeasure Real(ModelConfig c, TeacherFeatures teacher, VideoJob job, Case wanted)
     {
         var start = Spent;
-        var take = TravellerTake.Long(new Rng(seed, job.Set.Length), coat, hat) with { LandmarkColour = landmark };
+        var take = TravellerTake.Long(new Rng(wanted.Seed, job.Set.Length), wanted.Coat, wanted.Hat) with
+        {
+            LandmarkColour = wanted.Lighthouse,
+        };
         var stride = WorldData.Stride(c.Fps);
         var rgb = teacher.Through(Traveller.Video(take, 0, c.Frames(c.Latents(job.Seconds)), stride));
-        return VideoMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher, []) with
+        return VideoMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher) with
         {
             Frames = VideoMeasure.Moments(rgb),
             MeasuredSeconds = Spent - start,
@@ -125,26 +130,19 @@ public static class ComparisonWork
         private readonly VideoGenerator model;
         private readonly DriftLens? lens;
 
-        public Maker(VideoJob job, string folder, torch.Device device)
+        public Maker(VideoJob job, torch.Device device)
         {
             this.job = job;
-            files = ModelFiles.Open(folder);
+            files = ModelFiles.Open(job.Model);
             model = new VideoGenerator(files, job.Row!.Video.Request("a traveller", 0, job.Seconds), device: device);
             if (job.Row.Lens && model.Network is (Network.DmHead or Network.FmHead))
-                lens = DriftLens.Open(ModelFolder.Open(folder), device);
+                lens = DriftLens.Open(ModelFolder.Open(job.Model), device);
         }
 
-        public VideoMeasure Video(
-            TeacherFeatures teacher,
-            int coat,
-            int hat,
-            int landmark,
-            long seed,
-            CancellationToken cancel
-        )
+        public VideoMeasure Video(TeacherFeatures teacher, Case wanted, CancellationToken cancel)
         {
-            var start = Spent;
-            var (prompt, video) = (Captions.Describe(coat, hat, landmark), job.Row!.Video);
+            var (coat, hat, lighthouse, seed) = wanted;
+            var (start, prompt, video) = (Spent, Captions.Describe(coat, hat, lighthouse), job.Row!.Video);
             var latents = model.Sample(video.Request(prompt, seed, job.Seconds), cancel: cancel);
             if (!latents.AllFinite())
                 throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
@@ -153,7 +151,7 @@ public static class ComparisonWork
             var measure = VideoMeasure.Of(
                 rgb,
                 WorldData.Stride(model.Config.Fps),
-                new WorldTruth(coat, hat, landmark),
+                new WorldTruth(coat, hat, lighthouse),
                 teacher,
                 Seams(video, (int)latents.size(2))
             );
@@ -161,7 +159,7 @@ public static class ComparisonWork
                 measure = measure with
                 {
                     Curves = measure
-                        .Curves.Append(KeyValuePair.Create("lens", lens.Of(latents, prompt, seed)))
+                        .Curves.Append(KeyValuePair.Create(Metric.Lens, lens.Of(latents, prompt, seed)))
                         .ToDictionary(),
                 };
             return measure with
@@ -172,21 +170,16 @@ public static class ComparisonWork
             };
         }
 
+        // Latents that begin a window: SeamFirst, and every SeamEvery after it.
         private static HashSet<int> Seams(VideoSettings video, int latents) =>
-            video.SeamFirst == 0
-                ? []
-                :
-                [
-                    .. Enumerable
-                        .Range(0, latents)
-                        .Where(t =>
-                            t >= video.SeamFirst
-                            && (
-                                t == video.SeamFirst
-                                || video.SeamEvery > 0 && (t - video.SeamFirst) % video.SeamEvery == 0
-                            )
-                        ),
-                ];
+            [
+                .. Enumerable
+                    .Range(video.SeamFirst, Math.Max(0, latents - video.SeamFirst))
+                    .Where(t => video.SeamFirst > 0)
+                    .Where(t =>
+                        t == video.SeamFirst || video.SeamEvery > 0 && (t - video.SeamFirst) % video.SeamEvery == 0
+                    ),
+            ];
 
         public void Dispose()
         {

@@ -18,8 +18,8 @@ public sealed class FeatureSpace
     {
         if (real.Length < 2)
             throw new ArgumentException($"two real windows are needed at least, given {real.Length}");
-        var centre = Frechet.Mean(real);
-        var (values, vectors) = Eigen.Decompose(Frechet.Covariance(real, centre));
+        var (centre, covariance) = Moments.Of(real).Normal();
+        var (values, vectors) = Eigen.Decompose(covariance);
         var floor = Math.Max(values[0] * 1e-6, 1e-12);
         return new(centre, [.. vectors.Take(dims)], [.. values.Take(dims).Select(v => Math.Max(v, floor))]);
     }
@@ -45,7 +45,7 @@ public sealed class FeatureSpace
         return sum / sample.Length;
     }
 
-    /// <summary>Distance of two samples, each direction in its real deviation.</summary>
+    /// <summary>Distance of two samples, each direction in its real std.</summary>
     public double Apart(double[] a, double[] b)
     {
         var sum = 0.0;

@@ -1,79 +1,35 @@
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// Frechet distance between two clouds of features, both taken as normal (Heusel et al. 2017, eq. 6).
+/// Frechet distances of clouds of features to one cloud, all taken as normal (Heusel et al. 2017, eq. 6):
+/// |mu - mu'|^2 + tr(C + C' - 2 sqrt(C C')).
 /// </summary>
-public static class Frechet
+public sealed class Frechet
 {
-    /// <summary>|mu - mu'|^2 + tr(C + C' - 2 sqrt(C C')); rows are samples. Covariances divide by n - 1.</summary>
-    public static double Distance(double[][] a, double[][] b)
+    private readonly double[] mean;
+    private readonly double[,] root;
+    private readonly double trace;
+
+    public Frechet(Moments real)
     {
-        if (a.Length < 2 || b.Length < 2)
-            throw new ArgumentException($"two samples a side are needed, given {a.Length} and {b.Length}");
-        if (a[0].Length != b[0].Length)
-            throw new ArgumentException($"features of {a[0].Length} and {b[0].Length} numbers do not compare");
-        var (ma, mb) = (Mean(a), Mean(b));
-        double[,] ca = Covariance(a, ma),
-            cb = Covariance(b, mb);
-        var shift = ma.Zip(mb).Sum(m => (m.First - m.Second) * (m.First - m.Second));
+        (mean, var covariance) = real.Normal();
+        (root, trace) = (Eigen.Apply(covariance, v => Math.Sqrt(Math.Max(v, 0))), Trace(covariance));
+    }
+
+    /// <summary>The distance of another cloud; not a number with fewer than two samples.</summary>
+    public double Distance(Moments other)
+    {
+        if (other.Count < 2)
+            return double.NaN;
+        var (m, c) = other.Normal();
+        var apart = mean.Zip(m).Sum(p => (p.First - p.Second) * (p.First - p.Second));
         // tr sqrt(C C') = tr sqrt(R C' R) with R = sqrt(C): symmetric, so its eigenvalues are real and not negative.
-        var root = Eigen.Apply(ca, v => Math.Sqrt(Math.Max(v, 0)));
-        var (values, _) = Eigen.Decompose(Multiply(Multiply(root, cb), root));
-        return Math.Max(0, shift + Trace(ca) + Trace(cb) - 2 * values.Sum(v => Math.Sqrt(Math.Max(v, 0))));
+        var (values, _) = Eigen.Decompose(Multiply(Multiply(root, c), root));
+        return Math.Max(0, apart + trace + Trace(c) - 2 * values.Sum(v => Math.Sqrt(Math.Max(v, 0))));
     }
 
-    /// <summary>Distance as a percentage of the variance of the real features.</summary>
-    public static double Percent(double[][] real, double[][] fake) =>
-        100 * Distance(real, fake) / Trace(Covariance(real, Mean(real)));
-
-    /// <summary>One side of many distances: its root is taken once.</summary>
-    public sealed class Side
-    {
-        private readonly double[] mean;
-        private readonly double[,] root;
-        private readonly double trace;
-
-        public Side(Moments moments)
-        {
-            (mean, var covariance) = moments.Normal();
-            (root, trace) = (Eigen.Apply(covariance, v => Math.Sqrt(Math.Max(v, 0))), Trace(covariance));
-        }
-
-        /// <summary>
-        /// As <see cref="Frechet.Percent"/>, this side being the real one; not a number with fewer than two samples.
-        /// </summary>
-        public double Percent(Moments other)
-        {
-            if (other.Count < 2)
-                return double.NaN;
-            var (m, c) = other.Normal();
-            var shift = mean.Zip(m).Sum(p => (p.First - p.Second) * (p.First - p.Second));
-            var (values, _) = Eigen.Decompose(Multiply(Multiply(root, c), root));
-            return 100 * Math.Max(0, shift + trace + Trace(c) - 2 * values.Sum(v => Math.Sqrt(Math.Max(v, 0)))) / trace;
-        }
-    }
-
-    internal static double[] Mean(double[][] rows)
-    {
-        var mean = new double[rows[0].Length];
-        foreach (var row in rows)
-            for (var i = 0; i < mean.Length; i++)
-                mean[i] += row[i] / rows.Length;
-        return mean;
-    }
-
-    internal static double[,] Covariance(double[][] rows, double[] mean)
-    {
-        var c = new double[mean.Length, mean.Length];
-        foreach (var row in rows)
-            for (var i = 0; i < mean.Length; i++)
-            for (var j = 0; j <= i; j++)
-                c[i, j] += (row[i] - mean[i]) * (row[j] - mean[j]) / (rows.Length - 1);
-        for (var i = 0; i < mean.Length; i++)
-        for (var j = 0; j < i; j++)
-            c[j, i] = c[i, j];
-        return c;
-    }
+    /// <summary>The distance as a percentage of the variance of the real features.</summary>
+    public double Percent(Moments other) => 100 * Distance(other) / trace;
 
     private static double Trace(double[,] c) => Enumerable.Range(0, c.GetLength(0)).Sum(i => c[i, i]);
 

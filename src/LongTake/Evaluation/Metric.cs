@@ -1,9 +1,7 @@
 namespace LongTake.Evaluation;
 
-/// <summary>
-/// Which way is better: as low as possible, as high as possible, or as near to 1 (what real takes have) as possible.
-/// </summary>
-public enum Aim
+/// <summary>The best value of a metric: as low or as high as possible, or 1, which is what real takes have.</summary>
+public enum Best
 {
     Low,
     High,
@@ -11,120 +9,194 @@ public enum Aim
 }
 
 /// <summary>
-/// A measure of one video: its name, what it is in a line, what is better, and its value (null where a video does not
-/// say).
+/// A metric of a video: its name, its best value and what it is. Everything that measures, prints or draws metrics reads
+/// <see cref="All"/>; a new metric is a row there and the function that the row names.
 /// </summary>
-public sealed record Metric(string Name, string What, Aim Aim, Func<VideoMeasure, RealUnits, double?> Of)
+public sealed record Metric(string Name, Best Best, string What)
 {
-    /// <summary>
-    /// The measures of single videos, the local ones first. FDr and FDt, of many videos, are <see cref="Distances"/>.
-    /// </summary>
+    /// <summary>Whether it is of the whole minute rather than of a few seconds.</summary>
+    public bool Minute { get; init; }
+
+    /// <summary>Whether it stands in short tables and among the bars.</summary>
+    public bool Headline { get; init; }
+
+    /// <summary>The value of a whole video; without it, the mean of <see cref="Second"/>.</summary>
+    internal Func<VideoReading, double?>? Video { get; init; }
+
+    /// <summary>The value in one second; null where the world does not say.</summary>
+    internal Func<VideoReading, int, double?>? Second { get; init; }
+
+    /// <summary>Whether both are divided by what real takes have.</summary>
+    internal bool OverReal { get; init; }
+
+    /// <summary>The value of a measured video beside real takes, and by the second.</summary>
+    internal Func<RealTakes, VideoMeasure, double?>? BesideReal { get; init; }
+    internal Func<RealTakes, VideoMeasure, double?[]>? BesideRealBySecond { get; init; }
+
+    /// <summary>The space in which the windows of many videos have a distance to those of real takes.</summary>
+    internal Func<RealTakes, RealTakes.Space>? Distance { get; init; }
+
+    /// <summary>How far a value is from the best one.</summary>
+    public double Error(double value) =>
+        Best switch
+        {
+            Best.Low => value,
+            Best.High => 1 - value,
+            _ => Math.Abs(value - 1),
+        };
+
+    /// <summary>The best value in a word or two, for tables and charts.</summary>
+    public string Ideal => Best == Best.One ? "1" : Best.ToString().ToLowerInvariant();
+
+    /// <summary>The metric of a name.</summary>
+    public static Metric Named(string name) => All.First(m => m.Name == name);
+
+    /// <summary>All metrics: first those of a few seconds, then those of the whole minute.</summary>
     public static IReadOnlyList<Metric> All { get; } =
     [
-        new("gaitL", "share of the feet's motion that 1 Hz explains, in 5-s windows", Aim.High, (f, _) =>
-            f.World.gaitL
-        ),
-        new("scroll", "error of the ground's speed, px a frame", Aim.Low, (f, _) => f.World.scroll),
-        new("gamp", "contrast of the ground's pattern over that of real takes", Aim.One, (f, u) => u.Pattern(f)),
-        new("sharp", "edge energy over that of real takes", Aim.One, (f, u) => u.Sharp(f)),
-        new("motion", "change from frame to frame over that of real takes", Aim.One, (f, u) => u.Moves(f)),
         new(
-            "far",
-            "mean squared standardised distance of a window from the middle of real ones; real takes: about "
-                + "1, tamer ones less",
-            Aim.One,
-            (f, u) => u.Far(f)
-        ),
-        new("legs", "correlation of the legs with the best template", Aim.High, (f, _) => f.World.legs),
-        new("flick", "change of the sky in 1/8 s, RGB units", Aim.Low, (f, _) => f.World.flick),
-        new("gaitF", "error of the step's frequency, Hz", Aim.Low, (f, _) => f.World.gaitF),
-        new("arc", "distance of the hour from the schedule of the day", Aim.Low, (f, _) => f.World.arc),
-        new("mono", "share of the seconds in which the day does not run back", Aim.High, (f, _) => f.World.mono),
-        new("biome", "share of the seconds on the ground of the schedule", Aim.High, (f, _) => f.World.biome),
-        new("lm_rec", "share of the lighthouse's two visits that are there", Aim.High, (f, _) => f.World.lm_rec),
-        new("lm_fa", "share of the other seconds with a lighthouse", Aim.Low, (f, _) => f.World.lm_fa),
-        new("lm_same", "the lighthouse comes back in the same colour", Aim.High, (f, _) => f.World.lm_same),
-        new("lm_acc", "share of the visits in the prompt's colour", Aim.High, (f, _) => f.World.lm_acc),
-        new(
-            "story",
-            "share of the minute's six events in place: four grounds for most of their time, two visits",
-            Aim.High,
-            (f, _) => Story(f)
-        ),
-        new("gaitG", "as gaitL over the whole video: is the step kept?", Aim.High, (f, _) => f.World.gaitG),
-        new(
-            "repeat",
-            "share of the pairs of windows 10 s apart or more that are more alike than 95 % of such real "
-                + "pairs; real takes: .05",
-            Aim.Low,
-            (f, u) => u.Repeat(f)
-        ),
-        new("coat_acc", "share of the seconds in the prompt's coat", Aim.High, (f, _) => f.World.coat_acc),
-        new("hat_acc", "share of the seconds in the prompt's hat", Aim.High, (f, _) => f.World.hat_acc),
-        new("coat_drift", "std of the coat's colour over the video, RGB units", Aim.Low, (f, _) => f.World.coat_drift),
-        new("neck_drift", "std of the scarf's colour over the video, RGB units", Aim.Low, (f, _) => f.World.neck_drift),
-        new("seam", "jump of the picture where a roll-out's windows meet over that at other latents", Aim.One, (f, _) =>
-            f.Seam
-        ),
-    ];
-
-    /// <summary>Distances of the 5-s windows of many videos to those of real takes, % of the real variance.</summary>
-    public static IReadOnlyList<(string Name, string What, Func<RealUnits, RealUnits.Space> Space)> Distances { get; } =
-    [
-        (
             "FDt",
-            "Frechet distance of 5-s windows in the teacher's encoder (32 main directions), % of the real variance",
-            u => u.Teacher
-        ),
-        ("FDr", "the same in a random 3-D convolution network", u => u.Random),
+            Best.Low,
+            "Frechet distance of 5-s windows to real ones in the teacher's encoder, % of the real variance"
+        )
+        {
+            Headline = true,
+            Distance = real => real.Teacher,
+        },
+        new("FDr", Best.Low, "Frechet distance as FDt, in a random 3-D convolution network")
+        {
+            Distance = real => real.Random,
+        },
+        new("distance", Best.One, "mean squared distance of a 5-s window from the centre of real ones, over theirs")
+        {
+            BesideReal = (real, video) => real.DistanceOf(video),
+            BesideRealBySecond = (real, video) => real.DistanceBySecond(video),
+        },
+        new("gait", Best.High, "share of the feet's motion that one step a second explains, in 5-s windows")
+        {
+            Headline = true,
+            Video = v => v.MeanOfFeet(Walker.Explained),
+            Second = (v, s) => Walker.Explained(v.FeetAround(s), v.Video.Rate),
+        },
+        new("stepRate", Best.Low, "error of the frequency of the step, Hz")
+        {
+            Video = v => v.MeanOfFeet(Walker.FrequencyError),
+        },
+        new("legs", Best.High, "correlation of the legs with the most similar drawing of legs") { Video = v => v.Legs },
+        new("scroll", Best.Low, "error of the speed of the ground, pixels a frame of the world")
+        {
+            Headline = true,
+            Video = v => v.Ground.Scroll,
+            Second = (v, s) => v.GroundOf[s].Scroll,
+        },
+        new("pattern", Best.One, "contrast of the pattern of the ground, over that of real takes")
+        {
+            OverReal = true,
+            Video = v => v.Ground.Amplitude,
+            Second = (v, s) => v.GroundOf[s].Amplitude,
+        },
+        new("sharpness", Best.One, "energy of the edges, over that of real takes")
+        {
+            Headline = true,
+            OverReal = true,
+            Second = (v, s) => v.Seconds[s].Gradient(v.Days[s].Tint),
+        },
+        new("motion", Best.One, "change from frame to frame, over that of real takes")
+        {
+            OverReal = true,
+            Second = (v, s) => v.Seconds[s].Motion(v.Days[s].Tint),
+        },
+        new("flicker", Best.Low, "change of the sky in 1/8 s, RGB units") { Video = v => Sky.Flicker(v.Video) },
+        new("seam", Best.One, "jump of the picture where the windows of a roll-out meet, over that at other latents")
+        {
+            Video = v => v.Seam(),
+        },
+        new("story", Best.High, "share of the six events of the minute in place: four biomes, two visits")
+        {
+            Minute = true,
+            Headline = true,
+            Video = v => v.Story(),
+        },
+        new("timeOfDay", Best.Low, "distance of the time of day from the schedule, as a share of the day")
+        {
+            Minute = true,
+            Headline = true,
+            Second = (v, s) => Sky.Off(v.Days[s], s),
+        },
+        new("dayOrder", Best.High, "share of the seconds in which the day does not run back")
+        {
+            Minute = true,
+            Video = v => Sky.Order(v.Days),
+        },
+        new("biomes", Best.High, "share of the seconds in the biome of the schedule")
+        {
+            Minute = true,
+            Headline = true,
+            Second = (v, s) => v.Biome(s),
+        },
+        new("lighthouse", Best.High, "share of the two visits of the lighthouse that take place")
+        {
+            Minute = true,
+            Video = v => v.Visits.Average(visit => visit is null ? 0 : 1),
+        },
+        new("lighthouseElse", Best.Low, "share of the other seconds with a lighthouse")
+        {
+            Minute = true,
+            Video = v => v.LighthouseElse(),
+        },
+        new("lighthouseSame", Best.High, "whether the lighthouse comes back in the same colour")
+        {
+            Minute = true,
+            Video = v => v.Visits is [int a, int b] ? (a == b ? 1 : 0) : null,
+        },
+        new("lighthouseColour", Best.High, "share of the visits in the colour of the prompt")
+        {
+            Minute = true,
+            Video = v => v.LighthouseColour(),
+        },
+        new("gaitMinute", Best.High, "as gait, over the whole video: whether the walk keeps step")
+        {
+            Minute = true,
+            Video = v => Walker.Explained(v.Feet.AsSpan(0, v.Video.Second(v.Video.Seconds).Start), v.Video.Rate),
+        },
+        new("coat", Best.High, "share of the seconds in the coat of the prompt")
+        {
+            Minute = true,
+            Second = (v, s) => v.Truth.Coat is { } coat ? (Walker.NearestCoat(v.Coats[s]) == coat ? 1 : 0) : null,
+        },
+        new("hat", Best.High, "share of the seconds in the hat of the prompt")
+        {
+            Minute = true,
+            Second = (v, s) => v.Truth.Hat is { } hat ? (v.Hats[s] == hat ? 1 : 0) : null,
+        },
+        new(
+            "coatDrift",
+            Best.Low,
+            "change of the colour of the coat, RGB units: std; by the second, from the first 5 s"
+        )
+        {
+            Minute = true,
+            Video = v => Walker.Drift(v.Coats),
+            Second = (v, s) => v.CoatChange(s),
+        },
+        new("scarfDrift", Best.Low, "std of the colour of the scarf, RGB units")
+        {
+            Minute = true,
+            Video = v => Walker.Drift(v.Scarves),
+        },
+        new(
+            "repetition",
+            Best.Low,
+            "share of pairs of windows 10 s apart more alike than 95 % of real pairs (real: .05)"
+        )
+        {
+            Minute = true,
+            Headline = true,
+            BesideReal = (real, video) => real.Repetition(video),
+        },
+        new(Lens, Best.Low, "disagreement of the flow-matching and the distribution-matching head"),
     ];
 
-    /// <summary>What the curves show.</summary>
-    public static IReadOnlyList<(string Name, string What, Aim Aim)> Curves { get; } =
-    [
-        ("far", "distance from real windows", Aim.One),
-        ("arc", "error of the hour", Aim.Low),
-        ("biome", "right ground", Aim.High),
-        ("identity", "coat against its first 5 s", Aim.Low),
-        ("hat", "right hat", Aim.High),
-        ("gait", "gait explained by 1 Hz", Aim.High),
-        ("scroll", "error of the scroll, px", Aim.Low),
-        ("pattern", "ground pattern / real", Aim.One),
-        ("gradient", "edge energy / real", Aim.One),
-        ("motion", "motion / real", Aim.One),
-        ("lens", "FM and DM head disagree", Aim.Low),
-    ];
-
-    /// <summary>A video's error in a second, of what can be measured, for the drift lens to be held against.</summary>
-    public static IReadOnlyList<(
-        string Name,
-        Func<IReadOnlyDictionary<string, double?[]>, int, double?> Of
-    )> Errors { get; } =
-    [
-        ("hour", (c, s) => c["arc"][s]),
-        ("ground", (c, s) => 1 - c["biome"][s]),
-        ("coat", (c, s) => c["identity"][s]),
-        ("hat", (c, s) => 1 - c["hat"][s]),
-        ("gait", (c, s) => 1 - c["gait"][s]),
-        ("scroll", (c, s) => c["scroll"][s]),
-        ("pattern", (c, s) => Off(c["pattern"], s)),
-        ("edges", (c, s) => Off(c["gradient"], s)),
-        ("motion", (c, s) => Off(c["motion"], s)),
-        ("far", (c, s) => c.TryGetValue("far", out var far) ? Off(far, s) : null),
-    ];
-
-    private static double? Off(double?[] curve, int s) =>
-        s < curve.Length && curve[s] is { } v ? Math.Abs(v - 1) : null;
-
-    private static double? Story(VideoMeasure video)
-    {
-        var grounds = video
-            .Curves["biome"]
-            .Select((right, s) => (right, Due: Places.Due(s)))
-            .Where(p => p.right is not null)
-            .GroupBy(p => p.Due)
-            .Select(g => g.Average(p => p.right!.Value) > .5 ? 1.0 : 0)
-            .ToList();
-        return (grounds.Sum() + 2 * video.World.lm_rec) / (grounds.Count + 2);
-    }
+    /// <summary>The metric by the second that <see cref="DriftLens"/> adds.</summary>
+    public const string Lens = "lens";
 }

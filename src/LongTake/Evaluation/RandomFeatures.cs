@@ -5,42 +5,27 @@ using LongTake.Worlds;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// Features of a window of video from a small 3-D convolution net whose weights are drawn once and never trained,
-/// projected on the main directions of real windows. Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels;
-/// then the mean of each channel in each row of the last map, and its spread.
+/// Features of windows of video from a small 3-D convolution network whose weights are drawn once and never trained.
+/// Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels; then the mean of each channel in each row of the last
+/// map, and its spread.
 /// </summary>
-public sealed class RandomFeatures
+internal static class RandomFeatures
 {
     private static readonly int[] Channels = [3, 8, 16, 32];
-    private readonly float[][] weights;
-    private FeatureSpace? space;
 
-    /// <summary>The network of a seed, without a space.</summary>
-    public RandomFeatures(long seed = 0) =>
-        weights = [
-            .. Enumerable
-                .Range(0, Channels.Length - 1)
-                .Select(i =>
-                {
-                    var (rng, count, fan) = (new Rng(seed, i), Channels[i] * Channels[i + 1] * 27, Channels[i] * 27);
-                    return Enumerable
-                        .Range(0, count)
-                        .Select(_ => (float)(rng.Normal() * Math.Sqrt(2.0 / fan)))
-                        .ToArray();
-                }),
-        ];
+    private static readonly float[][] weights =
+    [
+        .. Enumerable
+            .Range(0, Channels.Length - 1)
+            .Select(i =>
+            {
+                var (rng, count, fan) = (new Rng(0, i), Channels[i] * Channels[i + 1] * 27, Channels[i] * 27);
+                return Enumerable.Range(0, count).Select(_ => (float)(rng.Normal() * Math.Sqrt(2.0 / fan))).ToArray();
+            }),
+    ];
 
-    /// <summary>Fits the projection to real windows: bytes [frames, 32, 32, 3] each, all of one length.</summary>
-    public static RandomFeatures Fit(IEnumerable<byte[]> realWindows, int dims = 32, long seed = 0)
-    {
-        var features = new RandomFeatures(seed);
-        features.space = FeatureSpace.Fit([.. realWindows.Select(features.Raw)], dims);
-        return features;
-    }
-
-    /// <summary>Features of one window: [dims].</summary>
-    public double[] Of(byte[] window) =>
-        (space ?? throw new InvalidOperationException("fit the features first")).Of(Raw(window));
+    /// <summary>Features of each window of <paramref name="frames"/> frames of a video, [windows][numbers].</summary>
+    public static float[][] Of(byte[] video, int frames) => [.. Windows(video, frames).Select(window => Of(window))];
 
     /// <summary>A video cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
     public static IEnumerable<byte[]> Windows(byte[] video, int frames) =>
@@ -48,8 +33,7 @@ public sealed class RandomFeatures
             .Range(0, video.Length / (frames * Traveller.FrameBytes))
             .Select(i => video.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
 
-    /// <summary>The network's own features of a window, before the projection.</summary>
-    public double[] Raw(byte[] window)
+    private static float[] Of(byte[] window)
     {
         var (t, side) = (window.Length / Traveller.FrameBytes, Traveller.Side);
         var x = Array.ConvertAll(window, v => v / 127.5f - 1);
@@ -89,7 +73,7 @@ public sealed class RandomFeatures
         return y;
     }
 
-    private static double[] Pool(float[] x, int t, int side, int channels)
+    private static float[] Pool(float[] x, int t, int side, int channels)
     {
         var (rows, spread) = (new double[side * channels], new double[channels]);
         for (var i = 0; i < x.Length; i++)
@@ -102,6 +86,6 @@ public sealed class RandomFeatures
             var mean = Enumerable.Range(0, side).Average(r => rows[r * channels + c]);
             spread[c] = Math.Sqrt(Math.Max(0, spread[c] / (t * side * side) - mean * mean));
         }
-        return [.. rows, .. spread];
+        return Array.ConvertAll([.. rows, .. spread], v => (float)v);
     }
 }

@@ -35,6 +35,10 @@ public sealed class Resampling(int videos, int draws = 1000)
             );
         }
 
+        /// <summary>A function of the figure and of every draw.</summary>
+        public Drawn Select(Func<double, double> of) =>
+            new(of(Value), Array.ConvertAll(Draws, d => of(d)), Videos, Array.ConvertAll(Seeds, d => of(d)));
+
         /// <summary>This less another, draw by draw.</summary>
         public Drawn Less(Drawn other) =>
             new(
@@ -65,7 +69,7 @@ public sealed class Resampling(int videos, int draws = 1000)
     /// A Frechet distance: moments of the videos' windows by [seed][video]. The mean of the seeds' own distances, for
     /// more videos alone lower it.
     /// </summary>
-    public Drawn Distance(Moments[][] values, RealUnits.Space space) =>
+    public Drawn Distance(Moments[][] values, RealTakes.Space space) =>
         Draw(
             values.Length,
             (seed, picked) =>

@@ -24,7 +24,7 @@ public static class Scoring
                 $"no videos can be compared: the real takes are not measured "
                     + $"({why(plan.Reference.Done ? plan.Real : plan.Reference)})"
             );
-        var units = new RealUnits(Read(plan.Reference));
+        var real = new RealTakes(Read(plan.Reference));
         var missing = plan
             .Rows.Where(r => !r.Seeds.All(s => s.Done))
             .ToDictionary(r => r.Row.Name, r => why(r.Seeds.First(s => !s.Done)));
@@ -35,7 +35,7 @@ public static class Scoring
             .. plan.Rows.Where(r => !missing.ContainsKey(r.Row.Name)).Select(r => (r.Row.Name, r.Seeds, r.Row.Chart)),
         ];
         var reference = whole.FirstOrDefault(r => r.Name == table.Reference) is { Jobs: not null } named
-            ? Drawn(named.Jobs, units, resampling)
+            ? Drawn([.. named.Jobs.Select(Read)], real, resampling)
             : null;
         return new()
         {
@@ -50,7 +50,7 @@ public static class Scoring
             Rows =
             [
                 .. whole.Select(r =>
-                    Row(r.Name, r.Jobs, r.Chart, units, resampling, r.Name == table.Reference ? null : reference)
+                    Row(r.Name, r.Jobs, r.Chart, real, resampling, r.Name == table.Reference ? null : reference)
                 ),
             ],
         };
@@ -78,52 +78,47 @@ public static class Scoring
         ];
 
     private static Dictionary<string, Resampling.Drawn> Drawn(
-        IReadOnlyList<VideoJob> jobs,
-        RealUnits units,
-        Resampling resampling
-    ) => Drawn([.. jobs.Select(Read)], units, resampling);
-
-    private static Dictionary<string, Resampling.Drawn> Drawn(
         VideoMeasure[][] videos,
-        RealUnits units,
+        RealTakes real,
         Resampling resampling
-    )
-    {
-        var drawn = Metric
-            .Distances.Where(_ => videos[0][0].Random.Length > 0)
-            .ToDictionary(
-                d => d.Name,
-                d =>
-                    resampling.Distance(
-                        [.. videos.Select(seed => seed.Select(d.Space(units).Moments).ToArray())],
-                        d.Space(units)
-                    )
-            );
-        foreach (var metric in Metric.All)
-            drawn[metric.Name] = resampling.Mean([
-                .. videos.Select(seed => seed.Select(f => metric.Of(f, units)).ToArray()),
-            ]);
-        return drawn.Where(d => double.IsFinite(d.Value.Value)).ToDictionary();
-    }
+    ) =>
+        Metric
+            .All.Where(m => m.Distance is null || videos[0][0].Random.Length > 0)
+            .Select(metric =>
+                (
+                    metric.Name,
+                    Drawn: metric.Distance is { } space
+                        ? resampling.Distance(
+                            [.. videos.Select(seed => seed.Select(space(real).Moments).ToArray())],
+                            space(real)
+                        )
+                        : resampling.Mean(Each(videos, video => real.Value(metric, video)))
+                )
+            )
+            .Where(m => double.IsFinite(m.Drawn.Value))
+            .ToDictionary(m => m.Name, m => m.Drawn);
+
+    // Of a metric whose best value is 1, which of two rows is nearer to it: more is not better, nor is less.
+    private static Estimate Difference(string metric, Resampling.Drawn row, Resampling.Drawn reference) =>
+        Metric.Named(metric) is { Best: Best.One } one
+            ? row.Select(one.Error).Less(reference.Select(one.Error)).Estimate()
+            : row.Less(reference).Estimate();
 
     private static ReportRow Row(
         string name,
         IReadOnlyList<VideoJob> jobs,
         bool chart,
-        RealUnits units,
+        RealTakes real,
         Resampling resampling,
         Dictionary<string, Resampling.Drawn>? reference
     )
     {
         VideoMeasure[][] videos = [.. jobs.Select(Read)];
-        var drawn = Drawn(videos, units, resampling);
-        IReadOnlyDictionary<string, double?[]>[][] curves =
-        [
-            .. videos.Select(seed =>
-                seed.Select(f => (IReadOnlyDictionary<string, double?[]>)units.Curves(f)).ToArray()
-            ),
-        ];
-        var few = new Resampling(videos[0].Length, 200);
+        var drawn = Drawn(videos, real, resampling);
+        var curves = Metric
+            .All.Select(m => (m.Name, Curve: Each(videos, video => real.Curve(m, video))))
+            .Where(c => c.Curve.All(seed => seed.All(curve => curve is not null)))
+            .ToDictionary(c => c.Name, c => (double?[][][])c.Curve!);
         return new()
         {
             Name = name,
@@ -139,34 +134,27 @@ public static class Scoring
                 )),
             ],
             Metrics = drawn.ToDictionary(d => d.Key, d => d.Value.Estimate()),
-            Differences = reference is null
-                ? new Dictionary<string, Estimate>()
-                : drawn
-                    .Where(d => reference.ContainsKey(d.Key))
-                    .ToDictionary(d => d.Key, d => d.Value.Less(reference[d.Key]).Estimate()),
-            Curves = Metric
-                .Curves.Where(c => curves.All(s => s.All(f => f.ContainsKey(c.Name))))
-                .ToDictionary(c => c.Name, c => Curve(c.Name, curves, few, resampling)),
-            Lens = curves.All(s => s.All(f => f.ContainsKey("lens"))) ? Lens(curves, resampling) : null,
+            Differences = drawn
+                .Where(d => reference?.ContainsKey(d.Key) == true)
+                .ToDictionary(d => d.Key, d => Difference(d.Key, d.Value, reference![d.Key])),
+            Curves = curves.ToDictionary(c => c.Key, c => Curve(c.Value, resampling)),
+            Lens = curves.ContainsKey(Metric.Lens) ? Lens(curves, resampling) : null,
             Cost = Cost(jobs, videos),
         };
     }
 
-    private static Curve Curve(
-        string name,
-        IReadOnlyDictionary<string, double?[]>[][] curves,
-        Resampling few,
-        Resampling many
-    )
+    private static T[][] Each<T>(VideoMeasure[][] videos, Func<VideoMeasure, T> of) =>
+        [.. videos.Select(seed => seed.Select(of).ToArray())];
+
+    private static Curve Curve(double?[][][] curves, Resampling resampling)
     {
+        var few = new Resampling(curves[0].Length, 200);
         var at = Enumerable
-            .Range(0, curves.Min(s => s.Min(f => f[name].Length)))
-            .Select(second =>
-                few.Mean([.. curves.Select(seed => seed.Select(f => f[name][second]).ToArray())]).Estimate()
-            )
+            .Range(0, curves.Min(seed => seed.Min(curve => curve.Length)))
+            .Select(s => few.Mean([.. curves.Select(seed => seed.Select(curve => curve[s]).ToArray())]).Estimate())
             .Select(e => double.IsFinite(e.Mean) ? e : null)
             .ToList();
-        var slope = many.Mean([.. curves.Select(seed => seed.Select(f => Ranks.Slope(f[name])).ToArray())]);
+        var slope = resampling.Mean([.. curves.Select(seed => seed.Select(Ranks.Slope).ToArray())]);
         return new(
             [.. at.Select(e => e?.Mean)],
             [.. at.Select(e => e?.Low)],
@@ -176,43 +164,46 @@ public static class Scoring
     }
 
     private static Dictionary<string, LensAgreement> Lens(
-        IReadOnlyDictionary<string, double?[]>[][] curves,
+        Dictionary<string, double?[][][]> curves,
         Resampling resampling
     ) =>
-        Metric.Errors.ToDictionary(
-            e => e.Name,
-            error =>
-            {
-                (double Lens, double Error)[] Pairs(IReadOnlyDictionary<string, double?[]> video) =>
-                    [
-                        .. Enumerable
-                            .Range(0, Math.Min(video["lens"].Length, video["arc"].Length))
-                            .Select(s => (Lens: video["lens"][s], Error: error.Of(video, s)))
-                            .Where(p => p.Lens is not null && p.Error is not null)
-                            .Select(p => (p.Lens!.Value, p.Error!.Value)),
-                    ];
-                var within = resampling.Mean([
-                    .. curves.Select(seed =>
-                        seed.Select(f =>
-                                Pairs(f) is var p
-                                    ? Ranks.Spearman([.. p.Select(x => x.Lens)], [.. p.Select(x => x.Error)])
-                                    : null
-                            )
-                            .ToArray()
-                    ),
-                ]);
-                var means = curves
-                    .SelectMany(s => s)
-                    .Select(Pairs)
-                    .Where(p => p.Length > 0)
-                    .Select(p => (Lens: p.Average(x => x.Lens), Error: p.Average(x => x.Error)))
-                    .ToList();
-                return new LensAgreement(
-                    double.IsFinite(within.Value) ? within.Estimate() : null,
-                    Ranks.Spearman([.. means.Select(m => m.Lens)], [.. means.Select(m => m.Error)])
-                );
-            }
+        curves
+            .Keys.Where(name => name != Metric.Lens)
+            .ToDictionary(name => name, name => Lens(name, curves, resampling));
+
+    private static LensAgreement Lens(string name, Dictionary<string, double?[][][]> curves, Resampling resampling)
+    {
+        var (metric, lens) = (Metric.Named(name), curves[Metric.Lens]);
+        // By seed and video: the lens and the error in each second that has both.
+        var pairs = curves[name]
+            .Select(
+                (seed, i) =>
+                    seed.Select(
+                            (curve, n) =>
+                                curve
+                                    .Zip(lens[i][n])
+                                    .Where(p => p.First is not null && p.Second is not null)
+                                    .Select(p => (Lens: p.Second!.Value, Error: metric.Error(p.First!.Value)))
+                                    .ToList()
+                        )
+                        .ToArray()
+            )
+            .ToArray();
+        var within = resampling.Mean([
+            .. pairs.Select(seed =>
+                seed.Select(p => Ranks.Spearman([.. p.Select(x => x.Lens)], [.. p.Select(x => x.Error)])).ToArray()
+            ),
+        ]);
+        var means = pairs
+            .SelectMany(seed => seed)
+            .Where(p => p.Count > 0)
+            .Select(p => (Lens: p.Average(x => x.Lens), Error: p.Average(x => x.Error)))
+            .ToList();
+        return new(
+            double.IsFinite(within.Value) ? within.Estimate() : null,
+            Ranks.Spearman([.. means.Select(m => m.Lens)], [.. means.Select(m => m.Error)])
         );
+    }
 
     private static Spent Cost(IReadOnlyList<VideoJob> jobs, VideoMeasure[][] videos)
     {

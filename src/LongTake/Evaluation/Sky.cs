@@ -2,7 +2,7 @@ using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
-/// <summary>The hour of each second, read off the sky, and how calm the sky is.</summary>
+/// <summary>The time of day of each second, read off the sky, and how calm the sky is.</summary>
 internal static class Sky
 {
     private const int Rows = 5,
@@ -30,11 +30,8 @@ internal static class Sky
     /// </summary>
     public static double Off(in Day day, int s) => Math.Abs(day.Phase - Math.Min(1, (s + .5) / 61));
 
-    /// <summary>Mean distance to the schedule of the day.</summary>
-    public static double Arc(Day[] days) => days.Select((day, s) => Off(day, s)).Average();
-
     /// <summary>Share of the steps of one second in which the day does not run back by more than .01.</summary>
-    public static double Mono(Day[] days) =>
+    public static double Order(Day[] days) =>
         days.Length < 2 ? 1 : days.Zip(days.Skip(1)).Average(d => d.Second.Phase >= d.First.Phase - .01 ? 1.0 : 0);
 
     /// <summary>Mean change of the rows 0..4 in 1/8 second, RGB units.</summary>

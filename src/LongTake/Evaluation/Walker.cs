@@ -10,9 +10,9 @@ internal static class Walker
         [.. days.Select((day, s) => video.Median(s, 11, 17, 17, 20) * (1 / day.Light))];
 
     /// <summary>
-    /// Colour of the neck, with its scarf, in full light; a second is a whole stride: bobbing averages out.
+    /// Colour of the neck and its scarf in full light; a second is a whole stride: bobbing averages out.
     /// </summary>
-    public static Rgb[] Necks(MeasuredVideo video, Day[] days) =>
+    public static Rgb[] Scarves(MeasuredVideo video, Day[] days) =>
         [.. days.Select((day, s) => video.Mean(s, 12, 16, 14, 15) * (1 / day.Light))];
 
     /// <summary>Nearest coat of the palette by direction, because its brightness varies from video to video.</summary>
@@ -21,7 +21,7 @@ internal static class Walker
             .Range(0, Figure.Coats.Length)
             .MaxBy(c => seen.Dot(Figure.Coats[c]) / Math.Sqrt(Figure.Coats[c].Dot(Figure.Coats[c])));
 
-    /// <summary>Standard std over the seconds, mean of the channels.</summary>
+    /// <summary>Standard deviation over the seconds, mean of the channels.</summary>
     public static double Drift(Rgb[] colours)
     {
         Rgb sum = default,
@@ -64,7 +64,7 @@ internal static class Walker
         ];
     }
 
-    /// <summary>Hat of each second: the template over the sky of the hour with the least clipped error.</summary>
+    /// <summary>Hat of each second: the template over the sky of the second with the least clipped error.</summary>
     public static int[] Hats(MeasuredVideo video, Day[] days) =>
         [
             .. days.Select(

@@ -24,7 +24,7 @@ internal sealed class VideoNetworks : IDisposable
             throw new RequestException([new("int8", $": works on the CPU only, not on {device}; leave one of them out")]);
         try
         {
-            Vae = new WanVae(Load(decoder, () => Weights.Load(decoder.Source(), dtype, device)), c.Vae, dtype);
+            Vae = c.Model.Autoencoder(Load(decoder, () => Weights.Load(decoder.Source(), dtype, device)), dtype);
             var weights = transformer = Load(
                 part,
                 () =>
@@ -74,7 +74,7 @@ internal sealed class VideoNetworks : IDisposable
         }
     }
 
-    public WanVae Vae { get; }
+    public VideoAutoencoder Vae { get; }
 
     /// <summary>The velocity by a head, of a text and a picture; null of a model that looks back only.</summary>
     public Func<Head, Tensor, ImageCondition?, Sampling.Velocity>? Velocity { get; }

@@ -2,28 +2,13 @@ using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
-/// <summary>Where a video is: the ground it walks on, how that scrolls, and the lighthouse.</summary>
-internal static class Places
+/// <summary>Where a video is: its biome, the ground and how it scrolls, and the lighthouse.</summary>
+internal static class Biomes
 {
     private const int Side = Traveller.Side;
     private static readonly double[] Cos = [.. Enumerable.Range(0, 8).Select(x => Math.Cos(2 * Math.PI * x / 8))];
 
-    /// <summary>Share of the seconds on the ground of the schedule; 3.2 s around each change are left out.</summary>
-    public static double Biome(MeasuredVideo video, Day[] days)
-    {
-        var (right, all) = (0, 0);
-        for (var s = 0; s < days.Length; s++)
-        {
-            if (Due(s) is not { } due)
-                continue;
-            all++;
-            if (Ground(video, s, days[s]) == due)
-                right++;
-        }
-        return all == 0 ? 0 : (double)right / all;
-    }
-
-    /// <summary>The ground of the schedule in a second; null within 3.2 s of a change.</summary>
+    /// <summary>The biome of the schedule in a second; null within 3.2 s of a change.</summary>
     public static int? Due(int second)
     {
         var at = (second + .5) * TravellerTake.FramesPerSecond / 244;
@@ -31,8 +16,8 @@ internal static class Places
         return Math.Abs(at - change) * 244 / TravellerTake.FramesPerSecond < 3.2 ? null : Math.Min((int)at, 3);
     }
 
-    /// <summary>Biome whose ground in the light of this hour is nearest to the median ground.</summary>
-    public static int Ground(MeasuredVideo video, int second, in Day day)
+    /// <summary>Biome whose ground, in this light, is nearest to the median ground.</summary>
+    public static int Seen(MeasuredVideo video, int second, in Day day)
     {
         var (seen, tint) = (video.Median(second, 0, Side - 1, 28, 31), day.Tint);
         return Enumerable.Range(0, 4).MinBy(b => Distance(seen, Scenery.Ground[b] * tint));
@@ -83,7 +68,7 @@ internal static class Places
     }
 
     /// <summary>Colour of the lighthouse in each second, or -1 if fewer than half of its frames show one.</summary>
-    public static int[] Landmarks(MeasuredVideo video, Day[] days)
+    public static int[] Lighthouses(MeasuredVideo video, Day[] days)
     {
         var seen = new int[days.Length];
         Span<int> votes = stackalloc int[3];
@@ -92,7 +77,7 @@ internal static class Places
             votes.Clear();
             var (start, end) = video.Second(s);
             for (var f = start; f < end; f++)
-                if (Landmark(video, f, days[s]) is var c and >= 0)
+                if (Lighthouse(video, f, days[s]) is var c and >= 0)
                     votes[c]++;
             var best =
                 votes[0] >= votes[1] && votes[0] >= votes[2] ? 0
@@ -107,7 +92,7 @@ internal static class Places
     /// The lighthouse of one frame, or -1: in its four inner columns the rows 8..19 alternate every three rows between
     /// colour and grey, so even less odd stripes must point along colour - grey, and about as far.
     /// </summary>
-    private static int Landmark(MeasuredVideo video, int frame, in Day day)
+    private static int Lighthouse(MeasuredVideo video, int frame, in Day day)
     {
         Rgb light = (.45 + .55 * day.Tint.R, .45 + .55 * day.Tint.G, .45 + .55 * day.Tint.B);
         Span<Rgb> stripes = stackalloc Rgb[Side];
