@@ -61,7 +61,7 @@ public sealed partial class VideoGenerator : IDisposable
             Dispose();
             throw;
         }
-        Loaded(log, files.Path, Part.Name, $"{this.device}");
+        Loaded(log, files.Path, Part.Name, this.device);
     }
 
     /// <summary>Resolves a request and loads what it needs.</summary>
@@ -271,7 +271,7 @@ public sealed partial class VideoGenerator : IDisposable
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Part} of {Model} on {Device}")]
-    private static partial void Loaded(ILogger logger, string model, string part, string device);
+    private static partial void Loaded(ILogger logger, string model, string part, torch.Device device);
 
     [LoggerMessage(
         Level = LogLevel.Information,
