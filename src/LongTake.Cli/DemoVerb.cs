@@ -1,3 +1,7 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Evaluation;
@@ -8,10 +12,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
 using LongTake.Worlds;
-using System.CommandLine;
-using System.Diagnostics;
-using System.Net;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -31,7 +31,11 @@ internal static class DemoVerb
             Network = Network.DmHead,
         };
         RequestOptions options = new(request, "prompt", "seed");
-        Option<string> model = new("--model") { Description = "model folder", DefaultValueFactory = _ => Shipped.Model };
+        Option<string> model = new("--model")
+        {
+            Description = "model folder",
+            DefaultValueFactory = _ => Shipped.Model,
+        };
         var output = Options.Output("folder for video.mp4, sheet.png, report.html", Path.Combine("out", "demo"));
         var (device, json) = (Options.Device(), Options.Json());
         return Options.Verb(
@@ -94,7 +98,9 @@ internal static class DemoVerb
         var score = WorldMetrics.Measure([.. frames.SelectMany(f => f)], WorldData.Stride(c.Fps), truth);
         var real = Enumerable.Range(0, 4).Select(i => Real(video, truth, 700_000 + i)).ToList();
         var rows = Rows(score, real).ToList();
-        Say("  exact measures (world's rules), this video | real takes through the same autoencoder (mean of 4) | ideal");
+        Say(
+            "  exact measures (world's rules), this video | real takes through the same autoencoder (mean of 4) | ideal"
+        );
         foreach (var (name, mine, theirs, ideal, about) in rows)
             Say($"    {name, -8} {mine, 7} | {theirs, 7} | {ideal, 5}   {about}");
         var report = Path.Combine(output, "report.html");

@@ -1,11 +1,11 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
 using LongTake.Generation;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
-using System.Diagnostics;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

@@ -1,6 +1,6 @@
+using System.Text.Json;
 using LongTake.Tests.Checkpoints;
 using LongTake.Tests.Tensors;
-using System.Text.Json;
 
 namespace LongTake.Tests.Cli;
 

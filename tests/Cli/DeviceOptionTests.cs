@@ -1,6 +1,6 @@
-using LongTake.Cli;
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using LongTake.Cli;
 
 namespace LongTake.Tests.Cli;
 

@@ -1,6 +1,6 @@
+using System.Text.Json;
 using LongTake.Cli;
 using LongTake.Nn;
-using System.Text.Json;
 
 namespace LongTake.Tests.Cli;
 

@@ -1,7 +1,7 @@
-using LongTake.Checkpoints;
-using LongTake.Tests.Checkpoints;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
+using LongTake.Checkpoints;
+using LongTake.Tests.Checkpoints;
 
 namespace LongTake.Tests.Cli;
 

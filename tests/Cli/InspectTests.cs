@@ -1,7 +1,7 @@
+using System.Text.Json;
 using LongTake.Data;
 using LongTake.Tests.Video;
 using LongTake.Video;
-using System.Text.Json;
 
 namespace LongTake.Tests.Cli;
 

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LongTake.Cli;
 using LongTake.Generation;
 using LongTake.Methods;
@@ -7,7 +8,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Training;
 using LongTake.Training;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Tests.Cli;
 

@@ -1,5 +1,5 @@
-using LongTake.Cli;
 using System.CommandLine;
+using LongTake.Cli;
 
 namespace LongTake.Tests.Cli;
 

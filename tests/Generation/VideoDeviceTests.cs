@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Evaluation;
@@ -8,7 +9,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 using LongTake.Tests.Training;
-using System.Runtime.InteropServices;
 
 namespace LongTake.Tests.Generation;
 

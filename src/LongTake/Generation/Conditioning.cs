@@ -1,7 +1,7 @@
+using System.Security.Cryptography;
 using LongTake.Checkpoints;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Security.Cryptography;
 
 namespace LongTake.Generation;
 

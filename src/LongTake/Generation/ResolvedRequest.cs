@@ -1,8 +1,8 @@
+using System.Text.Json.Serialization;
 using LongTake.Checkpoints;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Wan;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Generation;
 

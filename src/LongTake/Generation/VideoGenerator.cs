@@ -1,11 +1,11 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using LongTake.Checkpoints;
 using LongTake.Models;
 using LongTake.Video;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using System.Diagnostics;
-using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 
 namespace LongTake.Generation;
 

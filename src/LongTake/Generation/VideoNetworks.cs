@@ -21,17 +21,16 @@ internal sealed class VideoNetworks : IDisposable
         if (r.Int8 && streams)
             throw new RequestException([new("int8", ": its blocks stay in memory; leave it or offloading out")]);
         if (r.Int8 && device.type != DeviceType.CPU)
-            throw new RequestException([new("int8", $": works on the CPU only, not on {device}; leave one of them out")]);
+            throw new RequestException([
+                new("int8", $": works on the CPU only, not on {device}; leave one of them out"),
+            ]);
         try
         {
             Vae = new WanVae(Load(decoder, () => Weights.Load(decoder.Source(), dtype, device)), c.Vae, dtype);
-            var weights = transformer = Load(
-                part,
-                () =>
-                    streams ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, device)
-                    : r.Int8 ? Weights.LoadInt8(part.Source(), WanBlocks.Holds, dtype)
-                    : Weights.Load(part.Source(), dtype, device)
-            );
+            var weights = transformer = Load(part, () => streams
+                    ? Weights.Streamed(part.Source(), WanBlocks.Holds, dtype, device)
+                : r.Int8 ? Weights.LoadInt8(part.Source(), WanBlocks.Holds, dtype)
+                : Weights.Load(part.Source(), dtype, device));
             if (part.Kind == PartKind.Student)
             {
                 Head? only = r.FmSteps > 0 ? null : r.Head;
@@ -39,7 +38,9 @@ internal sealed class VideoNetworks : IDisposable
                 Velocity = (head, text, image) =>
                     streams
                         ? (x, t) => student.Forward(head, x, Time(t), text, image)
-                        : Read(student.Prompt(text, image), (prompt, x, t) => student.Forward(head, x, t, prompt, image));
+                        : Read(student.Prompt(text, image), (prompt, x, t) =>
+                            student.Forward(head, x, t, prompt, image)
+                        );
             }
             else if (r.Sampler.LooksBack())
                 Causal = new CausalWanTransformer(weights, c.Wan, dtype);

@@ -1,8 +1,8 @@
+using System.Text.Json.Serialization;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Generation;
 
