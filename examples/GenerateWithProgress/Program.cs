@@ -28,7 +28,9 @@ try
         Console.Error.WriteLine($"{p.Text}: {p.Done} of {p.Total} {p.Unit}")
     );
     var video = await generator.SaveAsync(request, path, new WriteOptions { Upscale = 8 }, progress, stop.Token);
-    Console.WriteLine($"{video.Path}: {video.Frames} frames, {video.Seconds:0.#} s, made in {video.SampleSeconds:0.0} s");
+    Console.WriteLine(
+        $"{video.Path}: {video.Frames} frames, {video.Seconds:0.#} s, made in {video.SampleSeconds:0.0} s"
+    );
     return 0;
 }
 catch (OperationCanceledException)

@@ -14,7 +14,9 @@ if (args is not [var model, var clips, var folder, ..])
     return 2;
 }
 var data = Path.Combine(folder, "data");
-using (var builder = new DatasetBuilder(data, new() { Sources = [clips], Model = model }, ModelFolder.Open(model).Config))
+using (
+    var builder = new DatasetBuilder(data, new() { Sources = [clips], Model = model }, ModelFolder.Open(model).Config)
+)
 {
     var looked = builder.Look(out var refused, workers: 2, progress: null, default);
     var decisions = builder.Captioned(builder.Filter(looked, refused));
@@ -26,7 +28,8 @@ var recipe = Recipe.Parse(
     {
       "stages": [{
         "method": "Teacher",
-        "loop": { "steps": {{args.ElementAtOrDefault(3) ?? "60"}}, "ema": 0.95, "logEvery": 10, "checkpointEvery": 100 },
+        "loop": { "steps": {{args.ElementAtOrDefault(3)
+        ?? "60"}}, "ema": 0.95, "logEvery": 10, "checkpointEvery": 100 },
         "optimiser": { "lr": 3e-4, "muonLr": 0.003, "warmUp": 20 },
         "flowMatching": { "batch": 8, "shift": 3 }
       }]

@@ -23,7 +23,14 @@ app.MapGet(
         {
             var made = await generator.SaveAsync(request, path, new WriteOptions { Upscale = 8 }, cancel: gone);
             File.Delete(made.Latents);
-            var file = new FileStream(made.Path, FileMode.Open, FileAccess.Read, FileShare.Delete, 1 << 16, FileOptions.DeleteOnClose);
+            var file = new FileStream(
+                made.Path,
+                FileMode.Open,
+                FileAccess.Read,
+                FileShare.Delete,
+                1 << 16,
+                FileOptions.DeleteOnClose
+            );
             return Results.File(file, "video/mp4");
         }
         catch (RequestException e)

@@ -1,8 +1,8 @@
-using LongTake.Checkpoints;
-using LongTake.Tensors;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
+using LongTake.Tensors;
 
 namespace LongTake.Cli;
 

@@ -1,9 +1,9 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
-using System.CommandLine;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

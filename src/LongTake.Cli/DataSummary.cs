@@ -1,5 +1,5 @@
-using LongTake.Data;
 using System.Text.Json.Nodes;
+using LongTake.Data;
 
 namespace LongTake.Cli;
 

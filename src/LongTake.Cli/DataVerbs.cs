@@ -1,3 +1,4 @@
+using System.CommandLine;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
@@ -5,7 +6,6 @@ using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.CommandLine;
 
 namespace LongTake.Cli;
 
@@ -79,11 +79,8 @@ internal static class DataVerbs
     public static Command Report()
     {
         var (set, json) = (Set(), Options.Json());
-        return Options.Verb(
-            "report",
-            "Write report.html and report.json of a set anew.",
-            [set, json],
-            p => Stages(Made(p.GetValue(set)!, []), p.GetValue(set)!, 1, Stage.Filter, p.GetValue(json))
+        return Options.Verb("report", "Write report.html and report.json of a set anew.", [set, json], p =>
+            Stages(Made(p.GetValue(set)!, []), p.GetValue(set)!, 1, Stage.Filter, p.GetValue(json))
         );
     }
 

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json.Nodes;
@@ -11,7 +12,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
 using LongTake.Worlds;
-using System.CommandLine;
 
 namespace LongTake.Cli;
 
@@ -31,7 +31,11 @@ internal static class DemoVerb
             Network = Network.DmHead,
         };
         RequestOptions options = new(request, "prompt", "seed");
-        Option<string> model = new("--model") { Description = "model folder", DefaultValueFactory = _ => Shipped.Model };
+        Option<string> model = new("--model")
+        {
+            Description = "model folder",
+            DefaultValueFactory = _ => Shipped.Model,
+        };
         var output = Options.Output("folder for video.mp4, sheet.png, report.html", Path.Combine("out", "demo"));
         var (device, json) = (Options.Device(), Options.Json());
         return Options.Verb(

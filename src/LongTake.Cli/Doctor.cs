@@ -1,4 +1,3 @@
-using LongTake.Nn;
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
@@ -6,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LongTake.Nn;
 
 namespace LongTake.Cli;
 

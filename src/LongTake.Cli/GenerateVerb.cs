@@ -1,9 +1,9 @@
-using LongTake.Checkpoints;
-using LongTake.Generation;
-using LongTake.Video;
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
+using LongTake.Generation;
+using LongTake.Video;
 
 namespace LongTake.Cli;
 
@@ -34,12 +34,29 @@ internal static class GenerateVerb
         {
             Description = "enlarge by a whole factor; without it small pictures come to about 384 pixels",
         };
-        var (dtype, device, dry, json) = (Options.Dtype(), Options.Device(), Options.Dry("the resolved request"), Options.Json());
+        var (dtype, device, dry, json) = (
+            Options.Dtype(),
+            Options.Device(),
+            Options.Dry("the resolved request"),
+            Options.Json()
+        );
         var output = Options.Output("the video", "video.mp4");
         return Options.Verb(
             "generate",
             "Make a video from a prompt; what is not given is the model's own.",
-            [.. request.All[..1], model, output, .. request.All[1..], recipe, dtype, device, offload, upscale, dry, json],
+            [
+                .. request.All[..1],
+                model,
+                output,
+                .. request.All[1..],
+                recipe,
+                dtype,
+                device,
+                offload,
+                upscale,
+                dry,
+                json,
+            ],
             p =>
             {
                 var video = p.GetValue(recipe) is { } f ? Recipe.Read(f, [], VideoJson.Default.VideoRecipe) : null;

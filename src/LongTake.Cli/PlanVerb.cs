@@ -1,3 +1,8 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
@@ -6,11 +11,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tensors;
 using LongTake.Training;
-using System.CommandLine;
-using System.Diagnostics;
-using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 

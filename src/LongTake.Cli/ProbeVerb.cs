@@ -1,6 +1,6 @@
-using LongTake.Video;
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using LongTake.Video;
 
 namespace LongTake.Cli;
 

@@ -1,9 +1,9 @@
-using LongTake.Generation;
 using System.CommandLine;
 using System.ComponentModel;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LongTake.Generation;
 
 namespace LongTake.Cli;
 
@@ -80,7 +80,9 @@ internal sealed class RequestOptions
         if (settings.Any(s => s.Member is "width" or "height" && p.GetResult(s.Option) is not null))
             throw new UserException("--size together with --width or --height: give one or the other", usage: true);
         (node["width"], node["height"]) =
-            text.Split('x', 'X', '*') is [var w, var h] && int.TryParse(w, out var across) && int.TryParse(h, out var down)
+            text.Split('x', 'X', '*') is [var w, var h]
+            && int.TryParse(w, out var across)
+            && int.TryParse(h, out var down)
                 ? (across, down)
                 : throw new UserException($"--size {text}: WIDTHxHEIGHT, for example 832x480", usage: true);
         return node.Deserialize(info)!;
@@ -90,14 +92,20 @@ internal sealed class RequestOptions
     public static string Say(RequestException e, Command verb) =>
         string.Join(
             "; ",
-            e.Mistakes.Select(m => (verb.Options.Any(o => o.Name == Names(m.Setting)[0]) ? Names(m.Setting)[0] : m.Setting) + m.Text)
+            e.Mistakes.Select(m =>
+                (verb.Options.Any(o => o.Name == Names(m.Setting)[0]) ? Names(m.Setting)[0] : m.Setting) + m.Text
+            )
         );
 
     private static string[] Names(string member) => names.GetValueOrDefault(member) ?? [$"--{Kebab(member)}"];
 
     private static string Kebab(string name) => JsonNamingPolicy.KebabCaseLower.ConvertName(name);
 
-    private static (string, Option, Func<ParseResult, JsonNode?>) Plain<T>(string name, MemberInfo member, object? value)
+    private static (string, Option, Func<ParseResult, JsonNode?>) Plain<T>(
+        string name,
+        MemberInfo member,
+        object? value
+    )
     {
         var option = new Option<T>(Names(name)[0], [.. Names(name)[1..]]) { Description = Help(member) };
         if (value is not null && !value.Equals(default(T)))
@@ -111,7 +119,9 @@ internal sealed class RequestOptions
         var values = Enum.GetNames(type);
         string Shown(string value) => Enum.Parse(type, value) is Sampler sampler ? sampler.Name() : Kebab(value);
         string? Meant(string given) =>
-            values.FirstOrDefault(v => v.Equals(given.Replace("-", "").Replace("+", ""), StringComparison.OrdinalIgnoreCase));
+            values.FirstOrDefault(v =>
+                v.Equals(given.Replace("-", "").Replace("+", ""), StringComparison.OrdinalIgnoreCase)
+            );
         var option = new Option<string>(Names(name)[0]) { Description = Help(member), HelpName = Among("|") };
         option.Validators.Add(r =>
         {

@@ -1,9 +1,9 @@
-using LongTake.Generation;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LongTake.Generation;
 
 namespace LongTake.Cli;
 

@@ -1,6 +1,6 @@
-using LongTake.Video;
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using LongTake.Video;
 
 namespace LongTake.Cli;
 
@@ -10,14 +10,7 @@ internal static class ShotsVerb
     private sealed record Found(string File, string Error, VideoScan? Scan, double Fps);
 
     public static Command Verb() =>
-        ProbeVerb.Files(
-            "shots",
-            "Find cuts, dissolves, fades and wipes.",
-            Look,
-            f => f.Error.Length == 0,
-            Json,
-            Text
-        );
+        ProbeVerb.Files("shots", "Find cuts, dissolves, fades and wipes.", Look, f => f.Error.Length == 0, Json, Text);
 
     private static Found Look(string file, Action<double> share, CancellationToken cancel)
     {
@@ -56,15 +49,18 @@ internal static class ShotsVerb
 
     private static IEnumerable<string> Text(Found f)
     {
-        if (f.Error.Length > 0)
-            yield return $"{f.File}: {f.Error}";
-        else
-            yield return $"{f.File}: {f.Scan!.Frames} frames, "
-                + $"{(f.Scan!.Transitions.Count == 0 ? "one shot" : $"{f.Scan!.Transitions.Count} transitions")}";
-        foreach (var t in f.Scan!.Transitions)
-            yield return t.Kind == TransitionKind.Cut
-                ? $"  cut       {t.Start, 9:0.000} s          frame {t.Frame} (score {t.Score:0.00})"
-                : $"  {t.Kind.ToString().ToLowerInvariant(), -9} {t.Start, 9:0.000}-{t.End:0.000} s frames "
-                    + $"{t.Frame}-{t.EndFrame} (score {t.Score:0.00})";
+        if (f.Scan is not { } scan)
+            return [$"{f.File}: {f.Error}"];
+        var found = scan.Transitions.Count == 0 ? "one shot" : $"{scan.Transitions.Count} transitions";
+        return
+        [
+            $"{f.File}: {scan.Frames} frames, {found}",
+            .. scan.Transitions.Select(t =>
+                t.Kind == TransitionKind.Cut
+                    ? $"  cut       {t.Start, 9:0.000} s          frame {t.Frame} (score {t.Score:0.00})"
+                    : $"  {t.Kind.ToString().ToLowerInvariant(), -9} {t.Start, 9:0.000}-{t.End:0.000} s frames "
+                        + $"{t.Frame}-{t.EndFrame} (score {t.Score:0.00})"
+            ),
+        ];
     }
 }

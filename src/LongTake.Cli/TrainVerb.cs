@@ -1,3 +1,6 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
@@ -7,9 +10,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Training;
 using LongTake.Video;
-using System.CommandLine;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 
 namespace LongTake.Cli;
 
@@ -25,14 +25,7 @@ internal static class TrainVerb
             "train",
             "Train the stages of a recipe. The same command continues a run that stopped.",
             [recipe, sets, device, dry, json],
-            p =>
-                Run(
-                    p.GetValue(recipe)!,
-                    p.GetValue(sets) ?? [],
-                    p.GetValue(device),
-                    p.GetValue(dry),
-                    p.GetValue(json)
-                )
+            p => Run(p.GetValue(recipe)!, p.GetValue(sets) ?? [], p.GetValue(device), p.GetValue(dry), p.GetValue(json))
         );
     }
 
@@ -114,13 +107,7 @@ internal static class TrainVerb
         if (request.Network is Network.Teacher or Network.Transformer)
             request = request with { Sampler = Sampler.Euler, Steps = 25 };
         using var video = new VideoGenerator(files, request, device: device);
-        video.Save(
-            request,
-            path,
-            new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) },
-            report,
-            cancel: cancel
-        );
+        video.Save(request, path, new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) }, report, cancel: cancel);
     }
 
     /// <summary>Puts the stage's name before what it reports.</summary>

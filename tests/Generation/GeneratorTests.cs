@@ -36,10 +36,7 @@ public sealed class GeneratorTests : IDisposable
         using var scope = torch.NewDisposeScope();
         using var files = ModelFiles.Open(tiny.Folder.Path);
         var r = request.Resolve(files);
-        Assert.Equal(
-            (Network.Generator, Sampler.Causal, 7, 2),
-            (r.Network, r.Sampler, r.Latents, r.Steps)
-        );
+        Assert.Equal((Network.Generator, Sampler.Causal, 7, 2), (r.Network, r.Sampler, r.Latents, r.Steps));
         Assert.Equal(tiny.Folder.Config.FewSteps, r.Causal().Timesteps);
         var videos = ((Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope])
             .Select(s => Video(request with { Sampler = s }))

@@ -1,8 +1,8 @@
+using System.Text.Json;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
 using LongTake.Tests.Video;
-using System.Text.Json;
 
 namespace LongTake.Tests.Generation;
 
@@ -114,7 +114,9 @@ public sealed class LibraryTests : IDisposable
     public void AResolvedRequestSaysAllAsJson()
     {
         using var files = ModelFiles.Open(tiny.Folder.Path);
-        var json = JsonSerializer.SerializeToNode(request.Resolve(files), VideoJson.Default.ResolvedRequest)!.AsObject();
+        var json = JsonSerializer
+            .SerializeToNode(request.Resolve(files), VideoJson.Default.ResolvedRequest)!
+            .AsObject();
         Assert.DoesNotContain(json, m => m.Value is null && m.Key != "image");
         Assert.Equal("DmHead", (string?)json["network"]);
         Assert.Equal(25, (int?)json["frames"]);

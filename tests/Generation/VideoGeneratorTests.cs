@@ -79,7 +79,7 @@ public class VideoGeneratorTests
         {
             using var scope = torch.NewDisposeScope();
             var latents = model.Sample(request with { Seconds = Soak.Of(10, 61), Seed = i });
-            Assert.NotEqual(0, model.Decode(latents).Count());
+            Assert.InRange(model.Decode(latents).Count(), 1, int.MaxValue);
             latents.Dispose();
             tensors.Add(Tensor.TotalCount);
             resident.Add(Environment.WorkingSet);
@@ -110,7 +110,9 @@ public class VideoGeneratorTests
         using var files = ModelFiles.Open(tiny.Folder.Path);
         using var alone = new VideoGenerator(files, request);
         Assert.True(expected.SameAs(alone.Sample(request with { Seconds = Seconds })));
-        var e = Assert.ThrowsAny<UserException>(() => new VideoGenerator(files, request with { Network = Network.FmHead }));
+        var e = Assert.ThrowsAny<UserException>(() =>
+            new VideoGenerator(files, request with { Network = Network.FmHead })
+        );
         Assert.Contains("fm_head", e.Message);
     }
 

@@ -1,8 +1,8 @@
 using LongTake.Models;
+using System.Security.Cryptography;
 using LongTake.Checkpoints;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Security.Cryptography;
 
 namespace LongTake.Generation;
 

@@ -68,11 +68,7 @@ public static class GeneratePlan
             "generate",
             $"{frames / c.Fps:0.#} s at {c.Width}x{c.Height}: {latents} latents, {sequence.Each:#,0} tokens a "
                 + $"call, {r.Sampler} with {r.Steps} steps{(guided > 1 ? " and guidance" : "")}, {r.Network}",
-            [
-                new(head ? "student" : "transformer", network),
-                new("autoencoder", vae),
-                new("text encoder", text),
-            ],
+            [new(head ? "student" : "transformer", network), new("autoencoder", vae), new("text encoder", text)],
             forward.Parts,
             [
                 new(

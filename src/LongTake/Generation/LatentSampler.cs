@@ -5,7 +5,12 @@ using LongTake.Models;
 namespace LongTake.Generation;
 
 /// <summary>From noise to the latents of a video, by any sampler.</summary>
-internal sealed class LatentSampler(VideoNetworks networks, ResolvedRequest r, Conditioning given, Func<long[], Tensor> draw)
+internal sealed class LatentSampler(
+    VideoNetworks networks,
+    ResolvedRequest r,
+    Conditioning given,
+    Func<long[], Tensor> draw
+)
 {
     private readonly ModelConfig c = r.Model;
 
@@ -15,7 +20,9 @@ internal sealed class LatentSampler(VideoNetworks networks, ResolvedRequest r, C
     public Tensor Run(Action<int> step)
     {
         if (r.Sampler.LooksBack() != (networks.Causal is not null))
-            throw new RequestException([new("sampler", $" {r.Sampler.Name()}: the model was loaded for another sampler")]);
+            throw new RequestException([
+                new("sampler", $" {r.Sampler.Name()}: the model was loaded for another sampler"),
+            ]);
         if (networks.Causal is not null)
             return LooksBack(step);
         if (r.RolledOut)

@@ -29,7 +29,14 @@ internal static class RequestProblems
     public static IEnumerable<Mistake> Of(VideoRequest r, ModelConfig c)
     {
         var own = RequestResolver.Sized(r.Fps is > 0 ? r : r with { Fps = null }, c);
-        return [.. Length(r, c, own), .. Picture(r, c, own), .. Numbers(r, c), .. Script(r, c, own), .. Samplers(r, c, own)];
+        return
+        [
+            .. Length(r, c, own),
+            .. Picture(r, c, own),
+            .. Numbers(r, c),
+            .. Script(r, c, own),
+            .. Samplers(r, c, own),
+        ];
     }
 
     private static IEnumerable<Mistake> Length(VideoRequest r, ModelConfig c, ModelConfig own)
@@ -60,7 +67,11 @@ internal static class RequestProblems
             yield return new("size", $"{size}: this model makes pictures of {c.Width}x{c.Height} only");
             yield break;
         }
-        (string, int, int)[] sides = [("width", own.Width, c.Wan.PatchSize[2]), ("height", own.Height, c.Wan.PatchSize[1])];
+        (string, int, int)[] sides =
+        [
+            ("width", own.Width, c.Wan.PatchSize[2]),
+            ("height", own.Height, c.Wan.PatchSize[1]),
+        ];
         foreach (var (name, pixels, patch) in sides)
         {
             var unit = c.Vae.SpatialStride * patch;
@@ -88,7 +99,10 @@ internal static class RequestProblems
             yield return new("fmSteps", $" {r.FmSteps}: at least 0");
         var unit = c.Vae.SpatialStride;
         if (r.Tile is { } side && (side < 0 || side % unit != 0 || side is > 0 && side < 8 * unit))
-            yield return new("tile", $" {side}: a multiple of {unit} pixels, at least {8 * unit}, or 0 for whole pictures");
+            yield return new(
+                "tile",
+                $" {side}: a multiple of {unit} pixels, at least {8 * unit}, or 0 for whole pictures"
+            );
     }
 
     private static IEnumerable<Mistake> Script(VideoRequest r, ModelConfig c, ModelConfig own)
@@ -138,7 +152,11 @@ internal static class RequestProblems
             r.Network == Network.Teacher
             && !back
             && sampler != Sampler.Euler
-            && (r.Frames is { } f ? c.Vae.Latents(f) : r.Seconds is { } s ? own.Latents(s) : 0) > c.ClipLatents
+            && (
+                r.Frames is { } f ? c.Vae.Latents(f)
+                : r.Seconds is { } s ? own.Latents(s)
+                : 0
+            ) > c.ClipLatents
         )
             yield return new(
                 "sampler",

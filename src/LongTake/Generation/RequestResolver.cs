@@ -62,8 +62,7 @@ internal static class RequestResolver
         var rolled = r.Network == Network.Teacher && !back && latents > c.ClipLatents;
         var sampler = rolled ? Sampler.Euler : r.Sampler ?? (head ? Sampler.FewStep : Sampler.UniPc);
         var larger = (long)own.Width * own.Height > (long)c.Width * c.Height;
-        var shift =
-            r.Shift
+        var shift = r.Shift
             ?? (
                 back ? ResolvedRequest.FewStepShift
                 : larger && sampler.Solves() ? Math.Max(c.Shift, LargeShift)

@@ -1,8 +1,8 @@
+using System.Text.Json.Serialization;
 using LongTake.Checkpoints;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Wan;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Generation;
 
@@ -16,7 +16,7 @@ public sealed record ResolvedRequest
 
     /// <summary>The model's config with the size, rate and shift of this video.</summary>
     [JsonIgnore]
-    public required ModelConfig Model { get; init; }
+    public ModelConfig Model { get; init; } = new();
 
     /// <summary>The part of the checkpoint that makes the video; null where only a config is known.</summary>
     [JsonIgnore]
@@ -47,7 +47,7 @@ public sealed record ResolvedRequest
 
     /// <summary>What the video shows, one prompt after the other; more than one only of a script.</summary>
     [JsonIgnore]
-    public required IReadOnlyList<ScriptScene> Scenes { get; init; }
+    public IReadOnlyList<ScriptScene> Scenes { get; init; } = [];
 
     /// <summary>Latents of the video.</summary>
     [JsonIgnore]

@@ -34,7 +34,9 @@ public sealed partial class VideoGenerator
             // Drawn on the CPU: the same noise on every device.
             using var random = new torch.Generator((ulong)new Rng(r.Seed).Seed());
             var done = 0;
-            var sampler = new LatentSampler(networks, r, conditioning, s => torch.randn(s, generator: random).to(device));
+            var sampler = new LatentSampler(networks, r, conditioning, s =>
+                torch.randn(s, generator: random).to(device)
+            );
             var latents = sampler.Run(total =>
             {
                 cancel.ThrowIfCancellationRequested();

@@ -1,11 +1,11 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using LongTake.Checkpoints;
 using LongTake.Models;
 using LongTake.Video;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using System.Diagnostics;
-using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 
 namespace LongTake.Generation;
 
@@ -61,7 +61,7 @@ public sealed partial class VideoGenerator : IDisposable
             Dispose();
             throw;
         }
-        Loaded(log, files.Path, Part.Name, $"{this.device}");
+        Loaded(log, files.Path, Part.Name, this.device);
     }
 
     /// <summary>Resolves a request and loads what it needs.</summary>
@@ -271,7 +271,7 @@ public sealed partial class VideoGenerator : IDisposable
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Part} of {Model} on {Device}")]
-    private static partial void Loaded(ILogger logger, string model, string part, string device);
+    private static partial void Loaded(ILogger logger, string model, string part, torch.Device device);
 
     [LoggerMessage(
         Level = LogLevel.Information,

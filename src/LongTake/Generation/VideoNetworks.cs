@@ -21,7 +21,9 @@ internal sealed class VideoNetworks : IDisposable
         if (r.Int8 && streams)
             throw new RequestException([new("int8", ": its blocks stay in memory; leave it or offloading out")]);
         if (r.Int8 && device.type != DeviceType.CPU)
-            throw new RequestException([new("int8", $": works on the CPU only, not on {device}; leave one of them out")]);
+            throw new RequestException([
+                new("int8", $": works on the CPU only, not on {device}; leave one of them out"),
+            ]);
         try
         {
             Vae = c.Model.Autoencoder(Load(decoder, () => Weights.Load(decoder.Source(), dtype, device)), dtype);
@@ -39,7 +41,9 @@ internal sealed class VideoNetworks : IDisposable
                 Velocity = (head, text, image) =>
                     streams
                         ? (x, t) => student.Forward(head, x, Time(t), text, image)
-                        : Read(student.Prompt(text, image), (prompt, x, t) => student.Forward(head, x, t, prompt, image));
+                        : Read(student.Prompt(text, image), (prompt, x, t) =>
+                            student.Forward(head, x, t, prompt, image)
+                        );
             }
             else if (r.Sampler.LooksBack())
                 Causal = new CausalTransformer(weights, c.Model, dtype);

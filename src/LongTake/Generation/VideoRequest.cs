@@ -1,6 +1,6 @@
+using System.ComponentModel;
 using LongTake.Checkpoints;
 using LongTake.Models;
-using System.ComponentModel;
 
 namespace LongTake.Generation;
 
