@@ -98,7 +98,7 @@ internal static class DemoVerb
         var c = video.Config;
         var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
         if (truth.Lighthouse is { } colour)
-            take = take with { LandmarkColour = colour };
+            take = take with { LighthouseColour = colour };
         var stride = WorldData.Stride(c.Fps);
         return VideoMeasure.Of(
             video.Through(Traveller.Video(take, 0, c.Frames(c.VideoLatents), stride)),

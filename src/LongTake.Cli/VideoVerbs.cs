@@ -1,6 +1,6 @@
-using LongTake.Video;
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using LongTake.Video;
 
 namespace LongTake.Cli;
 
@@ -38,41 +38,9 @@ internal static class VideoVerbs
     public static Command Shots()
     {
         var (files, json) = (Files(), Json());
-        var detector = new Option<ShotMethod>("--detector")
-        {
-            Description = "ours, or PySceneDetect's with its defaults",
-            DefaultValueFactory = _ => ShotMethod.Default,
-            HelpName = "default|content|adaptive|threshold",
-        };
-        detector.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "default", "content", "adaptive", "threshold");
-        var threshold = new Option<double?>("--threshold")
-        {
-            Description = "threshold of a published detector; content 27, adaptive 3, threshold 12 when not given",
-        };
-        var least = new Option<int>("--min-scene-frames")
-        {
-            Description = "shortest scene of a published detector",
-            DefaultValueFactory = _ => 15,
-        };
         var patience = Patience();
-        var verb = new Command("shots", "Find cuts, dissolves, fades and wipes.")
-        {
-            files,
-            detector,
-            threshold,
-            least,
-            patience,
-            json,
-        };
-        verb.SetAction(p =>
-            Shots(
-                p.GetValue(files)!,
-                p.GetValue(detector),
-                new() { Threshold = p.GetValue(threshold), MinSceneFrames = p.GetValue(least) },
-                TimeSpan.FromSeconds(p.GetValue(patience)),
-                p.GetValue(json)
-            )
-        );
+        var verb = new Command("shots", "Find cuts, dissolves, fades and wipes.") { files, patience, json };
+        verb.SetAction(p => Shots(p.GetValue(files)!, TimeSpan.FromSeconds(p.GetValue(patience)), p.GetValue(json)));
         return verb;
     }
 
@@ -106,28 +74,14 @@ internal static class VideoVerbs
         );
     }
 
-    private static int Shots(
-        string[] files,
-        ShotMethod method,
-        PublishedSettings settings,
-        TimeSpan patience,
-        bool json
-    )
+    private static int Shots(string[] files, TimeSpan patience, bool json)
     {
-        if (method == ShotMethod.Default && settings.Threshold is not null)
-            throw new UserException(
-                "--threshold belongs to the published detectors: give --detector content, adaptive or "
-                    + "threshold with it",
-                usage: true
-            );
-        if (settings.MinSceneFrames < 1)
-            throw new UserException($"--min-scene-frames {settings.MinSceneFrames}: at least 1", usage: true);
         var cancel = Run.OnCtrlC();
         return Each(
             "shots",
             files,
             json,
-            progress => Found.Of(progress.File, method, settings, patience, progress.Share, cancel),
+            progress => Found.Of(progress.File, patience, progress.Share, cancel),
             f => f.Error.Length == 0,
             Json,
             Text
@@ -142,23 +96,11 @@ internal static class VideoVerbs
         IReadOnlyList<Transition> Transitions
     )
     {
-        public static Found Of(
-            string file,
-            ShotMethod method,
-            PublishedSettings settings,
-            TimeSpan patience,
-            Action<double> share,
-            CancellationToken cancel
-        )
+        public static Found Of(string file, TimeSpan patience, Action<double> share, CancellationToken cancel)
         {
             try
             {
                 var info = LongTake.Video.Probe.Read(file, patience, cancel);
-                if (
-                    method != ShotMethod.Default
-                    && PublishedDetectors.Detect(info, method, settings, patience, cancel) is var (cuts, frames)
-                )
-                    return new(file, "", info.Fps, frames, cuts);
                 var scan = VideoScan.Read(info, new() { Patience = patience }, share, cancel);
                 return new(file, "", info.Fps, scan.Frames, scan.Transitions);
             }

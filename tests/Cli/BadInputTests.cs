@@ -26,7 +26,6 @@ public sealed class BadInputTests : IDisposable
     [InlineData("no-recipe", "train", "recipe.json")]
     [InlineData("inspect-nothing", "inspect", "nothing")]
     [InlineData("ingest-model-missing", "data", "ingest", "videos", "-o", "set", "--model", "nowhere")]
-    [InlineData("shots-threshold", "data", "shots", "video.mp4", "--threshold", "20")]
     [InlineData("shots-missing", "data", "shots", "video.mp4")]
     [InlineData("probe-missing", "data", "probe", "video.mp4", "--json")]
     [InlineData(

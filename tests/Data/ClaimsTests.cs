@@ -1,5 +1,5 @@
-using LongTake.Data;
 using System.Diagnostics;
+using LongTake.Data;
 
 namespace LongTake.Tests.Data;
 

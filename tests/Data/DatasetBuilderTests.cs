@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LongTake.Data;
 using LongTake.Models;
 using LongTake.Models.Miniature;
@@ -5,7 +6,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Cli;
 using LongTake.Tests.Video;
-using System.Text.Json;
 
 namespace LongTake.Tests.Data;
 

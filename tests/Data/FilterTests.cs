@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using LongTake.Data;
 using LongTake.Models;
 using LongTake.Models.Miniature;
@@ -5,8 +7,6 @@ using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Video;
 using LongTake.Video;
-using System.Globalization;
-using System.Text;
 
 namespace LongTake.Tests.Data;
 

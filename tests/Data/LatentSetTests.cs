@@ -1,5 +1,5 @@
-using LongTake.Data;
 using System.Text.RegularExpressions;
+using LongTake.Data;
 
 namespace LongTake.Tests.Data;
 

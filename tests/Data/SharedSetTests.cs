@@ -1,8 +1,8 @@
-using LongTake.Data;
-using LongTake.Tests.Cli;
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
+using LongTake.Data;
+using LongTake.Tests.Cli;
 
 namespace LongTake.Tests.Data;
 

@@ -1,6 +1,6 @@
-using LongTake.Data;
 using System.Formats.Tar;
 using System.Text;
+using LongTake.Data;
 
 namespace LongTake.Tests.Data;
 

@@ -1,5 +1,5 @@
-using LongTake.Video;
 using System.Text.Json;
+using LongTake.Video;
 using Xunit.Abstractions;
 
 namespace LongTake.Tests.Video;

@@ -1,5 +1,5 @@
-using LongTake.Video;
 using System.Diagnostics;
+using LongTake.Video;
 
 namespace LongTake.Tests.Video;
 

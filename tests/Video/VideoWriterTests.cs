@@ -1,6 +1,6 @@
-using LongTake.Video;
 using System.Diagnostics;
 using System.Text.Json;
+using LongTake.Video;
 
 namespace LongTake.Tests.Video;
 

@@ -1,9 +1,9 @@
+using System.Security.Cryptography;
+using System.Text;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Security.Cryptography;
-using System.Text;
 
 namespace LongTake.Data;
 

@@ -1,8 +1,8 @@
+using System.Globalization;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
-using System.Globalization;
 
 namespace LongTake.Data;
 

@@ -1,4 +1,3 @@
-using System.IO.Enumeration;
 using Microsoft.Extensions.FileSystemGlobbing;
 using Microsoft.Extensions.FileSystemGlobbing.Abstractions;
 
@@ -143,8 +142,8 @@ public sealed class Sources
     // Manifests first, so that what they use is not taken for videos that cannot be read.
     private void Walk(string root, CancellationToken cancel)
     {
-        var all = Entries(root).ToList();
-        foreach (var file in all.Where(f => Manifest.IsUsual(f) && !Linked(root, f)))
+        var all = SourcePaths.Entries(root).ToList();
+        foreach (var file in all.Where(f => Manifest.IsUsual(f) && !SourcePaths.Linked(root, f)))
             try
             {
                 Read(file, adds: false);
@@ -163,7 +162,7 @@ public sealed class Sources
     private void Add(string root, string file)
     {
         var extension = Path.GetExtension(file).ToLowerInvariant();
-        if (Linked(root, file))
+        if (SourcePaths.Linked(root, file))
             refused.Add(new(file, "link", "a symbolic link; links are not followed: give its target as a source"));
         else if (used.Contains(file) || IsSide(file))
             return;
@@ -196,7 +195,7 @@ public sealed class Sources
             {
                 captions.TryAdd(file, (row.Caption, manifest, row.Windows));
                 if (adds)
-                    files.TryAdd(file, Path.GetRelativePath(roots.First(r => Inside(r, file)), file));
+                    files.TryAdd(file, Path.GetRelativePath(roots.First(r => SourcePaths.Inside(r, file)), file));
             }
         }
     }
@@ -220,7 +219,7 @@ public sealed class Sources
         if (row.Path.Length > 0 && !row.Path.Contains("://", StringComparison.Ordinal))
         {
             var full = Path.GetFullPath(row.Path, Path.GetDirectoryName(manifest)!);
-            if (roots.Where(r => Inside(r, full)).MaxBy(r => r.Length) is not { } root)
+            if (roots.Where(r => SourcePaths.Inside(r, full)).MaxBy(r => r.Length) is not { } root)
             {
                 refused.Add(
                     new(
@@ -232,7 +231,7 @@ public sealed class Sources
                 );
                 return null;
             }
-            if (Linked(root, full))
+            if (SourcePaths.Linked(root, full))
             {
                 refused.Add(
                     new(
@@ -253,7 +252,7 @@ public sealed class Sources
             }
         }
         foreach (var id in row.Ids)
-            if (stems.Value.TryGetValue(Stem(id), out var found))
+            if (stems.Value.TryGetValue(SourcePaths.Stem(id), out var found))
                 return found;
         refused.Add(
             new(
@@ -296,55 +295,9 @@ public sealed class Sources
     {
         var found = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var root in roots.Distinct())
-        foreach (var file in Entries(root))
-            if (!Aside.Contains(Path.GetExtension(file).ToLowerInvariant()) && !Linked(root, file))
-                found.TryAdd(Stem(Path.GetFileName(file)), file);
+        foreach (var file in SourcePaths.Entries(root))
+            if (!Aside.Contains(Path.GetExtension(file).ToLowerInvariant()) && !SourcePaths.Linked(root, file))
+                found.TryAdd(SourcePaths.Stem(Path.GetFileName(file)), file);
         return found;
     }
-
-    // 000000012.mp4 and 12 are one id.
-    private static string Stem(string id)
-    {
-        var name = id[(id.LastIndexOfAny(['/', '\\']) + 1)..];
-        if (
-            name.LastIndexOf('.') is > 0 and var dot
-            && name.Length - dot <= 5
-            && name.Skip(dot + 1).All(char.IsAsciiLetterOrDigit)
-        )
-            name = name[..dot];
-        return name.Length > 0 && !name.AsSpan().ContainsAnyExceptInRange('0', '9') ? name.TrimStart('0') : name;
-    }
-
-    private static bool Inside(string root, string path) =>
-        path.StartsWith(
-            Path.TrimEndingDirectorySeparator(root) + Path.DirectorySeparatorChar,
-            StringComparison.Ordinal
-        );
-
-    // Whether the file or a folder between it and its source is a link.
-    private static bool Linked(string root, string path)
-    {
-        for (var at = path; at.Length > Path.TrimEndingDirectorySeparator(root).Length; at = Path.GetDirectoryName(at)!)
-            if (new FileInfo(at) is { LinkTarget: not null } || new DirectoryInfo(at) is { LinkTarget: not null })
-                return true;
-        return false;
-    }
-
-    // Linked folders are listed like files, so that they can be refused, and not entered.
-    private static IEnumerable<string> Entries(string root) =>
-        new FileSystemEnumerable<string>(
-            root,
-            (ref FileSystemEntry e) => e.ToFullPath(),
-            new()
-            {
-                RecurseSubdirectories = true,
-                AttributesToSkip = 0,
-                IgnoreInaccessible = true,
-            }
-        )
-        {
-            ShouldIncludePredicate = (ref FileSystemEntry e) =>
-                !e.IsDirectory || e.Attributes.HasFlag(FileAttributes.ReparsePoint),
-            ShouldRecursePredicate = (ref FileSystemEntry e) => !e.Attributes.HasFlag(FileAttributes.ReparsePoint),
-        }.Order(StringComparer.Ordinal);
 }

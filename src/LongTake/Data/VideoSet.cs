@@ -1,11 +1,11 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
-using System.Security.Cryptography;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace LongTake.Data;
 
@@ -73,9 +73,7 @@ public static class VideoSet
 
     /// <summary>Writes the list, whole or not at all.</summary>
     public static void Write(string folder, VideoSetInfo info) =>
-        AtomicFile.Write(Path.Combine(folder, List), s =>
-            JsonSerializer.Serialize(s, info, VideoSetJson.Default.VideoSetInfo)
-        );
+        AtomicFile.WriteJson(Path.Combine(folder, List), info, VideoSetJson.Default.VideoSetInfo);
 
     /// <summary>What a set is.</summary>
     /// <exception cref="UserException">No set there, or not a readable one.</exception>
@@ -202,7 +200,7 @@ public static class VideoSet
         };
     }
 
-    /// <summary>Reads frames of a video from its video.</summary>
+    /// <summary>A reader of the frames of a stretch.</summary>
     internal static VideoReader Open(Footage video, int frames, CancellationToken cancel) =>
         new(
             video.Path,
