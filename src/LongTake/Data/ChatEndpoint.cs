@@ -84,7 +84,7 @@ internal sealed class ChatEndpoint(CaptionEndpoint endpoint, TimeSpan firstPause
             var text = reader.ReadToEnd();
             if (response.IsSuccessStatusCode)
                 return (Read(text), null, "");
-            var problem = $"{(int)response.StatusCode} {response.ReasonPhrase} {Manifest.Quote(text)}";
+            var problem = $"{(int)response.StatusCode} {response.ReasonPhrase} {VideoManifest.Quote(text)}";
             if (
                 response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests
                 || (int)response.StatusCode >= 500
@@ -143,7 +143,7 @@ internal sealed class ChatEndpoint(CaptionEndpoint endpoint, TimeSpan firstPause
             when (e is JsonException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
         { }
         throw new UserException(
-            $"{endpoint.Url}: answers, but not with choices[0].message.content: {Manifest.Quote(text)}; is it "
+            $"{endpoint.Url}: answers, but not with choices[0].message.content: {VideoManifest.Quote(text)}; is it "
                 + $"an OpenAI-compatible address ending in /v1?",
             usage: true
         );

@@ -5,8 +5,8 @@ using LongTake.Video;
 namespace LongTake.Data;
 
 /// <summary>
-/// Decides by what was measured: a pure function of records and rules, so that other rules cost seconds. Videos are cut into
-/// single shots, shots at frozen and black stretches; what is long enough is asked one question after another.
+/// Decides by what was measured: a pure function of records and rules, so that other rules cost seconds. Videos are cut
+/// into single shots, shots at frozen and black stretches; what is long enough is asked one question after another.
 /// </summary>
 public static class Filter
 {
@@ -94,8 +94,8 @@ public static class Filter
                             Limit = recipe.Filter.DuplicateBits,
                             Footage = null,
                             Reason =
-                                $"differs from {reference.Of.Name} at {reference.Of.Start:0.0} s by {reference.Bits:0.0} of "
-                                + $"64 bits on average",
+                                $"differs from {reference.Of.Name} at {reference.Of.Start:0.0} s by "
+                                + $"{reference.Bits:0.0} of 64 bits on average",
                         }
                         : d
                 )

@@ -33,7 +33,9 @@ internal static class SourcePaths
         return false;
     }
 
-    /// <summary>All files of a folder; linked folders are listed like files, so that they can be refused, and not entered.</summary>
+    /// <summary>
+    /// All files of a folder; linked folders are listed like files, so that they can be refused, and not entered.
+    /// </summary>
     public static IEnumerable<string> Entries(string root) =>
         new FileSystemEnumerable<string>(
             root,

@@ -28,20 +28,7 @@ public sealed record Refused(string Path, string Rule, string Reason);
 public sealed class Sources
 {
     private static readonly string[] Aside =
-    [
-        ".txt",
-        ".json",
-        ".jsonl",
-        ".csv",
-        ".md",
-        ".srt",
-        ".vtt",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".webp",
-        ".caption",
-    ];
+        ".txt .json .jsonl .csv .md .srt .vtt .png .jpg .jpeg .webp .caption".Split(' ');
 
     private readonly List<string> roots = [];
     private readonly Dictionary<string, (string Caption, string From, IReadOnlyList<string> Windows)> captions = new(
@@ -81,7 +68,7 @@ public sealed class Sources
                 throw Absent(given);
             else if (Tar.Is(path))
                 folders.Add(Tar.Unpack(path, unpacked, all.refused, cancel));
-            else if (Manifest.Is(path))
+            else if (VideoManifest.Is(path))
                 manifests.Add(path);
             else
                 all.files.TryAdd(path, Path.GetFileName(path));
@@ -143,7 +130,7 @@ public sealed class Sources
     private void Walk(string root, CancellationToken cancel)
     {
         var all = SourcePaths.Entries(root).ToList();
-        foreach (var file in all.Where(f => Manifest.IsUsual(f) && !SourcePaths.Linked(root, f)))
+        foreach (var file in all.Where(f => VideoManifest.IsUsual(f) && !SourcePaths.Linked(root, f)))
             try
             {
                 Read(file, adds: false);
@@ -184,7 +171,7 @@ public sealed class Sources
 
     private void Read(string manifest, bool adds)
     {
-        var (rows, companions) = Manifest.Read(manifest);
+        var (rows, companions) = VideoManifest.Read(manifest);
         used.Add(manifest);
         used.UnionWith(companions);
         foreach (var row in rows)
@@ -211,7 +198,7 @@ public sealed class Sources
                 new(
                     shown,
                     "exists",
-                    $"names the address {Manifest.Quote(row.Path)}: nothing is downloaded; give files on disk"
+                    $"names the address {VideoManifest.Quote(row.Path)}: nothing is downloaded; give files on disk"
                 )
             );
             return null;
@@ -225,7 +212,7 @@ public sealed class Sources
                     new(
                         shown,
                         "outside",
-                        $"names {Manifest.Quote(row.Path)}, which lies outside the sources; give its folder "
+                        $"names {VideoManifest.Quote(row.Path)}, which lies outside the sources; give its folder "
                             + $"as a source too"
                     )
                 );
@@ -237,7 +224,7 @@ public sealed class Sources
                     new(
                         shown,
                         "link",
-                        $"names {Manifest.Quote(row.Path)}, which is or lies behind a symbolic link; links "
+                        $"names {VideoManifest.Quote(row.Path)}, which is or lies behind a symbolic link; links "
                             + $"are not followed"
                     )
                 );
@@ -247,7 +234,9 @@ public sealed class Sources
                 return full;
             if (Directory.Exists(full))
             {
-                refused.Add(new(shown, "exists", $"names {Manifest.Quote(row.Path)}, which is a folder, not a video"));
+                refused.Add(
+                    new(shown, "exists", $"names {VideoManifest.Quote(row.Path)}, which is a folder, not a video")
+                );
                 return null;
             }
         }
@@ -259,8 +248,8 @@ public sealed class Sources
                 shown,
                 "exists",
                 row.Ids.Count > 0
-                    ? $"{Manifest.Quote(row.Ids[0])} is not on disk among the sources (nothing is downloaded)"
-                    : $"names {Manifest.Quote(row.Path)}, which is not on disk"
+                    ? $"{VideoManifest.Quote(row.Ids[0])} is not on disk among the sources (nothing is downloaded)"
+                    : $"names {VideoManifest.Quote(row.Path)}, which is not on disk"
             )
         );
         return null;
@@ -281,7 +270,7 @@ public sealed class Sources
             if (
                 File.Exists(side)
                 && new FileInfo(side).LinkTarget is null
-                && Manifest.Side(side) is { Length: > 0 } text
+                && VideoManifest.Side(side) is { Length: > 0 } text
             )
                 return new(file, name, text, Path.GetFileName(side), []);
         var words = string.Join(

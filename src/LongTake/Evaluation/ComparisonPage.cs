@@ -6,8 +6,8 @@ using LongTake.Worlds;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// What is written of a report: the JSON, and out of it alone charts, a page with every metric, and a short table within
-/// a page that somebody writes.
+/// What is written of a report: the JSON, and out of it alone charts, a page with every metric, and a short table
+/// within a page that somebody writes.
 /// </summary>
 public static class ComparisonPage
 {

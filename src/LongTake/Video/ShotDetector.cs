@@ -1,10 +1,10 @@
 namespace LongTake.Video;
 
 /// <summary>
-/// Finds where shots change, frame after frame: hard cuts, dissolves, fades and wipes; flashes, flicker, freezes, shakes, exposure ramps and
-/// fast motion are none. It looks at windows of <see cref="Core"/> frames with <see cref="Margin"/> more on both sides,
-/// and keeps of each window what lies in its core, so memory does not depend on the length of the video. Faster videos
-/// are looked at at about 25 frames a second.
+/// Finds where shots change, frame after frame: hard cuts, dissolves, fades and wipes; flashes, flicker, freezes,
+/// shakes, exposure ramps and fast motion are none. It looks at windows of <see cref="Core"/> frames with <see
+/// cref="Margin"/> more on both sides, and keeps of each window what lies in its core, so memory does not depend on the
+/// length of the video. Faster videos are looked at at about 25 frames a second.
 /// </summary>
 public sealed class ShotDetector(double fps, CancellationToken token = default)
 {

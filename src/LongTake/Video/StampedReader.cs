@@ -1,9 +1,9 @@
 namespace LongTake.Video;
 
 /// <summary>
-/// All frames of a file's picture as <see cref="SmallFrame"/> has them, with their stamps, streamed: ffmpeg waits when the reader does. Decoding
-/// errors are counted, not thrown, as long as frames come. ffmpeg is ended when it takes too long for a frame or too
-/// much memory.
+/// All frames of a file's picture as <see cref="SmallFrame"/> has them, with their stamps, streamed: ffmpeg waits when
+/// the reader does. Decoding errors are counted, not thrown, as long as frames come. ffmpeg is ended when it takes too
+/// long for a frame or too much memory.
 /// </summary>
 sealed class StampedReader : IDisposable
 {
@@ -92,11 +92,11 @@ sealed class StampedReader : IDisposable
                 );
             var code = child.Wait();
             if (Count == 0 || code != 0)
-                throw new UserException(
-                    $"{path}: "
-                        + $"{(Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}")}: "
-                        + (Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}")
-                );
+            {
+                var what = Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}";
+                var why = Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}";
+                throw new UserException($"{path}: {what}: {why}");
+            }
             return false;
         }
         var note = notes.Next(patience);

@@ -145,6 +145,7 @@ public sealed class VideoReader : IDisposable
         var (w, h) = (Width, Height);
         var size = o.Width == 0 ? $"{w}:{h}" : $"'max({w},round({h}*dar))':'max({h},round({w}/dar))'";
         var crop = o.Crop is { } c ? $"crop={c.Width}:{c.Height}:{c.X}:{c.Y}," : "";
-        return $"{crop}{rate}settb=1/{Clock},setpts=N,scale={size}:flags=area+accurate_rnd+full_chroma_int,format=rgb24,crop={w}:{h},setsar=1";
+        return $"{crop}{rate}settb=1/{Clock},setpts=N,scale={size}:"
+            + $"flags=area+accurate_rnd+full_chroma_int,format=rgb24,crop={w}:{h},setsar=1";
     }
 }

@@ -18,7 +18,7 @@ internal sealed record ManifestRow(
 /// videos2caption.json (FastVideo), videos.txt with prompt.txt or captions.txt (finetrainers), the csv files of Sekai
 /// and MiraData. Rows that cannot be used carry their problem; a file that cannot be used at all is an error.
 /// </summary>
-internal static partial class Manifest
+internal static partial class VideoManifest
 {
     /// <summary>
     /// Columns that name the video, most telling first; then ids, by which it is found on disk; then captions.
@@ -119,7 +119,8 @@ internal static partial class Manifest
             throw new UserException($"{path}: empty; it names no video");
         if (rows.All(r => r.Problem == NoVideo))
             throw new UserException(
-                $"{path}: no member names the videos; one of {string.Join(", ", Paths.Concat(Ids).Distinct())} is needed"
+                $"{path}: no member names the videos; one of {string.Join(", ", Paths.Concat(Ids).Distinct())} is "
+                    + "needed"
             );
         return rows;
     }

@@ -7,7 +7,7 @@ using CsvHelper.Configuration;
 namespace LongTake.Data;
 
 // The layouts, each read into rows.
-internal static partial class Manifest
+internal static partial class VideoManifest
 {
     private static List<ManifestRow> Csv(string path)
     {
@@ -59,11 +59,11 @@ internal static partial class Manifest
         }
         catch (CsvHelperException e)
         {
-            throw new UserException(
-                $"{path}: line {csv.Context.Parser?.RawRow ?? 0}: "
-                    + $"{(e is MaxFieldSizeException ? $"a field of more than {LongestField >> 20} MB; is a quotation mark left open?" : e.Message.Split('\n')[0])}",
-                inner: e
-            );
+            var why =
+                e is MaxFieldSizeException
+                    ? $"a field of more than {LongestField >> 20} MB; is a quotation mark left open?"
+                    : e.Message.Split('\n')[0];
+            throw new UserException($"{path}: line {csv.Context.Parser?.RawRow ?? 0}: {why}", inner: e);
         }
         return rows;
     }
