@@ -124,7 +124,7 @@ internal static class DemoVerb
         var c = video.Config;
         var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
         if (truth.Lighthouse is { } colour)
-            take = take with { LandmarkColour = colour };
+            take = take with { LighthouseColour = colour };
         var stride = WorldData.Stride(c.Fps);
         return VideoMeasure.Of(
             video.Through(Traveller.Video(take, 0, c.Frames(c.VideoLatents), stride)),
@@ -156,21 +156,27 @@ internal static class DemoVerb
         byte[] video
     ) =>
         $$"""
-            <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>LongTake demo</title>
+            <!doctype html><html lang="en"><meta charset="utf-8">
+            <meta name="viewport" content="width=device-width"><title>LongTake demo</title>
             <style>
-              body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c1e26; background: #fafafa }
+              body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+                color: #1c1e26; background: #fafafa }
               video, img { width: 100%; image-rendering: pixelated; border-radius: 6px } video { max-width: 24rem }
-              table { border-collapse: collapse } td, th { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd } td:last-child, th:last-child, td:first-child, th:first-child { text-align: left }
+              table { border-collapse: collapse }
+              td, th { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
+              :is(td, th):is(:first-child, :last-child) { text-align: left }
             </style>
             <h1>A minute in {{c.FewSteps.Length}} steps</h1>
             <p>{{WebUtility.HtmlEncode(
                 request.Prompt
-            )}} &middot; seed {{request.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot; sampled in {{made.SampleSeconds:0.0}} s, decoded and written in {{made.DecodeSeconds:0.0}} s</p>
+            )}} &middot; seed {{request.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot;
+            sampled in {{made.SampleSeconds:0.0}} s, decoded and written in {{made.DecodeSeconds:0.0}} s</p>
             <video controls loop muted src="data:video/mp4;base64,{{Convert.ToBase64String(video)}}"></video>
             <p>Thirty-two moments from the first second to the last:</p>
             <img alt="contact sheet" src="data:image/png;base64,{{Convert.ToBase64String(sheet)}}">
             <h2>Exact metrics</h2>
-            <p>The rules of this world are known, so each figure is exact for the video; real takes went through the same autoencoder.</p>
+            <p>The rules of this world are known, so each figure is exact for the video;
+            real takes went through the same autoencoder.</p>
             <table><tr><th>metric</th><th>this video</th><th>real takes</th><th>best</th><th>what it is</th></tr>
             {{string.Join(
                 "\n",

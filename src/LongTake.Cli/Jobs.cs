@@ -45,7 +45,7 @@ internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> ar
                 }
                 if (running.Count == 0)
                     break;
-                Tell(progress, running);
+                Report(progress, running);
                 cancel.WaitHandle.WaitOne(100);
             }
         }
@@ -65,18 +65,18 @@ internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> ar
                     + $"same command goes on",
                 cancel
             );
-        Tell(progress, running);
+        Report(progress, running);
         return failed;
     }
 
-    private long told;
+    private long reported;
 
-    private void Tell(IProgress<ProgressReport> progress, List<Running> running)
+    private void Report(IProgress<ProgressReport> progress, List<Running> running)
     {
         // it reads the logs
-        if (running.Count > 0 && told != 0 && Stopwatch.GetElapsedTime(told) < TimeSpan.FromSeconds(2))
+        if (running.Count > 0 && reported != 0 && Stopwatch.GetElapsedTime(reported) < TimeSpan.FromSeconds(2))
             return;
-        told = Stopwatch.GetTimestamp();
+        reported = Stopwatch.GetTimestamp();
         var all = plan.Jobs.Sum(j => j.Cost);
         var text = string.Join(
             "; ",

@@ -68,7 +68,7 @@ internal static class InspectFolders
                 ["few steps"] = new JsonArray([.. c.FewSteps.Select(s => JsonValue.Create(s))]),
                 ["shift"] = c.Shift,
                 ["transformer"] =
-                    $"{c.Wan.Layers} blocks of width {c.Wan.Dim}, {c.Wan.Heads} heads; heads of {c.HeadBlocks} blocks",
+                    $"{c.Model.Blocks} blocks of width {c.Wan.Dim}, {c.Wan.Heads} heads; heads of {c.HeadBlocks} blocks",
                 ["parts"] = parts,
                 ["absent"] = new JsonArray([.. all.Where(p => !model.Has(p)).Select(p => JsonValue.Create(p))]),
             },

@@ -81,22 +81,16 @@ public sealed class CaptionerTests : IDisposable
         [
             .. Enumerable
                 .Range(0, count)
-                .Select(n => new Decision(
-                    video,
-                    "video.mp4",
-                    0,
-                    0,
-                    4,
-                    "take",
-                    "kept",
-                    4,
-                    null,
-                    "",
-                    new($"id{n}", video, "", 0, n == 0 ? null : 0.5, 8, 33, 32, 32, null),
-                    "its name",
-                    "name",
-                    []
-                )),
+                .Select(n => new Decision(video, "video.mp4", "kept", "")
+                {
+                    Shot = 0,
+                    End = 4,
+                    Role = "take",
+                    Value = 4,
+                    Footage = new($"id{n}", video, "", 0, n == 0 ? null : 0.5, 8, 33, 32, 32, null),
+                    Caption = "its name",
+                    CaptionFrom = "name",
+                }),
         ];
     }
 

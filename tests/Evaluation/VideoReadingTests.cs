@@ -145,17 +145,17 @@ public class VideoReadingTests(ITestOutputHelper output)
     public void A_lighthouse_may_change_colour_be_missing_or_come_uncalled()
     {
         var (take, video) = (Take(2), Video(Take(2)));
-        var other = Video(take with { LandmarkColour = (take.LandmarkColour + 1) % 3 });
+        var other = Video(take with { LighthouseColour = (take.LighthouseColour + 1) % 3 });
         other.AsSpan(video.Length / 2).CopyTo(video.AsSpan(video.Length / 2));
         Has(Score(video, take), "lighthouse = 1", "lighthouseSame = 0", "lighthouseColour = .5");
         Has(
-            Score(Video(take with { Landmarks = [] }), take),
+            Score(Video(take with { Lighthouses = [] }), take),
             "lighthouse = 0",
             "lighthouseElse = 0",
             "lighthouseSame = null",
             "lighthouseColour = null"
         );
-        Has(Score(Video(take with { Landmarks = [128, 330, 704] }), take), "lighthouse = 1", "lighthouseElse > .05");
+        Has(Score(Video(take with { Lighthouses = [128, 330, 704] }), take), "lighthouse = 1", "lighthouseElse > .05");
     }
 
     [Fact]

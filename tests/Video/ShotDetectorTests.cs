@@ -135,7 +135,7 @@ public class ShotDetectorTests(ITestOutputHelper output)
         }
         for (var i = 0; i < 60; i++)
             Add(video, scene);
-        var found = ShotDetector.Detect(video, 25);
+        var found = Detect(video);
         var whole = ShotWindow.Transitions(video);
         Assert.Equal(whole, found);
         Assert.Equal(truth.Select(t => t.Kind), found.Select(t => t.Kind));
@@ -177,7 +177,13 @@ public class ShotDetectorTests(ITestOutputHelper output)
                     _ => scene,
                 }
             );
-        Assert.Empty(ShotDetector.Detect(video, 25));
+        Assert.Empty(Detect(video));
+    }
+
+    static List<Transition> Detect(List<SmallFrame> video)
+    {
+        var detector = new ShotDetector(25);
+        return [.. video.SelectMany(detector.Add), .. detector.Finish()];
     }
 
     static readonly byte[] black = new byte[SmallFrame.FineWidth * SmallFrame.FineHeight];
@@ -218,7 +224,7 @@ public class ShotDetectorTests(ITestOutputHelper output)
             Add([.. b.Zip(c, (x, y) => (byte)(x + (y - x) * i / 12.0))]);
         for (var i = 0; i < 20; i++)
             Add(c);
-        var found = ShotDetector.Detect(video, 25);
+        var found = Detect(video);
         Assert.Equal([TransitionKind.Cut, TransitionKind.Dissolve], found.Select(t => t.Kind));
         Assert.Equal(20, found[0].Frame);
         Assert.InRange(found[1].Middle, 42, 50);

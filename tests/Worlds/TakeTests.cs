@@ -8,7 +8,7 @@ public class TakeTests
     public void Takes_follow_their_laws()
     {
         var takes = Enumerable.Range(0, 2000).Select(i => TravellerTake.Long(new Rng(11, i), i % 6, i % 4)).ToArray();
-        Assert.All(takes, t => Assert.Equal((977, 3, 2), (t.Frames, t.Boundaries.Length, t.Landmarks.Length)));
+        Assert.All(takes, t => Assert.Equal((977, 3, 2), (t.Frames, t.Boundaries.Length, t.Lighthouses.Length)));
         Uniform(takes.Select(t => t.Dawn), -.02, .02);
         Uniform(takes.Select(t => t.CoatBrightness), .85, 1.15);
         Uniform(takes.Select(t => t.GaitPhase), 0, 2 * Math.PI);
@@ -16,11 +16,11 @@ public class TakeTests
         Uniform(takes.Select(t => t.FarOffset), 0, 1000);
         Uniform(takes.Select(t => t.MidOffset), 0, 24);
         Uniform(takes.Select(t => t.GroundOffset + .5), 0, 8);
-        Uniform(takes.Select(t => t.LandmarkColour + .5), 0, 3);
+        Uniform(takes.Select(t => t.LighthouseColour + .5), 0, 3);
         for (var i = 0; i < 3; i++)
             Uniform(takes.Select(t => t.Boundaries[i]), 244 * (i + 1) - 24, 244 * (i + 1) + 24);
-        Uniform(takes.Select(t => t.Landmarks[0]), 112, 144);
-        Uniform(takes.Select(t => t.Landmarks[1]), 688, 720);
+        Uniform(takes.Select(t => t.Lighthouses[0]), 112, 144);
+        Uniform(takes.Select(t => t.Lighthouses[1]), 688, 720);
         Assert.Equal(1, takes[0].Phase(2000));
     }
 
@@ -34,10 +34,10 @@ public class TakeTests
         Uniform(clips.Select(t => t.Hat + .5), 0, 4);
         Uniform(clips.Select(t => t.Biomes[0] + .5), 0, 4);
         Assert.Equal(.5, clips.Average(t => t.Boundaries.Length), .03);
-        Assert.Equal(.3, clips.Average(t => t.Landmarks.Length), .03);
+        Assert.Equal(.3, clips.Average(t => t.Lighthouses.Length), .03);
         Assert.All(clips, t => Assert.Equal(t.Boundaries.Length + 1, t.Biomes.Distinct().Count()));
         Uniform(clips.SelectMany(t => t.Boundaries), -128, 81);
-        Uniform(clips.SelectMany(t => t.Landmarks), -150, 80);
+        Uniform(clips.SelectMany(t => t.Lighthouses), -150, 80);
     }
 
     [Fact]

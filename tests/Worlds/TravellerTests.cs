@@ -104,7 +104,7 @@ public class TravellerTests(ITestOutputHelper output)
         {
             Coat = Whole("coat"),
             Hat = Whole("hat"),
-            LandmarkColour = Whole("lm"),
+            LighthouseColour = Whole("lm"),
             CoatBrightness = Real("kap"),
             ScarfHue = Real("scarf"),
             FarOffset = Real("offf"),
@@ -116,7 +116,7 @@ public class TravellerTests(ITestOutputHelper output)
             DayRate = Real("rate"),
             Biomes = [.. Reals("biomes").Select(b => (int)b)],
             Boundaries = Reals("bf"),
-            Landmarks = Reals("lmf"),
+            Lighthouses = Reals("lmf"),
             Frames = Whole("n"),
         };
     }

@@ -1,20 +1,9 @@
-using System.Net;
-using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using LongTake.Video;
 
 namespace LongTake.Data;
-
-/// <summary>An answer of the endpoint.</summary>
-internal sealed record Answer(string Caption, long TokensIn, long TokensOut);
-
-[JsonSerializable(typeof(Answer))]
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-internal sealed partial class AnswerJson : JsonSerializerContext;
 
 /// <summary>
 /// What the caption stage did: answers in the set, those of now, tokens, cost by the recipe's prices, questions without
@@ -31,7 +20,7 @@ public sealed record CaptionReport(
 );
 
 /// <summary>
-/// Asks an endpoint that speaks OpenAI's chat protocol what is seen in the stretches that were kept. Each answer is a
+/// Asks an endpoint with OpenAI's chat protocol what is seen in the stretches that were kept. Each answer is a
 /// file of its own, so none is paid for twice; several processes share the questions. Without answers a set is as good
 /// as before.
 /// </summary>
@@ -55,13 +44,7 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
         var questions = decisions.Where(Wanted).SelectMany(Questions).DistinctBy(q => q.Key).ToList();
         if (endpoint.Url.Length == 0 || questions.Count == 0)
             return new(0, 0, 0, 0, 0, 0, "");
-        using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false })
-        {
-            Timeout = TimeSpan.FromSeconds(endpoint.PatienceSeconds),
-        };
-        client.DefaultRequestHeaders.UserAgent.Add(new("LongTake", "1"));
-        if (Environment.GetEnvironmentVariable(endpoint.KeyVariable) is { Length: > 0 } key)
-            client.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        using var chat = new ChatEndpoint(endpoint, FirstPause);
         var (asked, tokensIn, tokensOut, row, problem) = (0, 0L, 0L, 0, "");
         using var claims = new Claims(Path.Combine(folder, "claims"));
         try
@@ -74,10 +57,8 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
                 {
                     try
                     {
-                        var answer = One(client, q, cancel);
-                        AtomicFile.Write(Place(q.Key), s =>
-                            JsonSerializer.Serialize(s, answer, AnswerJson.Default.Answer)
-                        );
+                        var answer = One(chat, q, cancel);
+                        AtomicFile.WriteJson(Place(q.Key), answer, AnswerJson.Default.Answer);
                         Interlocked.Increment(ref asked);
                         Interlocked.Add(ref tokensIn, answer.TokensIn);
                         Interlocked.Add(ref tokensOut, answer.TokensOut);
@@ -178,7 +159,7 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
     private double Cost(long tokensIn, long tokensOut) =>
         (tokensIn * endpoint.PriceIn + tokensOut * endpoint.PriceOut) / 1e6;
 
-    private Answer One(HttpClient client, Question q, CancellationToken cancel)
+    private Answer One(ChatEndpoint chat, Question q, CancellationToken cancel)
     {
         var (footage, seconds) = (q.Of.Footage!, q.Of.Seconds);
         var from = footage.Start;
@@ -188,118 +169,6 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
                 q.Of.Seconds / q.Windows
             );
         var frames = Jpegs.Read(footage.Path, from, seconds, endpoint.Frames, endpoint.Pixels, footage.Crop, cancel);
-        var content = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = endpoint.Prompt });
-        foreach (var frame in frames)
-            content.Add(
-                new JsonObject
-                {
-                    ["type"] = "image_url",
-                    ["image_url"] = new JsonObject
-                    {
-                        ["url"] = "data:image/jpeg;base64," + Convert.ToBase64String(frame),
-                    },
-                }
-            );
-        var body = new JsonObject
-        {
-            ["model"] = endpoint.Model,
-            ["max_tokens"] = endpoint.MaxTokens,
-            ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = content }),
-        }.ToJsonString();
-        for (var attempt = 0; ; attempt++)
-        {
-            var (answer, wait, problem) = Try(client, body, cancel);
-            if (answer is not null)
-                return answer;
-            if (attempt >= endpoint.Retries)
-                throw new UserException($"{endpoint.Url}: no answer after {attempt + 1} tries: {problem}");
-            var pause = wait ?? FirstPause * Math.Pow(2, attempt) * (0.75 + 0.5 * Random.Shared.NextDouble());
-            cancel.WaitHandle.WaitOne(pause > TimeSpan.FromMinutes(5) ? TimeSpan.FromMinutes(5) : pause);
-            cancel.ThrowIfCancellationRequested();
-        }
-    }
-
-    // An answer, or how long to wait and why. What trying again cannot mend is thrown; as usage what holds for every
-    // question.
-    private (Answer? Answer, TimeSpan? Wait, string Problem) Try(
-        HttpClient client,
-        string body,
-        CancellationToken cancel
-    )
-    {
-        try
-        {
-            using var request = new HttpRequestMessage(HttpMethod.Post, endpoint.Url.TrimEnd('/') + "/chat/completions")
-            {
-                Content = new StringContent(body, Encoding.UTF8, "application/json"),
-            };
-            using var response = client.Send(request, cancel);
-            using var reader = new StreamReader(response.Content.ReadAsStream(cancel));
-            var text = reader.ReadToEnd();
-            if (response.IsSuccessStatusCode)
-                return (Read(text), null, "");
-            var problem = $"{(int)response.StatusCode} {response.ReasonPhrase} {Manifest.Quote(text)}";
-            if (
-                response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests
-                || (int)response.StatusCode >= 500
-            )
-                return (null, Wait(response.Headers.RetryAfter), problem);
-            throw new UserException(
-                $"{endpoint.Url}: {problem}",
-                usage: response.StatusCode
-                    is HttpStatusCode.Unauthorized
-                        or HttpStatusCode.Forbidden
-                        or HttpStatusCode.NotFound
-            );
-        }
-        catch (HttpRequestException e)
-        {
-            return (null, null, e.Message);
-        }
-        catch (IOException e)
-        {
-            return (null, null, e.Message);
-        }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            return (null, null, $"nothing came within {endpoint.PatienceSeconds:0} s");
-        }
-    }
-
-    private static TimeSpan? Wait(RetryConditionHeaderValue? retry) =>
-        retry?.Delta ?? (retry?.Date is { } date && date > DateTimeOffset.UtcNow ? date - DateTimeOffset.UtcNow : null);
-
-    private Answer Read(string text)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(text);
-            var caption = document
-                .RootElement.GetProperty("choices")[0]
-                .GetProperty("message")
-                .GetProperty("content")
-                .GetString();
-            var usage = document.RootElement.TryGetProperty("usage", out var u) ? u : default;
-            long Tokens(string name) =>
-                usage.ValueKind == JsonValueKind.Object
-                && usage.TryGetProperty(name, out var n)
-                && n.TryGetInt64(out var count)
-                    ? count
-                    : 0;
-            if (!string.IsNullOrWhiteSpace(caption))
-                return new(
-                    string.Join(' ', caption.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
-                    Tokens("prompt_tokens"),
-                    Tokens("completion_tokens")
-                );
-        }
-        catch (Exception e)
-            when (e is JsonException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
-        { }
-        throw new UserException(
-            $"{endpoint.Url}: answers, but not with choices[0].message.content: {Manifest.Quote(text)}; is it "
-                + $"an OpenAI-compatible address ending in /v1?",
-            usage: true
-        );
+        return chat.Ask(frames, cancel);
     }
 }

@@ -75,7 +75,7 @@ public sealed class Claims : IDisposable
     }
 
     /// <summary>
-    /// Keys with this beginning that other processes, as far as can be told alive, hold; what the dead left is cleared
+    /// Keys with this beginning that other processes hold, which seem to be alive; what the dead left is cleared
     /// away.
     /// </summary>
     public IReadOnlyList<string> Living(string beginning)

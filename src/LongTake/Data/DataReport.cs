@@ -12,7 +12,7 @@ public sealed record ReportRule(string Rule, string Asks, int Stretches, double 
 /// A stretch of video in the report. <paramref name="Sheet"/> is the number of its video's thumbnails, <paramref
 /// name="Row"/> its row there.
 /// </summary>
-public sealed record ReportRow(
+public sealed record ReportStretch(
     string Path,
     string Name,
     double Start,
@@ -58,7 +58,7 @@ public sealed record ReportData(
     CaptionReport? Captions,
     IReadOnlyList<ReportPart> Parts,
     IReadOnlyList<ReportRule> Rules,
-    IReadOnlyList<ReportRow> Rows
+    IReadOnlyList<ReportStretch> Rows
 );
 
 [JsonSerializable(typeof(ReportData))]
@@ -88,7 +88,7 @@ public static class DataReport
     )
     {
         var sheets = new Dictionary<string, int>();
-        var rows = new List<ReportRow>();
+        var rows = new List<ReportStretch>();
         var items = (set?.Items ?? []).GroupBy(i => i.Video).ToDictionary(g => g.Key, g => g.ToList());
         // Kept ones first, so that a report too large for all pictures has those.
         var shown = decisions

@@ -8,9 +8,9 @@ using LongTake.Models.Wan;
 namespace LongTake.Data;
 
 /// <summary>
-/// The videos of a set to latents: a shard a video, named by the hash of everything its bytes depend on (video, stretch,
-/// geometry, autoencoder), so that a stale one is never read and a stopped run loses one. A video is decoded once for
-/// all items cut from it, a few frames in memory at a time; ffmpeg waits when the autoencoder does.
+/// The videos of a set to latents: a shard a video, named by the hash of everything its bytes depend on (video,
+/// stretch, geometry, autoencoder), so that a stale one is never read and a stopped run loses one. A video is decoded
+/// once for all items cut from it, a few frames in memory at a time; ffmpeg waits when the autoencoder does.
 /// </summary>
 public static class FootageEncoder
 {

@@ -6,12 +6,12 @@ using LongTake.Video;
 
 namespace LongTake.Data;
 
-/// <summary>What one file is: measured once, judged as often as the rules change.</summary>
+/// <summary>What one file is: measured once, filtered as often as the rules change.</summary>
 /// <param name="Content">SHA-256 of the file, "" when it could not be read.</param>
 /// <param name="Rule">"" when it could be looked at, else why not: "exists", "video", "undamaged".</param>
 /// <param name="Reason">A sentence about that.</param>
 /// <param name="Passing">True when trying again may help: a time-out, a disk that was away.</param>
-/// <param name="Scan">What decoding told.</param>
+/// <param name="Scan">What decoding found.</param>
 public sealed record Look(
     int Version,
     string Path,
@@ -77,7 +77,7 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
     public void Look(string path, CancellationToken cancel)
     {
         var look = Made(path, cancel);
-        AtomicFile.Write(Place(path), s => JsonSerializer.Serialize(s, look, LookJson.Default.Look));
+        AtomicFile.WriteJson(Place(path), look, LookJson.Default.Look);
     }
 
     /// <summary>The sheet of thumbnails of a video.</summary>

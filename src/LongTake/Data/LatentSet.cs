@@ -100,7 +100,7 @@ public sealed class LatentSet : IDisposable
                 { } gone
             )
                 throw new UserException(
-                    $"{Path.Combine(folder, gone)}: missing, and {path} speaks of it; make the set again"
+                    $"{Path.Combine(folder, gone)}: missing, and {path} names it; make the set again"
                 );
             return new LatentSet(folder, info);
         }
@@ -149,9 +149,7 @@ public sealed class LatentSet : IDisposable
 
     /// <summary>Writes the description of a set whose shards are there.</summary>
     internal static void Describe(string folder, LatentSetInfo info) =>
-        AtomicFile.Write(Path.Combine(folder, "set.json"), s =>
-            JsonSerializer.Serialize(s, info, LatentSetJson.Default.LatentSetInfo)
-        );
+        AtomicFile.WriteJson(Path.Combine(folder, "set.json"), info, LatentSetJson.Default.LatentSetInfo);
 
     /// <summary>Closes the shards.</summary>
     public void Dispose()

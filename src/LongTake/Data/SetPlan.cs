@@ -72,8 +72,8 @@ internal static class SetPlan
         if (!only)
             return [Item(name, "take", 0, frames, heldOut), .. Clips(0, frames, heldOut)];
         // Of the only take the last third is held out.
-        var first = model.Frames((int)model.Vae.Latents(frames * 2 / 3));
-        var rest = model.Frames((int)model.Vae.Latents(frames - first));
+        var first = model.Frames((int)model.Geometry.Latents(frames * 2 / 3));
+        var rest = model.Frames((int)model.Geometry.Latents(frames - first));
         return
         [
             Item(name, "take", 0, first, false),
@@ -84,7 +84,7 @@ internal static class SetPlan
 
         VideoItem Item(string called, string role, int start, int length, bool held) =>
             new(
-                new LatentItem(called, role, (int)model.Vae.Latents(length), d.Caption)
+                new LatentItem(called, role, (int)model.Geometry.Latents(length), d.Caption)
                 {
                     Source = d.Path,
                     HeldOut = held,

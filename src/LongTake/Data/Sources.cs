@@ -1,4 +1,3 @@
-using System.IO.Enumeration;
 using Microsoft.Extensions.FileSystemGlobbing;
 using Microsoft.Extensions.FileSystemGlobbing.Abstractions;
 
@@ -29,20 +28,7 @@ public sealed record Refused(string Path, string Rule, string Reason);
 public sealed class Sources
 {
     private static readonly string[] Aside =
-    [
-        ".txt",
-        ".json",
-        ".jsonl",
-        ".csv",
-        ".md",
-        ".srt",
-        ".vtt",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".webp",
-        ".caption",
-    ];
+        ".txt .json .jsonl .csv .md .srt .vtt .png .jpg .jpeg .webp .caption".Split(' ');
 
     private readonly List<string> roots = [];
     private readonly Dictionary<string, (string Caption, string From, IReadOnlyList<string> Windows)> captions = new(
@@ -82,7 +68,7 @@ public sealed class Sources
                 throw Absent(given);
             else if (Tar.Is(path))
                 folders.Add(Tar.Unpack(path, unpacked, all.refused, cancel));
-            else if (Manifest.Is(path))
+            else if (VideoManifest.Is(path))
                 manifests.Add(path);
             else
                 all.files.TryAdd(path, Path.GetFileName(path));
@@ -143,8 +129,8 @@ public sealed class Sources
     // Manifests first, so that what they use is not taken for videos that cannot be read.
     private void Walk(string root, CancellationToken cancel)
     {
-        var all = Entries(root).ToList();
-        foreach (var file in all.Where(f => Manifest.IsUsual(f) && !Linked(root, f)))
+        var all = SourcePaths.Entries(root).ToList();
+        foreach (var file in all.Where(f => VideoManifest.IsUsual(f) && !SourcePaths.Linked(root, f)))
             try
             {
                 Read(file, adds: false);
@@ -163,7 +149,7 @@ public sealed class Sources
     private void Add(string root, string file)
     {
         var extension = Path.GetExtension(file).ToLowerInvariant();
-        if (Linked(root, file))
+        if (SourcePaths.Linked(root, file))
             refused.Add(new(file, "link", "a symbolic link; links are not followed: give its target as a source"));
         else if (used.Contains(file) || IsSide(file))
             return;
@@ -185,7 +171,7 @@ public sealed class Sources
 
     private void Read(string manifest, bool adds)
     {
-        var (rows, companions) = Manifest.Read(manifest);
+        var (rows, companions) = VideoManifest.Read(manifest);
         used.Add(manifest);
         used.UnionWith(companions);
         foreach (var row in rows)
@@ -196,7 +182,7 @@ public sealed class Sources
             {
                 captions.TryAdd(file, (row.Caption, manifest, row.Windows));
                 if (adds)
-                    files.TryAdd(file, Path.GetRelativePath(roots.First(r => Inside(r, file)), file));
+                    files.TryAdd(file, Path.GetRelativePath(roots.First(r => SourcePaths.Inside(r, file)), file));
             }
         }
     }
@@ -212,7 +198,7 @@ public sealed class Sources
                 new(
                     shown,
                     "exists",
-                    $"names the address {Manifest.Quote(row.Path)}: nothing is downloaded; give files on disk"
+                    $"names the address {VideoManifest.Quote(row.Path)}: nothing is downloaded; give files on disk"
                 )
             );
             return null;
@@ -220,25 +206,25 @@ public sealed class Sources
         if (row.Path.Length > 0 && !row.Path.Contains("://", StringComparison.Ordinal))
         {
             var full = Path.GetFullPath(row.Path, Path.GetDirectoryName(manifest)!);
-            if (roots.Where(r => Inside(r, full)).MaxBy(r => r.Length) is not { } root)
+            if (roots.Where(r => SourcePaths.Inside(r, full)).MaxBy(r => r.Length) is not { } root)
             {
                 refused.Add(
                     new(
                         shown,
                         "outside",
-                        $"names {Manifest.Quote(row.Path)}, which lies outside the sources; give its folder "
+                        $"names {VideoManifest.Quote(row.Path)}, which lies outside the sources; give its folder "
                             + $"as a source too"
                     )
                 );
                 return null;
             }
-            if (Linked(root, full))
+            if (SourcePaths.Linked(root, full))
             {
                 refused.Add(
                     new(
                         shown,
                         "link",
-                        $"names {Manifest.Quote(row.Path)}, which is or lies behind a symbolic link; links "
+                        $"names {VideoManifest.Quote(row.Path)}, which is or lies behind a symbolic link; links "
                             + $"are not followed"
                     )
                 );
@@ -248,20 +234,22 @@ public sealed class Sources
                 return full;
             if (Directory.Exists(full))
             {
-                refused.Add(new(shown, "exists", $"names {Manifest.Quote(row.Path)}, which is a folder, not a video"));
+                refused.Add(
+                    new(shown, "exists", $"names {VideoManifest.Quote(row.Path)}, which is a folder, not a video")
+                );
                 return null;
             }
         }
         foreach (var id in row.Ids)
-            if (stems.Value.TryGetValue(Stem(id), out var found))
+            if (stems.Value.TryGetValue(SourcePaths.Stem(id), out var found))
                 return found;
         refused.Add(
             new(
                 shown,
                 "exists",
                 row.Ids.Count > 0
-                    ? $"{Manifest.Quote(row.Ids[0])} is not on disk among the sources (nothing is downloaded)"
-                    : $"names {Manifest.Quote(row.Path)}, which is not on disk"
+                    ? $"{VideoManifest.Quote(row.Ids[0])} is not on disk among the sources (nothing is downloaded)"
+                    : $"names {VideoManifest.Quote(row.Path)}, which is not on disk"
             )
         );
         return null;
@@ -282,7 +270,7 @@ public sealed class Sources
             if (
                 File.Exists(side)
                 && new FileInfo(side).LinkTarget is null
-                && Manifest.Side(side) is { Length: > 0 } text
+                && VideoManifest.Side(side) is { Length: > 0 } text
             )
                 return new(file, name, text, Path.GetFileName(side), []);
         var words = string.Join(
@@ -296,55 +284,9 @@ public sealed class Sources
     {
         var found = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var root in roots.Distinct())
-        foreach (var file in Entries(root))
-            if (!Aside.Contains(Path.GetExtension(file).ToLowerInvariant()) && !Linked(root, file))
-                found.TryAdd(Stem(Path.GetFileName(file)), file);
+        foreach (var file in SourcePaths.Entries(root))
+            if (!Aside.Contains(Path.GetExtension(file).ToLowerInvariant()) && !SourcePaths.Linked(root, file))
+                found.TryAdd(SourcePaths.Stem(Path.GetFileName(file)), file);
         return found;
     }
-
-    // 000000012.mp4 and 12 are one id.
-    private static string Stem(string id)
-    {
-        var name = id[(id.LastIndexOfAny(['/', '\\']) + 1)..];
-        if (
-            name.LastIndexOf('.') is > 0 and var dot
-            && name.Length - dot <= 5
-            && name.Skip(dot + 1).All(char.IsAsciiLetterOrDigit)
-        )
-            name = name[..dot];
-        return name.Length > 0 && !name.AsSpan().ContainsAnyExceptInRange('0', '9') ? name.TrimStart('0') : name;
-    }
-
-    private static bool Inside(string root, string path) =>
-        path.StartsWith(
-            Path.TrimEndingDirectorySeparator(root) + Path.DirectorySeparatorChar,
-            StringComparison.Ordinal
-        );
-
-    // Whether the file or a folder between it and its source is a link.
-    private static bool Linked(string root, string path)
-    {
-        for (var at = path; at.Length > Path.TrimEndingDirectorySeparator(root).Length; at = Path.GetDirectoryName(at)!)
-            if (new FileInfo(at) is { LinkTarget: not null } || new DirectoryInfo(at) is { LinkTarget: not null })
-                return true;
-        return false;
-    }
-
-    // Linked folders are listed like files, so that they can be refused, and not entered.
-    private static IEnumerable<string> Entries(string root) =>
-        new FileSystemEnumerable<string>(
-            root,
-            (ref FileSystemEntry e) => e.ToFullPath(),
-            new()
-            {
-                RecurseSubdirectories = true,
-                AttributesToSkip = 0,
-                IgnoreInaccessible = true,
-            }
-        )
-        {
-            ShouldIncludePredicate = (ref FileSystemEntry e) =>
-                !e.IsDirectory || e.Attributes.HasFlag(FileAttributes.ReparsePoint),
-            ShouldRecursePredicate = (ref FileSystemEntry e) => !e.Attributes.HasFlag(FileAttributes.ReparsePoint),
-        }.Order(StringComparer.Ordinal);
 }

@@ -73,9 +73,7 @@ public static class VideoSet
 
     /// <summary>Writes the list, whole or not at all.</summary>
     public static void Write(string folder, VideoSetInfo info) =>
-        AtomicFile.Write(Path.Combine(folder, List), s =>
-            JsonSerializer.Serialize(s, info, VideoSetJson.Default.VideoSetInfo)
-        );
+        AtomicFile.WriteJson(Path.Combine(folder, List), info, VideoSetJson.Default.VideoSetInfo);
 
     /// <summary>What a set is.</summary>
     /// <exception cref="UserException">No set there, or not a readable one.</exception>
@@ -202,7 +200,7 @@ public static class VideoSet
         };
     }
 
-    /// <summary>Reads frames of a video from its video.</summary>
+    /// <summary>A reader of the frames of a stretch.</summary>
     internal static VideoReader Open(Footage video, int frames, CancellationToken cancel) =>
         new(
             video.Path,
@@ -231,7 +229,7 @@ public static class VideoSet
     private static void Fits(VideoSetInfo info, ModelConfig model, string folder)
     {
         var own = $"{model.Width}x{model.Height}";
-        var multiple = model.Vae.SpatialStride * model.Wan.PatchSize[^1];
+        var multiple = model.Geometry.SpatialStride * model.Model.Patch[^1];
         var one = info.Buckets.Count == 0 || model.Geometry.FixedSize;
         if (
             info.Fps == model.Fps

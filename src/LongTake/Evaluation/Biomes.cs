@@ -108,7 +108,7 @@ internal static class Biomes
         for (var c = 0; c < 3 && (left < 7 || left > 19); c++) // the traveller's own colours stand between
         {
             var seen = (stripes[left] + stripes[left + 1] + stripes[left + 2] + stripes[left + 3]) * .25;
-            var likeness = Likeness(seen, Traveller.LandmarkColours[c] - (245, 245, 245));
+            var likeness = Likeness(seen, Traveller.LighthouseColours[c] - (245, 245, 245));
             if (likeness > best)
                 (best, found) = (likeness, c);
         }

@@ -6,8 +6,8 @@ using LongTake.Worlds;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// What is written of a report: the JSON, and out of it alone charts, a page with every metric, and a short table within
-/// a page that somebody writes.
+/// What is written of a report: the JSON, and out of it alone charts, a page with every metric, and a short table
+/// within a page that somebody writes.
 /// </summary>
 public static class ComparisonPage
 {
@@ -15,9 +15,7 @@ public static class ComparisonPage
     /// <param name="command">The command that makes the report, for the pages.</param>
     public static void Write(ComparisonReport report, ComparisonTable table, ComparisonPlan plan, string command)
     {
-        AtomicFile.Write(table.Report + ".json", s =>
-            JsonSerializer.Serialize(s, report, ComparisonJson.Default.ComparisonReport)
-        );
+        AtomicFile.WriteJson(table.Report + ".json", report, ComparisonJson.Default.ComparisonReport);
         foreach (
             var (name, job) in plan
                 .Rows.Select(r => (r.Row.Name, r.Seeds[0]))
@@ -77,19 +75,14 @@ public static class ComparisonPage
     }
 
     /// <summary>The contact sheet of a row.</summary>
-    public static string SheetFile(ComparisonTable table, string row) =>
-        $"{table.Report}-{ComparisonPlan.Slug(row)}.png";
+    public static string SheetFile(ComparisonTable table, string row) => $"{table.Report}-{Fingerprint.Slug(row)}.png";
 
     private static void Sheet(string path, VideoJob job)
     {
         var videos = Enumerable
             .Range(0, Math.Min(job.Videos, 42))
             .Where(n => n % 7 == 0)
-            .Select(n =>
-            {
-                using var stream = File.OpenRead(job.File(n));
-                return JsonSerializer.Deserialize(stream, ComparisonJson.Default.VideoMeasure)!.Frames;
-            });
+            .Select(n => Scoring.Video(job, n).Frames);
         List<byte[]> frames = [.. videos.SelectMany(f => f.Chunk(Traveller.FrameBytes))];
         if (frames.Count > 0)
             ContactSheet.Write(path, frames, Traveller.Side, Traveller.Side, 16, upscale: 3);

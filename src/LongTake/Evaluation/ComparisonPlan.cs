@@ -14,8 +14,6 @@ namespace LongTake.Evaluation;
 /// <summary>The jobs of a table and which of them make each row.</summary>
 public sealed class ComparisonPlan
 {
-    private static readonly JsonTypeInfo<StageConfig> stages =
-        (JsonTypeInfo<StageConfig>)TrainJson.Recipe.Options.GetTypeInfo(typeof(StageConfig));
     private readonly ComparisonTable table;
     private readonly string beside;
     private readonly double scale;
@@ -86,10 +84,12 @@ public sealed class ComparisonPlan
         var model = trained?.Model ?? (row?.Model.Length > 0 ? row.Model : table.From);
         var made = row is null
             ? "real"
-            : Text(row.Video, new(), ComparisonJson.Default.VideoSettings)
+            : Fingerprint.Text(row.Video, new(), ComparisonJson.Default.VideoSettings)
                 + $"{(row.Lens ? "" : " no lens")} {trained?.Id ?? HashOf(model)}";
         var judge = Judge?.Model ?? table.From;
-        var id = Hash($"video {VideoMeasure.Version} {set} {seconds:R} {made} judge {Judge?.Id ?? HashOf(judge)}");
+        var id = Fingerprint.Hash(
+            $"video {VideoMeasure.Version} {set} {seconds:R} {made} judge {Judge?.Id ?? HashOf(judge)}"
+        );
         var name = row?.Name ?? $"real takes ({set})";
         var calls = row is null ? 1 : Math.Max(4, row.Video.Steps) * (row.Video.Guidance is null or 1 ? 1 : 2);
         return Add(
@@ -105,7 +105,7 @@ public sealed class ComparisonPlan
                 set,
                 videos,
                 seconds,
-                Path.Combine(table.Out, "videos", $"{Slug(name)}-{id}")
+                Path.Combine(table.Out, "videos", $"{Fingerprint.Slug(name)}-{id}")
             )
             {
                 Cost = videos * (1 + calls * table.Cost.GetValueOrDefault("Video", .1)),
@@ -146,9 +146,9 @@ public sealed class ComparisonPlan
                 ?? (
                     table.From.Length > 0
                         ? HashOf(table.From)
-                        : Text(first!.Model ?? new(), new(), ModelJson.Default.ModelConfig)
+                        : Fingerprint.Text(first!.Model ?? new(), new(), ModelJson.Default.ModelConfig)
                 );
-            var id = Hash($"{begin} {data} {Settings(stage)}");
+            var id = Fingerprint.Hash($"{begin} {data} {Fingerprint.Settings(stage)}");
             var alone = recipe with
             {
                 Out = Path.Combine(table.Out, "stages", $"{stage.Folder}-{id}"),
@@ -170,7 +170,7 @@ public sealed class ComparisonPlan
                             : $"{row.Name}, seed {seed}: {stage.Folder}",
                         before,
                         alone,
-                        Path.Combine(table.Out, "data", Hash(data))
+                        Path.Combine(table.Out, "data", Fingerprint.Hash(data))
                     )
                     {
                         Cost = stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
@@ -204,15 +204,15 @@ public sealed class ComparisonPlan
 
     private StageConfig Changed(StageConfig stage, JsonObject? with, string source)
     {
-        var node = (JsonObject)Node(stage, stages);
+        var node = (JsonObject)Fingerprint.Node(stage, Fingerprint.Stages);
         if (with is not null)
         {
-            RecipeCheck.Members(with, stages, source);
+            RecipeCheck.Members(with, Fingerprint.Stages, source);
             Recipe.Merge(node, with);
         }
         if (scale != 1)
             Scale(node);
-        return node.Deserialize(stages)!;
+        return node.Deserialize(Fingerprint.Stages)!;
     }
 
     // Everything counted in steps shrinks with the run: a warm-up longer than the run would train nothing.
@@ -228,39 +228,6 @@ public sealed class ComparisonPlan
                 node[name] = Math.Max(16, (long)Math.Round(value!.GetValue<long>() * scale));
             else if (name is "warmUp" or "criticFirst" && value!.GetValueKind() == JsonValueKind.Number)
                 node[name] = (long)Math.Floor(value.GetValue<long>() * scale);
-    }
-
-    /// <summary>
-    /// A stage's settings that its result depends on, without those that are defaults, so that a new option changes no
-    /// old result.
-    /// </summary>
-    private static string Settings(StageConfig stage)
-    {
-        var node = (JsonObject)Node(stage with { Name = "" }, stages);
-        var loop = (JsonObject)node["loop"]!;
-        foreach (var still in (string[])["logEvery", "validateEvery", "checkpointEvery", "sampleEvery"])
-            loop.Remove(still);
-        return Sparse(node, Node(new StageConfig { Method = stage.Method }, stages)).ToJsonString() + stage.Method;
-    }
-
-    private static string Text<T>(T value, T defaults, JsonTypeInfo<T> info) =>
-        Sparse(Node(value, info), Node(defaults, info)).ToJsonString();
-
-    private static JsonNode Node<T>(T value, JsonTypeInfo<T> info) => JsonSerializer.SerializeToNode(value, info)!;
-
-    private static JsonNode Sparse(JsonNode node, JsonNode defaults)
-    {
-        if (node is not JsonObject members)
-            return node.DeepClone();
-        var left = new JsonObject();
-        foreach (var (name, value) in members.OrderBy(m => m.Key, StringComparer.Ordinal))
-        {
-            var same = (defaults as JsonObject)?[name];
-            if (value is null || JsonNode.DeepEquals(value, same))
-                continue;
-            left[name] = Sparse(value, same ?? new JsonObject());
-        }
-        return left;
     }
 
     private T Add<T>(T job)
@@ -287,19 +254,9 @@ public sealed class ComparisonPlan
             ModelFolder.Student,
             ModelFolder.Generator,
         ];
-        return hashes[folder] = Hash(
+        return hashes[folder] = Fingerprint.Hash(
             string.Concat(parts.Where(model.Has).Select(model.Hash))
-                + Text(model.Config, new(), ModelJson.Default.ModelConfig)
+                + Fingerprint.Text(model.Config, new(), ModelJson.Default.ModelConfig)
         );
     }
-
-    private static string Hash(string text) =>
-        Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)))[..12];
-
-    internal static string Slug(string name) =>
-        string.Join(
-            '-',
-            string.Concat(name.ToLowerInvariant().Select(ch => char.IsAsciiLetterOrDigit(ch) ? ch : ' '))
-                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
-        );
 }

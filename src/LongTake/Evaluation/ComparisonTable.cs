@@ -64,7 +64,9 @@ public sealed record TableRow
     public required string Name { get; init; }
     public IReadOnlyList<TrainPart> Train { get; init; } = [];
 
-    /// <summary>A model folder that makes the videos of a row that trains nothing; the table's "from" when empty.</summary>
+    /// <summary>
+    /// A model folder that makes the videos of a row that trains nothing; the table's "from" when empty.
+    /// </summary>
     public string Model { get; init; } = "";
 
     /// <summary>Seeds of every stage after the teacher.</summary>
@@ -154,7 +156,8 @@ public sealed record ComparisonTable
             if (row.Seeds.Count == 0 || row.Seeds.Distinct().Count() < row.Seeds.Count)
                 yield return $"rows, '{row.Name}': seeds are different numbers, at least one";
             if (row.Train.Count == 0 && row.Model.Length == 0 && From.Length == 0)
-                yield return $"rows, '{row.Name}': names no recipe to train and no model, and the table has no \"from\"";
+                yield return $"rows, '{row.Name}': names no recipe to train and no model, and the table has no "
+                    + "\"from\"";
             if (row.Train.Count > 0 && row.Model.Length > 0)
                 yield return $"rows, '{row.Name}': names recipes to train and a model; give one of them";
             if (row.Video.SeamFirst < 0 || row.Video.SeamEvery < 0)

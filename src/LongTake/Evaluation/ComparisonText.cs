@@ -8,7 +8,9 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
 {
     private readonly StringBuilder text = new();
 
-    /// <summary>The headline metrics of the charted rows: a table that fits on a screen, and where all others are.</summary>
+    /// <summary>
+    /// The headline metrics of the charted rows: a table that fits on a screen, and where all others are.
+    /// </summary>
     public string Short()
     {
         var metrics = Metric.All.Where(m => m.Headline && report.Rows.Any(r => r.Metrics.ContainsKey(m.Name))).ToList();
@@ -31,9 +33,10 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
     {
         text.Append($"# {report.About}\n\nMade by this command; do not edit.\n\n```\n{command}\n```\n\n");
         text.Append(
-            $"{report.Videos} videos of {report.Seconds:0.#} s a row and training seed; captions and seeds are those of "
-                + $"the `{report.Set}` set, the same in\nevery row. In brackets 95 % bootstrap intervals over videos and, "
-                + "where a row has several, training seeds; `±` is\nthe standard deviation between training seeds.\n"
+            $"{report.Videos} videos of {report.Seconds:0.#} s a row and training seed; captions and seeds are "
+                + $"those of the `{report.Set}` set, the same in\nevery row. In brackets 95 % bootstrap intervals "
+                + "over videos and, where a row has several, training seeds; `±` is\n"
+                + "the standard deviation between training seeds.\n"
         );
         if (report.Scale < 1)
             text.Append(
@@ -71,8 +74,8 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
         Lens();
         Cost();
         text.Append(
-            "\n## Videos\n\nFrom the left the first to the last second; a caption a line, the same in every picture; the "
-                + "first training seed.\n"
+            "\n## Videos\n\nFrom the left the first to the last second; a caption a line, the same in every picture; "
+                + "the first training seed.\n"
         );
         foreach (var row in report.Rows)
             Picture(row.Name, ComparisonPage.SheetFile(table, row.Name), title: true);
@@ -113,8 +116,8 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
             "\n## The drift lens\n\nDo the two heads disagree where the video is wrong? Rank correlation (Spearman) of "
                 + "|v_fm - v_dm| / |v_fm| on the\nstudent's own video, noised to levels "
                 + $"{string.Join(", ", DriftLens.Levels)}, with the error of each metric in the same second: mean over "
-                + "videos of the\ncorrelation within a video, its interval, and, after the stroke, the correlation over "
-                + "videos.\n\n"
+                + "videos of the\ncorrelation within a video, its interval, and, after the stroke, the correlation "
+                + "over videos.\n\n"
         );
         Row(["row", .. names]);
         Row(["---", .. names.Select(_ => "---")]);
@@ -131,8 +134,9 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
     private void Cost()
     {
         text.Append(
-            "\n## What each row cost\n\nTraining after the teacher, which all rows share: processor seconds, and seconds on "
-                + "the clock with other work beside it; a\nvideo: processor seconds. One thread, means of the seeds.\n\n"
+            "\n## What each row cost\n\nTraining after the teacher, which all rows share: processor seconds, and "
+                + "seconds on the clock with other work beside it; a\nvideo: processor seconds. One thread, means of the "
+                + "seeds.\n\n"
         );
         Row(["row", "stages", "samples", "processor s", "clock s", "s/video", "measuring, s/video"]);
         Row(["---", "---", "---", "---", "---", "---", "---"]);

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Generation;
@@ -99,9 +98,7 @@ public static class ComparisonWork
             var measure = made?.Video(teacher, wanted, cancel) ?? Real(judge.Config, teacher, job, wanted);
             if (!Shown(n))
                 measure = measure with { Frames = [] };
-            AtomicFile.Write(job.File(n), s =>
-                JsonSerializer.Serialize(s, measure, ComparisonJson.Default.VideoMeasure)
-            );
+            AtomicFile.WriteJson(job.File(n), measure, ComparisonJson.Default.VideoMeasure);
             progress?.Report(new ProgressReport(n + 1, job.Videos, "videos", job.Title));
         }
     }
@@ -111,7 +108,7 @@ public static class ComparisonWork
         var start = Spent;
         var take = TravellerTake.Long(new Rng(wanted.Seed, job.Set.Length), wanted.Coat, wanted.Hat) with
         {
-            LandmarkColour = wanted.Lighthouse,
+            LighthouseColour = wanted.Lighthouse,
         };
         var stride = WorldData.Stride(c.Fps);
         var rgb = teacher.Through(Traveller.Video(take, 0, c.Frames(c.Latents(job.Seconds)), stride));

@@ -9,8 +9,8 @@ public enum Best
 }
 
 /// <summary>
-/// A metric of a video: its name, its best value and what it is. Everything that measures, prints or draws metrics reads
-/// <see cref="All"/>; a new metric is a row there and the function that the row names.
+/// A metric of a video: its name, its best value and what it is. Everything that measures, prints or draws metrics
+/// reads <see cref="All"/>; a new metric is a row there and the function that the row names.
 /// </summary>
 public sealed record Metric(string Name, Best Best, string What)
 {

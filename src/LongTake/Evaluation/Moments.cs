@@ -1,8 +1,8 @@
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// Count, sum and sum of outer products of samples: enough for a Frechet distance, and additive, so resampling videos is
-/// cheap.
+/// Count, sum and sum of outer products of samples: enough for a Frechet distance, and additive, so resampling videos
+/// is cheap.
 /// </summary>
 public sealed record Moments(int Count, double[] Sum, double[,] Outer)
 {

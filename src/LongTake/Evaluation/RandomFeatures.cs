@@ -6,8 +6,8 @@ namespace LongTake.Evaluation;
 
 /// <summary>
 /// Features of windows of video from a small 3-D convolution network whose weights are drawn once and never trained.
-/// Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels; then the mean of each channel in each row of the last
-/// map, and its spread.
+/// Three layers of 3x3x3, stride 2, leaky ReLU: 8, 16, 32 channels; then the mean of each channel in each row of the
+/// last map, and its spread.
 /// </summary>
 internal static class RandomFeatures
 {

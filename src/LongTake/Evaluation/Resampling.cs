@@ -6,9 +6,9 @@ namespace LongTake.Evaluation;
 public sealed record Estimate(double Mean, double Low, double High, int Videos, IReadOnlyList<double>? Seeds = null);
 
 /// <summary>
-/// Draws of videos, and of training seeds where there are several, with replacement. All rows of a table are drawn alike
-/// (draw d takes the same videos everywhere, and the same seeds of rows with as many), so the difference of two rows is
-/// paired by caption, video seed and training seed.
+/// Draws of videos, and of training seeds where there are several, with replacement. All rows of a table are drawn
+/// alike (draw d takes the same videos everywhere, and the same seeds of rows with as many), so the difference of two
+/// rows is paired by caption, video seed and training seed.
 /// </summary>
 public sealed class Resampling(int videos, int draws = 1000)
 {

@@ -56,26 +56,23 @@ public static class Scoring
         };
     }
 
-    private static VideoMeasure[] Read(VideoJob job) =>
-        [
-            .. Enumerable
-                .Range(0, job.Videos)
-                .Select(n =>
-                {
-                    using var stream = File.OpenRead(job.File(n));
-                    try
-                    {
-                        return JsonSerializer.Deserialize(stream, ComparisonJson.Default.VideoMeasure)!;
-                    }
-                    catch (JsonException e)
-                    {
-                        throw new UserException(
-                            $"{job.File(n)}: not a measured video ({e.Message}); remove it and run again",
-                            inner: e
-                        );
-                    }
-                }),
-        ];
+    private static VideoMeasure[] Read(VideoJob job) => [.. Enumerable.Range(0, job.Videos).Select(n => Video(job, n))];
+
+    internal static VideoMeasure Video(VideoJob job, int n)
+    {
+        using var stream = File.OpenRead(job.File(n));
+        try
+        {
+            return JsonSerializer.Deserialize(stream, ComparisonJson.Default.VideoMeasure)!;
+        }
+        catch (JsonException e)
+        {
+            throw new UserException(
+                $"{job.File(n)}: not a measured video ({e.Message}); remove it and run again",
+                inner: e
+            );
+        }
+    }
 
     private static Dictionary<string, Resampling.Drawn> Drawn(
         VideoMeasure[][] videos,

@@ -32,7 +32,7 @@ public sealed class TeacherFeatures : IDisposable
         (vae, vaeWeights) = folder.LoadVae(device: device);
         using var file = folder.OpenPart(ModelFolder.Teacher);
         teacherWeights = Weights.Load(
-            DecoupledTransformer.FromTransformer(file.Source(), model.Wan.Layers, model.HeadBlocks),
+            DecoupledTransformer.FromTransformer(file.Source(), model.Model.Blocks, model.HeadBlocks),
             ScalarType.BFloat16,
             device
         );
@@ -78,7 +78,7 @@ public sealed class TeacherFeatures : IDisposable
         var state = teacher
             .Encode(clean * (1 - Level) + noise * Level, times, Expand(text, windows.Length))
             .X.to(ScalarType.Float32);
-        var tokens = state.reshape(windows.Length, -1, model.Wan.Dim);
+        var tokens = state.reshape(windows.Length, -1, state.size(-1));
         var mean = tokens.mean([1], keepdim: true);
         var std = (tokens - mean).square().mean([1]).sqrt();
         var all = torch.cat([mean.squeeze(1), std], 1).contiguous().ToArray<float>();

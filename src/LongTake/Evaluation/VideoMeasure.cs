@@ -3,8 +3,8 @@ using LongTake.Worlds;
 namespace LongTake.Evaluation;
 
 /// <summary>
-/// Everything that is measured on one video before it is compared with others: videos are measured one by one, as soon as
-/// they are made.
+/// Everything that is measured on one video before it is compared with others: videos are measured one by one, as soon
+/// as they are made.
 /// </summary>
 public sealed record VideoMeasure
 {
@@ -34,7 +34,8 @@ public sealed record VideoMeasure
     /// <param name="rgb">Bytes [frames, 32, 32, 3].</param>
     /// <param name="stride">World frames from one frame to the next.</param>
     /// <param name="truth">What the caption asked for.</param>
-    /// <param name="teacher">The space of FDt, whose clip length is the window; without it no features are kept.</param>
+    /// <param name="teacher">The space of FDt, whose clip length is the window; without it no features are
+    /// kept.</param>
     /// <param name="seams">Latents that begin a window of the roll-out.</param>
     public static VideoMeasure Of(
         byte[] rgb,

@@ -5,7 +5,7 @@ namespace LongTake.Evaluation;
 /// <summary>What a video was asked to show; null where the caption does not say.</summary>
 public sealed record WorldTruth(int? Coat, int? Hat, int? Lighthouse)
 {
-    public static WorldTruth Of(TravellerTake take) => new(take.Coat, take.Hat, take.LandmarkColour);
+    public static WorldTruth Of(TravellerTake take) => new(take.Coat, take.Hat, take.LighthouseColour);
 
     public static WorldTruth Of(string prompt) =>
         Captions.TryParse(prompt, out var coat, out var hat, out var lm) ? new(coat, hat, lm) : new(null, null, null);

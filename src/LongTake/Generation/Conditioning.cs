@@ -48,7 +48,7 @@ internal sealed class Prompts : IDisposable
         if (large)
             cache = new(
                 TextCache.Folder,
-                $"{part.Hash(SmallTensor)} {Convert.ToHexStringLower(SHA256.HashData(tokens))} {c.Wan.TextLength} {dtype}",
+                $"{part.Hash(SmallTensor)} {Convert.ToHexStringLower(SHA256.HashData(tokens))} {c.Model.TextLength} {dtype}",
                 Open
             );
 
@@ -59,7 +59,7 @@ internal sealed class Prompts : IDisposable
             var weights = Weights.Load(part.Source(), dtype, streams ? torch.CPU : device);
             try
             {
-                return (new TextEncoder(weights, c.Text, Vocabulary.Read(tokens), c.Wan.TextLength), weights);
+                return (new TextEncoder(weights, c.Text, Vocabulary.Read(tokens), c.Model.TextLength), weights);
             }
             catch
             {

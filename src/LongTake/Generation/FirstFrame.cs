@@ -32,8 +32,8 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
     {
         var (area, shape) = ((double)c.Width * c.Height, height / (double)width);
         int Side(double pixels, int patch) =>
-            Math.Max(1, (int)(Math.Floor(pixels / c.Vae.SpatialStride) / patch)) * patch * c.Vae.SpatialStride;
-        return (Side(Math.Sqrt(area / shape), c.Wan.PatchSize[2]), Side(Math.Sqrt(area * shape), c.Wan.PatchSize[1]));
+            Math.Max(1, (int)(Math.Floor(pixels / c.Geometry.SpatialStride) / patch)) * patch * c.Geometry.SpatialStride;
+        return (Side(Math.Sqrt(area / shape), c.Model.Patch[2]), Side(Math.Sqrt(area * shape), c.Model.Patch[1]));
     }
 
     /// <summary>
@@ -56,7 +56,7 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        var (stride, h, w) = (c.Vae.TemporalStride, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride);
+        var (stride, h, w) = (c.Geometry.TemporalStride, c.Height / c.Geometry.SpatialStride, c.Width / c.Geometry.SpatialStride);
         var first = torch
             .nn.functional.interpolate(
                 picture.cpu(),

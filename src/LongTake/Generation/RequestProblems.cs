@@ -41,7 +41,7 @@ internal static class RequestProblems
 
     private static IEnumerable<Mistake> Length(VideoRequest r, ModelConfig c, ModelConfig own)
     {
-        var (stride, most) = (c.Vae.TemporalStride, c.Frames(Longest(r, c)));
+        var (stride, most) = (c.Geometry.TemporalStride, c.Frames(Longest(r, c)));
         if (r.Frames is not null && r.Seconds is not null)
             yield return new("frames", $" {r.Frames}: seconds are given too; give one of them");
         if (r.Seconds is { } seconds && (!(seconds > 0) || own.Latents(seconds) > Longest(r, c)))
@@ -69,12 +69,12 @@ internal static class RequestProblems
         }
         (string, int, int)[] sides =
         [
-            ("width", own.Width, c.Wan.PatchSize[2]),
-            ("height", own.Height, c.Wan.PatchSize[1]),
+            ("width", own.Width, c.Model.Patch[2]),
+            ("height", own.Height, c.Model.Patch[1]),
         ];
         foreach (var (name, pixels, patch) in sides)
         {
-            var unit = c.Vae.SpatialStride * patch;
+            var unit = c.Geometry.SpatialStride * patch;
             if (pixels >= 1 && pixels % unit == 0)
                 continue;
             var below = Math.Max(unit, pixels / unit * unit);
@@ -97,7 +97,7 @@ internal static class RequestProblems
             yield return new("guidance", $" {guidance}: a number of at least 0; 1 is none");
         if (r.FmSteps < 0)
             yield return new("fmSteps", $" {r.FmSteps}: at least 0");
-        var unit = c.Vae.SpatialStride;
+        var unit = c.Geometry.SpatialStride;
         if (r.Tile is { } side && (side < 0 || side % unit != 0 || side is > 0 && side < 8 * unit))
             yield return new(
                 "tile",
@@ -153,7 +153,7 @@ internal static class RequestProblems
             && !back
             && sampler != Sampler.Euler
             && (
-                r.Frames is { } f ? c.Vae.Latents(f)
+                r.Frames is { } f ? c.Geometry.Latents(f)
                 : r.Seconds is { } s ? own.Latents(s)
                 : 0
             ) > c.ClipLatents
@@ -168,7 +168,7 @@ internal static class RequestProblems
     /// <summary>Mistakes that the weights show.</summary>
     public static IEnumerable<Mistake> Of(VideoRequest r, ModelConfig c, ModelPart part)
     {
-        var channels = part.TakesImage ? 2 * c.Vae.ZDim + c.Vae.TemporalStride : c.Vae.ZDim;
+        var channels = part.TakesImage ? 2 * c.Geometry.Channels + c.Geometry.TemporalStride : c.Geometry.Channels;
         if (c.Wan.InChannels != channels)
             yield return new(
                 part.Name,

@@ -51,7 +51,7 @@ internal static class RequestResolver
         var own = Sized(r, c);
         var scenes = Scenes(r, own);
         var latents =
-            r.Frames is { } frames ? (int)c.Vae.Latents(frames)
+            r.Frames is { } frames ? (int)c.Geometry.Latents(frames)
             : r.Seconds is { } seconds ? own.Latents(seconds)
             : r.Sampler == Sampler.InfinityRope && InfinityRope.IsScript(r.Prompt)
                 ? scenes.Sum(s => s.Blocks) * c.CausalBlock
@@ -92,7 +92,7 @@ internal static class RequestResolver
             FmSteps = r.FmSteps,
             Int8 = r.Int8,
             Image = r.Image,
-            Tile = r.Tile ?? VaeTiles.Automatic(c.Geometry, own.Height, own.Width) * c.Vae.SpatialStride,
+            Tile = r.Tile ?? VaeTiles.Automatic(c.Geometry, own.Height, own.Width) * c.Geometry.SpatialStride,
             Scenes = scenes,
         };
     }
@@ -117,7 +117,7 @@ internal static class RequestResolver
     /// <summary>The scenes of a script, at the rate of <paramref name="c"/>; any other prompt is one scene.</summary>
     public static IReadOnlyList<ScriptScene> Scenes(VideoRequest r, ModelConfig c) =>
         r.Sampler == Sampler.InfinityRope && InfinityRope.IsScript(r.Prompt)
-            ? InfinityRope.Scenes(r.Prompt, c.Fps, c.CausalBlock, c.Vae.TemporalStride)
+            ? InfinityRope.Scenes(r.Prompt, c.Fps, c.CausalBlock, c.Geometry.TemporalStride)
             : [new ScriptScene(r.Prompt, 0, false)];
 
     private static ModelPart PartOf(VideoRequest r, ModelFiles files) =>

@@ -51,11 +51,11 @@ public sealed record ResolvedRequest
 
     /// <summary>Latents of the video.</summary>
     [JsonIgnore]
-    public int Latents => (int)Model.Vae.Latents(Frames);
+    public int Latents => (int)Model.Geometry.Latents(Frames);
 
     /// <summary>Side of the autoencoder's tiles in latent pixels.</summary>
     [JsonIgnore]
-    public int TileSide => Tile / Model.Vae.SpatialStride;
+    public int TileSide => Tile / Model.Geometry.SpatialStride;
 
     /// <summary>Whether a short teacher makes the video window by window.</summary>
     [JsonIgnore]

@@ -49,14 +49,14 @@ public static class RollOut
         }
         return video.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
 
-        VaeTiles Tiles() => new(vae, c.Height / c.Vae.SpatialStride, c.Width / c.Vae.SpatialStride, tile);
+        VaeTiles Tiles() => new(vae, c.Height / c.Geometry.SpatialStride, c.Width / c.Geometry.SpatialStride, tile);
 
         // As WanVae.ImageLatent decodes it, for pictures of any size.
         Tensor LastFrame(Tensor made, long index)
         {
             using var tiles = Tiles();
             Tensor? last = null;
-            for (var t = Math.Max(0, index - c.Vae.WarmUp); t <= index; t++)
+            for (var t = Math.Max(0, index - c.Geometry.WarmUp); t <= index; t++)
                 last = tiles.DecodeStep(made.narrow(2, t, 1));
             return last!.narrow(2, last!.size(2) - 1, 1);
         }

@@ -92,7 +92,7 @@ public sealed partial class VideoGenerator
         CancellationToken cancel = default
     )
     {
-        var (stride, rate, index) = (Config.Vae.SpatialStride, fps ?? Config.Fps, 0);
+        var (stride, rate, index) = (Config.Geometry.SpatialStride, fps ?? Config.Fps, 0);
         var (height, width) = ((int)latents.size(3) * stride, (int)latents.size(4) * stride);
         var size = height * width * 3;
         using var tiles = new VaeTiles(

@@ -130,7 +130,7 @@ public sealed class Stage
         using var file = Model.OpenPart(part);
         WholeFile.Check(file, Network(Model.Config, part));
         var weights = Weights.Load(
-            DecoupledTransformer.FromTransformer(file.Source(), Config.Wan.Layers, Config.HeadBlocks),
+            DecoupledTransformer.FromTransformer(file.Source(), Config.Model.Blocks, Config.HeadBlocks),
             device: Device
         );
         Network(Config, ModelFolder.Student)(weights);

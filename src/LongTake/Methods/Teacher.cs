@@ -18,7 +18,7 @@ public static class Teacher
         var pieces = Vocabulary.Open(tokenizer);
         var model = stage.Config with { Text = stage.Config.Text with { Vocab = pieces.Count } };
         var (wan, text, data) = (stage.Start(ModelFolder.Teacher), stage.Start(ModelFolder.Text), stage.Latents);
-        var encoder = new TextEncoder(text, model.Text, pieces, model.Wan.TextLength);
+        var encoder = new TextEncoder(text, model.Text, pieces, model.Model.TextLength);
         var items = data.Clips.Count > 0 ? data.Clips : data.Takes;
         if (items.Count == 0)
             throw new UserException($"{data.Folder}: no clips and no takes to train on");

@@ -47,6 +47,14 @@ public static class Fitting
     public static IReadOnlyList<Alternative> Remedies(IEnumerable<Alternative> alternatives, double bytes) =>
         [.. alternatives.Where(a => a.Plan.Fullest.Bytes <= bytes).Take(4)];
 
+    /// <summary>Cost formulas are those of Wan's blocks, which the miniature has too.</summary>
+    /// <exception cref="UserException">Usage: another family.</exception>
+    public static void RequireFormulas(ModelConfig c)
+    {
+        if (c.Model is not WanModel)
+            throw new UserException($"family '{c.Family}': its costs are not known; plan knows Wan and Miniature", true);
+    }
+
     /// <summary>Sizes of three quarters and a half of a picture, as far as the model can make them.</summary>
     internal static IEnumerable<(int Width, int Height)> Smaller(ModelConfig c, int width, int height)
     {

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
 namespace LongTake.Tensors;
 
 /// <summary>Files that are either the whole new content or the whole old one, whatever happens in between.</summary>
@@ -36,6 +39,10 @@ public static class AtomicFile
             throw;
         }
     }
+
+    /// <summary>Writes a record as JSON, whole or not at all.</summary>
+    public static void WriteJson<T>(string path, T value, JsonTypeInfo<T> info) =>
+        Write(path, file => JsonSerializer.Serialize(file, value, info));
 
     /// <summary>
     /// Deletes what writers that were killed left unfinished in a folder and those below it. Files that were written to

@@ -91,9 +91,7 @@ public sealed class RunFolder(string path)
                     f => new ManifestFile(new FileInfo(f).Length, Hash(f))
                 );
             var manifest = new Manifest(step, new(files, StringComparer.Ordinal));
-            AtomicFile.Write(Path.Combine(fresh, ManifestName), s =>
-                JsonSerializer.Serialize(s, manifest, ManifestJson.Default.Manifest)
-            );
+            AtomicFile.WriteJson(Path.Combine(fresh, ManifestName), manifest, ManifestJson.Default.Manifest);
             if (Directory.Exists(final))
                 Directory.Move(final, old);
             Directory.Move(fresh, final);

@@ -16,8 +16,10 @@ public static class TrainPlan
     /// <summary>
     /// The plan of one stage; null for methods whose memory is not modelled (Autoencoder and those of other rooms).
     /// </summary>
-    public static Plan? Of(ModelConfig c, StageConfig stage, int threads = 0) =>
-        stage.Method switch
+    public static Plan? Of(ModelConfig c, StageConfig stage, int threads = 0)
+    {
+        Fitting.RequireFormulas(c);
+        return stage.Method switch
         {
             "LongSft" => Tuning(
                 c,
@@ -52,6 +54,7 @@ public static class TrainPlan
             "Mmm" => Heads(c, stage, Setting<MmmConfig>(stage, Mmm.Entry), threads),
             _ => null,
         };
+    }
 
     private static T Setting<T>(StageConfig stage, MethodEntry entry) => (T)stage.Settings(entry);
 

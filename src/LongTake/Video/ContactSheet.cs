@@ -1,3 +1,5 @@
+using SkiaSharp;
+
 namespace LongTake.Video;
 
 /// <summary>Many frames in one picture, row by row, to be looked at.</summary>
@@ -27,50 +29,21 @@ public static class ContactSheet
                 $"{path}: cannot draw {width}x{height}, {columns} columns, upscale {upscale}: each is at least 1"
             );
         var rows = (frames.Count + columns - 1) / columns;
-        var part = Path.GetFullPath(path) + ".part";
-        Directory.CreateDirectory(Path.GetDirectoryName(part)!);
-        using var child = new MediaProcess(
-            "ffmpeg",
-            [
-                "-v",
-                "error",
-                "-y",
-                "-f",
-                "rawvideo",
-                "-pix_fmt",
-                "rgb24",
-                "-s",
-                $"{width}x{height}",
-                "-r",
-                "1",
-                "-i",
-                "-",
-                "-vf",
-                $"scale=iw*{upscale}:ih*{upscale}:flags=neighbor,tile={columns}x{rows}:padding={Gap}:color=gray",
-                "-frames:v",
-                "1",
-                "-c:v",
-                "png",
-                "-f",
-                "image2",
-                "-update",
-                "1",
-                Ffmpeg.Url(part),
-            ],
-            TimeSpan.FromMinutes(1),
-            input: true
-        );
-        try
+        var (across, down) = (width * upscale + Gap, height * upscale + Gap);
+        using var surface = SKSurface.Create(new SKImageInfo(columns * across - Gap, rows * down - Gap));
+        surface.Canvas.Clear(SKColors.Gray);
+        foreach (var (n, frame) in frames.Index())
         {
-            foreach (var frame in frames)
-                child.Write(frame);
+            using var picture = new SKBitmap(width, height) { Pixels = [.. frame.Chunk(3).Select(Colour)] };
+            surface.Canvas.DrawBitmap(
+                picture,
+                SKRect.Create(n % columns * across, n / columns * down, across - Gap, down - Gap)
+            );
         }
-        catch (IOException)
-        {
-            // The exit code below tells what happened.
-        }
-        if (child.Wait() != 0 || !File.Exists(part))
-            throw new UserException($"{path}: not written: {child.LastError}");
-        File.Move(part, path, overwrite: true);
+        using var image = surface.Snapshot();
+        using var png = image.Encode(SKEncodedImageFormat.Png, 100);
+        AtomicFile.Write(path, png.SaveTo);
     }
+
+    private static SKColor Colour(byte[] rgb) => new(rgb[0], rgb[1], rgb[2]);
 }

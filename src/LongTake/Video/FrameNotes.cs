@@ -36,7 +36,8 @@ sealed class FrameNotes
     /// left out.
     /// </summary>
     public const string Filters =
-        $"metadata=mode=delete,cropdetect=limit=24:round=2:skip=0:reset=1,metadata=mode=add:key={End}:value=1,metadata=mode=print:file='pipe\\:2':direct=1";
+        $"metadata=mode=delete,cropdetect=limit=24:round=2:skip=0:reset=1,metadata=mode=add:key={End}:value=1,"
+        + "metadata=mode=print:file='pipe\\:2':direct=1";
 
     /// <summary>Takes a line of ffmpeg's standard error; false when it is no note.</summary>
     public bool Hear(string line)

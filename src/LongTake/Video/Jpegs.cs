@@ -41,7 +41,9 @@ public static class Jpegs
                 "-sn",
                 "-dn",
                 "-vf",
-                $"{cut}fps={count / seconds:0.######},scale='trunc(iw*sar/2)*2':ih,setsar=1,scale='min({pixels},iw)':'min({pixels},ih)':force_original_aspect_ratio=decrease:force_divisible_by=2",
+                $"{cut}fps={count / seconds:0.######},scale='trunc(iw*sar/2)*2':ih,setsar=1,"
+                    + $"scale='min({pixels},iw)':'min({pixels},ih)':"
+                    + "force_original_aspect_ratio=decrease:force_divisible_by=2",
                 "-frames:v",
                 $"{count}",
                 "-c:v",

@@ -56,11 +56,13 @@ public sealed record Picture(int Width, int Height, byte[] Rgb)
         var code = child.Wait();
         // A damaged JPEG still gives a picture, with grey where its data end; only what was said tells.
         if (!whole || code != 0 || child.ErrorLines > 0)
-            throw new UserException(
-                $"{path}: not a picture that can be read whole: "
-                    + $"{(child.TimedOut ? "no end after a minute" : Probe.Said(child, path) is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}")}",
-                usage: true
-            );
+        {
+            var why =
+                child.TimedOut ? "no end after a minute"
+                : Probe.Said(child, path) is { Length: > 0 } said ? said
+                : $"ffmpeg ended with code {code}";
+            throw new UserException($"{path}: not a picture that can be read whole: {why}", usage: true);
+        }
         return new(width, height, rgb);
     }
 

@@ -1,25 +1,12 @@
 namespace LongTake.Video;
 
-/// <summary>Finds where shots change, frame after frame, from a bounded window of thumbnails.</summary>
-public interface IShotDetector
-{
-    /// <summary>Takes the next frame; the transitions that became certain with it, in order.</summary>
-    IReadOnlyList<Transition> Add(SmallFrame frame);
-
-    /// <summary>The transitions that are left at the end of the video.</summary>
-    IReadOnlyList<Transition> Finish();
-
-    /// <summary>Every transition before this frame has been given.</summary>
-    int Settled { get; }
-}
-
 /// <summary>
-/// The default detector: hard cuts, dissolves, fades and wipes; flashes, flicker, freezes, shakes, exposure ramps and
-/// fast motion are none. It looks at windows of <see cref="Core"/> frames with <see cref="Margin"/> more on both sides,
-/// and keeps of each window what lies in its core, so memory does not depend on the length of the video. Faster videos
-/// are looked at at about 25 frames a second.
+/// Finds where shots change, frame after frame: hard cuts, dissolves, fades and wipes; flashes, flicker, freezes,
+/// shakes, exposure ramps and fast motion are none. It looks at windows of <see cref="Core"/> frames with <see
+/// cref="Margin"/> more on both sides, and keeps of each window what lies in its core, so memory does not depend on the
+/// length of the video. Faster videos are looked at at about 25 frames a second.
 /// </summary>
-public sealed class ShotDetector(double fps, CancellationToken token = default) : IShotDetector
+public sealed class ShotDetector(double fps, CancellationToken token = default)
 {
     /// <summary>Frames a window decides about, and frames it sees besides on either side.</summary>
     internal const int Core = 512,
@@ -30,8 +17,10 @@ public sealed class ShotDetector(double fps, CancellationToken token = default) 
     int core; // where in the window its core begins
     int last = -1; // last frame of the last transition given
 
+    /// <summary>Every transition before this frame has been given.</summary>
     public int Settled { get; private set; }
 
+    /// <summary>Takes the next frame; the transitions that became certain with it, in order.</summary>
     public IReadOnlyList<Transition> Add(SmallFrame frame)
     {
         if (frame.Index % stride != 0)
@@ -48,21 +37,8 @@ public sealed class ShotDetector(double fps, CancellationToken token = default) 
         return found;
     }
 
+    /// <summary>The transitions that are left at the end of the video.</summary>
     public IReadOnlyList<Transition> Finish() => Take(window.Count);
-
-    /// <summary>Transitions of a whole video in order.</summary>
-    public static IReadOnlyList<Transition> Detect(
-        IEnumerable<SmallFrame> video,
-        double fps,
-        CancellationToken token = default
-    )
-    {
-        var detector = new ShotDetector(fps, token);
-        List<Transition> all = [];
-        foreach (var frame in video)
-            all.AddRange(detector.Add(frame));
-        return [.. all, .. detector.Finish()];
-    }
 
     List<Transition> Take(int end)
     {

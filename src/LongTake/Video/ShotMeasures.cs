@@ -16,7 +16,7 @@ public sealed record ShotMeasures
 
     /// <summary>
     /// The picture without black bars, in pixels as shown (rotation applied): an edge is where it is in all but 1 in 20
-    /// frames or farther out. The whole picture when nothing else can be told.
+    /// frames or farther out. The whole picture when nothing else is known.
     /// </summary>
     public Rectangle Crop { get; init; }
 

@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics;
 namespace LongTake.Video;
 
 /// <summary>
-/// One frame of a video as a thumbnail: brightness [36, 64], the same with mean 0 and contrast 1, a histogram of colour,
-/// and brightness at twice the size. Made from planar 4:2:0 bytes of 128x72, full range.
+/// One frame of a video as a thumbnail: brightness [36, 64], the same with mean 0 and contrast 1, a histogram of
+/// colour, and brightness at twice the size. Made from planar 4:2:0 bytes of 128x72, full range.
 /// </summary>
 public sealed class SmallFrame
 {

@@ -1,9 +1,9 @@
 namespace LongTake.Video;
 
 /// <summary>
-/// All frames of a file's picture, small and with their stamps, streamed: ffmpeg waits when the reader does. Decoding
-/// errors are counted, not thrown, as long as frames come. ffmpeg is ended when it takes too long for a frame or too
-/// much memory.
+/// All frames of a file's picture as <see cref="SmallFrame"/> has them, with their stamps, streamed: ffmpeg waits when
+/// the reader does. Decoding errors are counted, not thrown, as long as frames come. ffmpeg is ended when it takes too
+/// long for a frame or too much memory.
 /// </summary>
 sealed class StampedReader : IDisposable
 {
@@ -13,28 +13,16 @@ sealed class StampedReader : IDisposable
     readonly TimeSpan patience;
     readonly MediaProcess child;
     readonly FrameNotes notes = new();
-    readonly byte[] bytes;
+    readonly byte[] bytes = new byte[SmallFrame.Bytes];
     double last = double.NegativeInfinity;
 
-    /// <param name="frameBytes">Bytes of a frame in the pixel format at that size.</param>
-    /// <param name="scaler">ffmpeg's name of the way to scale.</param>
-    /// <param name="before">Filters before the scaling, each with a comma behind it.</param>
     /// <exception cref="UserException">ffmpeg is missing.</exception>
-    public StampedReader(
-        string path,
-        int width,
-        int height,
-        int frameBytes,
-        string pixels,
-        string scaler,
-        TimeSpan patience,
-        string before = "",
-        CancellationToken token = default
-    )
+    public StampedReader(string path, TimeSpan patience, CancellationToken token = default)
     {
-        (this.path, this.patience, bytes) = (path, patience, new byte[frameBytes]);
+        (this.path, this.patience) = (path, patience);
+        var size = $"{SmallFrame.FineWidth}:{SmallFrame.FineHeight}";
         var filters =
-            $"{FrameNotes.Filters},settb=1/{Clock},setpts=N,{before}scale={width}:{height}:flags={scaler}:out_range=full,format={pixels}";
+            $"{FrameNotes.Filters},settb=1/{Clock},setpts=N,scale={size}:flags=area:out_range=full,format=yuv420p";
         child = new MediaProcess(
             "ffmpeg",
             [
@@ -104,11 +92,11 @@ sealed class StampedReader : IDisposable
                 );
             var code = child.Wait();
             if (Count == 0 || code != 0)
-                throw new UserException(
-                    $"{path}: "
-                        + $"{(Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}")}: "
-                        + (Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}")
-                );
+            {
+                var what = Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}";
+                var why = Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}";
+                throw new UserException($"{path}: {what}: {why}");
+            }
             return false;
         }
         var note = notes.Next(patience);

@@ -8,24 +8,16 @@ public sealed record ReadOptions
     /// </summary>
     public double? Fps { get; init; }
 
-    /// <summary>Pixels across; 0 (with Height 0) keeps the file's own size.</summary>
+    /// <summary>
+    /// Pixels across; the picture covers the size and its overhang is cut at both sides. 0 (with Height 0) keeps the
+    /// file's own size.
+    /// </summary>
     public int Width { get; init; }
 
     /// <summary>Pixels down; 0 (with Width 0) keeps the file's own size.</summary>
     public int Height { get; init; }
 
-    /// <summary>
-    /// False: the picture covers the size and its overhang is cut at both sides. True: it is stretched.
-    /// </summary>
-    public bool Stretch { get; init; }
-
-    /// <summary>Where to begin, in seconds from the start of the file.</summary>
-    public double StartSeconds { get; init; }
-
-    /// <summary>
-    /// The stamp to begin at, as frames have it in the file; null begins with the first frame. Goes over <see
-    /// cref="StartSeconds"/>.
-    /// </summary>
+    /// <summary>The stamp to begin at, as frames have it in the file; null begins with the first frame.</summary>
     public double? FromStamp { get; init; }
 
     /// <summary>Part of the picture as shown (after rotation) that counts; null is all of it.</summary>
@@ -127,8 +119,6 @@ public sealed class VideoReader : IDisposable
         List<string> arguments = [.. Ffmpeg.Input, "-nostdin"];
         if (o.FromStamp is { } stamp)
             arguments.AddRange(["-seek_timestamp", "1", "-ss", $"{stamp:0.######}"]);
-        else if (o.StartSeconds > 0)
-            arguments.AddRange(["-ss", $"{o.StartSeconds:0.######}"]);
         arguments.AddRange([
             "-i",
             Ffmpeg.Url(path),
@@ -153,8 +143,9 @@ public sealed class VideoReader : IDisposable
     {
         var rate = o.Fps is { } fps ? $"fps={fps:0.######}," : "";
         var (w, h) = (Width, Height);
-        var size = o.Stretch || o.Width == 0 ? $"{w}:{h}" : $"'max({w},round({h}*dar))':'max({h},round({w}/dar))'";
+        var size = o.Width == 0 ? $"{w}:{h}" : $"'max({w},round({h}*dar))':'max({h},round({w}/dar))'";
         var crop = o.Crop is { } c ? $"crop={c.Width}:{c.Height}:{c.X}:{c.Y}," : "";
-        return $"{crop}{rate}settb=1/{Clock},setpts=N,scale={size}:flags=area+accurate_rnd+full_chroma_int,format=rgb24,crop={w}:{h},setsar=1";
+        return $"{crop}{rate}settb=1/{Clock},setpts=N,scale={size}:"
+            + $"flags=area+accurate_rnd+full_chroma_int,format=rgb24,crop={w}:{h},setsar=1";
     }
 }

@@ -56,16 +56,7 @@ public sealed record VideoScan(
         var detector = new ShotDetector(info.Fps, token);
         var measurer = new ShotMeasurer(info);
         List<Transition> transitions = [];
-        using var reader = new StampedReader(
-            info.Path,
-            SmallFrame.FineWidth,
-            SmallFrame.FineHeight,
-            SmallFrame.Bytes,
-            "yuv420p",
-            "area",
-            options.Patience,
-            token: token
-        );
+        using var reader = new StampedReader(info.Path, options.Patience, token);
         double first = 0,
             time = 0;
         while (reader.Read())

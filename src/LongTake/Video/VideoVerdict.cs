@@ -6,7 +6,7 @@ namespace LongTake.Video;
 /// <param name="Reason">A sentence about it; "" when kept.</param>
 /// <param name="Passing">True when trying again may help.</param>
 /// <param name="Info">What the probe said, where it could say something.</param>
-/// <param name="Scan">What decoding all of it told, where that was asked for and possible.</param>
+/// <param name="Scan">What decoding all of it found, where that was asked for and possible.</param>
 public sealed record VideoVerdict(
     string Path,
     string Rule,
@@ -19,7 +19,7 @@ public sealed record VideoVerdict(
     public bool Kept => Rule == "kept";
 
     /// <summary>
-    /// Probes a file and, unless told otherwise, decodes all of it in a child process bounded in time and memory. A
+    /// Probes a file and, unless asked not to, decodes all of it in a child process bounded in time and memory. A
     /// file with more complaints of the decoder than allowed is damaged.
     /// </summary>
     public static VideoVerdict Of(

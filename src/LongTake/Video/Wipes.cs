@@ -96,7 +96,7 @@ static class Wipes
     // What differs between two frames; null when they may well be one shot.
     static Ends? Between(SmallFrame a, SmallFrame b)
     {
-        // What is alike at its very place is no less so at a better one, and most pairs of frames are told by that.
+        // What is alike at its very place is no less so at a better one, and that decides most pairs of frames.
         if (SmallFrame.AlikeInPlace(a, b, Differs) > (1 - Telling) * SmallFrame.Blocks)
             return null;
         var apart = new float[SmallFrame.Blocks];

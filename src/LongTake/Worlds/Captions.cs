@@ -9,10 +9,10 @@ public static partial class Captions
     public static readonly string[] Hats = ["bare head", "top hat", "wizard hat", "cap"];
     public static readonly string[] Lighthouses = ["red", "blue", "magenta"];
     public static readonly string[] Biomes = ["meadow", "forest", "city", "desert"];
-    public static readonly string[] Hours = ["dawn", "morning", "noon", "afternoon", "dusk", "night"];
+    public static readonly string[] TimesOfDay = ["dawn", "morning", "noon", "afternoon", "dusk", "night"];
 
-    // Day phases at which the hours end: knots of the day table, but for nightfall, where the moon rises.
-    private static readonly double[] HourEnds = [.12, .30, .50, .66, .80];
+    // Day phases at which the times of day end: knots of the day table, but for nightfall, where the moon rises.
+    private static readonly double[] Ends = [.12, .30, .50, .66, .80];
 
     /// <summary>Coat and hat pairs that no long take of the training set shows, and the 16 that they do show.</summary>
     public static readonly (int Coat, int Hat)[] HeldOut =
@@ -36,7 +36,7 @@ public static partial class Captions
 
     /// <summary>Caption of a whole video; the lighthouse is named only if one comes by.</summary>
     public static string Describe(TravellerTake take) =>
-        Describe(take.Coat, take.Hat, take.Landmarks.Length > 0 ? take.LandmarkColour : null);
+        Describe(take.Coat, take.Hat, take.Lighthouses.Length > 0 ? take.LighthouseColour : null);
 
     public static string Describe(int coat, int hat, int? lighthouse)
     {
@@ -46,13 +46,13 @@ public static partial class Captions
     }
 
     /// <summary>
-    /// Caption of a short window by the place and the hour at its middle, for example "forest, noon".
+    /// Caption of a short window by the biome and the time of day at its middle, for example "forest, noon".
     /// </summary>
     public static string Local(TravellerTake take, int worldFrame) =>
-        $"{Biomes[take.Biome(worldFrame)]}, {Hours[Hour(take.Phase(worldFrame))]}";
+        $"{Biomes[take.Biome(worldFrame)]}, {TimesOfDay[TimeOfDay(take.Phase(worldFrame))]}";
 
-    /// <summary>Index in <see cref="Hours"/> of a day phase.</summary>
-    public static int Hour(double phase) => HourEnds.Count(end => phase >= end);
+    /// <summary>Index in <see cref="TimesOfDay"/> of a day phase.</summary>
+    public static int TimeOfDay(double phase) => Ends.Count(end => phase >= end);
 
     /// <summary>Every caption that <see cref="Describe(TravellerTake)"/> and <see cref="Local"/> can give.</summary>
     public static IEnumerable<string> All =>
@@ -61,7 +61,7 @@ public static partial class Captions
             from hat in Enumerable.Range(0, 4)
             from colour in new int?[] { null, 0, 1, 2 }
             select Describe(coat, hat, colour),
-            .. from biome in Biomes from hour in Hours select $"{biome}, {hour}",
+            .. from biome in Biomes from time in TimesOfDay select $"{biome}, {time}",
         ];
 
     private static readonly Dictionary<string, int> CoatWords = new()

@@ -13,7 +13,7 @@ public static class Traveller
         FrameBytes = Side * Side * 3;
 
     internal const int Horizon = 26;
-    internal static readonly Rgb[] LandmarkColours = [(225, 40, 40), (40, 80, 235), (225, 45, 205)];
+    internal static readonly Rgb[] LighthouseColours = [(225, 40, 40), (40, 80, 235), (225, 45, 205)];
 
     private static readonly Rgb[] Far = [(70, 125, 80), (25, 85, 60), (95, 95, 118), (205, 150, 90)];
 
@@ -26,8 +26,8 @@ public static class Traveller
         var day = new Day(take.Phase(frame));
         Sky(canvas, day, frame);
         Skyline(canvas, day, take, frame);
-        foreach (var entry in take.Landmarks)
-            Landmark(canvas, day, take.LandmarkColour, frame - entry);
+        foreach (var entry in take.Lighthouses)
+            Lighthouse(canvas, day, take.LighthouseColour, frame - entry);
         Scenery.Paint(canvas, day, take, frame);
         Figure.Paint(canvas, day, take, frame);
     }
@@ -119,12 +119,12 @@ public static class Traveller
         };
 
     /// <summary>A striped lighthouse, six columns wide, <paramref name="age"/> frames after it entered.</summary>
-    private static void Landmark(Span<Pixel> canvas, in Day day, int colour, double age)
+    private static void Lighthouse(Span<Pixel> canvas, in Day day, int colour, double age)
     {
         if (age < 0 || age >= 152)
             return;
         Rgb light = (.45 + .55 * day.Tint.R, .45 + .55 * day.Tint.G, .45 + .55 * day.Tint.B);
-        Pixel even = LandmarkColours[colour] * light,
+        Pixel even = LighthouseColours[colour] * light,
             odd = (Rgb)(245, 245, 245) * light;
         var left = (int)Math.Floor(Side - .25 * age);
         for (var y = 8; y < Horizon; y++)

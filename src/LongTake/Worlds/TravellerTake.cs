@@ -10,10 +10,10 @@ public sealed record TravellerTake
     /// <summary>World frames a second.</summary>
     public const int FramesPerSecond = 16;
 
-    /// <summary>Coat colour, 0..5; hat shape, 0..3; landmark colour, 0..2.</summary>
+    /// <summary>Coat colour, 0..5; hat shape, 0..3; lighthouse colour, 0..2.</summary>
     public required int Coat { get; init; }
     public required int Hat { get; init; }
-    public required int LandmarkColour { get; init; }
+    public required int LighthouseColour { get; init; }
 
     /// <summary>Brightness factor of the coat; hue of the scarf in [0, 1).</summary>
     public double CoatBrightness { get; init; } = 1;
@@ -39,7 +39,7 @@ public sealed record TravellerTake
     public double[] Boundaries { get; init; } = [244, 488, 732];
 
     /// <summary>Frames at which the lighthouse enters on the right.</summary>
-    public double[] Landmarks { get; init; } = [128, 704];
+    public double[] Lighthouses { get; init; } = [128, 704];
 
     public int Frames { get; init; } = LongFrames;
 
@@ -62,25 +62,25 @@ public sealed record TravellerTake
         {
             Dawn = rng.Uniform(-.02, .02),
             Boundaries = [.. Enumerable.Range(1, 3).Select(i => 244 * i + rng.Uniform(-24, 24))],
-            Landmarks = [128 + rng.Uniform(-16, 16), 704 + rng.Uniform(-16, 16)],
+            Lighthouses = [128 + rng.Uniform(-16, 16), 704 + rng.Uniform(-16, 16)],
         };
 
     /// <summary>
-    /// Five seconds at any hour in any biome; the day may run back, so clips do not tell a take's story.
+    /// Five seconds at any time of day in any biome; the day may run back, so clips do not show the story of a take.
     /// </summary>
     public static TravellerTake Clip(Rng rng)
     {
         var look = Look(rng, rng.Int(Captions.Coats.Length), rng.Int(Captions.Hats.Length));
         var (first, other) = (rng.Int(4), rng.Int(3));
         var (crosses, boundary) = (rng.Uniform() < .5, rng.Uniform(-128, 81));
-        var (passes, landmark) = (rng.Uniform() < .3, rng.Uniform(-150, 80));
+        var (passes, lighthouse) = (rng.Uniform() < .3, rng.Uniform(-150, 80));
         return look with
         {
             Dawn = rng.Uniform(),
             DayRate = rng.Uniform(-1.5, 1.5) / LongFrames,
             Biomes = crosses ? [first, (first + 1 + other) % 4] : [first],
             Boundaries = crosses ? [boundary] : [],
-            Landmarks = passes ? [landmark] : [],
+            Lighthouses = passes ? [lighthouse] : [],
             Frames = ClipFrames,
         };
     }
@@ -96,7 +96,7 @@ public sealed record TravellerTake
             MidOffset = rng.Uniform(0, 24),
             GroundOffset = rng.Int(8),
             GaitPhase = rng.Uniform(0, 2 * Math.PI),
-            LandmarkColour = rng.Int(Captions.Lighthouses.Length),
+            LighthouseColour = rng.Int(Captions.Lighthouses.Length),
             SkylineSeed = rng.Uniform(0, 10),
         };
 }
