@@ -15,7 +15,7 @@ public static class GeneratePlan
     /// </summary>
     public static Plan Of(ResolvedRequest r, double compute = 2, int threads = 0)
     {
-        Fitting.RequireFormulas(model);
+        Fitting.RequireFormulas(r.Model);
         var (c, latents, head) = (r.Model, r.Latents, r.HasHeads);
         var network = head ? Counts.Student(c, r.FmSteps > 0 ? null : r.Head) : Counts.Transformer(c);
         var (vae, text) = (Counts.Vae(c), Counts.Text(c.Text));

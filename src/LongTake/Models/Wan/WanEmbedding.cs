@@ -11,40 +11,40 @@ public sealed class WanEmbedding(Weights w, WanConfig c, IPatches patches, Atten
     private readonly Linear time0 = new(w / "time_embedding" / 0, c.FreqDim, c.Dim);
     private readonly Linear time2 = new(w / "time_embedding" / 2, c.Dim, c.Dim);
     private readonly Linear project = new(w / "time_projection" / 1, c.Dim, 6 * c.Dim, std: 0.02);
-    private readonly WanImageEmbedding? image = c.ClipDim > 0 ? new(w / "img_emb", c) : null;
+    private readonly WanImageEmbedding? pictures = c.ClipDim > 0 ? new(w / "img_emb", c) : null;
 
-    public TransformerState Forward(Tensor x, Tensor timesteps, Tensor text, ImageCondition? given = null)
+    public TransformerState Forward(Tensor x, Tensor timesteps, Tensor text, ImageCondition? image = null)
     {
-        var picture = Picture(given);
-        return State(With(x, given), timesteps, Text(text), picture);
+        var picture = Picture(image);
+        return State(With(x, image), timesteps, Text(text), picture);
     }
 
     public TransformerState Forward(
         Tensor x,
         Tensor timesteps,
         EncodedPrompt prompt,
-        ImageCondition? given = null,
+        ImageCondition? image = null,
         bool inside = false
     )
     {
         var read = (WanPrompt)prompt;
-        return State(With(x, given), timesteps, read.Text, null, inside, read.Keys);
+        return State(With(x, image), timesteps, read.Text, null, inside, read.Keys);
     }
 
-    public EncodedPrompt Prompt(Tensor text, ImageCondition? given, IEnumerable<IBlock> blocks) =>
-        new WanPrompt(Text(text), Picture(given), blocks);
+    public EncodedPrompt Prompt(Tensor text, ImageCondition? image, IEnumerable<IBlock> blocks) =>
+        new WanPrompt(Text(text), Picture(image), blocks);
 
-    private static Tensor With(Tensor x, ImageCondition? given) => given is null ? x : torch.cat([x, given.Latents], 1);
+    private static Tensor With(Tensor x, ImageCondition? image) => image is null ? x : torch.cat([x, image.Latents], 1);
 
-    private Tensor? Picture(ImageCondition? given)
+    private Tensor? Picture(ImageCondition? image)
     {
-        if (image is null != given is null)
+        if (pictures is null != image is null)
             throw new UserException(
-                image is null
+                pictures is null
                     ? "this is a text-to-video model: it takes no image"
                     : "this is an image-to-video model: give an image"
             );
-        return given is null ? null : image!.Forward(given.Tokens.to(compute));
+        return image is null ? null : pictures!.Forward(image.Tokens.to(compute));
     }
 
     private WanState State(
