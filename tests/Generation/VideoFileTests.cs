@@ -62,9 +62,8 @@ public sealed class VideoFileTests : IDisposable
                     Frames = frames,
                 },
                 path,
-                progress: new Heard(p =>
+                progress: new Heard(_ =>
                 {
-                    File.AppendAllText("/tmp/live.txt", $"{frames} {p.Unit} {p.Done} {Tensor.TotalCount - before}\n");
                     live = Math.Max(live, Tensor.TotalCount - before);
                     GC.Collect(0); // else the collector's slack is what is measured
                 }),

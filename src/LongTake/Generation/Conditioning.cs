@@ -29,7 +29,7 @@ internal sealed class Prompts : IDisposable
 
     private readonly torch.Device device;
     private readonly TextCache? cache;
-    private readonly Lazy<(TextEncoder Text, IDisposable Weights)> encoder;
+    private readonly (TextEncoder Text, IDisposable Weights)? small;
 
     public Prompts(ModelFiles files, ScalarType wanted, torch.Device device)
     {
@@ -44,8 +44,9 @@ internal sealed class Prompts : IDisposable
         var large = part.Count >= TextCache.Large;
         var dtype = large ? wanted : ScalarType.Float32;
         var c = files.Config;
-        encoder = new(Open);
-        if (large)
+        if (!large)
+            small = Open();
+        else
             cache = new(
                 TextCache.Folder,
                 $"{part.Hash(SmallTensor)} {Convert.ToHexStringLower(SHA256.HashData(tokens))} {c.Model.TextLength} {dtype}",
@@ -74,15 +75,11 @@ internal sealed class Prompts : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        return (cache?.Encode([text]) ?? encoder.Value.Text.Encode([text])).to(device).MoveToOuterDisposeScope();
+        return (cache?.Encode([text]) ?? small!.Value.Text.Encode([text])).to(device).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes texts ahead, while a large encoder still has the memory to itself.</summary>
     public void Prepare(IEnumerable<string> texts) => cache?.Prepare(texts);
 
-    public void Dispose()
-    {
-        if (encoder.IsValueCreated)
-            encoder.Value.Weights.Dispose();
-    }
+    public void Dispose() => small?.Weights.Dispose();
 }
