@@ -2,9 +2,7 @@ using LongTake.Checkpoints;
 using LongTake.Evaluation;
 using LongTake.Generation;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Worlds;
 
 namespace LongTake.Bench;

@@ -1,10 +1,7 @@
-using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Bench;

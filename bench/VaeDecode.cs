@@ -1,6 +1,5 @@
 using LongTake.Checkpoints;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 

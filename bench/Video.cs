@@ -1,7 +1,6 @@
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;

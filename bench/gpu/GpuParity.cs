@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 

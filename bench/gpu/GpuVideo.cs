@@ -5,9 +5,7 @@ using LongTake.Data;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Bench.Gpu;

@@ -7,9 +7,7 @@ using LongTake.Data;
 using LongTake.Evaluation;
 using LongTake.Generation;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Video;
 using LongTake.Worlds;
 

@@ -1,11 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using LongTake.Generation;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
-using LongTake.Training;
 
 namespace LongTake.Cli;
 

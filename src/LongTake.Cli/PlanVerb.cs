@@ -6,7 +6,6 @@ using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tensors;

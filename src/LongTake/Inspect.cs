@@ -2,11 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LongTake.Data;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
-using LongTake.Training;
 using LongTake.Video;
 
 namespace LongTake;

@@ -2,9 +2,7 @@ using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Training;
 using LongTake.Video;
 

@@ -1,6 +1,5 @@
 using LongTake.Data;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 

@@ -1,9 +1,6 @@
 using System.Text.Json;
 using LongTake.Data;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Tests.Cli;
 using LongTake.Tests.Video;
 

@@ -2,9 +2,7 @@ using System.Globalization;
 using System.Text;
 using LongTake.Data;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Tests.Video;
 using LongTake.Video;
 

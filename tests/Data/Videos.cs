@@ -1,7 +1,5 @@
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Tests.Cli;
 using LongTake.Tests.Video;
 using LongTake.Video;

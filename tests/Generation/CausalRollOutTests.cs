@@ -3,7 +3,6 @@ using LongTake.Diffusion;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Models;

@@ -2,12 +2,10 @@ using LongTake.Checkpoints;
 using LongTake.Diffusion;
 using LongTake.Generation;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 using LongTake.Tests.Video;
-using LongTake.Video;
 
 namespace LongTake.Tests.Generation;
 

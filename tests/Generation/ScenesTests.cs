@@ -3,9 +3,7 @@ using LongTake.Diffusion;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 
 namespace LongTake.Tests.Generation;

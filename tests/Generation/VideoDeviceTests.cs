@@ -4,9 +4,7 @@ using LongTake.Data;
 using LongTake.Evaluation;
 using LongTake.Generation;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 using LongTake.Tests.Training;
 

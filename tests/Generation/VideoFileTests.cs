@@ -1,9 +1,7 @@
 using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Tests.Checkpoints;
 using LongTake.Tests.Video;
 

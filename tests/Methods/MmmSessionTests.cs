@@ -1,9 +1,7 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Methods;
 

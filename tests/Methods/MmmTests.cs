@@ -1,8 +1,6 @@
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Tests.Methods;

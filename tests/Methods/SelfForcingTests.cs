@@ -2,7 +2,6 @@ using System.Text.Json;
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Tests.Models;

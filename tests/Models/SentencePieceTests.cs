@@ -1,9 +1,6 @@
 using System.Text;
 using System.Text.Json;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Models;
 

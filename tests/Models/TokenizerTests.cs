@@ -1,8 +1,5 @@
 using System.Text.Json;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Tests.Models;
 

@@ -1,6 +1,4 @@
 using System.Text.Json;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 

@@ -1,6 +1,4 @@
 using LongTake.Diffusion;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 

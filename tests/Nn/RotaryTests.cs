@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;

@@ -1,6 +1,3 @@
-using LongTake.Kernels;
-using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Nn;

@@ -4,9 +4,7 @@ using LongTake.Checkpoints;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Training;
 
 namespace LongTake.Tests.Training;
@@ -120,10 +118,7 @@ public sealed class BaselineTests : IDisposable
         using var files = ModelFiles.Open(model.Path);
         var request = new VideoRequest { Prompt = "a traveller" };
         var resolved = request.Resolve(files);
-        Assert.Equal(
-            (Network.Generator, Sampler.Causal, 5),
-            (resolved.Network, resolved.Sampler, resolved.Latents)
-        );
+        Assert.Equal((Network.Generator, Sampler.Causal, 5), (resolved.Network, resolved.Sampler, resolved.Latents));
         using var scope = torch.NewDisposeScope();
         foreach (var sampler in (Sampler[])[Sampler.Causal, Sampler.Segments, Sampler.InfinityRope])
         {

@@ -3,9 +3,7 @@ using System.Text.Json;
 using LongTake.Generation;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Training;
 
 namespace LongTake.Tests.Training;

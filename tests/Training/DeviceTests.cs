@@ -4,7 +4,6 @@ using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Nn;
 using LongTake.Training;
 using Descent = LongTake.Nn.Optimiser;

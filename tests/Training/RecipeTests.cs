@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using LongTake;
-using LongTake.Training;
 
 namespace LongTake.Tests.Training;
 

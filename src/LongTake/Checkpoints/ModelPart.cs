@@ -1,9 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Checkpoints;
 

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using Shapes = System.Collections.Generic.IReadOnlyDictionary<string, long[]>;

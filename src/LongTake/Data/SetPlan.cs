@@ -1,8 +1,6 @@
 using System.Globalization;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Data;
 

@@ -1,7 +1,6 @@
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 

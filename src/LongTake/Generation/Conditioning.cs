@@ -1,8 +1,7 @@
-using LongTake.Models;
 using System.Security.Cryptography;
 using LongTake.Checkpoints;
+using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 

@@ -1,7 +1,6 @@
 using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 using LongTake.Video;
@@ -32,7 +31,9 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
     {
         var (area, shape) = ((double)c.Width * c.Height, height / (double)width);
         int Side(double pixels, int patch) =>
-            Math.Max(1, (int)(Math.Floor(pixels / c.Geometry.SpatialStride) / patch)) * patch * c.Geometry.SpatialStride;
+            Math.Max(1, (int)(Math.Floor(pixels / c.Geometry.SpatialStride) / patch))
+            * patch
+            * c.Geometry.SpatialStride;
         return (Side(Math.Sqrt(area / shape), c.Model.Patch[2]), Side(Math.Sqrt(area * shape), c.Model.Patch[1]));
     }
 
@@ -56,7 +57,11 @@ internal sealed class FirstFrame(ModelFiles files, torch.Device device)
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        var (stride, h, w) = (c.Geometry.TemporalStride, c.Height / c.Geometry.SpatialStride, c.Width / c.Geometry.SpatialStride);
+        var (stride, h, w) = (
+            c.Geometry.TemporalStride,
+            c.Height / c.Geometry.SpatialStride,
+            c.Width / c.Geometry.SpatialStride
+        );
         var first = torch
             .nn.functional.interpolate(
                 picture.cpu(),

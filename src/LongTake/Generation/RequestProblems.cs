@@ -1,7 +1,6 @@
 using LongTake.Checkpoints;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 
@@ -67,11 +66,7 @@ internal static class RequestProblems
             yield return new("size", $"{size}: this model makes pictures of {c.Width}x{c.Height} only");
             yield break;
         }
-        (string, int, int)[] sides =
-        [
-            ("width", own.Width, c.Model.Patch[2]),
-            ("height", own.Height, c.Model.Patch[1]),
-        ];
+        (string, int, int)[] sides = [("width", own.Width, c.Model.Patch[2]), ("height", own.Height, c.Model.Patch[1])];
         foreach (var (name, pixels, patch) in sides)
         {
             var unit = c.Geometry.SpatialStride * patch;

@@ -2,7 +2,6 @@ using LongTake.Checkpoints;
 using LongTake.Diffusion;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Wan;
 using LongTake.Video;
 
 namespace LongTake.Generation;

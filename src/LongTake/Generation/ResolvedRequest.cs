@@ -2,7 +2,6 @@ using System.Text.Json.Serialization;
 using LongTake.Checkpoints;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 

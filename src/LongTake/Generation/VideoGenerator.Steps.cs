@@ -1,6 +1,5 @@
-using LongTake.Models;
 using LongTake.Data;
-using LongTake.Models.Wan;
+using LongTake.Models;
 using LongTake.Video;
 
 namespace LongTake.Generation;

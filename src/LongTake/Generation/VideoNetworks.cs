@@ -1,7 +1,6 @@
 using LongTake.Checkpoints;
 using LongTake.Diffusion;
 using LongTake.Models;
-using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 
@@ -27,13 +26,10 @@ internal sealed class VideoNetworks : IDisposable
         try
         {
             Vae = c.Model.Autoencoder(Load(decoder, () => Weights.Load(decoder.Source(), dtype, device)), dtype);
-            var weights = transformer = Load(
-                part,
-                () =>
-                    streams ? Weights.Streamed(part.Source(), Blocks.Holds, dtype, device)
-                    : r.Int8 ? Weights.LoadInt8(part.Source(), Blocks.Holds, dtype)
-                    : Weights.Load(part.Source(), dtype, device)
-            );
+            var weights = transformer = Load(part, () => streams
+                    ? Weights.Streamed(part.Source(), Blocks.Holds, dtype, device)
+                : r.Int8 ? Weights.LoadInt8(part.Source(), Blocks.Holds, dtype)
+                : Weights.Load(part.Source(), dtype, device));
             if (part.Kind == PartKind.Student)
             {
                 Head? only = r.FmSteps > 0 ? null : r.Head;

@@ -1,8 +1,6 @@
 using System.Text.Json.Serialization;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 

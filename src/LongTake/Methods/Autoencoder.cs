@@ -142,7 +142,13 @@ public static class Autoencoder
                 Mean = Doubles(mean),
                 Std = !vae.HasFittedPart
                     ? Doubles(std)
-                    : [.. Enumerable.Repeat(Math.Round(std.square().mean().sqrt().Number(), 6), model.Geometry.Channels)],
+                    :
+                    [
+                        .. Enumerable.Repeat(
+                            Math.Round(std.square().mean().sqrt().Number(), 6),
+                            model.Geometry.Channels
+                        ),
+                    ],
             },
         };
     }

@@ -1,5 +1,4 @@
 using LongTake.Diffusion;
-using LongTake.Models;
 using LongTake.Models.Text;
 using LongTake.Nn;
 

@@ -1,5 +1,4 @@
 using LongTake.Diffusion;
-using LongTake.Models;
 
 namespace LongTake.Methods;
 

@@ -1,7 +1,5 @@
 using System.Security.Cryptography;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Models;
 

@@ -1,4 +1,3 @@
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Models.Wan;
 
@@ -52,7 +51,10 @@ public static class Fitting
     public static void RequireFormulas(ModelConfig c)
     {
         if (c.Model is not WanModel)
-            throw new UserException($"family '{c.Family}': its costs are not known; plan knows Wan and Miniature", true);
+            throw new UserException(
+                $"family '{c.Family}': its costs are not known; plan knows Wan and Miniature",
+                true
+            );
     }
 
     /// <summary>Sizes of three quarters and a half of a picture, as far as the model can make them.</summary>

@@ -4,8 +4,7 @@ namespace LongTake.Tensors;
 /// A mistake a person can mend: the message names what was given, what is allowed and what to do. Front doors print it
 /// without a stack trace. <see cref="Usage"/> is true for wrong arguments (exit code 2), false for failed work (1).
 /// </summary>
-public class UserException(string message, bool usage = false, Exception? inner = null)
-    : Exception(message, inner)
+public class UserException(string message, bool usage = false, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>True when the command line or the recipe is wrong, false when the work failed.</summary>
     public bool Usage { get; } = usage;

@@ -4,9 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 using LongTake.Nn;
 
 namespace LongTake.Training;

@@ -2,9 +2,7 @@ using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
-using LongTake.Models.Wan;
 
 namespace LongTake.Training;
 

@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Text;
-using LongTake.Models.Miniature;
-using LongTake.Models.Wan;
 
 namespace LongTake.Models.Text;
 

@@ -1,6 +1,4 @@
 using System.Buffers.Binary;
-using LongTake.Models.Miniature;
-using LongTake.Models.Wan;
 
 namespace LongTake.Models.Text;
 

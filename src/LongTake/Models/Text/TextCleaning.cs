@@ -1,8 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Text.Unicode;
-using LongTake.Models.Miniature;
-using LongTake.Models.Wan;
 
 namespace LongTake.Models.Text;
 

@@ -1,6 +1,4 @@
 using System.Text;
-using LongTake.Models.Miniature;
-using LongTake.Models.Wan;
 
 namespace LongTake.Models.Text;
 

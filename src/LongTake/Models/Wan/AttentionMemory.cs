@@ -1,5 +1,4 @@
 using LongTake.Kernels;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 
 namespace LongTake.Models.Wan;

@@ -1,4 +1,3 @@
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 
 namespace LongTake.Models.Wan;

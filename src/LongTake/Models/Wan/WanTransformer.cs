@@ -1,4 +1,3 @@
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 using LongTake.Nn;
 

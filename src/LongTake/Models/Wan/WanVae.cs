@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using LongTake.Models.Miniature;
 using LongTake.Models.Text;
 
 namespace LongTake.Models.Wan;
