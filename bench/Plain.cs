@@ -27,7 +27,9 @@ internal static class Plain
             }
         };
 
-    /// <summary>The same, timed; what is stored in bfloat16 is multiplied in the type that is given.</summary>
+    /// <summary>
+    /// A work without kernels, timed; what is stored in bfloat16 is multiplied in the type that is given.
+    /// </summary>
     public static Func<double> Of(Func<double> work, ProductKind kind) =>
         () =>
         {

@@ -5,7 +5,7 @@ using System.Runtime.CompilerServices;
 namespace LongTake.Bench;
 
 /// <summary>
-/// The same work in PyTorch from Python, where one of version 2 is installed: a program of bench/peers that waits for
+/// A work done in PyTorch from Python, where one of version 2 is installed: a program of bench/peers that waits for
 /// the name of a function, runs it once and answers with its seconds, so that peers take turns with us. Arguments go to
 /// the program.
 /// </summary>
@@ -71,7 +71,7 @@ internal sealed class Python : IDisposable
             : throw new UserException($"bench: the peer ended instead of running '{function}'; its error is above");
     }
 
-    /// <summary>The same, to be timed in turns.</summary>
+    /// <summary>A work in Python, to be timed in turns.</summary>
     public Func<double> Of(string function) => () => Ask(function);
 
     public void Dispose()

@@ -142,8 +142,10 @@ internal sealed record Row(
             text is null ? "null" : $"\"{JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text)}\"";
         static string Plain(double? value) =>
             value is { } v ? v.ToString("G5", CultureInfo.InvariantCulture).Replace("E+0", "E") : "null";
-        return $"{{\"name\":{Text(Name)},\"ours\":{Plain(Ours)},\"unit\":{Text(Unit)},\"peer\":{Plain(Peer)},\"peer_name\":{Text(PeerName)},"
-            + $"\"ratio\":{Plain(Ratio)},\"floor\":{Plain(Floor)},\"note\":{Text(Note)},\"lower\":{(Lower ? "true" : "false")},\"limit\":{Plain(Limit)},\"least\":{Plain(Least)},"
+        return $"{{\"name\":{Text(Name)},\"ours\":{Plain(Ours)},\"unit\":{Text(Unit)},"
+            + $"\"peer\":{Plain(Peer)},\"peer_name\":{Text(PeerName)},\"ratio\":{Plain(Ratio)},"
+            + $"\"floor\":{Plain(Floor)},\"note\":{Text(Note)},\"lower\":{(Lower ? "true" : "false")},"
+            + $"\"limit\":{Plain(Limit)},\"least\":{Plain(Least)},"
             + $"\"low\":{Plain(Spread?.Low)},\"high\":{Plain(Spread?.High)}}}";
     }
 

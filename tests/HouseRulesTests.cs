@@ -17,7 +17,10 @@ public partial class HouseRulesTests
         Assert.Empty(
             from file in Files("*.cs")
             from line in File.ReadLines(file).Index()
-            where line.Item.Length > Columns
+            // Test data keeps its lines.
+            where
+                line.Item.Length > Columns
+                && !(Name(file).StartsWith("tests", StringComparison.Ordinal) && line.Item.Contains('"'))
             select $"{Name(file)}:{line.Index + 1}"
         );
 

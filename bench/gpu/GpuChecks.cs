@@ -94,9 +94,9 @@ internal static class GpuChecks
         };
     }
 
-    // One step of Mode Seeking meets Mean Seeking on one video of one window, with given levels: flow matching on the FM
-    // head, a video of one call of the DM head judged by teacher and critic, the critic's own loss, and AdamW for both
-    // networks.
+    // One step of Mode Seeking meets Mean Seeking on one video of one window, with given levels: flow matching on the
+    // FM head, a video of one call of the DM head judged by teacher and critic, the critic's own loss, and AdamW for
+    // both networks.
     private static JsonObject Mmm(GpuOptions o)
     {
         using var scope = torch.NewDisposeScope();

@@ -1,6 +1,6 @@
-// A method of one's own beside LongTake's: the file PrefixSft.cs, and one line that names it. Recipes then know it, with
-// its settings checked like any other's; here it trains for a few steps on the procedural world.
-//   dotnet run -- MODEL FOLDER
+// A method of one's own beside LongTake's: the file PrefixSft.cs, and one line that names it. Recipes then know it,
+// with its settings checked like any other's; here it trains for a few steps on the procedural world. dotnet run --
+// MODEL FOLDER
 using LongTake;
 using LongTake.Methods;
 using LongTake.Training;

@@ -79,10 +79,7 @@ internal static class DataEncodeVerb
                     ["hash"] = hash,
                     ["broken"] = verify ? broken.Count : null,
                 },
-                [
-                    $"Latents are in {path}, hash "
-                        + $"{hash[..16]}{(verify ? $"; {broken.Count} shards were broken{(broken.Count > 0 ? " and are made anew" : "")}" : "")}.",
-                ]
+                [$"Latents are in {path}, hash {hash[..16]}{Checked(verify, broken.Count)}."]
             );
             return Cli.Run.Done;
         }
@@ -134,4 +131,12 @@ internal static class DataEncodeVerb
                 return 0;
             });
     }
+
+    private static string Checked(bool verify, int broken) =>
+        (verify, broken) switch
+        {
+            (false, _) => "",
+            (_, 0) => "; 0 shards were broken",
+            _ => $"; {broken} shards were broken and are made anew",
+        };
 }

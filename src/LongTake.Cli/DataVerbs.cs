@@ -35,7 +35,7 @@ internal static class DataVerbs
         var (sets, json) = (Options.Sets("filter.minSeconds=5 --set geometry.longTakes=Cut"), Options.Json());
         return Options.Verb(
             "ingest",
-            "Turn footage into a training set: look at videos, cut them into single shots, filter, caption, encode, report.",
+            "Turn footage into a training set: cut them into single shots, filter, caption, encode, report.",
             [sources, output, recipe, sets, model, jobs, json],
             p =>
                 Ingest(

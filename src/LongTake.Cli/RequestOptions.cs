@@ -8,8 +8,8 @@ using LongTake.Generation;
 namespace LongTake.Cli;
 
 /// <summary>
-/// The options of a video, made from the members of <see cref="VideoRequest"/>: names, types and help. Only what differs
-/// from the members' names stands here.
+/// The options of a video, made from the members of <see cref="VideoRequest"/>: names, types and help. Only what
+/// differs from the members' names stands here.
 /// </summary>
 internal sealed class RequestOptions
 {

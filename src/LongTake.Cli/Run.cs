@@ -39,7 +39,7 @@ public static class Run
         {
             var command = parsed.CommandResult.Command;
             Console.Error.WriteLine(
-                $"longtake: {(mistake is RequestException request ? RequestOptions.Say(request, command) : mistake.Message)}"
+                "longtake: " + (mistake is RequestException r ? RequestOptions.Say(r, command) : mistake.Message)
             );
             return mistake.Usage ? Usage : Failed;
         }

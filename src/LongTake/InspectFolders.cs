@@ -66,7 +66,8 @@ internal static class InspectFolders
                 ["few steps"] = new JsonArray([.. c.FewSteps.Select(s => JsonValue.Create(s))]),
                 ["shift"] = c.Shift,
                 ["transformer"] =
-                    $"{c.Model.Blocks} blocks of width {c.Wan.Dim}, {c.Wan.Heads} heads; heads of {c.HeadBlocks} blocks",
+                    $"{c.Model.Blocks} blocks of width {c.Wan.Dim}, {c.Wan.Heads} heads; "
+                    + $"heads of {c.HeadBlocks} blocks",
                 ["parts"] = parts,
                 ["absent"] = new JsonArray([.. all.Where(p => !model.Has(p)).Select(p => JsonValue.Create(p))]),
             },
@@ -169,7 +170,11 @@ internal static class InspectFolders
             {
                 ["holds"] = "videos",
                 ["picture"] =
-                    $"{string.Join(", ", set.Videos.Select(v => $"{v.Width}x{v.Height}").Distinct().Order(StringComparer.Ordinal))} "
+                    string.Join(
+                        ", ",
+                        set.Videos.Select(v => $"{v.Width}x{v.Height}").Distinct().Order(StringComparer.Ordinal)
+                    )
+                    + " "
                     + $"at {set.Fps:0.###} frames a second",
                 ["roles"] = Roles(set.Items.Select(i => (i.Item, i.Frames / set.Fps))),
                 ["videos"] = set.Videos.Select(v => v.Path).Distinct().Count(),

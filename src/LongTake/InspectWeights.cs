@@ -116,7 +116,11 @@ internal static class InspectWeights
             PartKind.Transformer =>
                 $"Wan transformer{(part.TakesImage ? " (image to video)" : "")}, {blocks} blocks, width {width}",
             PartKind.Student => $"LongTake student "
-                + $"{(part.OnlyHead is { } one ? $"with its {Models.DecoupledTransformer.Name(one)} only" : "of two heads")}, "
+                + (
+                    part.OnlyHead is { } one
+                        ? $"with its {Models.DecoupledTransformer.Name(one)} only, "
+                        : "of two heads, "
+                )
                 + $"{blocks} shared blocks, {Sizes.HeadBlocks(part)} a head, width {width}",
             PartKind.Vae => (Size("encoder.conv1.weight", 0), Size("conv2.weight", 0)) == (96, 16)
                 ? "Wan 2.1 VAE"

@@ -28,7 +28,8 @@ public static class Recipe
         Finish(Load(path, info, []), path, sets, info);
 
     /// <summary>
-    /// The same from a text, for example an HTTP body; <paramref name="source"/> names it in messages. No extends.
+    /// Reads a recipe from a text, for example an HTTP body; <paramref name="source"/> names it in messages. No
+    /// extends.
     /// </summary>
     /// <exception cref="UserException">Usage: as <see cref="Read"/>.</exception>
     public static T Parse<T>(string text, string source, IEnumerable<string> sets, JsonTypeInfo<T> info)

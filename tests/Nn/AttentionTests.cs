@@ -32,7 +32,8 @@ public class AttentionTests
     public void WhateverTheLibraryOffersGivesThePlainValuesAndGradients() => Same((q, k, v) => Attention.Full(q, k, v));
 
     /// <summary>
-    /// Half of the heads see only their place, the others only their time; the reference masks the scores of full attention.
+    /// Half of the heads see only their place, the others only their time; the reference masks the scores of full
+    /// attention.
     /// </summary>
     [Theory]
     [InlineData(2)]

@@ -135,8 +135,8 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
     {
         text.Append(
             "\n## What each row cost\n\nTraining after the teacher, which all rows share: processor seconds, and "
-                + "seconds on the clock with other work beside it; a\nvideo: processor seconds. One thread, means of the "
-                + "seeds.\n\n"
+                + "seconds on the clock with other work beside it; a\nvideo: processor seconds. One thread, means of "
+                + "the seeds.\n\n"
         );
         Row(["row", "stages", "samples", "processor s", "clock s", "s/video", "measuring, s/video"]);
         Row(["---", "---", "---", "---", "---", "---", "---"]);

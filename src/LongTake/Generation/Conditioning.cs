@@ -48,7 +48,8 @@ internal sealed class Prompts : IDisposable
         else
             cache = new(
                 TextCache.Folder,
-                $"{part.Hash(SmallTensor)} {Convert.ToHexStringLower(SHA256.HashData(tokens))} {c.Model.TextLength} {dtype}",
+                $"{part.Hash(SmallTensor)} {Convert.ToHexStringLower(SHA256.HashData(tokens))} "
+                    + $"{c.Model.TextLength} {dtype}",
                 Open
             );
 
@@ -69,7 +70,9 @@ internal sealed class Prompts : IDisposable
         }
     }
 
-    /// <summary>[1, L, textDim] of one text by itself, so that a video does not depend on what else is asked for.</summary>
+    /// <summary>
+    /// [1, L, textDim] of one text by itself, so that a video does not depend on what else is asked for.
+    /// </summary>
     public Tensor Encode(string text)
     {
         using var scope = torch.NewDisposeScope();

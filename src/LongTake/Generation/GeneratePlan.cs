@@ -111,7 +111,7 @@ public static class GeneratePlan
         length * (8.0 * c.Dim + 6.0 * c.DimAttention + 4.0 * c.DimFeedForward) * bytes
         + 4 * Float * c.Heads * length * length;
 
-    /// <summary>The same video in less memory.</summary>
+    /// <summary>Ways to make the video in less memory.</summary>
     public static IEnumerable<Alternative> Alternatives(ResolvedRequest r, double compute)
     {
         var c = r.Model;

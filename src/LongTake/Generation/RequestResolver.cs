@@ -139,7 +139,8 @@ internal static class RequestResolver
     private static bool IsGenerator(ModelPart part) =>
         part is { Kind: PartKind.Transformer, Name: "generator" or "generator_ema" };
 
-    // What was trained last; of another layout's transformers only those without a clip length make long videos at once.
+    // What was trained last; of another layout's transformers only those without a clip length make long videos at
+    // once.
     private static Network Best(VideoRequest r, ModelFiles files)
     {
         if (files.Part(PartKind.Student) is { } student)

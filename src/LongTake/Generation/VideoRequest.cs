@@ -11,7 +11,8 @@ namespace LongTake.Generation;
 public sealed record VideoRequest
 {
     [Description(
-        "what the video shows; models that look back only also take scenes: 'a man walks[5s] | he sits[10s#]', # is a cut"
+        "what the video shows; models that look back only also take scenes: 'a man walks[5s] | he sits[10s#]', "
+            + "# is a cut"
     )]
     public required string Prompt { get; init; }
 
