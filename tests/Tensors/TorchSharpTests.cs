@@ -53,12 +53,21 @@ public sealed class TorchSharpTests
         Assert.Equal(before, Tensor.TotalCount);
     }
 
-    /// <summary>No code of this library awaits inside a scope: an await may go on on another thread.</summary>
+    /// <summary>
+    /// An await may go on on another thread, so none stands where a scope is open: only the generator's stream of
+    /// frames, which has no tensors, awaits.
+    /// </summary>
     [Fact]
-    public void NoSourceAwaits() =>
-        Assert.DoesNotContain(SourceFiles.All(), f =>
-            f.Name.StartsWith("src/LongTake/", StringComparison.Ordinal)
-            && SourceFiles.Code(f.Text).Contains("await ", StringComparison.Ordinal)
+    public void NoSourceAwaitsInsideAScope() =>
+        Assert.Equal(
+            ["src/LongTake/Generation/VideoGenerator.cs"],
+            SourceFiles
+                .All()
+                .Where(f =>
+                    f.Name.StartsWith("src/LongTake/", StringComparison.Ordinal)
+                    && SourceFiles.Code(f.Text).Contains("await ", StringComparison.Ordinal)
+                )
+                .Select(f => f.Name)
         );
 
     /// <summary>Whether gradients are on is a matter of the thread: another one begins with them on.</summary>

@@ -1,6 +1,7 @@
 using LongTake.Checkpoints;
 using LongTake.Methods;
 using LongTake.Models;
+using LongTake.Models.Wan;
 
 namespace LongTake.Generation;
 
@@ -164,7 +165,7 @@ internal static class RequestProblems
     public static IEnumerable<Mistake> Of(VideoRequest r, ModelConfig c, ModelPart part)
     {
         var channels = part.TakesImage ? 2 * c.Geometry.Channels + c.Geometry.TemporalStride : c.Geometry.Channels;
-        if (c.Wan.InChannels != channels)
+        if (c.Model is WanModel && c.Wan.InChannels != channels)
             yield return new(
                 part.Name,
                 $" takes {c.Wan.InChannels} channels where {(part.TakesImage ? "an image" : "a text")}-to-video model "
