@@ -105,4 +105,14 @@ public sealed class FamilyTests : IDisposable
         var e = Assert.Throws<UserException>(() => new ModelConfig { Family = "Wam" }.Model);
         Assert.Equal("family 'Wam': known are Wan, Miniature, Pool", e.Message);
     }
+
+    [Fact]
+    public void SizesThatAFamilyDoesNotReadAreNamed()
+    {
+        Assert.Contains(new ModelConfig { Miniature = new() }.Problems(), p =>
+            p.StartsWith("miniature: the family Wan")
+        );
+        Assert.Contains(new ModelConfig { Sizes = [] }.Problems(), p => p.StartsWith("sizes: the family Wan"));
+        Assert.DoesNotContain(tiny.Folder.Config.Problems(), p => p.StartsWith("sizes"));
+    }
 }

@@ -82,6 +82,10 @@ public sealed record ModelConfig
             yield return $"family '{Family}': known are {string.Join(", ", VideoModel.Families.Keys)}";
             yield break;
         }
+        if (Miniature is not null && Family != "Miniature")
+            yield return $"miniature: the family {Family} does not read it; set family to Miniature, or leave it out";
+        if (Sizes is not null && Family is ("Wan" or "Miniature"))
+            yield return $"sizes: the family {Family} does not read them; its sizes are \"wan\" and \"vae\"";
         if (Wan.Problems().Any())
         {
             foreach (var problem in Wan.Problems())
