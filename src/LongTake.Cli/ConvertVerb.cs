@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Tensors;
@@ -79,7 +78,7 @@ internal static class ConvertVerb
         bool json
     )
     {
-        using var from = ModelFiles.Open(path);
+        using var from = ModelFiles.Open(Shipped.Located(path));
         var notes = Conversion.Run(
             from,
             new()
@@ -87,7 +86,7 @@ internal static class ConvertVerb
                 To = Enum.Parse<Layout>($"{to}"),
                 Output = output,
                 Part = part,
-                Loras = [.. loras.Select(Lora)],
+                Loras = [.. loras.Select(Lora.Choice)],
                 Dtype = Type(type),
             },
             json ? null : name => Console.Error.WriteLine($"writing {name}")
@@ -116,20 +115,4 @@ internal static class ConvertVerb
             WeightType.Fp32 => ScalarType.Float32,
             _ => null,
         };
-
-    // FILE or FILE=STRENGTH
-    private static (string, double) Lora(string text)
-    {
-        var at = text.LastIndexOf('=');
-        if (at < 0)
-            return (text, 1);
-        return
-            double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out var strength)
-            && double.IsFinite(strength)
-            ? (text[..at], strength)
-            : throw new UserException(
-                $"--lora {text}: '{text[(at + 1)..]}' is no strength; write FILE or FILE=0.8",
-                usage: true
-            );
-    }
 }

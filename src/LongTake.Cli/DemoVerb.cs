@@ -18,7 +18,7 @@ namespace LongTake.Cli;
 /// </summary>
 internal static class DemoVerb
 {
-    public const string Prompt = "a traveller in a red coat and a wizard hat walks past a blue lighthouse";
+    public const string Prompt = "a traveller in a red coat and a wizard hat walks";
 
     public static Command Verb()
     {
@@ -98,7 +98,7 @@ internal static class DemoVerb
         var rows = Rows(measure, real).ToList();
         Say("  exact metrics of this video | of real takes through the same autoencoder (mean of 4) | best");
         foreach (var (name, mine, theirs, best, what) in rows)
-            Say($"    {name, -16} {mine, 6} | {theirs, 6} | {best, 4}   {what}");
+            Say($"    {name, -16} {Shown(mine), 6} | {Shown(theirs), 6} | {best, 4}   {what}");
         var report = Path.Combine(output, "report.html");
         File.WriteAllText(report, Html(request, made, c, rows, File.ReadAllBytes(sheet), File.ReadAllBytes(made.Path)));
         Say(
@@ -110,9 +110,11 @@ internal static class DemoVerb
             var result = GenerateVerb.Describe(made);
             result["sheet"] = sheet;
             result["report"] = report;
-            result["seconds_total"] = Math.Round(clock.Elapsed.TotalSeconds, 1);
-            result["scores"] = new JsonObject([.. rows.Select(r => KeyValuePair.Create(r.Name, (JsonNode?)r.Mine))]);
-            Console.WriteLine(result.ToJsonString());
+            result["secondsTotal"] = Math.Round(clock.Elapsed.TotalSeconds, 1);
+            result["scores"] = new JsonObject([
+                .. rows.Select(r => KeyValuePair.Create(r.Name, r.Mine is { } v ? (JsonNode)Math.Round(v, 4) : null)),
+            ]);
+            Cli.Run.Print(json, result, []);
         }
         return Cli.Run.Done;
     }
@@ -131,25 +133,24 @@ internal static class DemoVerb
         );
     }
 
-    private static IEnumerable<(string Name, string Mine, string Theirs, string Best, string What)> Rows(
+    private static string Shown(double? value) => value?.ToString("0.000") ?? "n/a";
+
+    private static IEnumerable<(string Name, double? Mine, double? Theirs, string Best, string What)> Rows(
         VideoMeasure video,
         List<VideoMeasure> real
     )
     {
         var units = new RealTakes(real);
-        string Shown(double? value) => value?.ToString("0.000") ?? "n/a";
         return Metric
             .All.Where(m => video.Values.ContainsKey(m.Name))
-            .Select(m =>
-                (m.Name, Shown(units.Value(m, video)), Shown(real.Average(r => units.Value(m, r))), m.Ideal, m.What)
-            );
+            .Select(m => (m.Name, units.Value(m, video), real.Average(r => units.Value(m, r)), m.Ideal, m.What));
     }
 
     private static string Html(
         VideoRequest request,
         VideoResult made,
         ModelConfig c,
-        IEnumerable<(string Name, string Mine, string Theirs, string Best, string What)> rows,
+        IEnumerable<(string Name, double? Mine, double? Theirs, string Best, string What)> rows,
         byte[] sheet,
         byte[] video
     ) =>
@@ -179,7 +180,7 @@ internal static class DemoVerb
             {{string.Join(
                 "\n",
                 rows.Select(r =>
-                    $"<tr><td>{r.Name}</td><td>{r.Mine}</td><td>{r.Theirs}</td><td>{r.Best}</td><td>{r.What}</td></tr>"
+                    $"<tr><td>{r.Name}</td><td>{Shown(r.Mine)}</td><td>{Shown(r.Theirs)}</td><td>{r.Best}</td><td>{r.What}</td></tr>"
                 )
             )}}
             </table></html>

@@ -44,12 +44,15 @@ public static class Doctor
     }
 
     /// <summary>Writes the report; 0 when LongTake can work here, 1 when something it needs is missing.</summary>
-    public static int Run(bool json, TextWriter? to = null)
+    public static int Run(bool json)
     {
-        to ??= Console.Out;
         Cli.Run.UseAllCores(); // as every verb that computes
         var health = Examine();
-        to.WriteLine(json ? JsonSerializer.Serialize(health, HealthJson.Default.Health) : Text(health));
+        Cli.Run.Print(
+            json,
+            JsonSerializer.SerializeToNode(health, HealthJson.Default.Health)!.AsObject(),
+            [Text(health)]
+        );
         return health.Ffmpeg is null ? 1 : 0;
     }
 

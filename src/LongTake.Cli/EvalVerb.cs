@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LongTake.Evaluation;
@@ -8,6 +9,48 @@ namespace LongTake.Cli;
 /// <summary>longtake eval world</summary>
 internal static class EvalVerb
 {
+    public static Command World()
+    {
+        Option<string> model = new("--model", "--model-path")
+        {
+            Description = "model folder, when no --row is given",
+            DefaultValueFactory = _ => Shipped.Model,
+        };
+        Option<string[]> rows = new("--row")
+        {
+            Description = "NAME=FOLDER#NETWORK:SAMPLER:STEPS:GUIDANCE[:FM STEPS]; may be repeated",
+        };
+        Option<string> set = new("--set-name")
+        {
+            Description = "captions and seeds: tune, or final",
+            DefaultValueFactory = _ => "tune",
+        };
+        Option<int> videos = new("--videos") { Description = "videos a row", DefaultValueFactory = _ => 16 };
+        Option<double> seconds = new("--seconds")
+        {
+            Description = "length of the videos; the measures of the whole minute mean little below 61",
+            DefaultValueFactory = _ => 61,
+        };
+        var output = Options.Output("folder for table.md, table.json and sheets", Path.Combine("out", "eval"));
+        var (device, json) = (Options.Device(), Options.Json());
+        return Options.Verb(
+            "world",
+            "Measure videos of the Traveller world against its rules.",
+            [model, rows, set, videos, seconds, device, output, json],
+            p =>
+                World(
+                    Shipped.Located(p.GetValue(model)!),
+                    p.GetValue(rows) ?? [],
+                    p.GetValue(set)!,
+                    p.GetValue(videos),
+                    p.GetValue(seconds),
+                    ComputeDevice.Choose(p.GetValue(device)!),
+                    p.GetValue(output)!,
+                    p.GetValue(json)
+                )
+        );
+    }
+
     /// <summary>
     /// A row as text: NAME=FOLDER#NETWORK:SAMPLER:STEPS:GUIDANCE[:FM STEPS], for example "4
     /// steps=models/traveller#DmHead:FewStep:4:1".
@@ -30,11 +73,13 @@ internal static class EvalVerb
             throw Wrong($"network is one of {string.Join(", ", Enum.GetNames<Network>())}");
         if (!Enum.TryParse<Sampler>(parts[1].Replace("-", ""), true, out var sampler))
             throw Wrong($"sampler is one of {string.Join(", ", Enum.GetNames<Sampler>())}");
-        if (!int.TryParse(parts[2], out var steps) || !double.TryParse(parts[3], out var guidance))
-            throw Wrong("steps and guidance are numbers");
+        if (!Numbers.TryParse(parts[2], out int steps))
+            throw Wrong($"steps {parts[2]}: a whole number");
+        if (!Numbers.TryParse(parts[3], out double guidance))
+            throw Wrong($"guidance {parts[3]}: a number{Numbers.Instead(parts[3])}");
         var fm = 0;
-        if (parts.Length == 5 && !int.TryParse(parts[4], out fm))
-            throw Wrong("FM steps are a number");
+        if (parts.Length == 5 && !Numbers.TryParse(parts[4], out fm))
+            throw Wrong($"FM steps {parts[4]}: a whole number");
         return new()
         {
             Name = text[..equals],
@@ -52,7 +97,7 @@ internal static class EvalVerb
     }
 
     /// <summary>Makes and measures the videos of models, as a comparison whose rows train nothing.</summary>
-    public static int World(
+    private static int World(
         string model,
         IReadOnlyList<string> rows,
         string set,
@@ -98,12 +143,11 @@ internal static class EvalVerb
         var made = Scoring.Report(table, plan, 1, null, job => $"{job.Title}: not done");
         var command = $"longtake eval world {string.Join(' ', rows.Select(r => $"--row \"{r}\""))}".TrimEnd();
         ComparisonPage.Write(made, table, plan, $"{command} --set-name {set} --videos {videos} -o {output}");
-        if (json)
-            Console.WriteLine(Node(made).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
-        else
-            Console.WriteLine(
-                $"{ComparisonPage.Summary(made, table)}\nEvery metric is in {table.Report}.md and {table.Report}.json."
-            );
+        Cli.Run.Print(
+            json,
+            new() { ["report"] = table.Report + ".json", ["rows"] = Node(made) },
+            [ComparisonPage.Summary(made, table), $"Every metric is in {table.Report}.md and {table.Report}.json."]
+        );
         return Cli.Run.Done;
     }
 

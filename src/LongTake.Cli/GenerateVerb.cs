@@ -30,9 +30,24 @@ internal static class GenerateVerb
             DefaultValueFactory = _ => Offload.Auto,
             HelpName = "auto|on|off",
         };
+        Argument<string?> prompt = new("prompt")
+        {
+            Description = "the prompt, as --prompt",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        Option<int> count = new("--num-videos")
+        {
+            Description = "videos to make, with seeds one after another: video-1.mp4, video-2.mp4, ...",
+            DefaultValueFactory = _ => 1,
+        };
         Option<int?> upscale = new("--upscale")
         {
             Description = "enlarge by a whole factor; without it small pictures come to about 384 pixels",
+        };
+        Option<int> crf = new("--crf")
+        {
+            Description = "quality of the file, 0 (lossless) to 51 (worst): x264's constant rate factor",
+            DefaultValueFactory = _ => new WriteOptions().Crf,
         };
         var (dtype, device, dry, json) = (
             Options.Dtype(),
@@ -45,30 +60,50 @@ internal static class GenerateVerb
             "generate",
             "Make a video from a prompt; what is not given is the model's own.",
             [
+                prompt,
                 .. request.All[..1],
                 model,
                 output,
                 .. request.All[1..],
+                count,
                 recipe,
                 dtype,
                 device,
                 offload,
                 upscale,
+                crf,
                 dry,
                 json,
             ],
             p =>
             {
-                var video = p.GetValue(recipe) is { } f ? Recipe.Read(f, [], VideoJson.Default.VideoRecipe) : null;
+                Between("--upscale", p.GetValue(upscale) ?? 1, 1, 64);
+                Between("--crf", p.GetValue(crf), 0, 51);
+                Between("--num-videos", p.GetValue(count), 1, 10_000);
+                var video = p.GetValue(recipe) is { } f
+                    ? Recipe.Read(Shipped.Located(f), [], VideoJson.Default.VideoRecipe)
+                    : null;
                 var from = p.GetResult(model) is { Implicit: false } || video is null ? p.GetValue(model)! : video.From;
-                if (p.GetValue(upscale) is { } factor and (< 1 or > 64))
-                    throw new UserException($"--upscale {factor}: a whole number from 1 to 64", usage: true);
+                var wanted = request.Read(p, video?.Video);
+                if (p.GetValue(prompt) is { } text)
+                    wanted = p.GetResult(request.All[0]) is null
+                        ? wanted with
+                        {
+                            Prompt = text,
+                        }
+                        : throw new UserException("two prompts, one of them by --prompt: give one", usage: true);
                 var on = ComputeDevice.Choose(p.GetValue(device)!);
                 using var files = ModelFiles.Open(Shipped.Located(from));
-                var r = request.Read(p, video?.Video).Resolve(files); // mistakes are found before anything is loaded
+                var r = wanted.Resolve(files); // mistakes are found before anything is loaded
+                foreach (var warning in r.Warnings)
+                    Console.Error.WriteLine($"longtake: warning: {warning}");
                 if (p.GetValue(dry))
                 {
-                    Console.WriteLine(JsonSerializer.Serialize(r, VideoJson.Default.ResolvedRequest));
+                    Run.PrintDry(
+                        p.GetValue(json),
+                        "request",
+                        JsonSerializer.SerializeToNode(r, VideoJson.Default.ResolvedRequest)
+                    );
                     return Run.Done;
                 }
                 Ffmpeg.Locate("ffmpeg"); // before the work, not after it
@@ -76,19 +111,57 @@ internal static class GenerateVerb
                 Run.UseAllCores();
                 var write = new WriteOptions
                 {
+                    Crf = p.GetValue(crf),
                     Upscale = p.GetValue(upscale) ?? Math.Clamp(384 / Math.Min(r.Width, r.Height), 1, 64),
                 };
-                var made = Progress.Run("generate", report =>
+                var all = Progress.Run("generate", report =>
                 {
                     var type = ConvertVerb.Type(p.GetValue(dtype)) ?? ScalarType.BFloat16;
                     using var generator = new VideoGenerator(files, r, type, on, p.GetValue(offload));
-                    return generator.Save(r, p.GetValue(output)!, write, report, cancel: cancel);
+                    var results = new List<VideoResult>();
+                    for (var i = 0; i < p.GetValue(count); i++)
+                        results.Add(
+                            generator.Save(
+                                r with
+                                {
+                                    Seed = r.Seed + i,
+                                },
+                                Numbered(p.GetValue(output)!, i, p.GetValue(count)),
+                                write,
+                                report,
+                                cancel: cancel
+                            )
+                        );
+                    return results;
                 });
-                Run.Print(p.GetValue(json), Describe(made), Lines(made));
+                Run.Print(
+                    p.GetValue(json),
+                    new()
+                    {
+                        ["videos"] = new JsonArray([.. all.Select(Describe)]),
+                        ["warnings"] = new JsonArray([.. r.Warnings.Select(w => JsonValue.Create(w))]),
+                    },
+                    all.SelectMany(Lines)
+                );
                 return Run.Done;
             }
         );
     }
+
+    private static void Between(string option, int given, int least, int most)
+    {
+        if (given < least || given > most)
+            throw new UserException($"{option} {given}: a whole number from {least} to {most}", usage: true);
+    }
+
+    // video.mp4 of several is video-1.mp4 and so on.
+    private static string Numbered(string path, int i, int count) =>
+        count == 1
+            ? path
+            : Path.Combine(
+                Path.GetDirectoryName(path) ?? "",
+                $"{Path.GetFileNameWithoutExtension(path)}-{i + 1}{Path.GetExtension(path)}"
+            );
 
     public static JsonObject Describe(VideoResult r) =>
         new()
@@ -97,6 +170,7 @@ internal static class GenerateVerb
             ["latents"] = r.Latents,
             ["frames"] = r.Frames,
             ["seconds"] = r.Seconds,
+            ["seed"] = r.Seed,
             ["steps"] = r.Steps,
             ["sampleSeconds"] = Math.Round(r.SampleSeconds, 3),
             ["decodeSeconds"] = Math.Round(r.DecodeSeconds, 3),
@@ -104,7 +178,7 @@ internal static class GenerateVerb
 
     public static IEnumerable<string> Lines(VideoResult r) =>
         [
-            $"{r.Path}: {r.Frames} frames, {r.Seconds:0.##} s of video, {r.Steps} steps",
+            $"{r.Path}: {r.Frames} frames, {r.Seconds:0.##} s of video, seed {r.Seed}, {r.Steps} steps",
             $"sampled in {r.SampleSeconds:0.0} s, decoded and written in {r.DecodeSeconds:0.0} s "
                 + $"({r.Seconds / (r.SampleSeconds + r.DecodeSeconds):0.0} s of video a second)",
         ];

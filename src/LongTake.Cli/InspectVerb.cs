@@ -15,7 +15,7 @@ internal static class InspectVerb
         var json = Options.Json();
         return Options.Verb("inspect", "Say what a file or folder is, and what is missing in it.", [path, json], p =>
         {
-            var found = Inspect.Path(p.GetValue(path)!, Run.OnCtrlC());
+            var found = Inspect.Path(Shipped.Located(p.GetValue(path)!), Run.OnCtrlC());
             Run.Print(
                 p.GetValue(json),
                 new JsonObject

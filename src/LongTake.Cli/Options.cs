@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace LongTake.Cli;
 
@@ -11,11 +12,45 @@ internal static class Options
         var verb = new Command(name, help);
         foreach (var symbol in symbols)
             if (symbol is Option option)
+            {
+                ReadNumbers(option);
                 verb.Options.Add(option);
+            }
             else
                 verb.Arguments.Add((System.CommandLine.Argument)symbol);
         verb.SetAction(run);
         return verb;
+    }
+
+    // The parser's own reading takes 2,5 for 25.
+    private static void ReadNumbers(Option option)
+    {
+        const string whole = "a whole number",
+            real = "a number, for example 2.5";
+        if (option is Option<int> ints)
+            ints.CustomParser = r => Number<int>(r, Numbers.TryParse, whole);
+        else if (option is Option<int?> maybeInts)
+            maybeInts.CustomParser = r => Number<int>(r, Numbers.TryParse, whole);
+        else if (option is Option<long> longs)
+            longs.CustomParser = r => Number<long>(r, Numbers.TryParse, whole);
+        else if (option is Option<long?> maybeLongs)
+            maybeLongs.CustomParser = r => Number<long>(r, Numbers.TryParse, whole);
+        else if (option is Option<double> doubles)
+            doubles.CustomParser = r => Number<double>(r, Numbers.TryParse, real);
+        else if (option is Option<double?> maybeDoubles)
+            maybeDoubles.CustomParser = r => Number<double>(r, Numbers.TryParse, real);
+    }
+
+    private delegate bool Reading<T>(ReadOnlySpan<char> text, out T value);
+
+    private static T Number<T>(ArgumentResult result, Reading<T> read, string what)
+        where T : struct
+    {
+        var text = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+        if (read(text, out var value))
+            return value;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} {text}: {what}{Numbers.Instead(text)}");
+        return default;
     }
 
     public static Option<bool> Json() => new("--json") { Description = "print one JSON object instead of text" };

@@ -31,10 +31,11 @@ internal static class ProbeVerb
     )
     {
         Argument<string[]> files = new("files") { Description = "video files", Arity = ArgumentArity.OneOrMore };
-        Option<bool> json = new("--json") { Description = "print one JSON object a file, a line each" };
+        var json = Options.Json();
         return Options.Verb(name, help, [files, json], p =>
         {
             var (all, cancel, bad) = (p.GetValue(files)!, Run.OnCtrlC(), 0);
+            var objects = new JsonArray();
             foreach (var (n, file) in all.Index())
             {
                 var found = Progress.Run(name, r =>
@@ -46,9 +47,13 @@ internal static class ProbeVerb
                 );
                 if (!good(found))
                     bad++;
-                foreach (var line in p.GetValue(json) ? [one(found).ToJsonString()] : lines(found))
-                    Console.WriteLine(line);
+                if (p.GetValue(json))
+                    objects.Add(one(found));
+                else
+                    Run.Print(false, [], lines(found)); // as they come
             }
+            if (p.GetValue(json))
+                Run.Print(true, new() { ["files"] = objects }, []);
             return bad == 0 ? Run.Done : Run.Failed;
         });
     }

@@ -1,3 +1,3 @@
 using LongTake.Cli;
 
-return Run.Guarded(() => Verbs.Root().Parse(args));
+return Run.Guarded(() => Verbs.Parse(args));

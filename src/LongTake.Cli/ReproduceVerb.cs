@@ -1,3 +1,5 @@
+using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using LongTake.Evaluation;
 using LongTake.Training;
@@ -7,6 +9,51 @@ namespace LongTake.Cli;
 /// <summary>longtake reproduce TABLE</summary>
 internal static class ReproduceVerb
 {
+    public static Command Verb()
+    {
+        Argument<string> path = new("table") { Description = "a comparison, for example recipes/mini/table.json" };
+        Option<double?> budget = new("--budget")
+        {
+            Description =
+                "minutes everything may take: the steps of every stage are scaled down, which the report says",
+        };
+        Option<int> jobs = new("--jobs")
+        {
+            Description = "processes side by side, one thread each; 0: one a core, or a single one on a GPU",
+        };
+        Option<string?> output = new("--output", "-o")
+        {
+            Description =
+                "folder of the report; the table's own place when not given, with --budget the folder "
+                + "'report' of its runs",
+        };
+        Option<bool> page = new("--page")
+        {
+            Description = "only draw the charts and renew the page, from the numbers that are there",
+        };
+        Option<string?> job = new("--job") { Hidden = true };
+        var (sets, device) = (Options.Sets("videos=12 --set out=runs/b"), Options.DeviceOver("table"));
+        var (dry, json) = (Options.Dry("what there is to do"), Options.Json());
+        return Options.Verb(
+            "reproduce",
+            "Train, video, measure and report a comparison of methods; the same command goes on where it stopped.",
+            [path, sets, budget, jobs, device, output, page, dry, job, json],
+            p =>
+                Run(
+                    p.GetValue(path)!,
+                    p.GetValue(sets) ?? [],
+                    p.GetValue(budget),
+                    p.GetValue(jobs),
+                    p.GetValue(device),
+                    p.GetValue(output),
+                    p.GetValue(page),
+                    p.GetValue(dry),
+                    p.GetValue(job),
+                    p.GetValue(json)
+                )
+        );
+    }
+
     /// <param name="path">The table.</param>
     /// <param name="sets">Changes of it.</param>
     /// <param name="budget">Minutes everything may take; scales the steps of all stages down.</param>
@@ -16,7 +63,7 @@ internal static class ReproduceVerb
     /// <param name="page">Only renew charts and page.</param>
     /// <param name="dry">Only say what there is to do.</param>
     /// <param name="job">Do this one job: what the processes side by side are called with.</param>
-    public static int Run(
+    private static int Run(
         string path,
         IReadOnlyList<string> sets,
         double? budget,
@@ -55,15 +102,7 @@ internal static class ReproduceVerb
         if (job is not null)
             return Child(plan, table, job);
         if (dry)
-        {
-            foreach (var j in plan.Jobs)
-                Console.WriteLine($"{(j.Done ? "done" : $"{j.Share:0%}"), 5}  {j.Cost / 60, 7:0.0} min  {j.Title}");
-            Console.WriteLine(
-                $"{plan.Jobs.Count} jobs, about {Jobs.Left(plan) / side / 3600:0.0} hours left with {side} at "
-                    + $"a time{(scale < 1 ? $", steps times {scale:0.####}" : "")}"
-            );
-            return Cli.Run.Done;
-        }
+            return ToDo(plan, side, scale, json);
 
         ComputeDevice.Choose(table.Device); // before anything is written
         Directory.CreateDirectory(table.Out);
@@ -76,6 +115,36 @@ internal static class ReproduceVerb
         var made = Scoring.Report(table, plan, scale, budget, j => Why(j, failed));
         ComparisonPage.Write(made, table, plan, Command(path, budget));
         return Said(table, failed, json);
+    }
+
+    private static int ToDo(ComparisonPlan plan, int side, double scale, bool json)
+    {
+        var hours = Jobs.Left(plan) / side / 3600;
+        Cli.Run.Print(
+            json,
+            new()
+            {
+                ["hours"] = Math.Round(hours, 3),
+                ["atATime"] = side,
+                ["stepsTimes"] = Math.Round(scale, 4),
+                ["jobs"] = new JsonArray([
+                    .. plan.Jobs.Select(j => new JsonObject
+                    {
+                        ["title"] = j.Title,
+                        ["minutes"] = Math.Round(j.Cost / 60, 2),
+                        ["done"] = Math.Round(j.Share, 4),
+                    }),
+                ]),
+            },
+            [
+                .. plan.Jobs.Select(j =>
+                    $"{(j.Done ? "done" : $"{j.Share:0%}"), 5}  {j.Cost / 60, 7:0.0} min  {j.Title}"
+                ),
+                $"{plan.Jobs.Count} jobs, about {hours:0.0} hours left with {side} at a time"
+                    + (scale < 1 ? $", steps times {scale:0.####}" : ""),
+            ]
+        );
+        return Cli.Run.Done;
     }
 
     private static string Command(string path, double? budget) =>
@@ -154,9 +223,7 @@ internal static class ReproduceVerb
             "reproduce",
             path,
             .. sets.SelectMany(s => new[] { "--set", s }),
-            .. budget is { } b
-                ? new[] { "--budget", b.ToString("R", System.Globalization.CultureInfo.InvariantCulture) }
-                : [],
+            .. budget is { } b ? new[] { "--budget", b.ToString("R", CultureInfo.InvariantCulture) } : [],
             .. device is null ? [] : new[] { "--device", device },
             "--jobs",
             $"{side}",

@@ -21,6 +21,7 @@ internal sealed class RequestOptions
         ["steps"] = ["--steps", "--num-inference-steps"],
         ["guidance"] = ["--guidance", "--guidance-scale"],
         ["shift"] = ["--flow-shift", "--shift"],
+        ["loras"] = ["--lora"],
     };
 
     private readonly List<(string Member, Option Option, Func<ParseResult, JsonNode?> Read)> settings = [];
@@ -50,6 +51,7 @@ internal sealed class RequestOptions
                         TypeCode.Int32 => Plain<int>(name, member, value),
                         TypeCode.Int64 => Plain<long>(name, member, value),
                         TypeCode.Double => Plain<double>(name, member, value),
+                        TypeCode.Object => Plain<string[]>(name, member, null),
                         _ => Plain<string>(name, member, value),
                     }
             );
@@ -81,8 +83,8 @@ internal sealed class RequestOptions
             throw new UserException("--size together with --width or --height: give one or the other", usage: true);
         (node["width"], node["height"]) =
             text.Split('x', 'X', '*') is [var w, var h]
-            && int.TryParse(w, out var across)
-            && int.TryParse(h, out var down)
+            && Numbers.TryParse(w, out int across)
+            && Numbers.TryParse(h, out int down)
                 ? (across, down)
                 : throw new UserException($"--size {text}: WIDTHxHEIGHT, for example 832x480", usage: true);
         return node.Deserialize(info)!;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LongTake.Generation;
@@ -21,13 +22,9 @@ public static class Run
     public static int Guarded(Func<ParseResult> parse)
     {
         var parsed = parse();
+        running = Name(parsed.CommandResult)["longtake".Length..].Trim();
         if (Mistakes(parsed) is { Count: > 0 } mistakes)
-        {
-            foreach (var mistake in mistakes)
-                Console.Error.WriteLine($"longtake: {mistake}");
-            Console.Error.WriteLine($"Try '{Name(parsed.CommandResult)} --help'.");
-            return Usage;
-        }
+            return Fail(string.Join("\nlongtake: ", mistakes), Usage, $"\nTry '{Name(parsed.CommandResult)} --help'.");
         try
         {
             Engine.Start();
@@ -38,15 +35,14 @@ public static class Run
         catch (Exception e) when (Mistake(e) is { } mistake)
         {
             var command = parsed.CommandResult.Command;
-            Console.Error.WriteLine(
-                "longtake: " + (mistake is RequestException r ? RequestOptions.Say(r, command) : mistake.Message)
+            return Fail(
+                mistake is RequestException r ? RequestOptions.Say(r, command) : mistake.Message,
+                mistake.Usage ? Usage : Failed
             );
-            return mistake.Usage ? Usage : Failed;
         }
         catch (OperationCanceledException e)
         {
-            Console.Error.WriteLine($"longtake: {e.Message}");
-            return Interrupted;
+            return Fail(e.Message, Interrupted);
         }
         catch (Exception e)
             when (e
@@ -57,8 +53,16 @@ public static class Run
                         or OutOfMemoryException
             )
         {
-            Console.Error.WriteLine($"longtake: {Reason(e)}");
-            return Failed;
+            return Fail(Reason(e), Failed);
+        }
+
+        // With --json the error is an object on the standard output, too.
+        int Fail(string error, int code, string hint = "")
+        {
+            Console.Error.WriteLine($"longtake: {error}{hint}");
+            if (parsed.Tokens.Any(t => t is { Type: TokenType.Option, Value: "--json" }))
+                PrintJson(new() { ["error"] = error, ["exitCode"] = code });
+            return code;
         }
     }
 
@@ -154,13 +158,39 @@ public static class Run
 
     private static readonly List<IDisposable> signals = [];
 
-    /// <summary>Prints a result: one JSON object with --json, else lines of text.</summary>
+    /// <summary>
+    /// Prints a result: with --json one object, "verb" its first member (docs/json.md), else lines of text.
+    /// </summary>
     public static void Print(bool json, JsonObject result, IEnumerable<string> lines)
     {
         if (json)
-            Console.WriteLine(result.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+            PrintJson(result);
         else
             foreach (var line in lines)
                 Console.WriteLine(line);
+    }
+
+    /// <summary>Prints what --dry-run shows: a JSON text to read, and with --json that under a name.</summary>
+    public static void PrintDry(bool json, string name, JsonNode? what)
+    {
+        if (json)
+            PrintJson(new() { [name] = what });
+        else
+            Console.WriteLine(what!.ToJsonString(indented));
+    }
+
+    private static readonly JsonSerializerOptions indented = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    // The verb that runs, for its JSON.
+    private static string running = "";
+
+    private static void PrintJson(JsonObject result)
+    {
+        result.Insert(0, "verb", running);
+        Console.WriteLine(result.ToJsonString(indented));
     }
 }

@@ -41,7 +41,7 @@ internal static class ShotsVerb
                         ["start"] = Math.Round(t.Start, 6),
                         ["end"] = Math.Round(t.End, 6),
                         ["frame"] = t.Frame,
-                        ["end_frame"] = t.EndFrame,
+                        ["endFrame"] = t.EndFrame,
                         ["score"] = Math.Round(t.Score, 4),
                     }),
                 ]),

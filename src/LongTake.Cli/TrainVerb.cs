@@ -37,7 +37,7 @@ internal static class TrainVerb
             throw new UserException($"{path}: {problems}", usage: true);
         if (dry)
         {
-            Console.WriteLine(JsonSerializer.Serialize(recipe, TrainJson.Recipe));
+            Cli.Run.PrintDry(json, "recipe", JsonSerializer.SerializeToNode(recipe, TrainJson.Recipe));
             return Cli.Run.Done;
         }
         recipe = recipe with { From = recipe.From.Length > 0 ? Shipped.Located(recipe.From) : "" };

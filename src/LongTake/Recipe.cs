@@ -57,7 +57,7 @@ public static class Recipe
     private static T Finish<T>(JsonObject node, string source, IEnumerable<string> sets, JsonTypeInfo<T> info)
     {
         foreach (var set in sets)
-            Merge(node, FromSet(set, info));
+            Set(node, set, info);
         RecipeCheck.AddDefaults(node, info);
         try
         {
@@ -88,11 +88,10 @@ public static class Recipe
                 $"{path}: extends: given {extends.ToJsonString()}; give another recipe's path as a text.",
                 usage: true
             );
-        var below = Load(
-            Path.Combine(Path.GetDirectoryName(full)!, extends.GetValue<string>()),
-            info,
-            [.. chain, full]
-        );
+        // Beside the file, or as the program finds a recipe anywhere.
+        var beside = Path.Combine(Path.GetDirectoryName(full)!, extends.GetValue<string>());
+        var other = Shipped.Located(extends.GetValue<string>());
+        var below = Load(File.Exists(beside) || !File.Exists(other) ? beside : other, info, [.. chain, full]);
         Merge(below, node);
         return below;
     }
@@ -133,21 +132,76 @@ public static class Recipe
     }
 
     /// <summary>
-    /// "a.b=value" as { "a": { "b": value } }: the value as JSON if it is that and no text is asked for, else as a
-    /// text.
+    /// Puts "a.b=value" into a recipe: the value as JSON if it is that and no text is asked for, else as a text. An
+    /// element of a list is named by its place from 0 or by its name: stages[0].loop.steps, stages.mmm.loop.steps.
     /// </summary>
-    private static JsonObject FromSet(string set, JsonTypeInfo info)
+    private static void Set(JsonObject node, string set, JsonTypeInfo info)
     {
         var (source, equals) = ($"--set {set}", set.IndexOf('='));
         if (equals <= 0)
             throw new UserException($"{source}: give it as name=value, for example train.seed=7.", usage: true);
-        var names = set[..equals].Split('.', StringSplitOptions.TrimEntries);
-        var node = Value(set[(equals + 1)..].Trim(), RecipeCheck.Find(info, names)?.Type == typeof(string));
-        for (var i = names.Length - 1; i >= 0; i--)
-            node = new JsonObject { [names[i]] = node };
-        RecipeCheck.Members((JsonObject)node!, info, source);
-        return (JsonObject)node!;
+        string[] names = set[..equals].Replace("[", ".").Replace("]", "").Split('.', StringSplitOptions.TrimEntries);
+        var value = Value(set[(equals + 1)..].Trim(), RecipeCheck.Find(info, names)?.Type == typeof(string));
+        Put(node, info, names, 0, "", value, source);
     }
+
+    private static void Put(
+        JsonObject node,
+        JsonTypeInfo info,
+        string[] names,
+        int from,
+        string at,
+        JsonNode? value,
+        string source
+    )
+    {
+        JsonNode? inner = node;
+        for (var i = from; i < names.Length - 1; i++)
+        {
+            inner = (inner as JsonObject)?[names[i]];
+            if (inner is not JsonArray list)
+                continue;
+            var path = at + string.Join('.', names[from..(i + 1)]);
+            var place = Place(list, names[i + 1])
+                ?? throw new UserException(
+                    $"{source}: {path} has no element '{names[i + 1]}'; it has "
+                        + string.Join(", ", list.Select((e, n) => Name(e) is { } name ? $"{n} ({name})" : $"{n}")),
+                    usage: true
+                );
+            var element = RecipeCheck.Find(info, names[from..(i + 2)])!;
+            path = $"{path}[{place}]";
+            if (i + 2 < names.Length && list[place] is JsonObject old)
+                Put(old, element, names, i + 2, path + ".", value, source);
+            else
+            {
+                RecipeCheck.Element(value, element, source, path);
+                list[place] = value;
+            }
+            return;
+        }
+        for (var i = names.Length - 1; i >= from; i--)
+            value = new JsonObject { [names[i]] = value };
+        RecipeCheck.Members((JsonObject)value!, info, source, at.TrimEnd('.'));
+        Merge(node, (JsonObject)value!);
+    }
+
+    private static int? Place(JsonArray list, string name) =>
+        Numbers.TryParse(name, out int n)
+            ? n >= 0 && n < list.Count
+                ? n
+                : null
+            : list.Index().FirstOrDefault(e => Name(e.Item)?.Equals(name, StringComparison.OrdinalIgnoreCase) == true)
+                is { Item: not null } found
+                ? found.Index
+                : null;
+
+    private static string? Name(JsonNode? element) =>
+        element is JsonObject o
+        && (o["name"] ?? o["method"]) is JsonValue text
+        && text.TryGetValue(out string? name)
+        && name.Length > 0
+            ? name
+            : null;
 
     private static JsonNode? Value(string text, bool asText)
     {

@@ -35,7 +35,10 @@ internal static class RecipeCheck
         foreach (var name in names)
             at = at switch
             {
-                { Kind: JsonTypeInfoKind.Dictionary, ElementType: { } element } => Type(at, element),
+                { Kind: JsonTypeInfoKind.Dictionary or JsonTypeInfoKind.Enumerable, ElementType: { } element } => Type(
+                    at,
+                    element
+                ),
                 { Kind: JsonTypeInfoKind.Object } when at.Properties.FirstOrDefault(p => p.Name == name) is { } p =>
                     Type(at, p.PropertyType),
                 _ => null,
@@ -69,6 +72,7 @@ internal static class RecipeCheck
                 fresh is not null
                 && !members.ContainsKey(property.Name)
                 && property is { IsRequired: false, Get: { } get, Set: not null }
+                && property.ShouldSerialize?.Invoke(fresh, null) != false
             )
                 members[property.Name] = JsonSerializer.SerializeToNode(get(fresh), inner);
             AddDefaults(members[property.Name], inner);
@@ -85,16 +89,17 @@ internal static class RecipeCheck
                 break;
             case (JsonTypeInfoKind.Dictionary, JsonObject members):
                 foreach (var (key, value) in members)
-                    Element(value, $"{path}.{key}");
+                    Inside(value, $"{path}.{key}");
                 break;
             case (JsonTypeInfoKind.Enumerable, JsonArray list):
                 for (var i = 0; i < list.Count; i++)
-                    Element(list[i], $"{path}[{i}]");
+                    Inside(list[i], $"{path}[{i}]");
                 break;
             case (JsonTypeInfoKind.None, _):
                 try
                 {
-                    node.Deserialize(info);
+                    if (!InRange(node.Deserialize(info)) || IsNumberForName(node, info.Type))
+                        throw Wrong(source, path, node, info);
                 }
                 catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
                 {
@@ -105,15 +110,33 @@ internal static class RecipeCheck
                 throw Wrong(source, path, node, info);
         }
 
-        void Element(JsonNode? element, string at)
-        {
-            var inner = Type(info, info.ElementType!);
-            if (element is not null)
-                Value(element, inner, source, at);
-            else if (NeverNull(inner.Type))
-                throw Wrong(source, at, element, inner);
-        }
+        void Inside(JsonNode? element, string at) => Element(element, Type(info, info.ElementType!), source, at);
     }
+
+    /// <summary>An element of a list must be of its type.</summary>
+    /// <exception cref="UserException">Usage: names the source and the element's path.</exception>
+    public static void Element(JsonNode? element, JsonTypeInfo info, string source, string at)
+    {
+        if (element is not null)
+            Value(element, info, source, at);
+        else if (NeverNull(info.Type))
+            throw Wrong(source, at, element, info);
+    }
+
+    // The reader takes 12, and "12", for the twelfth name of an enum.
+    private static bool IsNumberForName(JsonNode node, Type type) =>
+        (Nullable.GetUnderlyingType(type) ?? type).IsEnum
+        && (node.GetValueKind() == JsonValueKind.Number || Numbers.TryParse(node.ToString(), out int _));
+
+    // Counts are never negative; 1e999 is read as infinity.
+    private static bool InRange(object? value) =>
+        value switch
+        {
+            int n => n >= 0,
+            double d => double.IsFinite(d),
+            float f => float.IsFinite(f),
+            _ => true,
+        };
 
     // What a record derives from its other members, or ignores, is still listed among its properties.
     private static bool Given(JsonPropertyInfo property) =>
@@ -150,6 +173,7 @@ internal static class RecipeCheck
                 TypeCode.String => "a text",
                 TypeCode.Boolean => "true or false",
                 TypeCode.Single or TypeCode.Double or TypeCode.Decimal => "a number",
+                TypeCode.Int32 => "a whole number of at least 0",
                 >= TypeCode.SByte and <= TypeCode.UInt64 => "a whole number",
                 _ => $"a {info.Type.Name}",
             },

@@ -29,6 +29,7 @@ public sealed record Trial
     public Optimiser? Critic { get; init; }
     public Size Size { get; init; } = new();
     public IReadOnlyList<Optimiser> Stages { get; init; } = [];
+    public IReadOnlyList<Trial> Named { get; init; } = [];
     public Dictionary<string, double> Weights { get; init; } = new() { ["flow"] = 1 };
 }
 
@@ -141,10 +142,13 @@ public sealed class RecipeTests : IDisposable
         """{ "name": "a", "size": { "temperature": 1 } }""",
         "unknown member 'size.temperature'; allowed are width, depth."
     )]
-    [InlineData("""{ "name": "a", "seed": "x" }""", "seed: given \"x\"; allowed is a whole number.")]
-    [InlineData("""{ "name": "a", "seed": 1.5 }""", "seed: given 1.5; allowed is a whole number.")]
-    [InlineData("""{ "name": "a", "seed": 9999999999 }""", "seed: given 9999999999; allowed is a whole number.")]
-    [InlineData("""{ "name": "a", "seed": null }""", "seed: given null; allowed is a whole number.")]
+    [InlineData("""{ "name": "a", "seed": "x" }""", "seed: given \"x\"; allowed is a whole number of at least 0.")]
+    [InlineData("""{ "name": "a", "seed": 1.5 }""", "seed: given 1.5; allowed is a whole number of at least 0.")]
+    [InlineData(
+        """{ "name": "a", "seed": 9999999999 }""",
+        "seed: given 9999999999; allowed is a whole number of at least 0."
+    )]
+    [InlineData("""{ "name": "a", "seed": null }""", "seed: given null; allowed is a whole number of at least 0.")]
     [InlineData("""{ "name": null }""", "name: given null; allowed is a text.")]
     [InlineData("""{ "name": 3 }""", "name: given 3; allowed is a text.")]
     [InlineData("""{ "name": "a", "ema": 1 }""", "ema: given 1; allowed is true or false.")]
@@ -182,9 +186,43 @@ public sealed class RecipeTests : IDisposable
         "optimiser.lerningRate=3",
         "--set optimiser.lerningRate=3: unknown member 'optimiser.lerningRate'; did you mean 'learningRate'?"
     )]
-    [InlineData("seed=many", "--set seed=many: seed: given \"many\"; allowed is a whole number.")]
-    [InlineData("seed.x=1", "seed: given {\"x\":1}; allowed is a whole number.")]
+    [InlineData("seed=many", "--set seed=many: seed: given \"many\"; allowed is a whole number of at least 0.")]
+    [InlineData("seed.x=1", "seed: given {\"x\":1}; allowed is a whole number of at least 0.")]
     public void A_wrong_set_is_refused(string set, string because) =>
+        Refused(Put("a.json", """{ "name": "a" }"""), [set], because);
+
+    [Fact]
+    public void A_set_reaches_into_lists_by_place_and_by_name()
+    {
+        var path = Put(
+            "a.json",
+            """{ "name": "a", "stages": [{ "warmUp": 1 }, { "warmUp": 2 }], "named": [{ "name": "fine" }, { "name": "b" }] }"""
+        );
+        var trial = Read(
+            path,
+            "stages[1].warmUp=7",
+            "stages.0.betas=[3]",
+            "stages.0.betas[0]=0.5",
+            "named.Fine.seed=5",
+            "named[1]={ \"name\": \"c\" }"
+        );
+        Assert.Equal((1L, 7L), (trial.Stages[0].WarmUp, trial.Stages[1].WarmUp));
+        Assert.Equal([0.5], trial.Stages[0].Betas);
+        Assert.Equal(("fine", 5, "c"), (trial.Named[0].Name, trial.Named[0].Seed, trial.Named[1].Name));
+        Refused(path, ["stages[2].warmUp=7"], "stages has no element '2'; it has 0, 1");
+        Refused(path, ["named.fin.seed=1"], "named has no element 'fin'; it has 0 (fine), 1 (b)");
+        Refused(path, ["stages[1].warmap=7"], "unknown member 'stages[1].warmap'; did you mean 'warmUp'?");
+        Refused(path, ["stages[0].betas[0]=x"], "betas[0]", "allowed is a number");
+    }
+
+    [Theory]
+    [InlineData("seed=-1", "allowed is a whole number of at least 0")]
+    [InlineData("optimiser.learningRate=1e999", "allowed is a number")]
+    [InlineData("optimiser.learningRate=2,5", "allowed is a number")]
+    [InlineData("curve=1", "one of")]
+    [InlineData("curve=\"1\"", "one of")]
+    [InlineData("weights.flow=1e999", "weights.flow")]
+    public void A_value_that_would_be_read_as_something_else_is_refused(string set, string because) =>
         Refused(Put("a.json", """{ "name": "a" }"""), [set], because);
 
     [Fact]

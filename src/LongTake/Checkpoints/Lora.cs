@@ -46,6 +46,21 @@ public static class Lora
         Bias,
     }
 
+    /// <summary>A LoRA as it is named: FILE, or FILE=STRENGTH; 1 where none is given.</summary>
+    /// <exception cref="UserException">Usage: the strength is no number.</exception>
+    public static (string Path, double Strength) Choice(string text)
+    {
+        var at = text.LastIndexOf('=');
+        if (at < 0 || File.Exists(text))
+            return (text, 1);
+        return Numbers.TryParse(text[(at + 1)..], out double strength)
+            ? (text[..at], strength)
+            : throw new UserException(
+                $"LoRA {text}: '{text[(at + 1)..]}' is no strength; write FILE or FILE=0.8",
+                usage: true
+            );
+    }
+
     /// <summary>Whether a name is that of a low-rank factor.</summary>
     public static bool IsFactor(string name) =>
         name.Contains(".lora_A", StringComparison.Ordinal)

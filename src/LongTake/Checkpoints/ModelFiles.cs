@@ -60,6 +60,7 @@ public sealed class ModelFiles : IDisposable
     ];
 
     private readonly FoundFiles files;
+    private readonly Dictionary<string, ModelFiles> loras = [];
     private ModelConfig? config;
     private IReadOnlyList<ModelPart>? parts;
 
@@ -130,8 +131,26 @@ public sealed class ModelFiles : IDisposable
                 + (Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))
         );
 
+    /// <summary>A part with LoRAs added, each FILE or FILE=STRENGTH; their files stay open as long as these.</summary>
+    /// <exception cref="UserException">No file; not for this part; not a strength.</exception>
+    public ModelPart WithLoras(ModelPart part, IReadOnlyList<string> names)
+    {
+        foreach (var (path, strength) in names.Select(Lora.Choice))
+        {
+            if (!loras.TryGetValue(path, out var lora))
+                loras[path] = lora = Open(path);
+            part = Lora.Merge(part, path, strength, lora);
+        }
+        return part;
+    }
+
     /// <summary>Closes the files; what was read stays.</summary>
-    public void Dispose() => files.Dispose();
+    public void Dispose()
+    {
+        foreach (var lora in loras.Values)
+            lora.Dispose();
+        files.Dispose();
+    }
 
     private ModelConfig Sized()
     {

@@ -13,6 +13,13 @@ public sealed record WorldDataConfig
     public int HeldOutClips { get; init; } = 32;
     public int HeldOutTakes { get; init; } = 4;
     public long Seed { get; init; } = 1;
+
+    /// <summary>What is wrong, if anything.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (Clips == 0 && Takes == 0)
+            yield return "clips and takes: at least one of them is more than 0";
+    }
 }
 
 /// <summary>The procedural world as training data.</summary>

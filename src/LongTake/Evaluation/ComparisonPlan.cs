@@ -89,7 +89,7 @@ public sealed class ComparisonPlan
             $"video {VideoMeasure.Version} {set} {seconds:R} {made} judge {Judge?.Id ?? HashOf(judge)}"
         );
         var name = row?.Name ?? $"real takes ({set})";
-        var calls = row is null ? 1 : Math.Max(4, row.Video.Steps) * (row.Video.Guidance is null or 1 ? 1 : 2);
+        var calls = row is null ? 1 : Math.Max(4, row.Video.Steps ?? 0) * (row.Video.Guidance is null or 1 ? 1 : 2);
         return Add(
             new VideoJob(
                 id,

@@ -29,7 +29,7 @@ public sealed record VideoSettings
 {
     public Network? Network { get; init; }
     public Sampler? Sampler { get; init; }
-    public int Steps { get; init; }
+    public int? Steps { get; init; }
     public double? Guidance { get; init; }
     public double? Shift { get; init; }
     public int FmSteps { get; init; }

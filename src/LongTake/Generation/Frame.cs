@@ -10,6 +10,7 @@ public sealed record Frame(byte[] Rgb, int Width, int Height, int Index, TimeSpa
 public sealed record VideoResult(
     string Path,
     string Latents,
+    long Seed,
     int Frames,
     double Seconds,
     int Steps,

@@ -18,6 +18,9 @@ public sealed class GeneratorOptions
     /// <summary>The sampler, where it decides how weights are loaded: those that look back only.</summary>
     public Sampler? Sampler { get; set; }
     public bool Int8 { get; set; }
+
+    /// <summary>LoRAs added to the transformer, each FILE or FILE=STRENGTH.</summary>
+    public IReadOnlyList<string> Loras { get; set; } = [];
     public ScalarType Dtype { get; set; } = ScalarType.BFloat16;
 
     /// <summary>auto, cpu, cuda, cuda:1 or mps.</summary>

@@ -87,8 +87,10 @@ internal static class RequestProblems
             yield return new("fps", $" {fps}: more than 0 and at most 1000");
         if (r.Shift is { } shift && !(shift is > 0 and < 1000))
             yield return new("shift", $" {shift}: more than 0; Wan has 3 at 480p, 5 at 720p");
-        if (r.Steps is < 0 or > TableSteps)
-            yield return new("steps", $" {r.Steps}: 1 to {TableSteps}, or 0 for the model's own list");
+        if (r.Steps is < 1 or > TableSteps)
+            yield return new("steps", $" {r.Steps}: 1 to {TableSteps}; leave it out for the model's own list");
+        if (r.Seed is < -1)
+            yield return new("seed", $" {r.Seed}: at least 0, or -1 for one that is drawn");
         if (r.Guidance is { } guidance && !(double.IsFinite(guidance) && guidance >= 0))
             yield return new("guidance", $" {guidance}: a number of at least 0; 1 is none");
         if (r.FmSteps < 0)
@@ -197,5 +199,9 @@ internal static class RequestProblems
             );
     }
 
-    private static int Longest(VideoRequest r, ModelConfig c) => r.Beyond ? 4 * c.VideoLatents : c.VideoLatents;
+    // A network that sees the whole video at once needs positions for all of it.
+    private static int Longest(VideoRequest r, ModelConfig c) =>
+        !r.Beyond ? c.VideoLatents
+        : c.Model.Longest == 0 || r.Network == Network.Teacher || r.Sampler?.LooksBack() == true ? 4 * c.VideoLatents
+        : c.Model.Longest;
 }

@@ -20,7 +20,7 @@ internal static class RequestResolver
     {
         var c = files.Config;
         var r = request with { Network = request.Network ?? Best(request, files) };
-        var part = PartOf(r, files);
+        var part = files.WithLoras(PartOf(r, files), r.Loras);
         if (r.Sampler is null && IsGenerator(part))
             r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
         if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })
@@ -31,7 +31,8 @@ internal static class RequestResolver
         }
         if (check && RequestProblems.Of(r, c).Concat(RequestProblems.Of(r, c, part)).ToList() is { Count: > 0 } wrong)
             throw new RequestException(wrong);
-        return Fill(r, c, files.Layout != Layout.LongTake, part);
+        var filled = Fill(r, c, files.Layout != Layout.LongTake, part);
+        return check ? filled with { Warnings = [.. RequestWarnings.Of(request, filled, files)] } : filled;
     }
 
     public static ResolvedRequest Resolve(VideoRequest request, ModelConfig c)
@@ -68,7 +69,7 @@ internal static class RequestResolver
                 : c.Shift
             );
         var steps =
-            r.Steps > 0 ? r.Steps
+            r.Steps is { } given ? given
             : rolled ? RollOutSteps
             : sampler.Solves()
                 ? part?.TakesImage == true ? ImageSteps
@@ -81,7 +82,7 @@ internal static class RequestResolver
             Weights = part,
             Prompt = r.Prompt,
             NegativePrompt = r.NegativePrompt ?? c.NegativePrompt,
-            Seed = r.Seed,
+            Seed = r.Seed is -1 ? Random.Shared.NextInt64(1L << 32) : r.Seed ?? 0,
             Frames = (int)c.Frames(latents),
             Network = r.Network!.Value,
             Sampler = sampler,
@@ -90,6 +91,7 @@ internal static class RequestResolver
             Guidance = r.Guidance ?? (sampler.Solves() && !head ? c.Guidance : 1),
             FmSteps = r.FmSteps,
             Int8 = r.Int8,
+            Loras = r.Loras,
             Image = r.Image,
             Tile = r.Tile ?? VaeTiles.Automatic(c.Geometry, own.Height, own.Width) * c.Geometry.SpatialStride,
             Scenes = scenes,

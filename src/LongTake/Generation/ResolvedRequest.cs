@@ -39,6 +39,7 @@ public sealed record ResolvedRequest
     public required double Guidance { get; init; }
     public required int FmSteps { get; init; }
     public required bool Int8 { get; init; }
+    public IReadOnlyList<string> Loras { get; init; } = [];
     public string? Image { get; init; }
 
     /// <summary>Side of the autoencoder's tiles in pixels; 0 for whole pictures.</summary>
@@ -47,6 +48,10 @@ public sealed record ResolvedRequest
     /// <summary>What the video shows, one prompt after the other; more than one only of a script.</summary>
     [JsonIgnore]
     public IReadOnlyList<ScriptScene> Scenes { get; init; } = [];
+
+    /// <summary>What is asked for and this model will not do, a sentence each.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>Latents of the video.</summary>
     [JsonIgnore]

@@ -91,6 +91,7 @@ public sealed partial class VideoGenerator : IDisposable
                 Part = options.Part,
                 Sampler = options.Sampler,
                 Int8 = options.Int8,
+                Loras = options.Loras,
             };
             return new(
                 files,
@@ -131,9 +132,15 @@ public sealed partial class VideoGenerator : IDisposable
     /// <exception cref="RequestException">The model cannot do what is asked for.</exception>
     public ResolvedRequest Resolve(VideoRequest request)
     {
-        var r = (request with { Network = Network, Part = request.Part ?? Part.Name, Int8 = loadedFor.Int8 }).Resolve(
-            Files
-        );
+        var r = (
+            request with
+            {
+                Network = Network,
+                Part = request.Part ?? Part.Name,
+                Int8 = loadedFor.Int8,
+                Loras = loadedFor.Loras,
+            }
+        ).Resolve(Files);
         if (r.Part != Part.Name)
             throw new RequestException([new("part", $" {r.Part}: the generator was loaded for {Part.Name}")]);
         if (r.FmSteps > 0 && loadedFor.FmSteps == 0)
@@ -220,6 +227,8 @@ public sealed partial class VideoGenerator : IDisposable
     )
     {
         using var scope = torch.NewDisposeScope();
+        foreach (var warning in r.Warnings)
+            Warned(log, warning);
         var (clock, steps) = (Stopwatch.StartNew(), 0L);
         var latents = Sample(r, new Relay(p => steps = p.Unit == "steps" ? p.Done : steps, progress), cancel);
         var sampled = clock.Elapsed.TotalSeconds;
@@ -258,7 +267,7 @@ public sealed partial class VideoGenerator : IDisposable
         }
         var decoded = clock.Elapsed.TotalSeconds - sampled;
         Made(log, path, r.Frames, sampled, decoded);
-        return new(path, latentFile, r.Frames, r.Frames / r.Fps, (int)steps, sampled, decoded);
+        return new(path, latentFile, r.Seed, r.Frames, r.Frames / r.Fps, (int)steps, sampled, decoded);
     }
 
     /// <summary>Frees the networks.</summary>
@@ -272,6 +281,9 @@ public sealed partial class VideoGenerator : IDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Part} of {Model} on {Device}")]
     private static partial void Loaded(ILogger logger, string model, string part, torch.Device device);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
+    private static partial void Warned(ILogger logger, string warning);
 
     [LoggerMessage(
         Level = LogLevel.Information,

@@ -5,7 +5,7 @@ using LongTake.Models;
 namespace LongTake.Generation;
 
 /// <summary>
-/// A video to make. What is null (or 0 steps) is left to the model; <see cref="Resolve(ModelFiles)"/> gives everything
+/// A video to make. What is null is left to the model; <see cref="Resolve(ModelFiles)"/> gives everything
 /// a value. The descriptions are the help of the program's options.
 /// </summary>
 public sealed record VideoRequest
@@ -19,8 +19,8 @@ public sealed record VideoRequest
     [Description("what the video must not show; counts with guidance only")]
     public string? NegativePrompt { get; init; }
 
-    [Description("seed of the noise; the same seed gives the same video")]
-    public long Seed { get; init; }
+    [Description("seed of the noise; the same seed gives the same video; -1 draws one; without it 0")]
+    public long? Seed { get; init; }
 
     [Description("length in seconds")]
     public double? Seconds { get; init; }
@@ -37,8 +37,8 @@ public sealed record VideoRequest
     [Description("frames a second")]
     public double? Fps { get; init; }
 
-    [Description("sampling steps; 0: the model's few steps, or 50 with a solver")]
-    public int Steps { get; init; }
+    [Description("sampling steps; without it the model's few steps, or 50 with a solver")]
+    public int? Steps { get; init; }
 
     [Description("classifier-free guidance; 1 is none")]
     public double? Guidance { get; init; }
@@ -62,6 +62,9 @@ public sealed record VideoRequest
         "side in pixels of the tiles the autoencoder works in; 0: whole pictures; without it 256 beyond 832x480"
     )]
     public int? Tile { get; init; }
+
+    [Description("LoRA added to the transformer: FILE or FILE=STRENGTH; may be repeated")]
+    public IReadOnlyList<string> Loras { get; init; } = [];
 
     [Description("first steps that the flow-matching head makes (hybrid sampling)")]
     public int FmSteps { get; init; }

@@ -11,6 +11,11 @@ namespace LongTake.Models;
 /// </summary>
 public sealed class ModelFolder
 {
+    /// <summary>
+    /// The words that a model of a small vocabulary has read, as a <see cref="Text.WordVocabulary"/>: for warnings only.
+    /// </summary>
+    public const string Words = "words.txt";
+
     public const string Vae = "vae",
         Text = "text_encoder",
         Teacher = "teacher",

@@ -34,6 +34,9 @@ public sealed record StageConfig
     /// <summary>Settings of a type, as given or with their defaults.</summary>
     public object Settings(MethodEntry method) => settings.GetValueOrDefault(method.Settings) ?? method.Fresh();
 
+    /// <summary>Whether settings of a method's kind are given.</summary>
+    internal bool Has(MethodEntry method) => settings.ContainsKey(method.Settings);
+
     /// <summary>This stage with these settings of its method.</summary>
     public StageConfig With(object given)
     {
@@ -100,6 +103,9 @@ public sealed record TrainRecipe
         if (From.Length == 0)
             foreach (var problem in (Model ?? new()).Problems())
                 yield return $"model.{problem}";
+        if (Data.Length == 0)
+            foreach (var problem in World.Problems())
+                yield return $"world.{problem}";
         if (ComputeDevice.Problem(Device) is { } wrong)
             yield return wrong;
         if (Stages.Count == 0)
@@ -115,8 +121,12 @@ public sealed record TrainRecipe
             if (methods.FirstOrDefault(m => m.Name == s.Method) is not { } method)
                 yield return $"{at}.method: given \"{s.Method}\"; {Instead(s.Method, methods)}";
             else
+            {
                 foreach (var problem in method.Problems(s.Settings(method)))
                     yield return $"{at}.{method.Member}.{problem}";
+                foreach (var other in methods.Where(m => m.Settings != method.Settings && s.Has(m)))
+                    yield return $"{at}.{other.Member}: settings of another method; this stage is {s.Method}";
+            }
             if (s.Loop.Steps < 1)
                 yield return $"{at}.loop.steps {s.Loop.Steps}: at least 1";
             if (s.Loop.CheckpointEvery < 1 || s.Loop.LogEvery < 1)

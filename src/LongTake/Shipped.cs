@@ -1,14 +1,17 @@
-namespace LongTake.Cli;
+namespace LongTake;
 
 /// <summary>
 /// What comes with the program, the bundled model and the recipes, found from any working folder.
 /// </summary>
-internal static class Shipped
+public static class Shipped
 {
     /// <summary>The bundled model, as a user writes it.</summary>
     public const string Model = "models/traveller";
 
-    /// <summary>A relative folder or file is looked for here, then beside the program, then in its checkout.</summary>
+    /// <summary>
+    /// A relative path is looked for in the working folder, then beside the program, then in its checkout; where it is
+    /// nowhere it is given back.
+    /// </summary>
     public static string Located(string path)
     {
         if (Path.Exists(path) || Path.IsPathRooted(path))
