@@ -80,6 +80,7 @@ internal static class ReproduceVerb
             throw new UserException($"--jobs {jobs}: at least 1, or 0 for one a core", usage: true);
         if (budget is { } minutes && !(minutes > 0))
             throw new UserException($"--budget {minutes}: minutes, more than 0", usage: true);
+        path = Shipped.Located(path);
         var table = ComparisonTable.Read(path, sets);
         if (device is not null)
             table = table with { Device = device };
@@ -97,7 +98,7 @@ internal static class ReproduceVerb
             return Said(table, new Dictionary<string, string>(), json);
         }
         var whole = new ComparisonPlan(table, path);
-        var scale = budget is { } b ? Scale(whole, b * 60 * side) : 1;
+        var scale = budget is { } b ? Scale(whole, b, side) : 1;
         var plan = scale < 1 ? new ComparisonPlan(table, path, scale) : whole;
         if (job is not null)
             return Child(plan, table, job);
@@ -180,14 +181,22 @@ internal static class ReproduceVerb
             ? own
             : job.After.Where(a => !a.Done).Select(a => Why(a, failed)).FirstOrDefault() ?? $"{job.Title}: not done";
 
-    // Videos and their measuring cost what they cost; what is left of the budget is for the stages, each its share.
-    private static double Scale(ComparisonPlan plan, double seconds)
+    // Encoding, videos and their measuring cost what they cost; what is left of the budget is for the steps.
+    private static double Scale(ComparisonPlan plan, double minutes, int side)
     {
-        var videos = plan.Jobs.Where(j => j is VideoJob).Sum(j => j.Cost);
-        var stages = plan.Jobs.Where(j => j is StageJob).Sum(j => j.Cost);
-        if (stages == 0)
+        var whole = plan.Jobs.Sum(j => j.Fixed);
+        var steps = plan.Jobs.Sum(j => j.Cost) - whole;
+        if (steps == 0)
             return 1;
-        return Math.Min(1, Math.Max(seconds - videos, .02 * seconds) / stages);
+        var left = minutes * 60 * side - whole;
+        if (left < .005 * steps)
+            throw new UserException(
+                $"--budget {minutes}: encoding the data, and making and measuring the videos, alone take about "
+                    + $"{whole / side / 60:0.0} minutes here, and a two-hundredth of the steps "
+                    + $"{.005 * steps / side / 60:0.0}; give more, or fewer videos with --set videos=4",
+                usage: true
+            );
+        return Math.Min(1, left / steps);
     }
 
     private static FileStream Alone(string folder)

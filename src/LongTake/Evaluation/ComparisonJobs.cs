@@ -10,6 +10,9 @@ public abstract record Job(string Id, string Title, IReadOnlyList<Job> After)
     /// <summary>Expected seconds on one core.</summary>
     public required double Cost { get; init; }
 
+    /// <summary>The part of <see cref="Cost"/> that does not shrink with the steps of training.</summary>
+    public double Fixed { get; init; }
+
     /// <summary>Whether its result is there.</summary>
     public abstract bool Done { get; }
 

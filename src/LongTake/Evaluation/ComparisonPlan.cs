@@ -17,6 +17,7 @@ public sealed class ComparisonPlan
     private readonly double scale;
     private readonly Dictionary<string, Job> jobs = [];
     private readonly Dictionary<string, string> hashes = [];
+    private readonly HashSet<string> encoded = [];
 
     /// <summary>
     /// A plan; recipes lie beside <paramref name="path"/>, steps of all stages are multiplied by <paramref
@@ -107,6 +108,7 @@ public sealed class ComparisonPlan
             )
             {
                 Cost = videos * (1 + calls * table.Cost.GetValueOrDefault("Video", .1)),
+                Fixed = videos * (1 + calls * table.Cost.GetValueOrDefault("Video", .1)),
             }
         );
     }
@@ -159,6 +161,8 @@ public sealed class ComparisonPlan
             };
             if (string.Join("; ", alone.Problems()) is { Length: > 0 } problems)
                 throw new UserException($"rows, '{row.Name}', stage '{stage.Folder}': {problems}", usage: true);
+            var folder = Path.Combine(table.Out, "data", Fingerprint.Hash(data));
+            var encoding = Encoding(recipe, stage, chain, folder, id);
             chain.Add(
                 Add(
                     new StageJob(
@@ -168,14 +172,30 @@ public sealed class ComparisonPlan
                             : $"{row.Name}, seed {seed}: {stage.Folder}",
                         before,
                         alone,
-                        Path.Combine(table.Out, "data", Fingerprint.Hash(data))
+                        folder
                     )
                     {
-                        Cost = stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
+                        Cost = encoding + stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
+                        Fixed = encoding,
                     }
                 )
             );
         }
+    }
+
+    // The first stage after an autoencoder renders and encodes the world, for all that train on its latents.
+    private double Encoding(TrainRecipe recipe, StageConfig stage, List<StageJob> chain, string folder, string id)
+    {
+        if (stage.Method == Autoencoder.Entry.Name || recipe.Data.Length > 0 || jobs.ContainsKey(id))
+            return jobs.TryGetValue(id, out var there) ? there.Fixed : 0;
+        var by = chain.LastOrDefault(s => s.Stage.Method == Autoencoder.Entry.Name)?.Id ?? "given";
+        if (!encoded.Add($"{folder} {by}"))
+            return 0;
+        var (c, world) = (chain.Count > 0 ? chain[0].Recipe.Model ?? new() : recipe.Model ?? new(), recipe.World);
+        var frames =
+            (world.Clips + world.HeldOutClips) * c.Frames(c.ClipLatents)
+            + (world.Takes + world.HeldOutTakes) * c.Frames(c.VideoLatents);
+        return frames * table.Cost.GetValueOrDefault("Frame", .0002);
     }
 
     private List<StageConfig> Taken(TableRow row, TrainPart part, TrainRecipe recipe)
