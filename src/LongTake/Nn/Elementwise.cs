@@ -3,7 +3,7 @@ using LongTake.Kernels;
 namespace LongTake.Nn;
 
 /// <summary>
-/// What stands between the matrix products of a transformer: one pass over memory where <see cref="Fused"/> has it,
+/// What stands between the matrix products of a transformer: one pass over memory where a kernel of LongTake has it,
 /// else (another device or type) composed of libtorch's operators.
 /// </summary>
 public static class Elementwise

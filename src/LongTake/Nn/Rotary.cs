@@ -38,7 +38,7 @@ public static class Rotary
     }
 
     /// <summary>
-    /// For <see cref="Attention.Axial"/>, whose heads see one axis each: cos and sin [T*H*W * heads * headDim/2]. The
+    /// For axial attention, whose heads see one axis each: cos and sin [T*H*W * heads * headDim/2]. The
     /// first half of the heads turn all their channels by time, base 1000 (many angles that tell neighbouring latents
     /// apart, where Wan's have two), the others half by height and half by width.
     /// </summary>

@@ -50,7 +50,7 @@ public sealed unsafe class SafetensorsSet : IDisposable
         }
     }
 
-    /// <inheritdoc cref="SafetensorsFile.Contains"/>
+    /// <summary>Whether a tensor of that name is there.</summary>
     public bool Contains(string name) => homes.ContainsKey(name);
 
     /// <inheritdoc cref="SafetensorsFile.Entry"/>

@@ -90,7 +90,7 @@ public sealed class Weights : IDisposable
     public string Path => prefix;
 
     /// <summary>
-    /// The parameter <paramref name="name"/> of this place; drawn normally with std <paramref name="deviation"/>
+    /// The parameter <paramref name="name"/> of this place; drawn normally with std <paramref name="std"/>
     /// around <paramref name="mean"/> when no source has it.
     /// </summary>
     public Tensor Parameter(string name, ReadOnlySpan<long> shape, double std = 0, double mean = 0)

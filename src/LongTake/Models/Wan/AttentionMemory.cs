@@ -5,8 +5,8 @@ namespace LongTake.Models.Wan;
 
 /// <summary>
 /// Workspace of the attention kernel on so many threads of a CPU, as <see cref="AttentionJob"/> cuts the work; none on
-/// a GPU (0 threads), where it is libtorch's and small. It is kept from call to call. <paramref name="heads"/> are
-/// those of all samples together.
+/// a GPU (0 threads), where it is libtorch's and small. It is kept from call to call. Heads are counted over all
+/// samples of a batch together.
 /// </summary>
 internal sealed class AttentionMemory(double headDim, int threads)
 {

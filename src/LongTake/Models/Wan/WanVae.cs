@@ -21,7 +21,7 @@ public sealed record WanVaeConfig
     public bool[] TemporalDownsample { get; init; } = [false, true, true];
 
     /// <summary>
-    /// Latents decoded before the one whose last frame is re-encoded (<see cref="WanVae.ImageLatent"/>).
+    /// Latents decoded before the one whose last frame is re-encoded (<see cref="VideoAutoencoder.ImageLatent"/>).
     /// </summary>
     public int WarmUp { get; init; } = 6;
 
