@@ -79,6 +79,7 @@ internal static class ConvertVerb
         bool json
     )
     {
+        var cancel = Cli.Run.OnCtrlC();
         using var from = ModelFiles.Open(path);
         var notes = Conversion.Run(
             from,
@@ -90,7 +91,12 @@ internal static class ConvertVerb
                 Loras = [.. loras.Select(Lora)],
                 Dtype = Type(type),
             },
-            json ? null : name => Console.Error.WriteLine($"writing {name}")
+            name =>
+            {
+                cancel.ThrowIfCancellationRequested();
+                if (!json)
+                    Console.Error.WriteLine($"writing {name}");
+            }
         );
         Cli.Run.Print(
             json,

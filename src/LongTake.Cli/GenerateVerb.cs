@@ -40,7 +40,7 @@ internal static class GenerateVerb
             Options.Dry("the resolved request"),
             Options.Json()
         );
-        var output = Options.Output("the video", "video.mp4");
+        var output = Options.Output("the video; .mp4, .mov, .mkv, .webm or .gif", "video.mp4");
         return Options.Verb(
             "generate",
             "Make a video from a prompt; what is not given is the model's own.",
@@ -71,13 +71,13 @@ internal static class GenerateVerb
                     Console.WriteLine(JsonSerializer.Serialize(r, VideoJson.Default.ResolvedRequest));
                     return Run.Done;
                 }
-                Ffmpeg.Locate("ffmpeg"); // before the work, not after it
-                var cancel = Run.OnCtrlC();
-                Run.UseAllCores();
                 var write = new WriteOptions
                 {
                     Upscale = p.GetValue(upscale) ?? Math.Clamp(384 / Math.Min(r.Width, r.Height), 1, 64),
                 };
+                VideoGenerator.Require(r, p.GetValue(output)!, write); // before the work, not after it
+                var cancel = Run.OnCtrlC();
+                Run.UseAllCores();
                 var made = Progress.Run("generate", report =>
                 {
                     var type = ConvertVerb.Type(p.GetValue(dtype)) ?? ScalarType.BFloat16;
