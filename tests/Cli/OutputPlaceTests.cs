@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace LongTake.Tests.Cli;
 
-/// <summary>Where results go, at the command line: found out before the work, ended politely, one process at a time.</summary>
+/// <summary>Where results go: found out before the work, ended politely, one process at a time.</summary>
 public sealed class OutputPlaceTests : IDisposable
 {
     private static readonly string traveller = Path.Combine(SourceFiles.Root, "models", "traveller");
@@ -56,6 +56,34 @@ public sealed class OutputPlaceTests : IDisposable
         child.WaitForExit();
         Assert.Equal(130, child.ExitCode);
         Assert.Empty(Directory.GetFileSystemEntries(program.Folder));
+    }
+
+    /// <summary>SIGKILL at random moments: under the video's name there is nothing, or all of it.</summary>
+    [SkippableFact]
+    public void AKilledVideoIsWholeOrNotThereAndTheNextOneIsNotHindered()
+    {
+        Skip.If(Video.Frames.NoFfmpeg(), "no ffmpeg");
+        string[] arguments = ["generate", "-p", "a walk", "--model", traveller, "--seconds", "5", "-o"];
+        var clock = Stopwatch.StartNew();
+        Assert.Equal(0, program.Run([.. arguments, "unbroken.mp4"]).Code);
+        var (expected, most) = (File.ReadAllBytes(program["unbroken.mp4"]), (int)clock.ElapsedMilliseconds);
+        var (random, whole) = (new Random(), 0);
+        for (var n = 0; n < Soak.Of(2, 100); n++)
+        {
+            using var child = program.Start([.. arguments, "video.mp4"]);
+            child.WaitForExit(random.Next(most));
+            child.Kill();
+            child.WaitForExit();
+            if (!File.Exists(program["video.mp4"]))
+                continue;
+            Assert.Equal(expected, File.ReadAllBytes(program["video.mp4"]));
+            File.Delete(program["video.mp4"]);
+            whole++;
+        }
+        Assert.Equal(0, program.Run([.. arguments, "video.mp4"]).Code);
+        Assert.Equal(expected, File.ReadAllBytes(program["video.mp4"]));
+        if (Soak.Full)
+            Console.WriteLine($"a video: 100 kills, {whole} of them after its end, no other bytes");
     }
 
     [SkippableFact]

@@ -38,8 +38,8 @@ public sealed class DamagedSetTests : IDisposable
     }
 
     /// <summary>
-    /// One byte changed, or a file cut off, anywhere in a set: 'data ingest' and what is read of it give the same bytes,
-    /// or an error names the file.
+    /// One byte changed, or a file cut off, anywhere in a set: 'data ingest' and what is read of it give the same
+    /// bytes, or an error names the file.
     /// </summary>
     [SkippableFact]
     public void DamageAnywhereInASetIsMendedOrNamed()

@@ -11,8 +11,8 @@ public static class WorldEncoder
 
     /// <summary>
     /// Encodes the items with the model's autoencoder into <paramref name="folder"/>, unless the folder already holds
-    /// exactly that (same autoencoder, geometry, source, captions). Returns the set, open. The latents are of the CPU, wherever
-    /// they were made.
+    /// exactly that (same autoencoder, geometry, source, captions). Returns the set, open. The latents are of the CPU,
+    /// wherever they were made.
     /// </summary>
     public static LatentSet Run(
         ModelFolder model,

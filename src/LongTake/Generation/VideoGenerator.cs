@@ -196,8 +196,9 @@ public sealed partial class VideoGenerator : IDisposable
 
     /// <summary>
     /// Makes a video file, of the format that the path's ending names. The latents are saved beside it
-    /// (<c>video.mp4.latents.safetensors</c>) before they are decoded; each frame also goes to <paramref name="frame"/>.
-    /// Prompt, seed and model hash are in the file's metadata. A cancelled call leaves no file behind.
+    /// (<c>video.mp4.latents.safetensors</c>) before they are decoded; each frame also goes to
+    /// <paramref name="frame"/>. Prompt, seed and model hash are in the file's metadata. A cancelled call leaves no
+    /// file behind.
     /// </summary>
     /// <exception cref="RequestException">The model cannot do what is asked for.</exception>
     /// <exception cref="UserException">The file cannot be written there, which is found out before the work, or another

@@ -46,8 +46,8 @@ internal sealed class LoopState(
                 ? (0, 0, 0)
                 : throw new UserException(
                     $"{run.Root}: checkpoints were saved here, and none of them is whole any more "
-                        + $"({(passed.Count > 0 ? string.Join("; ", passed) : "they are gone")}). Put them back; or, to "
-                        + "begin anew with step 1, delete that folder"
+                        + $"({(passed.Count > 0 ? string.Join("; ", passed) : "they are gone")}). Put them back; "
+                        + "or, to begin anew with step 1, delete that folder"
                 );
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();

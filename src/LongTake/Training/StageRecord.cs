@@ -63,8 +63,8 @@ internal sealed class StageRecords(TrainRecipe recipe, ModelConfig? start, JsonT
                 break;
             if (run.ModelFault is { } fault)
                 throw new UserException(
-                    $"{run.Model}: {fault}. Put it back; or delete the file 'done' beside that folder, and the model is "
-                        + "made again from the last checkpoint"
+                    $"{run.Model}: {fault}. Put it back; or delete the file 'done' beside that folder, and the model "
+                        + "is made again from the last checkpoint"
                 );
         }
         return records;

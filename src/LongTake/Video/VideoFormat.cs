@@ -6,7 +6,7 @@ namespace LongTake.Video;
 /// <summary>What ffmpeg is asked to write, by the ending of a video's name.</summary>
 internal sealed class VideoFormat
 {
-    // More, and viewers show a GIF at ten frames a second: it counts in hundredths of a second, and they take no single one.
+    // A GIF counts in hundredths of a second, and viewers show a frame of a single one for ten.
     private const double MostGifFps = 50;
 
     private static readonly Dictionary<string, string> muxers = new(StringComparer.OrdinalIgnoreCase)
@@ -32,8 +32,10 @@ internal sealed class VideoFormat
         var ending = Path.GetExtension(path);
         if (!muxers.TryGetValue(ending, out var muxer))
             throw new UserException(
-                $"{path}: {(ending.Length > 1 ? $"'{ending}' is no ending of a video that can be written" : "has no ending")}; "
-                    + $"give a name that ends in {string.Join(", ", muxers.Keys.SkipLast(1))} or {muxers.Keys.Last()}",
+                $"{path}: "
+                    + (ending.Length > 1 ? $"'{ending}' is no ending of a video that can be written" : "has no ending")
+                    + "; give a name that ends in "
+                    + $"{string.Join(", ", muxers.Keys.SkipLast(1))} or {muxers.Keys.Last()}",
                 usage: true
             );
         if (muxer == "gif" && fps > MostGifFps)

@@ -23,7 +23,7 @@ public sealed record WriteOptions
 }
 
 /// <summary>
-/// Writes RGB frames [Height, Width, 3] as the name's ending says: H.264 in .mp4, .mov or .mkv, VP9 in .webm, or a .gif.
+/// Writes RGB frames [Height, Width, 3] as the name's ending says: H.264 in .mp4, .mov or .mkv, VP9 in .webm, a .gif.
 /// While it runs the video is `name.part.mp4` beside the target, in fragments of a second, so that what a killed run
 /// leaves can be played. <see cref="Complete"/> rewrites it with its index first (a browser knows the length and may
 /// seek), checks the number of frames and renames it: under the target's name there is only ever a whole video. From
