@@ -254,6 +254,32 @@ public sealed class ResumeTests(ResumeTests.Runs runs) : IClassFixture<ResumeTes
         Assert.Equal(3, said.Count);
     }
 
+    [Theory]
+    [InlineData("vae.safetensors")]
+    [InlineData("text_encoder.safetensors")]
+    [InlineData("config.json")]
+    public void ADamagedModelOfAFinishedRunIsNamed(string file)
+    {
+        var recipe = Of(runs.Unbroken);
+        Flip(Path.Combine(recipe.Out, "teacher", "model", file), 40);
+        var here = Assert.Throws<UserException>(() => Train(recipe));
+        Assert.Contains($"{file} has changed since it was written", here.Message);
+        var after = recipe with
+        {
+            Out = Path.Combine(root, "next"),
+            From = Path.Combine(recipe.Out, "teacher", "model"),
+            Stages = [recipe.Stages[1]],
+        };
+        if (file != "config.json") // which may not even be read
+            Assert.Contains(
+                $"{file} has changed since it was written",
+                Assert.Throws<UserException>(() => Train(after)).Message
+            );
+        File.Delete(Path.Combine(recipe.Out, "teacher", "done"));
+        Train(recipe);
+        Assert.Equal(Models(runs.Unbroken), Models(recipe));
+    }
+
     [Fact]
     public void TheLoserOfTwoTrainersWritesNothing()
     {

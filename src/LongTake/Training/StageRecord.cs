@@ -55,19 +55,27 @@ internal sealed class StageRecords(TrainRecipe recipe, ModelConfig? start, JsonT
     public IReadOnlyList<StageRecord> Check(int first, IReadOnlyList<StageRecord> known)
     {
         List<StageRecord> records = [.. known];
+        // it may be the result of another run
+        if (recipe.From.Length > 0 && Path.GetDirectoryName(Path.GetFullPath(recipe.From)) is { } before)
+            RequireWhole(new(before), recipe.From);
         for (var i = first; i < recipe.Stages.Count; i++)
         {
             var run = Run(i);
             records.Add(Check(i, run));
             if (!run.Finished)
                 break;
-            if (run.ModelFault is { } fault)
-                throw new UserException(
-                    $"{run.Model}: {fault}. Put it back; or delete the file 'done' beside that folder, and the model "
-                        + "is made again from the last checkpoint"
-                );
+            RequireWhole(run, run.Model);
         }
         return records;
+    }
+
+    private static void RequireWhole(RunFolder run, string model)
+    {
+        if (run.Finished && Path.GetFullPath(model) == run.Model && run.ModelFault is { } fault)
+            throw new UserException(
+                $"{run.Model}: {fault}. Put it back; or delete the file 'done' beside that folder, and the model is "
+                    + "made again from the last checkpoint"
+            );
     }
 
     private RunFolder Run(int stage) => new(Path.Combine(recipe.Out, recipe.Stages[stage].Folder));
