@@ -78,6 +78,7 @@ internal static class ConvertVerb
         bool json
     )
     {
+        var cancel = Cli.Run.OnCtrlC();
         using var from = ModelFiles.Open(Shipped.Located(path));
         var notes = Conversion.Run(
             from,
@@ -89,7 +90,12 @@ internal static class ConvertVerb
                 Loras = [.. loras.Select(Lora.Choice)],
                 Dtype = Type(type),
             },
-            json ? null : name => Console.Error.WriteLine($"writing {name}")
+            name =>
+            {
+                cancel.ThrowIfCancellationRequested();
+                if (!json)
+                    Console.Error.WriteLine($"writing {name}");
+            }
         );
         Cli.Run.Print(
             json,

@@ -147,6 +147,7 @@ internal static class DataVerbs
 
     private static int Stages(DataRecipe recipe, string folder, int jobs, Stage last, bool json)
     {
+        OutputPlace.RequireFolder(folder);
         var model = DataEncodeVerb.Opened(recipe.Model.Length > 0 ? recipe.Model : Shipped.Model, folder);
         var cancel = Cli.Run.OnCtrlC();
         try

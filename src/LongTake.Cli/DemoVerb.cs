@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Net;
+using System.Text;
 using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Data;
@@ -63,9 +64,11 @@ internal static class DemoVerb
         using var model = ModelFiles.Open(Shipped.Located(folder));
         var c = model.Config;
         Cli.Run.UseAllCores();
-        Ffmpeg.Locate("ffmpeg");
-        Directory.CreateDirectory(output);
         request = request with { Frames = c.Frames(c.VideoLatents) };
+        var (sheet, report) = (Path.Combine(output, "sheet.png"), Path.Combine(output, "report.html"));
+        OutputPlace.RequireFile(sheet);
+        OutputPlace.RequireFile(report);
+        VideoGenerator.Require(request.Resolve(model), Path.Combine(output, "video.mp4"));
         var prompt = request.Prompt;
         Say(
             $"LongTake demo: {c.Frames(c.VideoLatents) / c.Fps:0} s of video in {c.FewSteps.Length} steps of "
@@ -76,12 +79,12 @@ internal static class DemoVerb
         using var video = new VideoGenerator(model, request, device: device);
         var frames = new List<byte[]>();
         var upscale = (int)Math.Ceiling(384.0 / Math.Min(c.Width, c.Height));
-        var made = Progress.Run("demo", report =>
+        var made = Progress.Run("demo", progress =>
             video.Save(
                 request,
                 Path.Combine(output, "video.mp4"),
                 new WriteOptions { Upscale = upscale },
-                report,
+                progress,
                 frame => frames.Add(frame.Rgb),
                 cancel
             )
@@ -89,7 +92,6 @@ internal static class DemoVerb
         foreach (var line in GenerateVerb.Lines(made))
             Say("  " + line);
 
-        var sheet = Path.Combine(output, "sheet.png");
         var picked = Enumerable.Range(0, 32).Select(i => frames[(frames.Count - 1) * i / 31]).ToList();
         ContactSheet.Write(sheet, picked, c.Width, c.Height, 8, upscale: 4);
         var truth = WorldTruth.Of(prompt);
@@ -99,8 +101,8 @@ internal static class DemoVerb
         Say("  exact metrics of this video | of real takes through the same autoencoder (mean of 4) | best");
         foreach (var (name, mine, theirs, best, what) in rows)
             Say($"    {name, -16} {Shown(mine), 6} | {Shown(theirs), 6} | {best, 4}   {what}");
-        var report = Path.Combine(output, "report.html");
-        File.WriteAllText(report, Html(request, made, c, rows, File.ReadAllBytes(sheet), File.ReadAllBytes(made.Path)));
+        var page = Html(request, made, c, rows, File.ReadAllBytes(sheet), File.ReadAllBytes(made.Path));
+        AtomicFile.Write(report, s => s.Write(Encoding.UTF8.GetBytes(page)));
         Say(
             $"Done in {clock.Elapsed.TotalSeconds:0} s. Look at: {Path.Combine(output, "video.mp4")} (any "
                 + $"player), {sheet}, {report} (a browser)."

@@ -131,6 +131,9 @@ internal static class EvalVerb
         };
         if (string.Join("; ", table.Problems()) is { Length: > 0 } problems)
             throw new UserException(problems, usage: true);
+        OutputPlace.RequireFolder(output);
+        Directory.CreateDirectory(output);
+        using var alone = ReproduceVerb.Alone(output, "give another one with -o");
         var cancel = Cli.Run.OnCtrlC();
         Cli.Run.UseAllCores();
         var plan = new ComparisonPlan(table, output);

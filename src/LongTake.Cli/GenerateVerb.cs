@@ -55,7 +55,7 @@ internal static class GenerateVerb
             Options.Dry("the resolved request"),
             Options.Json()
         );
-        var output = Options.Output("the video", "video.mp4");
+        var output = Options.Output("the video; .mp4, .mov, .mkv, .webm or .gif", "video.mp4");
         return Options.Verb(
             "generate",
             "Make a video from a prompt; what is not given is the model's own.",
@@ -106,32 +106,28 @@ internal static class GenerateVerb
                     );
                     return Run.Done;
                 }
-                Ffmpeg.Locate("ffmpeg"); // before the work, not after it
-                var cancel = Run.OnCtrlC();
-                Run.UseAllCores();
                 var write = new WriteOptions
                 {
                     Crf = p.GetValue(crf),
                     Upscale = p.GetValue(upscale) ?? Math.Clamp(384 / Math.Min(r.Width, r.Height), 1, 64),
                 };
+                List<string> paths =
+                [
+                    .. Enumerable
+                        .Range(0, p.GetValue(count))
+                        .Select(i => Numbered(p.GetValue(output)!, i, p.GetValue(count))),
+                ];
+                foreach (var path in paths)
+                    VideoGenerator.Require(r, path, write); // before the work, not after it
+                var cancel = Run.OnCtrlC();
+                Run.UseAllCores();
                 var all = Progress.Run("generate", report =>
                 {
                     var type = ConvertVerb.Type(p.GetValue(dtype)) ?? ScalarType.BFloat16;
                     using var generator = new VideoGenerator(files, r, type, on, p.GetValue(offload));
                     var results = new List<VideoResult>();
-                    for (var i = 0; i < p.GetValue(count); i++)
-                        results.Add(
-                            generator.Save(
-                                r with
-                                {
-                                    Seed = r.Seed + i,
-                                },
-                                Numbered(p.GetValue(output)!, i, p.GetValue(count)),
-                                write,
-                                report,
-                                cancel: cancel
-                            )
-                        );
+                    foreach (var (i, path) in paths.Index())
+                        results.Add(generator.Save(r with { Seed = r.Seed + i }, path, write, report, cancel: cancel));
                     return results;
                 });
                 Run.Print(

@@ -106,8 +106,12 @@ internal static class ReproduceVerb
             return ToDo(plan, side, scale, json);
 
         ComputeDevice.Choose(table.Device); // before anything is written
+        OutputPlace.RequireFolder(table.Out);
+        OutputPlace.RequireFile(table.Report + ".json");
+        if (table.Page.Length > 0)
+            OutputPlace.RequireFile(table.Page);
         Directory.CreateDirectory(table.Out);
-        using var alone = Alone(table.Out);
+        using var alone = Alone(table.Out, "give another folder with --set out=FOLDER");
         var cancel = Cli.Run.OnCtrlC();
         var failed = Progress.Run("reproduce", progress =>
             new Jobs(plan, side, j => Arguments(path, sets, budget, side, device, j)).Run(progress, cancel)
@@ -199,26 +203,12 @@ internal static class ReproduceVerb
         return Math.Min(1, left / steps);
     }
 
-    private static FileStream Alone(string folder)
-    {
-        try
-        {
-            return new FileStream(
-                Path.Combine(folder, "lock"),
-                FileMode.OpenOrCreate,
-                FileAccess.ReadWrite,
-                FileShare.None
-            );
-        }
-        catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
-        {
-            throw new UserException(
-                $"{folder}: another 'longtake reproduce' works in this folder. Wait for it, stop it, or give "
-                    + $"another folder with --set out=FOLDER.",
-                inner: e
-            );
-        }
-    }
+    /// <summary>Keeps other comparisons out of a folder that is there.</summary>
+    public static IDisposable Alone(string folder, string otherwise) =>
+        FileLock.Try(Path.Combine(folder, "lock"))
+        ?? throw new UserException(
+            $"{folder}: another comparison works in this folder. Wait for it, stop it, or {otherwise}."
+        );
 
     private static string[] Arguments(
         string path,

@@ -21,6 +21,7 @@ public static class Run
     /// <summary>Parses and runs; a person's mistake becomes one line, never a stack trace.</summary>
     public static int Guarded(Func<ParseResult> parse)
     {
+        Console.SetError(new ErrorStream(Console.Error));
         var parsed = parse();
         running = Name(parsed.CommandResult)["longtake".Length..].Trim();
         if (Mistakes(parsed) is { Count: > 0 } mistakes)
@@ -139,7 +140,9 @@ public static class Run
             Libtorch.Threads = Environment.ProcessorCount;
     }
 
-    /// <summary>A token that Ctrl-C (or a polite kill) cancels; a second one ends the process at once.</summary>
+    /// <summary>
+    /// A token that Ctrl-C, a polite kill or a closed terminal cancels; a second one ends the process at once.
+    /// </summary>
     public static CancellationToken OnCtrlC()
     {
         var source = new CancellationTokenSource();
@@ -148,11 +151,11 @@ public static class Run
             if (source.IsCancellationRequested)
                 return;
             context.Cancel = true;
-            Console.Error.WriteLine("longtake: stopping at the next safe point; press again to stop at once");
             source.Cancel();
+            Console.Error.WriteLine("longtake: stopping at the next safe point; press again to stop at once");
         }
-        signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel));
-        signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel));
+        foreach (var signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
+            signals.Add(PosixSignalRegistration.Create(signal, Cancel));
         return source.Token;
     }
 

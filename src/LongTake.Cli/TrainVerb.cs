@@ -45,11 +45,12 @@ internal static class TrainVerb
         var cancel = Cli.Run.OnCtrlC();
         if (recipe.Threads == 0)
             Cli.Run.UseAllCores();
-        var video = Path.Combine(recipe.Out, "video.mp4");
+        string? video = null;
         var trained = Progress.Run("train", report =>
         {
             var trainer = new Trainer(recipe, stage => new Named(stage.Folder, report), cancel)
             {
+                Say = Warn,
                 Sample = (stage, step, model) =>
                     Video(
                         recipe,
@@ -61,7 +62,7 @@ internal static class TrainVerb
                     ),
             };
             var model = trainer.Run();
-            Video(recipe, model, video, on, report, cancel);
+            video = Video(recipe, model, Path.Combine(recipe.Out, "video.mp4"), on, report, cancel);
             return model;
         });
         Cli.Run.Print(
@@ -70,23 +71,26 @@ internal static class TrainVerb
             {
                 ["model"] = trained.Path,
                 ["run"] = recipe.Out,
-                ["video"] = File.Exists(video) ? video : null,
+                ["video"] = video,
             },
             [
                 $"The trained model is {trained.Path}.",
-                File.Exists(video)
+                video is not null
                     ? $"A video of it: {video}. More: longtake generate --model {trained.Path} --prompt '...'"
-                    : "It has no network that makes videos yet.",
+                : trained.Has(ModelFolder.Text) ? "No video of it was made."
+                : "It has no network that makes videos yet.",
             ]
         );
         return Cli.Run.Done;
     }
 
+    private static void Warn(string text) => Console.Error.WriteLine($"longtake: {text}");
+
     /// <summary>
     /// A video at a fixed seed, of the longest-trained network the model has; the prompt is the first caption of the
-    /// data.
+    /// data. Training does not end because it cannot be made: that is only said.
     /// </summary>
-    private static void Video(
+    private static string? Video(
         TrainRecipe recipe,
         ModelFolder model,
         string path,
@@ -96,16 +100,23 @@ internal static class TrainVerb
     )
     {
         if (!model.Has(ModelFolder.Text))
-            return;
+            return null;
         var prompt = recipe.Data.Length > 0 ? VideoSet.Read(recipe.Data).Items[0].Item.Caption : DemoVerb.Prompt;
-        var c = model.Config;
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        using var files = ModelFiles.Open(model.Path);
-        var request = new VideoRequest { Prompt = prompt, Seed = 1 }.Resolve(files);
-        if (request.Network is Network.Teacher or Network.Transformer)
-            request = request with { Sampler = Sampler.Euler, Steps = 25 };
-        using var video = new VideoGenerator(files, request, device: device);
-        video.Save(request, path, new WriteOptions { Upscale = Math.Max(1, 384 / c.Width) }, report, cancel: cancel);
+        try
+        {
+            using var files = ModelFiles.Open(model.Path);
+            var request = new VideoRequest { Prompt = prompt, Seed = 1 }.Resolve(files);
+            if (request.Network is Network.Teacher or Network.Transformer)
+                request = request with { Sampler = Sampler.Euler, Steps = 25 };
+            using var video = new VideoGenerator(files, request, device: device);
+            var write = new WriteOptions { Upscale = Math.Max(1, 384 / model.Config.Width) };
+            return video.Save(request, path, write, report, cancel: cancel).Path;
+        }
+        catch (UserException e)
+        {
+            Warn($"no video was made: {e.Message}");
+            return null;
+        }
     }
 
     /// <summary>Puts the stage's name before what it reports.</summary>

@@ -79,6 +79,24 @@ internal static class RecipeCheck
         }
     }
 
+    /// <summary>The members in which two recipes differ, by path, with both values as short texts.</summary>
+    public static IEnumerable<(string Path, string Before, string Now)> Differences(
+        JsonNode? before,
+        JsonNode? now,
+        string at = ""
+    ) =>
+        before is JsonObject a && now is JsonObject b
+            ? a.Select(m => m.Key)
+                .Union(b.Select(m => m.Key))
+                .SelectMany(m => Differences(a[m], b[m], at.Length > 0 ? $"{at}.{m}" : m))
+        : JsonNode.DeepEquals(before, now) ? []
+        : [(at, Shown(before), Shown(now))];
+
+    private static string Shown(JsonNode? node) =>
+        node?.ToJsonString() is not { } text ? "nothing"
+        : text.Length > 120 ? text[..120] + "..."
+        : text;
+
     private static void Value(JsonNode node, JsonTypeInfo info, string source, string path)
     {
         var kind = info.PolymorphismOptions is null ? info.Kind : JsonTypeInfoKind.None;

@@ -63,9 +63,14 @@ public sealed class KillTests : IDisposable
         Assert.Equal(12, unbroken.Count); // vae 4 times, text and teacher 3 times, transformer, student
 
         var (random, killed, moments) = (new Random(), 0, new List<string>());
-        var kills = Soak.Of(3, 10);
+        var kills = Soak.Of(3, 100);
         for (var n = 0; n < kills; n++)
         {
+            if (File.Exists(Path.Combine(root, "killed", "mmm", "done")) && killed < kills)
+            {
+                Assert.True(unbroken.SequenceEqual(Hashes("killed")), $"other bytes: {string.Join(", ", moments)}");
+                Directory.Delete(Path.Combine(root, "killed"), recursive: true);
+            }
             using var process = Train("killed");
             // after so many lines of log, or somewhere in the start
             var (lines, pause) = (random.Next(6), random.Next(60));
@@ -81,13 +86,16 @@ public sealed class KillTests : IDisposable
             moments.Add($"{lines} lines and {pause} ms");
         }
         Finish("killed");
-        Assert.True(killed >= kills - 2, $"only {killed} of {kills} runs could be killed");
+        Assert.True(killed >= kills * 2 / 3, $"only {killed} of {kills} runs could be killed");
+        if (Soak.Full)
+            Console.WriteLine($"run folder: {killed} kills, the same models after them");
         Assert.True(
             unbroken.SequenceEqual(Hashes("killed")),
             $"other bytes after kills at {string.Join(", ", moments)}"
         );
 
-        Interrupt("interrupted");
+        Interrupt("interrupted", "INT", "teacher");
+        Interrupt("interrupted", "HUP", "longsft"); // a closed terminal
         Finish("interrupted");
         Assert.Equal(unbroken, Hashes("interrupted"));
     }
@@ -107,20 +115,20 @@ public sealed class KillTests : IDisposable
         return grown;
     }
 
-    /// <summary>Ctrl-C once the second stage trains: a state is saved and the exit code is 130.</summary>
-    private void Interrupt(string run)
+    /// <summary>A signal once a stage trains: a state is saved and the exit code is 130.</summary>
+    private void Interrupt(string run, string signal, string stage)
     {
         using var process = Train(run);
-        var log = Path.Combine(root, run, "teacher", "log.jsonl");
+        var log = Path.Combine(root, run, stage, "log.jsonl");
         while (!process.HasExited && !(File.Exists(log) && new FileInfo(log).Length > 0))
             Thread.Sleep(2);
-        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"]))
+        using (var kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]))
             kill.WaitForExit();
         var errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.True(process.ExitCode == 130, $"exit code {process.ExitCode}: {errors}");
         Assert.Contains("stopping at the next safe point", errors);
         Assert.Contains("stopped and saved after", errors);
-        Assert.NotEmpty(Directory.GetDirectories(Path.Combine(root, run, "teacher", "checkpoints"), "step-*"));
+        Assert.NotEmpty(Directory.GetDirectories(Path.Combine(root, run, stage, "checkpoints"), "step-*"));
     }
 }

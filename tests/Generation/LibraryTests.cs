@@ -110,6 +110,38 @@ public sealed class LibraryTests : IDisposable
         }
     }
 
+    [SkippableTheory]
+    [InlineData("full")] // the disk is, from the first frame on
+    [InlineData("taken")] // a folder has the latents' name, made while the steps were taken
+    [InlineData("gone")] // the video's folder has become a file
+    public void WhereAVideoCannotBeWrittenItsLatentsAreKept(string fault)
+    {
+        Skip.If(Video.Frames.NoFfmpeg(), "no ffmpeg");
+        Skip.IfNot(File.Exists("/dev/full"), "no /dev/full here");
+        using var generator = VideoGenerator.Open(tiny.Folder.Path);
+        using var place = new Video.Frames();
+        var folder = Directory.CreateDirectory(place["videos"]).FullName;
+        var path = Path.Combine(folder, "video.mp4");
+        if (fault == "full")
+            File.CreateSymbolicLink(Path.Combine(folder, "video.part.mp4"), "/dev/full");
+        var heard = new Heard(p =>
+        {
+            if (fault == "taken")
+                Directory.CreateDirectory(path + ".latents.safetensors");
+            if (fault != "gone" || File.Exists(folder))
+                return;
+            Directory.Delete(folder, recursive: true);
+            File.WriteAllText(folder, "");
+        });
+        var e = Assert.Throws<UserException>(() => generator.Save(request, path, progress: heard));
+        var kept = e.Message[(e.Message.LastIndexOf(" kept as ", StringComparison.Ordinal) + 9)..];
+        using (var latents = SafetensorsSet.Open(kept))
+        using (torch.NewDisposeScope())
+            Assert.Equal(7, latents.Tensor("latents").size(2));
+        Assert.False(File.Exists(path));
+        File.Delete(kept);
+    }
+
     [Fact]
     public void AResolvedRequestSaysAllAsJson()
     {

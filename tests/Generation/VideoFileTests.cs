@@ -70,7 +70,7 @@ public sealed class VideoFileTests : IDisposable
                     if (seen++ > 0)
                         return;
                     using var scope = torch.NewDisposeScope();
-                    using var latents = SafetensorsSet.Open(tiny[$"{frames}.latents.safetensors"]);
+                    using var latents = SafetensorsSet.Open(tiny[$"{frames}.mp4.latents.safetensors"]);
                     Assert.Equal(files.Config.Vae.Latents(frames), latents.Tensor("latents").size(2));
                 }
             );

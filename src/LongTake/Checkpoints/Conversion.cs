@@ -54,6 +54,13 @@ public static class Conversion
                 $"{request.Output}: is there already and not empty; give another name to write to",
                 usage: true
             );
+        var oneFile =
+            request.To == Layout.Comfy && request.Output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase);
+        if (oneFile)
+            OutputPlace.RequireFile(request.Output);
+        else
+            OutputPlace.RequireFolder(request.Output);
+        using var alone = FileLock.Output(request.Output);
         var opened = new List<ModelFiles>();
         try
         {
@@ -82,10 +89,7 @@ public static class Conversion
                             + $"program also loads the text half"
                 );
             var config = from.Config;
-            if (
-                request.To == Layout.Comfy
-                && request.Output.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
-            )
+            if (oneFile)
             {
                 if (parts.Count != 1)
                     throw new UserException(

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using LongTake.Video;
 
 namespace LongTake.Data;
@@ -52,13 +51,13 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
             SharedWork.Run(
                 questions,
                 q => q.Key,
-                q => row >= EnoughFailures || File.Exists(Place(q.Key)),
+                q => row >= EnoughFailures || Known(q.Key) is not null,
                 q =>
                 {
                     try
                     {
                         var answer = One(chat, q, cancel);
-                        AtomicFile.WriteJson(Place(q.Key), answer, AnswerJson.Default.Answer);
+                        SealedJson.Write(Place(q.Key), answer, AnswerJson.Default.Answer);
                         Interlocked.Increment(ref asked);
                         Interlocked.Add(ref tokensIn, answer.TokensIn);
                         Interlocked.Add(ref tokensOut, answer.TokensOut);
@@ -92,7 +91,7 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
         }
         // what is missing is counted below, and the set goes on without
         catch (UserException) when (problem.Length > 0) { }
-        var failed = questions.Count(q => !File.Exists(Place(q.Key)));
+        var failed = questions.Count(q => Known(q.Key) is null);
         return new(questions.Count - failed, asked, tokensIn, tokensOut, Cost(tokensIn, tokensOut), failed, problem);
     }
 
@@ -146,11 +145,9 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
     {
         try
         {
-            return File.Exists(Place(key))
-                ? JsonSerializer.Deserialize(File.ReadAllText(Place(key)), AnswerJson.Default.Answer)
-                : null;
+            return File.Exists(Place(key)) ? SealedJson.Read(Place(key), AnswerJson.Default.Answer) : null;
         }
-        catch (Exception e) when (e is JsonException or IOException)
+        catch (UserException)
         {
             return null;
         }

@@ -37,6 +37,7 @@ public sealed class DatasetBuilder : IDisposable
                 );
         Sources.Require(recipe.Sources);
         // before anything is written
+        OutputPlace.RequireFolder(folder);
         foreach (var program in (string[])["ffmpeg", "ffprobe"])
             Video.Ffmpeg.Locate(program);
         scanner = new(Path.Combine(this.folder, "looked"), TimeSpan.FromSeconds(recipe.PatienceSeconds));

@@ -13,7 +13,6 @@ namespace LongTake.Data;
 public static class FootageEncoder
 {
     private const string Format = "1";
-    private const string HashKey = "sha256";
 
     // Pixels that go through the autoencoder at once; about 40 times as many bytes are in use meanwhile.
     private const int StepPixels = 4 << 20;
@@ -112,10 +111,7 @@ public static class FootageEncoder
             try
             {
                 using var file = SafetensorsSet.Open(Path.Combine(set.Folder, shard));
-                using var all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-                foreach (var name in file.Names.Order(StringComparer.Ordinal))
-                    Append(all, name, file.Bytes(name));
-                if (file.Metadata.GetValueOrDefault(HashKey) != Convert.ToHexStringLower(all.GetHashAndReset()))
+                if (SealedTensors.IsWhole(file) != true)
                     broken.Add(shard);
             }
             catch (UserException)
@@ -137,7 +133,7 @@ public static class FootageEncoder
         foreach (var shard in set.Info.Items.Select(i => i.Shard).Distinct().Order(StringComparer.Ordinal))
         {
             using var file = SafetensorsSet.Open(Path.Combine(set.Folder, shard));
-            all.AppendData(Encoding.UTF8.GetBytes($"{shard} {file.Metadata.GetValueOrDefault(HashKey)}\n"));
+            all.AppendData(Encoding.UTF8.GetBytes($"{shard} {file.Metadata.GetValueOrDefault(SealedTensors.Key)}\n"));
         }
         return Convert.ToHexStringLower(all.GetHashAndReset());
     }
@@ -182,21 +178,11 @@ public static class FootageEncoder
             }
             read(video.Frames % 16);
             var latents = lanes.ToDictionary(l => l.Item.Item.Name, l => l.Latents());
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (var (name, z) in latents.OrderBy(l => l.Key, StringComparer.Ordinal))
-            {
-                var bytes = new byte[z.Bytes];
-                z.CopyTo(bytes);
-                Append(hash, name, bytes);
-            }
-            TensorFiles.Write(
+            SealedTensors.Write(
                 path,
                 latents,
-                new Dictionary<string, string>
-                {
-                    [HashKey] = Convert.ToHexStringLower(hash.GetHashAndReset()),
-                    ["content"] = video.Content,
-                }
+                ScalarType.BFloat16,
+                new Dictionary<string, string> { ["content"] = video.Content }
             );
         }
         finally
@@ -204,12 +190,6 @@ public static class FootageEncoder
             foreach (var lane in lanes)
                 lane.Dispose();
         }
-    }
-
-    private static void Append(IncrementalHash hash, string name, ReadOnlySpan<byte> bytes)
-    {
-        hash.AppendData(Encoding.UTF8.GetBytes($"{name} {bytes.Length}\n"));
-        hash.AppendData(bytes);
     }
 
     /// <summary>One item being encoded while the frames of its video pass.</summary>

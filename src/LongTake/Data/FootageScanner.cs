@@ -51,12 +51,10 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
         {
             if (!File.Exists(record))
                 return null;
-            using var stream = File.OpenRead(record);
-            var look = JsonSerializer.Deserialize(stream, LookJson.Default.Look);
+            var look = SealedJson.Read(record, LookJson.Default.Look);
             var now = new FileInfo(path);
             return
-                look is not null
-                && look.Version == Version
+                look.Version == Version
                 && look.Path == path
                 && (
                     now.Exists
@@ -67,7 +65,7 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
                 ? look
                 : null;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is UserException or IOException or UnauthorizedAccessException)
         {
             return null;
         }
@@ -77,7 +75,7 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
     public void Look(string path, CancellationToken cancel)
     {
         var look = Made(path, cancel);
-        AtomicFile.WriteJson(Place(path), look, LookJson.Default.Look);
+        SealedJson.Write(Place(path), look, LookJson.Default.Look);
     }
 
     /// <summary>The sheet of thumbnails of a video.</summary>

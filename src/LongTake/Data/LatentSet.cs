@@ -62,6 +62,7 @@ public sealed class LatentSet : IDisposable
     private const int MostOpen = 64;
     private readonly Dictionary<string, SafetensorsSet> open = [];
     private readonly Queue<string> oldest = new();
+    private readonly HashSet<string> whole = []; // hashed by this process
 
     private LatentSet(string folder, LatentSetInfo info)
     {
@@ -82,6 +83,25 @@ public sealed class LatentSet : IDisposable
     /// <summary>True when the folder holds a finished set.</summary>
     public static bool Exists(string folder) => File.Exists(Path.Combine(folder, "set.json"));
 
+    /// <summary>Opens a set that is whole and is exactly this; null when the folder holds no such set.</summary>
+    internal static LatentSet? Open(string folder, LatentSetInfo wanted)
+    {
+        try
+        {
+            var found = Exists(folder) ? Open(folder) : null;
+            if (found is null || Text(found.Info) == Text(wanted))
+                return found;
+            found.Dispose();
+            return null;
+        }
+        catch (UserException)
+        {
+            return null; // damaged
+        }
+
+        static string Text(LatentSetInfo info) => JsonSerializer.Serialize(info, LatentSetJson.Default.LatentSetInfo);
+    }
+
     /// <summary>Opens a set; a clear error when the folder holds none.</summary>
     public static LatentSet Open(string folder)
     {
@@ -90,27 +110,12 @@ public sealed class LatentSet : IDisposable
             throw new UserException(
                 $"{folder}: no data set here (no set.json). Make one with 'longtake data ingest VIDEOS -o {folder}'."
             );
-        try
-        {
-            using var stream = File.OpenRead(path);
-            var info = JsonSerializer.Deserialize(stream, LatentSetJson.Default.LatentSetInfo)
-                ?? throw new UserException($"{path}: empty");
-            if (
-                info.Items.Select(i => i.Shard).Distinct().FirstOrDefault(s => !File.Exists(Path.Combine(folder, s))) is
-                { } gone
-            )
-                throw new UserException(
-                    $"{Path.Combine(folder, gone)}: missing, and {path} names it; make the set again"
-                );
-            return new LatentSet(folder, info);
-        }
-        catch (JsonException e)
-        {
-            throw new UserException(
-                $"{path}: not a readable set description ({e.Message}); make the set again",
-                inner: e
-            );
-        }
+        var info = SealedJson.Read(path, LatentSetJson.Default.LatentSetInfo);
+        return
+            info.Items.Select(i => i.Shard).Distinct().FirstOrDefault(s => !File.Exists(Path.Combine(folder, s)))
+                is { } gone
+            ? throw new UserException($"{Path.Combine(folder, gone)}: missing, and {path} names it; make the set again")
+            : new LatentSet(folder, info);
     }
 
     /// <summary>The latents of an item, [1, C, T, h, w] in float32, in the current scope.</summary>
@@ -133,7 +138,9 @@ public sealed class LatentSet : IDisposable
             return file;
         if (oldest.Count == MostOpen && open.Remove(oldest.Dequeue(), out var first))
             first.Dispose();
-        open[item.Shard] = file = SafetensorsSet.Open(Path.Combine(Folder, item.Shard));
+        var path = Path.Combine(Folder, item.Shard);
+        open[item.Shard] = file = whole.Contains(item.Shard) ? SafetensorsSet.Open(path) : SealedTensors.Open(path);
+        whole.Add(item.Shard);
         oldest.Enqueue(item.Shard);
         return file;
     }
@@ -143,13 +150,13 @@ public sealed class LatentSet : IDisposable
     {
         Directory.CreateDirectory(folder);
         File.Delete(Path.Combine(folder, "set.json")); // an old description must never stand beside new latents
-        TensorFiles.Write(Path.Combine(folder, "latents.safetensors"), latents, dtype: ScalarType.BFloat16);
+        SealedTensors.Write(Path.Combine(folder, "latents.safetensors"), latents, ScalarType.BFloat16);
         Describe(folder, info);
     }
 
     /// <summary>Writes the description of a set whose shards are there.</summary>
     internal static void Describe(string folder, LatentSetInfo info) =>
-        AtomicFile.WriteJson(Path.Combine(folder, "set.json"), info, LatentSetJson.Default.LatentSetInfo);
+        SealedJson.Write(Path.Combine(folder, "set.json"), info, LatentSetJson.Default.LatentSetInfo);
 
     /// <summary>Closes the shards.</summary>
     public void Dispose()

@@ -29,10 +29,13 @@ internal sealed class RecipeHold : IDisposable
             var there = Read(path);
             if (!JsonNode.DeepEquals(there, mine))
             {
+                var differences = RecipeCheck
+                    .Differences(there, mine)
+                    .Select(d => $"{d.Path} {d.Before} there, {d.Now} here");
                 if (claims.Living(AtWork).Count > 0)
                     throw new UserException(
                         $"{folder}: another process is making this set by another recipe "
-                            + $"({string.Join("; ", Differences(there, mine, "").Take(4))}). "
+                            + $"({string.Join("; ", differences.Take(4))}). "
                             + "Wait until it is done, or give a folder of its own with -o; processes with the "
                             + "same recipe and sources share a set",
                         usage: true
@@ -62,19 +65,4 @@ internal sealed class RecipeHold : IDisposable
             return null;
         }
     }
-
-    private static IEnumerable<string> Differences(JsonNode? there, JsonNode? here, string name) =>
-        there is JsonObject a && here is JsonObject b
-            ? a.Select(m => m.Key)
-                .Union(b.Select(m => m.Key))
-                .SelectMany(m => Differences(a[m], b[m], name.Length > 0 ? $"{name}.{m}" : m))
-        : JsonNode.DeepEquals(there, here) ? []
-        : [$"{name} {Shown(there)} there, {Shown(here)} here"];
-
-    private static string Shown(JsonNode? node) =>
-        node?.ToJsonString() is { } text
-            ? text.Length > 120
-                ? text[..120] + "..."
-                : text
-            : "nothing";
 }

@@ -71,7 +71,7 @@ public static class VideoSet
 
     /// <summary>Writes the list, whole or not at all.</summary>
     public static void Write(string folder, VideoSetInfo info) =>
-        AtomicFile.WriteJson(Path.Combine(folder, List), info, VideoSetJson.Default.VideoSetInfo);
+        SealedJson.Write(Path.Combine(folder, List), info, VideoSetJson.Default.VideoSetInfo);
 
     /// <summary>What a set is.</summary>
     /// <exception cref="UserException">No set there, or not a readable one.</exception>
@@ -90,8 +90,7 @@ public static class VideoSet
             );
         try
         {
-            using var stream = File.OpenRead(path);
-            var info = JsonSerializer.Deserialize(stream, VideoSetJson.Default.VideoSetInfo);
+            var info = SealedJson.Read(path, VideoSetJson.Default.VideoSetInfo);
             var whole =
                 info is { Items: not null, Videos: not null }
                 && info.Videos.All(v => v is { Id: not null, Path: not null, Frames: > 0, Width: > 0, Height: > 0 })
@@ -101,11 +100,15 @@ public static class VideoSet
                     && videos.TryGetValue(i.Video, out var video)
                     && i.Start + i.Frames <= video.Frames
                 );
-            return whole ? info! : throw new UserException($"{path}: not the list of a data set; ingest again");
+            return whole ? info : throw new UserException($"{path}: not the list of a data set");
         }
-        catch (Exception e) when (e is JsonException or ArgumentException)
+        catch (ArgumentException e)
         {
-            throw new UserException($"{path}: not a readable list ({e.Message}); ingest again", inner: e);
+            throw new UserException($"{path}: not the list of a data set ({e.Message}); ingest again", inner: e);
+        }
+        catch (UserException e)
+        {
+            throw new UserException($"{e.Message}; ingest again", inner: e);
         }
     }
 

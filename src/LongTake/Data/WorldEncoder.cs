@@ -11,8 +11,8 @@ public static class WorldEncoder
 
     /// <summary>
     /// Encodes the items with the model's autoencoder into <paramref name="folder"/>, unless the folder already holds
-    /// exactly that (same autoencoder, geometry, source). Returns the set, open. The latents are of the CPU, wherever
-    /// they were made.
+    /// exactly that (same autoencoder, geometry, source, captions). Returns the set, open. The latents are of the CPU,
+    /// wherever they were made.
     /// </summary>
     public static LatentSet Run(
         ModelFolder model,
@@ -33,13 +33,8 @@ public static class WorldEncoder
             made,
             [.. items.Select(i => i.Item)]
         );
-        if (LatentSet.Exists(folder))
-        {
-            var existing = LatentSet.Open(folder);
-            if (existing.Info.VaeHash == info.VaeHash && existing.Info.Made == made)
-                return existing;
-            existing.Dispose();
-        }
+        if (LatentSet.Open(folder, info) is { } existing)
+            return existing;
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         var (vae, weights) = model.LoadVae(device: device);

@@ -143,6 +143,53 @@ public sealed partial class VideoGenerator
         return Pixels.ToBytes(networks.Vae.Decode(networks.Vae.Encode(pixels, chunk: 0), chunk: 0));
     }
 
+    /// <summary>Finds out, before a model is loaded, whether the video of a request can be written.</summary>
+    /// <exception cref="UserException">The ending, the place or the disk is in the way, or another process is writing
+    /// it.</exception>
+    public static void Require(ResolvedRequest r, string path, WriteOptions? write = null) =>
+        Writer(r, path, write ?? new(), default).Dispose();
+
+    private static VideoWriter Writer(ResolvedRequest r, string path, WriteOptions write, CancellationToken cancel)
+    {
+        var writer = new VideoWriter(path, r.Width, r.Height, r.Fps, write, cancel);
+        try
+        {
+            var bytes = sizeof(float) * r.Model.LatentShape(r.Latents).Aggregate(1L, (a, b) => a * b);
+            OutputPlace.RequireFile(LatentFile(path), bytes);
+            return writer;
+        }
+        catch
+        {
+            writer.Dispose();
+            throw;
+        }
+    }
+
+    // By the whole name: a.mp4 and a.gif have latents of their own.
+    private static string LatentFile(string path) => path + ".latents.safetensors";
+
+    // The steps were most of the work: where the latents cannot be beside the video they go among the temporary files.
+    private static void Keep(Tensor latents, string file, ResolvedRequest r)
+    {
+        try
+        {
+            Write(file);
+        }
+        catch (UserException e)
+        {
+            var elsewhere = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}-{Path.GetFileName(file)}");
+            Write(elsewhere);
+            throw new UserException($"{e.Message} The latents are kept as {elsewhere}", inner: e);
+        }
+
+        void Write(string to) =>
+            TensorFiles.Write(
+                to,
+                [KeyValuePair.Create("latents", latents)],
+                new Dictionary<string, string> { ["prompt"] = r.Prompt, ["seed"] = r.Seed.ToString() }
+            );
+    }
+
     private Dictionary<string, string> Metadata(ResolvedRequest r) =>
         new()
         {

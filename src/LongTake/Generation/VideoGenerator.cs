@@ -202,11 +202,14 @@ public sealed partial class VideoGenerator : IDisposable
     ) => Task.Run(() => Save(request, path, write, progress, cancel: cancel), cancel);
 
     /// <summary>
-    /// Makes a video file. The latents are saved beside it (<c>.latents.safetensors</c>) before they are decoded; each
-    /// frame also goes to <paramref name="frame"/>. Prompt, seed and model hash are in the file's metadata. A cancelled
-    /// call leaves no file behind.
+    /// Makes a video file, of the format that the path's ending names. The latents are saved beside it
+    /// (<c>video.mp4.latents.safetensors</c>) before they are decoded; each frame also goes to
+    /// <paramref name="frame"/>. Prompt, seed and model hash are in the file's metadata. A cancelled call leaves no
+    /// file behind.
     /// </summary>
     /// <exception cref="RequestException">The model cannot do what is asked for.</exception>
+    /// <exception cref="UserException">The file cannot be written there, which is found out before the work, or another
+    /// process is writing it.</exception>
     public VideoResult Save(
         VideoRequest request,
         string path,
@@ -229,6 +232,8 @@ public sealed partial class VideoGenerator : IDisposable
         using var scope = torch.NewDisposeScope();
         foreach (var warning in r.Warnings)
             Warned(log, warning);
+        using var writer = Writer(r, path, (write ?? new()) with { Metadata = Metadata(r) }, cancel);
+        var latentFile = LatentFile(path);
         var (clock, steps) = (Stopwatch.StartNew(), 0L);
         var latents = Sample(r, new Relay(p => steps = p.Unit == "steps" ? p.Done : steps, progress), cancel);
         var sampled = clock.Elapsed.TotalSeconds;
@@ -237,18 +242,9 @@ public sealed partial class VideoGenerator : IDisposable
                 $"the {Part.Name} of {Files.Path} made numbers that are not finite; no video is written. "
                     + "Check the file with 'longtake inspect'."
             );
-        var latentFile = Path.ChangeExtension(path, null) + ".latents.safetensors";
-        TensorFiles.Write(
-            latentFile,
-            [KeyValuePair.Create("latents", latents)],
-            new Dictionary<string, string> { ["prompt"] = r.Prompt, ["seed"] = r.Seed.ToString() }
-        );
-        var partial = "";
+        Keep(latents, latentFile, r);
         try
         {
-            var options = (write ?? new()) with { Metadata = Metadata(r) };
-            using var writer = new VideoWriter(path, r.Width, r.Height, r.Fps, options, cancel);
-            partial = writer.Partial;
             foreach (var next in Decode(latents, r, cancel))
             {
                 writer.Write(next.Rgb);
@@ -260,10 +256,14 @@ public sealed partial class VideoGenerator : IDisposable
         }
         catch when (cancel.IsCancellationRequested)
         {
+            writer.Dispose();
             File.Delete(latentFile);
-            if (partial.Length > 0)
-                File.Delete(partial);
+            File.Delete(writer.Partial);
             throw new OperationCanceledException("cancelled; nothing is left behind", cancel);
+        }
+        catch (UserException e)
+        {
+            throw new UserException($"{e.Message}; the latents are kept as {latentFile}", inner: e);
         }
         var decoded = clock.Elapsed.TotalSeconds - sampled;
         Made(log, path, r.Frames, sampled, decoded);

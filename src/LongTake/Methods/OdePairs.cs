@@ -72,15 +72,15 @@ internal sealed class OdePairs : IDisposable
                         [.. numbers.Select(n => pairs.captions[n])],
                         new Rng(Seed, 12, first).Seed()
                     );
-                    TensorFiles.Write(
+                    SealedTensors.Write(
                         path,
-                        numbers.Select((n, b) => KeyValuePair.Create($"{n}", states[b])),
-                        dtype: ScalarType.BFloat16
+                        [.. numbers.Select((n, b) => KeyValuePair.Create($"{n}", states[b]))],
+                        ScalarType.BFloat16
                     );
                     var done = Math.Min(count, first + c.Together);
                     stage.Progress?.Report(new ProgressReport(done, count, "trajectories", "the teacher's ODE"));
                 }
-                pairs.files.Add(SafetensorsSet.Open(path));
+                pairs.files.Add(SealedTensors.Open(path));
             }
             return pairs;
         }

@@ -81,7 +81,8 @@ public static class AtomicFile
             inner: e
         );
 
-    private static void Delete(string path)
+    /// <summary>Deletes a file, if that is possible.</summary>
+    internal static void Delete(string path)
     {
         try
         {

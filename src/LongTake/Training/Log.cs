@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LongTake.Training;
 
@@ -20,6 +21,7 @@ public sealed record LogLine(
 /// </summary>
 public sealed class TrainingLog : IDisposable
 {
+    private const string NoteMember = "note";
     private readonly FileStream file;
     private readonly TensorBoard board;
 
@@ -70,6 +72,20 @@ public sealed class TrainingLog : IDisposable
         });
     }
 
+    /// <summary>
+    /// Adds a sentence, a line of its own with the members step and note, which has no figures. It is never forgotten.
+    /// </summary>
+    /// <exception cref="UserException">The disk is full.</exception>
+    public void Note(long step, string text)
+    {
+        var line = JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["step"] = step, [NoteMember] = text });
+        Guarded(() =>
+        {
+            file.Write([.. line, (byte)'\n']);
+            file.Flush();
+        });
+    }
+
     /// <summary>Shows a picture (the bytes of a PNG file) in TensorBoard.</summary>
     /// <exception cref="UserException">The disk is full.</exception>
     public void Image(long step, string name, ReadOnlySpan<byte> png)
@@ -112,7 +128,7 @@ public sealed class TrainingLog : IDisposable
     private static void Forget(string path, long step)
     {
         var lines = File.ReadAllLines(path);
-        string[] kept = [.. lines.Where(l => Parse(l) is { } line && line.Step <= step)];
+        string[] kept = [.. lines.Where(l => IsNote(l) || Parse(l) is { } line && line.Step <= step)];
         if (kept.Length == lines.Length && EndsWhole(path))
             return;
         AtomicFile.Write(path, stream =>
@@ -121,6 +137,18 @@ public sealed class TrainingLog : IDisposable
             foreach (var line in kept)
                 writer.WriteLine(line);
         });
+    }
+
+    private static bool IsNote(string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text) is JsonObject line && line.ContainsKey(NoteMember);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static bool EndsWhole(string path)

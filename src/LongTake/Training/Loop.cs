@@ -48,7 +48,8 @@ public static class Loop
 
     /// <summary>
     /// Trains, or goes on, until <see cref="LoopConfig.Steps"/>; returns the averaged weights by network name to
-    /// <paramref name="done"/>.
+    /// <paramref name="done"/>. Sentences, such as checkpoints that were passed over, go into the log and to
+    /// <paramref name="say"/>; <paramref name="begin"/> can add some before the first step.
     /// </summary>
     public static void Run(
         Method method,
@@ -57,7 +58,9 @@ public static class Loop
         IProgress<ProgressReport>? progress,
         Action<IReadOnlyDictionary<string, Weights>> done,
         Action<long, IReadOnlyDictionary<string, Weights>>? sample,
-        CancellationToken cancel
+        CancellationToken cancel,
+        Action<string>? say = null,
+        Action<Action<string>>? begin = null
     )
     {
         using var held = run.Lock();
@@ -67,8 +70,16 @@ public static class Loop
         );
         var average = method.Averaged.ToDictionary(n => n, n => Ema.Copy(method.Networks[n]));
         using var state = new LoopState(method, optimisers, average);
-        var (step, samples, before) = state.Load(run);
+        List<string> remarks = [];
+        var (step, samples, before) = state.Load(run, remarks);
+        if (step > c.Steps)
+            throw new UserException(
+                $"{run.Root}: has done {step} steps, and the recipe asks for {c.Steps}; give at least {step}, or "
+                    + "another run folder"
+            );
         using var log = new TrainingLog(run, step);
+        remarks.ForEach(Note);
+        begin?.Invoke(Note);
         var clock = Stopwatch.StartNew();
         var processor = Environment.CpuUsage.TotalTime;
         var bad = 0;
@@ -141,6 +152,12 @@ public static class Loop
                 state.Save(run, step, samples, seconds);
         }
         done(average);
+
+        void Note(string text)
+        {
+            log.Note(step, text);
+            say?.Invoke($"{text}; training goes on from step {step}");
+        }
     }
 
     /// <summary>

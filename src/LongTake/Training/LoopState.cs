@@ -34,11 +34,21 @@ internal sealed class LoopState(
             keep: 2
         );
 
-    /// <summary>Goes on from the newest whole checkpoint; (0, 0, 0) when there is none.</summary>
-    public (long Step, long Samples, double Seconds) Load(RunFolder run)
+    /// <summary>
+    /// Goes on from the newest whole checkpoint; (0, 0, 0) when none was ever saved. <paramref name="passed"/> gets
+    /// those passed over, and why.
+    /// </summary>
+    /// <exception cref="UserException">No checkpoint is whole; they are of another model.</exception>
+    public (long Step, long Samples, double Seconds) Load(RunFolder run, List<string> passed)
     {
-        if (run.Latest(verify: true) is not { } checkpoint)
-            return (0, 0, 0);
+        if (run.Latest(verify: true, passed.Add) is not { } checkpoint)
+            return !run.HasSaved
+                ? (0, 0, 0)
+                : throw new UserException(
+                    $"{run.Root}: checkpoints were saved here, and none of them is whole any more "
+                        + $"({(passed.Count > 0 ? string.Join("; ", passed) : "they are gone")}). Put them back; "
+                        + "or, to begin anew with step 1, delete that folder"
+                );
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         foreach (var (name, w) in method.Networks)

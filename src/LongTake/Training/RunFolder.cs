@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace LongTake.Training;
@@ -36,6 +35,33 @@ public sealed class RunFolder(string path)
     public string Log => Path.Combine(Root, "log.jsonl");
 
     private string Checkpoints => Path.Combine(Root, "checkpoints");
+    private string SavedOnce => Path.Combine(Root, "saved");
+    private string Done => Path.Combine(Root, "done");
+    private readonly Dictionary<string, string?> hashed = []; // faults found by hashing, by folder
+
+    /// <summary>The model that the run ends with.</summary>
+    public string Model => Path.Combine(Root, "model");
+
+    /// <summary>True when the run has come to its end, and its model is there.</summary>
+    public bool Finished => File.Exists(Done);
+
+    /// <summary>True when a checkpoint was saved here, whether or not one is left.</summary>
+    public bool HasSaved => File.Exists(SavedOnce) || Newest().Any();
+
+    /// <summary>
+    /// Marks the run as finished: <c>done</c> lists the files of its model with their sizes and SHA-256.
+    /// </summary>
+    public void Finish(long step) => Seal(Model, Done, step);
+
+    /// <summary>Identifies the model of a finished run: equal models have equal ones.</summary>
+    public string Result => Hash(Done)[..16];
+
+    /// <summary>What is wrong with the model of a finished run, or null.</summary>
+    public string? ModelFault =>
+        // an older version wrote no list
+        File.ReadAllBytes(Done).AsSpan().SequenceEqual("done\n"u8)
+            ? null
+            : Fault(Model, Done, null, verify: true);
 
     /// <summary>
     /// Makes the folder and keeps other processes from training in it until disposed (or until this process ends,
@@ -45,20 +71,15 @@ public sealed class RunFolder(string path)
     public IDisposable Lock()
     {
         var file = Path.Combine(Root, "lock");
-        FileStream held;
+        IDisposable held;
         try
         {
             Directory.CreateDirectory(Root);
-            held = new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        // "would block" on Linux, on macOS, "sharing violation" on Windows
-        catch (IOException e) when (e.HResult is 11 or 35 or unchecked((int)0x80070020))
-        {
-            throw new UserException(
-                $"{Root}: another process trains in this folder (it holds {file}). "
-                    + "Wait for it, stop it, or give another run folder.",
-                inner: e
-            );
+            held = FileLock.Try(file)
+                ?? throw new UserException(
+                    $"{Root}: another process trains in this folder (it holds {file}). "
+                        + "Wait for it, stop it, or give another run folder."
+                );
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -84,19 +105,15 @@ public sealed class RunFolder(string path)
                 Directory.Delete(fresh, recursive: true);
             Directory.CreateDirectory(fresh);
             write(fresh);
-            var files = Directory
-                .EnumerateFiles(fresh, "*", SearchOption.AllDirectories)
-                .ToDictionary(
-                    f => Path.GetRelativePath(fresh, f).Replace('\\', '/'),
-                    f => new ManifestFile(new FileInfo(f).Length, Hash(f))
-                );
-            var manifest = new Manifest(step, new(files, StringComparer.Ordinal));
-            AtomicFile.WriteJson(Path.Combine(fresh, ManifestName), manifest, ManifestJson.Default.Manifest);
+            Seal(fresh, Path.Combine(fresh, ManifestName), step);
             if (Directory.Exists(final))
                 Directory.Move(final, old);
             Directory.Move(fresh, final);
             if (Directory.Exists(old))
                 Directory.Delete(old, recursive: true);
+            hashed[final] = null;
+            if (!File.Exists(SavedOnce))
+                AtomicFile.Write(SavedOnce, s => s.Write("A checkpoint was saved here.\n"u8));
             if (keep > 0)
                 Prune(keep);
             return new(step, final);
@@ -122,7 +139,7 @@ public sealed class RunFolder(string path)
         Newest()
             .FirstOrDefault(c =>
             {
-                var broken = Fault(c, verify);
+                var broken = Found(c, verify);
                 if (broken is not null)
                     warn?.Invoke($"{c.Folder}: passed over: {broken}");
                 return broken is null;
@@ -141,17 +158,37 @@ public sealed class RunFolder(string path)
                 .Where(c => c.Step >= 0)
                 .OrderByDescending(c => c.Step);
 
-    private static string? Fault(Checkpoint checkpoint, bool verify)
+    // What hashing finds is remembered: pruning asks the same as loading, and need not read everything again.
+    private string? Found(Checkpoint checkpoint, bool verify) =>
+        verify ? hashed[checkpoint.Folder] = Fault(checkpoint, verify) : Fault(checkpoint, verify);
+
+    private static string? Fault(Checkpoint checkpoint, bool verify) =>
+        Fault(checkpoint.Folder, Path.Combine(checkpoint.Folder, ManifestName), checkpoint.Step, verify);
+
+    // Writes the list of a folder's files.
+    private static void Seal(string folder, string list, long step)
+    {
+        var files = Directory
+            .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(f => !Path.GetFileName(f).StartsWith('.')) // left by a killed process
+            .ToDictionary(
+                f => Path.GetRelativePath(folder, f).Replace('\\', '/'),
+                f => new ManifestFile(new FileInfo(f).Length, Hash(f))
+            );
+        SealedJson.Write(list, new(step, new(files, StringComparer.Ordinal)), ManifestJson.Default.Manifest);
+    }
+
+    // What differs between a folder's files and their list.
+    private static string? Fault(string folder, string list, long? step, bool verify)
     {
         try
         {
-            var json = File.ReadAllBytes(Path.Combine(checkpoint.Folder, ManifestName));
-            var manifest = JsonSerializer.Deserialize(json, ManifestJson.Default.Manifest);
-            if (manifest is not { Files: { } files } || manifest.Step != checkpoint.Step)
+            var manifest = SealedJson.Read(list, ManifestJson.Default.Manifest);
+            if (manifest is not { Files: { } files } || step is not null && manifest.Step != step)
                 return "its manifest is not of this checkpoint";
             foreach (var (name, said) in files)
             {
-                var file = new FileInfo(Path.Combine(checkpoint.Folder, name));
+                var file = new FileInfo(Path.Combine(folder, name));
                 if (!file.Exists)
                     return $"{name} is missing";
                 if (file.Length != said.Size)
@@ -161,7 +198,7 @@ public sealed class RunFolder(string path)
             }
             return null;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or UserException)
         {
             return $"no readable manifest ({e.Message})";
         }
@@ -178,7 +215,10 @@ public sealed class RunFolder(string path)
     /// </summary>
     private void Prune(int keep)
     {
-        var whole = Newest().Where(c => Fault(c, verify: false) is null).Take(keep).ToList();
+        var whole = Newest()
+            .Where(c => (hashed.TryGetValue(c.Folder, out var f) ? f : Found(c, verify: true)) is null)
+            .Take(keep)
+            .ToList();
         if (whole.Count < keep)
             return;
         foreach (var old in Newest().Where(c => c.Step < whole[^1].Step).ToList())

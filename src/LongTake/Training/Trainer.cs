@@ -24,6 +24,9 @@ public sealed class Trainer(
     /// </summary>
     public string Latents { get; init; } = "";
 
+    /// <summary>Told sentences that a person should read: what changed, what was passed over.</summary>
+    public Action<string>? Say { get; init; }
+
     private torch.Device device = torch.CPU;
 
     /// <summary>Trains every stage and returns the last one's model.</summary>
@@ -41,23 +44,27 @@ public sealed class Trainer(
                 start?.Config ?? recipe.Model ?? new(),
                 recipe.Stages.Any(s => Entry(s).Takes)
             );
-        Directory.CreateDirectory(recipe.Out);
+        OutputPlace.RequireFolder(recipe.Out);
+        using var alone = new RunFolder(recipe.Out).Lock();
+        var records = new StageRecords(recipe, start?.Config, TrainJson.With(Methods));
+        var begun = records.Check(0, []);
         Recipe.Write(Path.Combine(recipe.Out, "config.json"), recipe, TrainJson.With(Methods));
         var model = start?.Folder(Path.Combine(recipe.Out, "start"));
-        foreach (var stage in recipe.Stages)
+        foreach (var (i, stage) in recipe.Stages.Index())
         {
-            var run = new RunFolder(Path.Combine(recipe.Out, stage.Folder));
-            var target = Path.Combine(run.Root, "model");
-            if (!File.Exists(Path.Combine(run.Root, "done")))
-                Stage(stage, run, model, target);
-            model = ModelFolder.Open(target);
+            if (i == begun.Count)
+                begun = records.Check(i, begun);
+            var (run, record) = (new RunFolder(Path.Combine(recipe.Out, stage.Folder)), begun[i]);
+            if (!run.Finished)
+                Stage(stage, run, model, record);
+            model = ModelFolder.Open(run.Model);
         }
         return model!;
     }
 
     private MethodEntry Entry(StageConfig stage) => Methods.First(m => m.Name == stage.Method);
 
-    private void Stage(StageConfig stage, RunFolder run, ModelFolder? from, string target)
+    private void Stage(StageConfig stage, RunFolder run, ModelFolder? from, StageRecord record)
     {
         using var scope = torch.NewDisposeScope();
         using var data = Entry(stage).FromNothing ? null : Encoded(stage, Needed(stage, from));
@@ -73,8 +80,8 @@ public sealed class Trainer(
             progress(stage),
             average =>
             {
-                method.Export(target, average);
-                AtomicFile.Write(Path.Combine(run.Root, "done"), s => s.Write("done\n"u8));
+                method.Export(run.Model, average);
+                run.Finish(stage.Loop.Steps);
             },
             Sample is null
                 ? null
@@ -84,7 +91,9 @@ public sealed class Trainer(
                     method.Export(folder, average);
                     Sample(stage, step, ModelFolder.Open(folder));
                 },
-            cancel
+            cancel,
+            Say,
+            record.Begin
         );
     }
 
@@ -168,19 +177,14 @@ public sealed class Trainer(
         if (from.HasTokenizer)
             return from.TokenizerFile;
         var folder = Path.Combine(recipe.Out, "tokenizer");
-        var model = Path.Combine(folder, "captions.model");
-        if (File.Exists(model))
-            return model;
+        var (model, unfinished) = (Path.Combine(folder, "captions.model"), Path.Combine(folder, "unfinished"));
         Directory.CreateDirectory(folder);
-        var corpus = Path.Combine(folder, "captions.txt");
         var captions = data
             .Info.Items.SelectMany(i => i.Locals.Append(i.Caption))
             .Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
-        File.WriteAllLines(corpus, captions.Distinct().Order(StringComparer.Ordinal));
-        // a run killed while it trains must not leave half a tokenizer
-        var unfinished = Path.Combine(folder, "unfinished");
-        WordVocabulary.Train(File.ReadLines(corpus), 512).Save(unfinished);
-        File.Move(unfinished, model);
+        // Made each time, in no time: so it is never half a tokenizer, nor a damaged one.
+        WordVocabulary.Train(captions.Distinct().Order(StringComparer.Ordinal), 512).Save(unfinished);
+        File.Move(unfinished, model, overwrite: true);
         return model;
     }
 }

@@ -1,18 +1,20 @@
-using System.Text;
-
 namespace LongTake.Video;
 
 /// <summary>How frames are written.</summary>
 public sealed record WriteOptions
 {
-    /// <summary>x264's constant rate factor: 0 is lossless but for colour sampling, 18 looks so, 51 is worst.</summary>
+    /// <summary>
+    /// The constant rate factor of x264, or of VP9: 0 is lossless but for colour sampling, 18 looks so, 51 is worst.
+    /// A GIF has none.
+    /// </summary>
     public int Crf { get; init; } = 16;
 
     /// <summary>Whole factor by which the picture is enlarged, each pixel a square.</summary>
     public int Upscale { get; init; } = 1;
 
     /// <summary>
-    /// Facts kept in the file: title, comment, prompt, seed, model ... Control characters become spaces.
+    /// Facts kept in the file: title, comment, prompt, seed, model ... Control characters become spaces. A GIF keeps
+    /// none.
     /// </summary>
     public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
 
@@ -21,10 +23,11 @@ public sealed record WriteOptions
 }
 
 /// <summary>
-/// Writes RGB frames [Height, Width, 3] as H.264 in MP4. While it runs the video is `name.part.mp4` beside the target,
-/// in fragments of a second, so that what a killed run leaves can be played. <see cref="Complete"/> rewrites it with
-/// its index first (a browser knows the length and may seek), checks the number of frames and renames it: under the
-/// target's name there is only ever a whole video.
+/// Writes RGB frames [Height, Width, 3] as the name's ending says: H.264 in .mp4, .mov or .mkv, VP9 in .webm, a .gif.
+/// While it runs the video is `name.part.mp4` beside the target, in fragments of a second, so that what a killed run
+/// leaves can be played. <see cref="Complete"/> rewrites it with its index first (a browser knows the length and may
+/// seek), checks the number of frames and renames it: under the target's name there is only ever a whole video. From
+/// the constructor on no other process writes the same video.
 /// </summary>
 public sealed class VideoWriter : IDisposable
 {
@@ -32,9 +35,14 @@ public sealed class VideoWriter : IDisposable
         height;
     readonly WriteOptions options;
     readonly CancellationToken token;
-    readonly MediaProcess child;
+    readonly double fps;
+    readonly VideoFormat format;
+    readonly IDisposable alone;
+    MediaProcess? child;
 
-    /// <exception cref="UserException">A size, rate or place that cannot be written.</exception>
+    /// <summary>Finds out whether the video can be written; ffmpeg begins with the first frame.</summary>
+    /// <exception cref="UserException">A size, rate, ending or place that cannot be written, or one that another
+    /// process is writing.</exception>
     public VideoWriter(
         string path,
         int width,
@@ -45,7 +53,7 @@ public sealed class VideoWriter : IDisposable
     )
     {
         this.options = options ?? new();
-        (Target, this.width, this.height, this.token) = (Path.GetFullPath(path), width, height, token);
+        (this.width, this.height, this.fps, this.token) = (width, height, fps, token);
         if (
             width <= 0
             || height <= 0
@@ -56,16 +64,11 @@ public sealed class VideoWriter : IDisposable
                 $"{path}: cannot write {width}x{height} at {fps} frames a second, upscale {this.options.Upscale}, "
                     + $"crf {this.options.Crf}: sizes and upscale are at least 1, the rate up to 1000, crf 0 to 51"
             );
+        format = VideoFormat.Of(path, fps);
+        OutputPlace.RequireFile(path);
+        format.Try(path, token);
+        (Target, alone) = (Path.GetFullPath(path), FileLock.Output(path));
         Partial = Beside("part");
-        try
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(Target)!);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"{path}: its folder cannot be made: {e.Message}", inner: e);
-        }
-        child = new MediaProcess("ffmpeg", Arguments(fps), this.options.Patience, input: true, token: token);
     }
 
     /// <summary>Where the whole video will be.</summary>
@@ -86,6 +89,13 @@ public sealed class VideoWriter : IDisposable
             throw new ArgumentException(
                 $"a frame of {width}x{height} has {width * height * 3} bytes, not {frame.Length}"
             );
+        child ??= new MediaProcess(
+            "ffmpeg",
+            format.Arguments(width, height, fps, options, Ffmpeg.Url(Partial)),
+            options.Patience,
+            input: true,
+            token: token
+        );
         try
         {
             child.Write(frame);
@@ -102,7 +112,7 @@ public sealed class VideoWriter : IDisposable
     /// <exception cref="UserException">As for <see cref="Write"/>, or no frame was written.</exception>
     public void Complete()
     {
-        if (Count == 0)
+        if (Count == 0 || child is null)
             throw new UserException($"{Target}: no frame was written");
         if (child.Wait() != 0)
             throw Failed(child);
@@ -111,22 +121,7 @@ public sealed class VideoWriter : IDisposable
         {
             using var index = new MediaProcess(
                 "ffmpeg",
-                [
-                    .. Ffmpeg.Input,
-                    "-nostdin",
-                    "-y",
-                    "-i",
-                    Ffmpeg.Url(Partial),
-                    "-map",
-                    "0",
-                    "-c",
-                    "copy",
-                    "-map_metadata",
-                    "0",
-                    "-movflags",
-                    "+faststart+use_metadata_tags",
-                    Ffmpeg.Url(whole),
-                ],
+                format.Indexed(Partial, whole),
                 options.Patience,
                 token: token
             );
@@ -153,15 +148,16 @@ public sealed class VideoWriter : IDisposable
     public void Dispose()
     {
         if (!token.IsCancellationRequested)
-            child.Wait();
-        child.Dispose();
+            child?.Wait();
+        child?.Dispose();
+        child = null;
+        alone.Dispose();
     }
 
     /// <summary>Ends ffmpeg at once, as a crash would.</summary>
-    internal void Kill() => child.Kill();
+    internal void Kill() => child?.Kill();
 
-    string Beside(string mark) =>
-        Path.Combine(Path.GetDirectoryName(Target)!, $"{Path.GetFileNameWithoutExtension(Target)}.{mark}.mp4");
+    string Beside(string mark) => Path.ChangeExtension(Target, mark + Path.GetExtension(Target));
 
     string Kept() =>
         new FileInfo(Partial) is { Exists: true, Length: > 0 }
@@ -177,84 +173,5 @@ public sealed class VideoWriter : IDisposable
                 : program.LastError
             : "the disk is full (no space left on device)";
         return new($"{Target}: not written, it failed at frame {Count}: {why}; {Kept()}", inner: inner);
-    }
-
-    List<string> Arguments(double fps)
-    {
-        List<string> arguments =
-        [
-            "-v",
-            "error",
-            "-y",
-            "-f",
-            "rawvideo",
-            "-pix_fmt",
-            "rgb24",
-            "-s",
-            $"{width}x{height}",
-            "-r",
-            $"{fps:0.######}",
-            "-i",
-            "-",
-            "-vf",
-            Filters(),
-            "-c:v",
-            "libx264",
-            "-preset",
-            "superfast",
-            "-bf",
-            "0",
-            "-crf",
-            $"{options.Crf}",
-            "-g",
-            $"{Math.Ceiling(fps)}",
-            "-colorspace",
-            "bt709",
-            "-color_primaries",
-            "bt709",
-            "-color_trc",
-            "bt709",
-            "-color_range",
-            "tv",
-        ];
-        foreach (var (key, value) in options.Metadata)
-            arguments.AddRange(["-metadata", $"{Key(key)}={Clean(value)}"]);
-        arguments.AddRange([
-            "-movflags",
-            "+frag_keyframe+empty_moov+default_base_moof+use_metadata_tags",
-            "-flush_packets",
-            "1",
-            "-f",
-            "mp4",
-            Ffmpeg.Url(Partial),
-        ]);
-        return arguments;
-    }
-
-    // 4:2:0 needs even sides: an odd picture gains one black line. Where every pixel becomes an even square it is
-    // turned into YUV before: the same values, of fewer pixels.
-    string Filters()
-    {
-        const string convert =
-            "scale=flags=area+accurate_rnd+full_chroma_inp:out_color_matrix=bt709:out_range=tv,format=";
-        var enlarge = $"scale=iw*{options.Upscale}:ih*{options.Upscale}:flags=neighbor";
-        return options.Upscale % 2 == 0
-            ? $"{convert}yuv444p,{enlarge},format=yuv420p"
-            : $"{enlarge},pad=ceil(iw/2)*2:ceil(ih/2)*2,{convert}yuv420p";
-    }
-
-    static string Key(string key) =>
-        key.Length == 0
-            ? "_"
-            : string.Concat(key.Take(64).Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' ? c : '_'));
-
-    // Control characters go (a zero would end the argument), halves of a surrogate pair become U+FFFD, 16,000
-    // characters stay.
-    static string Clean(string value)
-    {
-        var text = new StringBuilder();
-        foreach (var rune in value.AsSpan(0, Math.Min(value.Length, 16_000)).EnumerateRunes())
-            text.Append(Rune.IsControl(rune) ? " " : rune.ToString());
-        return text.ToString();
     }
 }

@@ -10,6 +10,11 @@ namespace LongTake.Models.Text;
 /// </summary>
 public sealed class TextCache(string folder, string encoder, Func<(TextEncoder Text, IDisposable Weights)> open)
 {
+    // Texts that no file could take are kept in memory, up to here.
+    private const long MostKept = 1L << 30;
+    private readonly TensorStore kept = new();
+    private readonly HashSet<string> whole = []; // files that this process has hashed
+
     /// <summary>Text encoders of at least so many parameters are not kept in memory beside a video model.</summary>
     public const long Large = 250_000_000;
 
@@ -45,6 +50,8 @@ public sealed class TextCache(string folder, string encoder, Func<(TextEncoder T
             .stack([
                 .. texts.Select(t =>
                 {
+                    if (kept[Place(t)] is { } inMemory)
+                        return inMemory;
                     using var file = SafetensorsSet.Open(Place(t));
                     return file.Tensor("text");
                 }),
@@ -52,10 +59,13 @@ public sealed class TextCache(string folder, string encoder, Func<(TextEncoder T
             .MoveToOuterDisposeScope();
     }
 
-    /// <summary>Encodes those of the texts that no file holds yet, the encoder opened once for all of them.</summary>
+    /// <summary>
+    /// Encodes those of the texts that no whole file holds, the encoder opened once for all of them. Where the folder
+    /// cannot be written a gibibyte of them is kept in memory.
+    /// </summary>
     public void Prepare(IEnumerable<string> texts, Action<int, int>? step = null, CancellationToken cancel = default)
     {
-        string[] missing = [.. texts.DistinctBy(Place).Where(t => !File.Exists(Place(t)))];
+        string[] missing = [.. texts.DistinctBy(Place).Where(t => kept[Place(t)] is null && !Holds(Place(t)))];
         if (missing.Length == 0)
             return;
         using var off = torch.no_grad();
@@ -65,9 +75,34 @@ public sealed class TextCache(string folder, string encoder, Func<(TextEncoder T
             {
                 cancel.ThrowIfCancellationRequested();
                 using var inner = torch.NewDisposeScope();
-                TensorFiles.Write(Place(missing[i]), [new("text", text.Encode([missing[i]])[0])]);
+                var (place, encoded) = (Place(missing[i]), text.Encode([missing[i]])[0]);
+                try
+                {
+                    SealedTensors.Write(place, [new("text", encoded)], encoded.dtype);
+                }
+                catch (UserException) when (kept.Bytes < MostKept)
+                {
+                    kept[place] = encoded.cpu().clone();
+                }
                 step?.Invoke(i + 1, missing.Length);
             }
+    }
+
+    private bool Holds(string place)
+    {
+        if (!File.Exists(place))
+            return false;
+        if (whole.Contains(place))
+            return true;
+        try
+        {
+            SealedTensors.Open(place).Dispose();
+            return whole.Add(place);
+        }
+        catch (UserException)
+        {
+            return false;
+        }
     }
 
     private string Place(string text)

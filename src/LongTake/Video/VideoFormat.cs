@@ -1,0 +1,151 @@
+using System.Collections.Concurrent;
+using System.Text;
+
+namespace LongTake.Video;
+
+/// <summary>What ffmpeg is asked to write, by the ending of a video's name.</summary>
+internal sealed class VideoFormat
+{
+    // A GIF counts in hundredths of a second, and viewers show a frame of a single one for ten.
+    private const double MostGifFps = 50;
+
+    private static readonly Dictionary<string, string> muxers = new(StringComparer.OrdinalIgnoreCase)
+    {
+        [".mp4"] = "mp4",
+        [".mov"] = "mov",
+        [".mkv"] = "matroska",
+        [".webm"] = "webm",
+        [".gif"] = "gif",
+    };
+    private static readonly ConcurrentDictionary<string, bool> tried = new();
+    private readonly string muxer;
+
+    private VideoFormat(string muxer) => this.muxer = muxer;
+
+    private bool Mp4 => muxer is "mp4" or "mov";
+
+    /// <summary>The format that a path names.</summary>
+    /// <exception cref="UserException">Usage: an ending that is none of a video, or a rate that it cannot
+    /// have.</exception>
+    public static VideoFormat Of(string path, double fps)
+    {
+        var ending = Path.GetExtension(path);
+        if (!muxers.TryGetValue(ending, out var muxer))
+            throw new UserException(
+                $"{path}: "
+                    + (ending.Length > 1 ? $"'{ending}' is no ending of a video that can be written" : "has no ending")
+                    + "; give a name that ends in "
+                    + $"{string.Join(", ", muxers.Keys.SkipLast(1))} or {muxers.Keys.Last()}",
+                usage: true
+            );
+        if (muxer == "gif" && fps > MostGifFps)
+            throw new UserException(
+                $"{path}: a GIF has at most {MostGifFps} frames a second, not {fps:0.###}; take another ending",
+                usage: true
+            );
+        return new(muxer);
+    }
+
+    /// <summary>Encodes one frame to nowhere, once a process: does this ffmpeg have the encoder?</summary>
+    /// <exception cref="UserException">It has not.</exception>
+    public void Try(string path, CancellationToken token)
+    {
+        var key = $"{Ffmpeg.Locate("ffmpeg")} {muxer}";
+        if (tried.ContainsKey(key))
+            return;
+        var arguments = Arguments(16, 16, 8, new(), OperatingSystem.IsWindows() ? "NUL" : "/dev/null");
+        using var child = new MediaProcess("ffmpeg", arguments, TimeSpan.FromMinutes(1), input: true, token: token);
+        try
+        {
+            child.Write(new byte[16 * 16 * 3]);
+        }
+        catch (IOException) { } // its exit code tells
+        if (child.Wait() != 0)
+            throw new UserException(
+                $"{path}: this ffmpeg cannot write it ({child.FirstError}). Give another ending, or install an ffmpeg "
+                    + $"that has {(muxer == "webm" ? "libvpx-vp9" : "libx264")}."
+            );
+        tried[key] = true;
+    }
+
+    /// <summary>
+    /// Arguments that read RGB frames from standard input and write them so that a file that breaks off can be played.
+    /// </summary>
+    public List<string> Arguments(int width, int height, double fps, WriteOptions options, string output)
+    {
+        List<string> arguments =
+        [
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-s",
+            $"{width}x{height}",
+            "-r",
+            $"{fps:0.######}",
+            "-i",
+            "-",
+            "-filter_complex",
+            Filters(options.Upscale),
+        ];
+        if (muxer == "webm")
+            arguments.AddRange(["-c:v", "libvpx-vp9", "-b:v", "0", "-row-mt", "1", "-cpu-used", "4"]);
+        else if (muxer != "gif")
+            arguments.AddRange(["-c:v", "libx264", "-preset", "superfast", "-bf", "0"]);
+        if (muxer != "gif")
+            arguments.AddRange(["-crf", $"{options.Crf}", "-g", $"{Math.Ceiling(fps)}"]);
+        if (muxer != "gif")
+            foreach (var about in (string[])["-colorspace", "-color_primaries", "-color_trc"])
+                arguments.AddRange([about, "bt709"]);
+        if (muxer != "gif")
+            arguments.AddRange(["-color_range", "tv"]);
+        foreach (var (key, value) in options.Metadata)
+            arguments.AddRange(["-metadata", $"{Key(key)}={Clean(value)}"]);
+        if (Mp4)
+            arguments.AddRange(["-movflags", "+frag_keyframe+empty_moov+default_base_moof+use_metadata_tags"]);
+        arguments.AddRange(["-flush_packets", "1", "-f", muxer, output]);
+        return arguments;
+    }
+
+    /// <summary>Arguments that write a finished video again, with its index where players look for it first.</summary>
+    public List<string> Indexed(string from, string to)
+    {
+        List<string> arguments = [.. Ffmpeg.Input, "-nostdin", "-y", "-i", Ffmpeg.Url(from), "-map", "0", "-c", "copy"];
+        arguments.AddRange(["-map_metadata", "0"]);
+        if (Mp4)
+            arguments.AddRange(["-movflags", "+faststart+use_metadata_tags"]);
+        arguments.AddRange(["-f", muxer, Ffmpeg.Url(to)]);
+        return arguments;
+    }
+
+    // 4:2:0 needs even sides: an odd picture gains one black line. Where every pixel becomes an even square it is
+    // turned into YUV before: the same values, of fewer pixels. Each frame of a GIF has 256 colours of its own.
+    private string Filters(int upscale)
+    {
+        const string convert =
+            "scale=flags=area+accurate_rnd+full_chroma_inp:out_color_matrix=bt709:out_range=tv,format=";
+        const string palette = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1";
+        var enlarge = $"scale=iw*{upscale}:ih*{upscale}:flags=neighbor";
+        return muxer == "gif" ? $"{enlarge},{palette}"
+            : upscale % 2 == 0 ? $"{convert}yuv444p,{enlarge},format=yuv420p"
+            : $"{enlarge},pad=ceil(iw/2)*2:ceil(ih/2)*2,{convert}yuv420p";
+    }
+
+    private static string Key(string key) =>
+        key.Length == 0
+            ? "_"
+            : string.Concat(key.Take(64).Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' ? c : '_'));
+
+    // Control characters go (a zero would end the argument), halves of a surrogate pair become U+FFFD, 16,000
+    // characters stay.
+    private static string Clean(string value)
+    {
+        var text = new StringBuilder();
+        foreach (var rune in value.AsSpan(0, Math.Min(value.Length, 16_000)).EnumerateRunes())
+            text.Append(Rune.IsControl(rune) ? " " : rune.ToString());
+        return text.ToString();
+    }
+}
