@@ -62,6 +62,7 @@ public sealed class ModelFiles : IDisposable
     private readonly FoundFiles files;
     private ModelConfig? config;
     private IReadOnlyList<ModelPart>? parts;
+    private readonly Dictionary<ModelPart, IReadOnlyList<string>> problems = new(ReferenceEqualityComparer.Instance);
 
     private ModelFiles(FoundFiles files) => this.files = files;
 
@@ -87,6 +88,9 @@ public sealed class ModelFiles : IDisposable
 
     /// <summary>The bytes of the SentencePiece model; null when none is there.</summary>
     public byte[]? Tokenizer => files.Tokenizer;
+
+    /// <summary>Whether a path is a file that is called as weights are.</summary>
+    public static bool AreWeights(string path) => System.IO.File.Exists(path) && WeightFile.IsOne(path);
 
     /// <summary>Opens a folder or a file in any layout: the one door for weights.</summary>
     /// <exception cref="UserException">Nothing there, nothing known, several candidates, a broken or refused
@@ -169,45 +173,41 @@ public sealed class ModelFiles : IDisposable
     }
 
     /// <summary>
-    /// What a part lacks, has too much or in another shape, one sentence each; nothing for kinds whose shapes are not
-    /// known here.
+    /// What is wrong with a part, one sentence each: it is of a model that is not read, lacks weights, has others or
+    /// other shapes, or holds NaN or infinity, for which all of it is read once.
     /// </summary>
-    public IEnumerable<string> Problems(ModelPart part)
+    public IReadOnlyList<string> Problems(ModelPart part)
     {
-        OrderedDictionary<string, long[]>? expected;
-        try
-        {
-            expected = Sizes.Expected(part, Config);
-        }
-        catch (Exception e) when (e is UserException or TorchException)
-        {
-            return [$"{part.Name}: {e.Message}"];
-        }
-        if (expected is null)
-            return [];
-        var problems = new List<string>();
-        Say("lacks", expected.Keys.Where(n => !part.Shapes.ContainsKey(n)));
-        Say(
-            "holds what does not belong to it:",
-            part.Shapes.Keys.Where(n =>
-                !expected.ContainsKey(n) && !(part.Kind == PartKind.ImageEncoder && ClipNames.IsText(n))
-            )
-        );
-        Say(
-            "holds in another shape than its config says:",
-            part.Shapes.Where(p => expected.TryGetValue(p.Key, out var s) && !s.SequenceEqual(p.Value))
-                .Select(p => p.Key)
-        );
-        return problems;
+        if (!problems.TryGetValue(part, out var found))
+            problems[part] = found = Soundness.Problems(this, part);
+        return found;
+    }
 
-        void Say(string what, IEnumerable<string> names)
+    /// <summary>Refuses parts that something is wrong with.</summary>
+    /// <exception cref="UserException">The first of their <see cref="Problems"/>.</exception>
+    public void Check(params IEnumerable<ModelPart?> parts)
+    {
+        foreach (var part in parts.OfType<ModelPart>())
+            if (Problems(part) is [var problem, ..])
+                throw new UserException($"{Path}: {problem}");
+    }
+
+    /// <summary>What a video needs and is not here.</summary>
+    public IReadOnlyList<string> Absent
+    {
+        get
         {
-            var all = names.ToList();
-            if (all.Count > 0)
-                problems.Add(
-                    $"{part.Name} {what} {all.Count} of {expected.Count} weights, "
-                        + $"{string.Join(", ", all.Take(3))}{(all.Count > 3 ? ", ..." : "")}"
-                );
+            var transformer = Part(PartKind.Student) ?? Part(PartKind.Transformer);
+            return
+            [
+                .. transformer is null ? ["transformer"] : Array.Empty<string>(),
+                .. Part(PartKind.Vae) is null ? ["autoencoder"] : Array.Empty<string>(),
+                .. Part(PartKind.TextEncoder) is null ? ["text encoder"] : Array.Empty<string>(),
+                .. transformer?.TakesImage == true && Part(PartKind.ImageEncoder) is null
+                    ? ["image encoder"]
+                    : Array.Empty<string>(),
+                .. Tokenizer is null ? ["tokenizer"] : Array.Empty<string>(),
+            ];
         }
     }
 
@@ -216,6 +216,7 @@ public sealed class ModelFiles : IDisposable
     {
         if (!System.IO.File.Exists(path))
             return null;
+        Impostor.Refuse(path);
         try
         {
             return JsonNode.Parse(

@@ -21,6 +21,16 @@ internal static class RequestResolver
         var c = files.Config;
         var r = request with { Network = request.Network ?? Best(request, files) };
         var part = PartOf(r, files);
+        if (files.Absent is { Count: > 0 } absent)
+            throw new UserException(
+                $"{files.Path}: no {string.Join(", no ", absent)} here, without which there is no video"
+            );
+        files.Check(
+            part,
+            files.Part(PartKind.Vae),
+            files.Part(PartKind.TextEncoder),
+            part.TakesImage ? files.Part(PartKind.ImageEncoder) : null
+        );
         if (r.Sampler is null && IsGenerator(part))
             r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
         if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })
