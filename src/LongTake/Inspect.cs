@@ -100,6 +100,7 @@ public static class Inspect
     /// <exception cref="UserException">It holds none.</exception>
     public static JsonObject Json(string path)
     {
+        Impostor.Refuse(path);
         try
         {
             var options = new JsonDocumentOptions

@@ -41,6 +41,13 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         }
     }
 
+    private static Tensor Texts(WanFixture f) =>
+        torch.cat([
+            .. Enumerable
+                .Range(0, (int)f["inputs/case0/t"].size(0))
+                .Select(i => f.PadText(f[$"inputs/case0/context_{i}"])),
+        ]);
+
     /// <summary>Everything before the first block, and the head, on their own.</summary>
     [SkippableFact]
     public void PartsEqualTheReferences()
@@ -52,7 +59,7 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         var model = new WanModel(f.Config);
         var embedding = model.Embedding(f.Weights, ScalarType.Float32);
         Tensor Out(string name) => f["outputs/case0/" + name];
-        var text = torch.cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var text = Texts(f);
         var s = (WanState)embedding.Forward(f["inputs/case0/x"], f["inputs/case0/t"], text);
         var (b, n) = (s.X.size(0), s.X.size(1) * s.X.size(2));
         void Hold(string name, Tensor ours) => error.Hold(Out(name), ours, f.Atol, f.Rtol);
@@ -117,7 +124,7 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         using var off = torch.no_grad();
         using var f = new WanFixture("wan_dit");
         var wan = new WanTransformer(f.Weights, f.Config, ScalarType.Float32);
-        var text = torch.cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var text = Texts(f);
         var (x, t) = (f["inputs/case0/x"], f["inputs/case0/t"]);
         Near.Equal(
             wan.Forward(x, t, text),

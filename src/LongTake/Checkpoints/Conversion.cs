@@ -189,7 +189,12 @@ public static class Conversion
             Sound(opened[^1], [.. opened[^1].Parts]);
             transformer = Lora.Merge(transformer!, path, strength, opened[^1]);
         }
-        ModelPart?[] others = [from.Part(PartKind.Vae), from.Part(PartKind.TextEncoder), from.Part(PartKind.ImageEncoder)];
+        ModelPart?[] others =
+        [
+            from.Part(PartKind.Vae),
+            from.Part(PartKind.TextEncoder),
+            from.Part(PartKind.ImageEncoder),
+        ];
         Sound(from, others);
         parts.AddRange(others.Prepend(transformer).OfType<ModelPart>());
         if (parts.Count == 0)

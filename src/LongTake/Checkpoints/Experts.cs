@@ -15,7 +15,10 @@ internal static class Experts
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         if (Directory.Exists(full))
         {
-            string[] inside = [.. Directory.GetDirectories(full).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
+            string[] inside =
+            [
+                .. Directory.GetDirectories(full).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal),
+            ];
             if (inside.Contains(Second))
                 throw Two(path, "transformer and transformer_2");
             if (inside.Where(IsOne).ToArray() is { Length: > 0 } found)
@@ -43,7 +46,8 @@ internal static class Experts
     public static bool IsOne(string name)
     {
         var plain = string.Concat(name.Where(char.IsLetter)).ToLowerInvariant();
-        return plain.Contains("highnoise", StringComparison.Ordinal) || plain.Contains("lownoise", StringComparison.Ordinal);
+        return plain.Contains("highnoise", StringComparison.Ordinal)
+            || plain.Contains("lownoise", StringComparison.Ordinal);
     }
 
     /// <summary>The refusal of a pair.</summary>

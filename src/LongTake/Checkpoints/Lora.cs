@@ -97,22 +97,30 @@ public static class Lora
                     + $"not have, {string.Join(", ", lost.Take(3))}. Is it for another model?"
             );
         var byTensor = changes
-            .SelectMany(c => c.Value.Keys.Select(role => (Tensor: Changed(c.Key, role, part), Role: role, All: c.Value)))
+            .SelectMany(c =>
+                c.Value.Keys.Select(role => (Tensor: Changed(c.Key, role, part), Role: role, All: c.Value))
+            )
             .ToLookup(c => c.Tensor, StringComparer.Ordinal);
         return part with
         {
-            Tensors = [.. part.Tensors.Select(t => byTensor[t.Name].Aggregate(t, (made, c) => With(made, c.Role, c.All)))],
+            Tensors =
+            [
+                .. part.Tensors.Select(t => byTensor[t.Name].Aggregate(t, (made, c) => With(made, c.Role, c.All))),
+            ],
         };
 
         LazyTensor With(LazyTensor weight, LoraRole role, Dictionary<LoraRole, LazyTensor> roles) =>
             role switch
             {
-                LoraRole.Down or LoraRole.Up or LoraRole.Alpha when !roles.ContainsKey(LoraRole.Down) || !roles.ContainsKey(LoraRole.Up) =>
+                LoraRole.Down
+                or LoraRole.Up
+                or LoraRole.Alpha when !roles.ContainsKey(LoraRole.Down) || !roles.ContainsKey(LoraRole.Up) =>
                     throw new UserException($"{source}: one of the two factors for {weight.Name} is missing"),
                 LoraRole.Up or LoraRole.Alpha => weight,
                 LoraRole.Down => Product(weight, roles, scaling, strength, source),
-                LoraRole.UpBias when !roles.ContainsKey(LoraRole.Down) =>
-                    throw new UserException($"{source}: the factors that go with {roles[role].Name} are missing"),
+                LoraRole.UpBias when !roles.ContainsKey(LoraRole.Down) => throw new UserException(
+                    $"{source}: the factors that go with {roles[role].Name} are missing"
+                ),
                 LoraRole.UpBias => Added(
                     weight,
                     () => roles[role].Read().to(ScalarType.Float32) * Scale(roles, scaling),
@@ -220,7 +228,9 @@ public static class Lora
     {
         try
         {
-            return lora.Metadata.TryGetValue("lora_adapter_metadata", out var text) ? JsonNode.Parse(text) as JsonObject : null;
+            return lora.Metadata.TryGetValue("lora_adapter_metadata", out var text)
+                ? JsonNode.Parse(text) as JsonObject
+                : null;
         }
         catch (JsonException)
         {

@@ -87,8 +87,8 @@ internal static partial class LoraNames
             return (
                 m.Groups["module"].Value,
                 !m.Groups["up"].Success ? LoraRole.Down
-                    : m.Groups["bias"].Success ? LoraRole.UpBias
-                    : LoraRole.Up,
+                : m.Groups["bias"].Success ? LoraRole.UpBias
+                : LoraRole.Up,
                 m.Groups["adapter"].Value
             );
         foreach (var (end, role) in ends)

@@ -87,9 +87,7 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
         // Wan 2.2's has stages inside of stages.
         if (
             Has("encoder.conv1.weight")
-            && (
-                Has("decoder.upsamples.0.residual.0.gamma") || Has("decoder.upsamples.0.upsamples.0.residual.0.gamma")
-            )
+            && (Has("decoder.upsamples.0.residual.0.gamma") || Has("decoder.upsamples.0.upsamples.0.residual.0.gamma"))
         )
             return Of(PartKind.Vae, "Wan", n => n, ModelFolder.Vae);
         if (Has("encoder.conv_in.weight") && Has("decoder.up_blocks.0.resnets.0.norm1.gamma"))

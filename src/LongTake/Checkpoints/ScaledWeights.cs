@@ -27,7 +27,10 @@ internal static class ScaledWeights
             if (!IsSmall(t) || !t.Name.EndsWith(Weight, StringComparison.Ordinal))
                 return t;
             var module = t.Name[..^Weight.Length];
-            if (scales.Select(s => all.GetValueOrDefault(module + s)).FirstOrDefault(s => s is not null) is not { } scale)
+            if (
+                scales.Select(s => all.GetValueOrDefault(module + s)).FirstOrDefault(s => s is not null)
+                is not { } scale
+            )
                 return t;
             var rows = t.Shape.Length > 0 ? t.Shape[0] : 1;
             if (scale.Dtype is ScalarType.Byte or ScalarType.Int8 || scale.Count != 1 && scale.Count != rows)

@@ -51,8 +51,7 @@ internal static class Soundness
             ),
             (
                 "holds in another shape than its config says:",
-                part
-                    .Shapes.Where(p => expected.TryGetValue(p.Key, out var s) && !s.SequenceEqual(p.Value))
+                part.Shapes.Where(p => expected.TryGetValue(p.Key, out var s) && !s.SequenceEqual(p.Value))
                     .Select(p => p.Key)
             ),
         ];

@@ -58,13 +58,14 @@ internal sealed class WeightFile : IDisposable
     public static bool IsOne(string path) => endings.Any(e => path.EndsWith(e, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Whether it is one of PyTorch's, by its name.</summary>
-    public static bool IsPickle(string path) => IsOne(path) && Path.GetExtension(path).ToLowerInvariant() is ".pt" or ".pth" or ".ckpt" or ".bin";
+    public static bool IsPickle(string path) =>
+        IsOne(path) && Path.GetExtension(path).ToLowerInvariant() is ".pt" or ".pth" or ".ckpt" or ".bin";
 
     /// <summary>Opens a file.</summary>
     /// <exception cref="UserException">Not readable, broken, or refused.</exception>
     public static WeightFile Open(string path)
     {
-        var start = new byte[4];
+        var start = new byte[9];
         try
         {
             using var file = File.OpenRead(path);
@@ -73,8 +74,9 @@ internal sealed class WeightFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { } // said by what opens it
         return start switch
         {
-            [(byte)'G', (byte)'G', (byte)'U', (byte)'F'] => new(path, GgufFile.Open(path)),
-            [(byte)'P', (byte)'K', 3, 4] => new(path, TorchFile.Open(path)),
+            [(byte)'G', (byte)'G', (byte)'U', (byte)'F', ..] => new(path, GgufFile.Open(path)),
+            [(byte)'P', (byte)'K', 3, 4, ..] => new(path, TorchFile.Open(path)),
+            [.., 0, 0, (byte)'{'] => new(SafetensorsSet.Open(path)),
             _ when Path.GetExtension(path).ToLowerInvariant() == ".gguf" => new(path, GgufFile.Open(path)),
             _ when IsPickle(path) => new(path, TorchFile.Open(path)),
             _ => new(SafetensorsSet.Open(path)),

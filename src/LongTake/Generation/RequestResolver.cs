@@ -18,13 +18,13 @@ internal static class RequestResolver
     /// <param name="check">Whether mistakes are refused; without it only network and part count.</param>
     public static ResolvedRequest Resolve(VideoRequest request, ModelFiles files, bool check)
     {
-        var c = files.Config;
-        var r = request with { Network = request.Network ?? Best(request, files) };
-        var part = PartOf(r, files);
         if (files.Absent is { Count: > 0 } absent)
             throw new UserException(
                 $"{files.Path}: no {string.Join(", no ", absent)} here, without which there is no video"
             );
+        var c = files.Config;
+        var r = request with { Network = request.Network ?? Best(request, files) };
+        var part = PartOf(r, files);
         files.Check(
             part,
             files.Part(PartKind.Vae),

@@ -253,8 +253,7 @@ public sealed class KvCache(
         }
 
         /// <summary>Ends the pass: its frames count as seen.</summary>
-        public void Commit() =>
-            (cache.End, cache.Held, cache.firstIsBare) = (Math.Max(cache.End, end), to, bare);
+        public void Commit() => (cache.End, cache.Held, cache.firstIsBare) = (Math.Max(cache.End, end), to, bare);
     }
 
     private void Remember((int, char) name, long at, Tensor made)

@@ -8,14 +8,12 @@ internal static unsafe class Float8
     // Bits in bfloat16 of each of the 256 values.
     private static readonly Dictionary<string, ushort[]> tables = new()
     {
-        ["F8_E4M3"] = Table(exponentBits: 4, (exponent, fraction) => exponent == 15 && fraction == 7 ? float.NaN : (float?)null),
-        ["F8_E5M2"] = Table(
-            exponentBits: 5,
-            (exponent, fraction) =>
-                exponent != 31 ? null
-                : fraction == 0 ? float.PositiveInfinity
-                : float.NaN
+        ["F8_E4M3"] = Table(exponentBits: 4, (exponent, fraction) =>
+            exponent == 15 && fraction == 7 ? float.NaN : (float?)null
         ),
+        ["F8_E5M2"] = Table(exponentBits: 5, (exponent, fraction) => exponent != 31 ? null
+            : fraction == 0 ? float.PositiveInfinity
+            : float.NaN),
     };
 
     /// <summary>Whether safetensors' name of an element type is one of these.</summary>
@@ -38,17 +36,18 @@ internal static unsafe class Float8
         var (fractionBits, bias) = (7 - exponentBits, (1 << (exponentBits - 1)) - 1);
         return
         [
-            .. Enumerable.Range(0, 256).Select(b =>
-            {
-                var (exponent, fraction) = ((b & 127) >> fractionBits, b & ((1 << fractionBits) - 1));
-                var size =
-                    special(exponent, fraction)
-                    ?? MathF.ScaleB(
-                        fraction + (exponent > 0 ? 1 << fractionBits : 0),
-                        Math.Max(exponent, 1) - bias - fractionBits
-                    );
-                return (ushort)(BitConverter.SingleToUInt32Bits(b < 128 ? size : -size) >> 16);
-            }),
+            .. Enumerable
+                .Range(0, 256)
+                .Select(b =>
+                {
+                    var (exponent, fraction) = ((b & 127) >> fractionBits, b & ((1 << fractionBits) - 1));
+                    var size = special(exponent, fraction)
+                        ?? MathF.ScaleB(
+                            fraction + (exponent > 0 ? 1 << fractionBits : 0),
+                            Math.Max(exponent, 1) - bias - fractionBits
+                        );
+                    return (ushort)(BitConverter.SingleToUInt32Bits(b < 128 ? size : -size) >> 16);
+                }),
         ];
     }
 }

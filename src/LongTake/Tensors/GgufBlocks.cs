@@ -53,7 +53,9 @@ internal static class GgufBlocks
     };
 
     private static readonly string[] others =
-        "Q8_1,Q2_K,Q3_K,,,,Q8_K,IQ2_XXS,IQ2_XS,IQ3_XXS,IQ1_S,IQ4_NL,IQ3_S,IQ2_S,IQ4_XS,I8,I16,I32,I64,F64,IQ1_M".Split(',');
+        "Q8_1,Q2_K,Q3_K,,,,Q8_K,IQ2_XXS,IQ2_XS,IQ3_XXS,IQ1_S,IQ4_NL,IQ3_S,IQ2_S,IQ4_XS,I8,I16,I32,I64,F64,IQ1_M".Split(
+            ','
+        );
 
     /// <summary>The forms that are read.</summary>
     public static IEnumerable<string> Known => forms.Values.Select(f => f.Name);

@@ -37,12 +37,19 @@ public sealed unsafe class GgufFile : IDisposable
         var listed = new List<(string Name, long[] Shape, uint Type, long Offset)>(tensors);
         for (var i = 0; i < tensors; i++)
             listed.Add(Entry());
-        var alignment = metadata.TryGetValue("general.alignment", out var text) ? long.Parse(text, CultureInfo.InvariantCulture) : 32;
-        if (alignment is < 1 or > 1 << 20)
-            throw Broken($"an alignment of {alignment}");
+        var text = metadata.GetValueOrDefault("general.alignment", "32");
+        if (!long.TryParse(text, CultureInfo.InvariantCulture, out var alignment) || alignment is < 1 or > 1 << 20)
+            throw Broken($"an alignment of {text}");
         var data = (at + alignment - 1) / alignment * alignment;
         var names = new HashSet<string>(StringComparer.Ordinal);
-        Tensors = [.. listed.Select(t => names.Add(t.Name) ? Lazy(t.Name, t.Shape, t.Type, t.Offset, data) : throw Broken($"tensor {Quote(t.Name)} is listed twice"))];
+        Tensors =
+        [
+            .. listed.Select(t =>
+                names.Add(t.Name)
+                    ? Lazy(t.Name, t.Shape, t.Type, t.Offset, data)
+                    : throw Broken($"tensor {Quote(t.Name)} is listed twice")
+            ),
+        ];
     }
 
     /// <summary>The tensors, read when wanted.</summary>
@@ -136,7 +143,11 @@ public sealed unsafe class GgufFile : IDisposable
         for (var i = 0L; i < count; i++)
             if (type == 9)
                 _ = List(depth + 1);
-            else if (Value(type) is var value && count <= 8 && long.TryParse(value, CultureInfo.InvariantCulture, out var n))
+            else if (
+                Value(type) is var value
+                && count <= 8
+                && long.TryParse(value, CultureInfo.InvariantCulture, out var n)
+            )
                 numbers.Add(n);
         return numbers.Count == count ? [.. numbers] : null;
     }

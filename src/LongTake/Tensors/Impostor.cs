@@ -14,7 +14,8 @@ internal static class Impostor
     {
         if (start.StartsWith("version https://git-lfs."u8))
         {
-            var size = Encoding.UTF8.GetString(start).Split('\n').FirstOrDefault(l => l.StartsWith("size ")) ?? "size ?";
+            var size = Encoding.UTF8.GetString(start).Split('\n').FirstOrDefault(l => l.StartsWith("size "))
+                ?? "size ?";
             throw new UserException(
                 $"{path}: a Git LFS pointer, not the file itself; its {size[5..].Trim()} bytes were not downloaded. "
                     + "Run 'git lfs pull' in its folder, or download the file."
