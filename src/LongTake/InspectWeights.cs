@@ -44,7 +44,7 @@ internal static class InspectWeights
         {
             ["family"] = facts["family"]!.DeepClone(),
             ["parameters"] = facts["parameters"]!.DeepClone(),
-            ["types"] = string.Join(' ', facts["types"]!.AsObject().Select(t => t.Key)),
+            ["types"] = string.Join(", ", facts["types"]!.AsObject().Select(t => t.Key)),
             ["bytes"] = facts["bytes"]!.DeepClone(),
         };
     }

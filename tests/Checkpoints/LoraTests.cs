@@ -201,7 +201,7 @@ public sealed class LoraTests : IDisposable
         Near.Equal(before["blocks.0.norm3.weight"].Read() + Noise(4, 24), after["blocks.0.norm3.weight"].Read(), 1e-6);
     }
 
-    /// <summary>As the distilled LoRAs of Wan are published: modulations, biases and norms beside the factors.</summary>
+    /// <summary>As distilled LoRAs of Wan are published: modulations, biases and norms beside the factors.</summary>
     [Fact]
     public void DifferencesOfEveryKindOfWeightAreAdded()
     {

@@ -188,6 +188,30 @@ public sealed class QuantisedTests : IDisposable
     }
 
     [Fact]
+    public void ATextEncoderUnderTheNamesOfLlamaCppIsTheEncoder()
+    {
+        using var own = ModelFiles.Open(tiny["own"]);
+        var tensors = own.Require(PartKind.TextEncoder).Tensors;
+        HandMadeGguf.Write(
+            tiny["t5", "umt5.gguf"],
+            [.. tensors.Select(t => t with { Name = Names.LlamaText.ToOther(t.Name)! })],
+            "F32"
+        );
+        Assert.Contains(
+            "enc.blk.1.attn_rel_b.weight",
+            Names.LlamaText.ToOther("blocks.1.pos_embedding.embedding.weight")
+        );
+        using var files = ModelFiles.Open(tiny["t5", "umt5.gguf"]);
+        var part = files.Require(PartKind.TextEncoder);
+        Assert.Empty(files.Problems(part));
+        foreach (var t in tensors)
+            Assert.True(
+                t.Read().to(ScalarType.Float32).SameAs(part.Tensors.Single(p => p.Name == t.Name).Read()),
+                t.Name
+            );
+    }
+
+    [Fact]
     public void AMutatedGgufIsReadOrRefused()
     {
         using (var own = ModelFiles.Open(tiny["own"]))

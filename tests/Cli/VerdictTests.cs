@@ -323,6 +323,36 @@ public sealed class VerdictTests : IDisposable
     }
 
     [Fact]
+    public void AnAutoencoderOfWan22IsNamed()
+    {
+        const string another = "Wan 2.2's autoencoder";
+        var wan = Wan("wan vae");
+        TorchFileWriter.Write(
+            File(wan, "*VAE*"),
+            null,
+            (
+                "",
+                [
+                    Tensor("encoder.conv1.weight", 4, 12, 3, 3, 3),
+                    Tensor("decoder.upsamples.0.upsamples.0.residual.0.gamma", 4),
+                ]
+            )
+        );
+        Refused(wan, another);
+        var diffusers = tiny.Convert(tiny["own"], Layout.Diffusers, "diffusers vae");
+        TensorFiles.Write(
+            File(Path.Combine(diffusers, "vae"), "*.safetensors"),
+            [
+                Tensor("encoder.conv_in.weight", 4, 12, 3, 3, 3),
+                Tensor("encoder.down_blocks.0.resnets.0.norm1.gamma", 4),
+                Tensor("decoder.up_blocks.0.resnets.0.norm1.gamma", 4),
+            ],
+            null
+        );
+        Refused(diffusers, another);
+    }
+
+    [Fact]
     public void WhatIsNoWeightsIsNamed()
     {
         const string pointer = "a Git LFS pointer, not the file itself; its 28577 bytes";

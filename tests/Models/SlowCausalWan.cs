@@ -65,7 +65,7 @@ internal sealed class SlowCausalWan(Weights w, WanConfig c, int capacity, int si
         int Time(int place) => Cut && place >= from ? KvCache.CutTime + place - from : place;
         for (var i = 0; i < to; i++)
         {
-            var key = memory.K[i] ?? torch.zeros_like(memory.K[0]!);
+            var key = memory.K[i] ?? torch.zeros_like(k.narrow(1, 0, tokens));
             if (positions == CachePositions.Window)
                 key = Turned(key, i, height, width);
             else if (positions == CachePositions.Pinned && i > 0)

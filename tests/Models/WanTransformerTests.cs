@@ -134,6 +134,31 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         );
     }
 
+    /// <summary>Sizes that no fixture has, against attention and rotation written out.</summary>
+    [Theory]
+    [InlineData(1, 2, 2, 3)]
+    [InlineData(5, 6, 10, 1)]
+    [InlineData(4, 2, 14, 2)]
+    [InlineData(7, 4, 4, 1)]
+    public void EqualsItsSlowSelfAtAnySize(int frames, int height, int width, int batch)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var weights = Weights.Create(new Rng(1));
+        using var g = new torch.Generator((ulong)(2));
+        var wan = new WanTransformer(weights, config, ScalarType.Float32);
+        foreach (var (_, w) in weights.All)
+            w.copy_(w + torch.randn(w.shape, generator: g) * 0.05);
+        var (x, text) = (
+            torch.randn([batch, 16, frames, height, width], generator: g),
+            torch.randn([batch, 9, config.TextDim], generator: g)
+        );
+        var t = torch.rand([batch], generator: g) * 1000;
+        using var slow = new SlowCausalWan(weights, config, frames, 0, CachePositions.Video);
+        var steps = t.unsqueeze(1).expand(batch, frames).contiguous();
+        Near.Equal(slow.Forward(x, steps, text, 0), wan.Forward(x, t, text), 5e-5, 1e-4);
+    }
+
     [Fact]
     public void BothHeadsAreExactlyWanAtTheStart()
     {

@@ -204,9 +204,14 @@ public static class Conversion
 
     private static void Sound(ModelFiles files, params ModelPart?[] parts)
     {
-        foreach (var part in parts.OfType<ModelPart>())
-            if (files.Problems(part) is [var problem, ..])
-                throw new UserException($"{files.Path}: {problem}. Nothing was written.");
+        try
+        {
+            files.Check(parts);
+        }
+        catch (UserException e)
+        {
+            throw new UserException($"{e.Message}. Nothing was written.", e.Usage, e);
+        }
     }
 
     /// <summary>

@@ -89,7 +89,8 @@ public static class Lora
         }
         if (adapters.Count > 1)
             throw new UserException(
-                $"{source}: holds {adapters.Count} adapters, {string.Join(", ", adapters)}; save the one you want by itself"
+                $"{source}: holds {adapters.Count} adapters, {string.Join(", ", adapters)}; save the one you want by "
+                    + "itself"
             );
         if (lost.Count > 0)
             throw new UserException(

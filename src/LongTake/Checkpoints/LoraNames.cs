@@ -128,9 +128,10 @@ internal static partial class LoraNames
         return modules;
     }
 
-    [GeneratedRegex(
-        @"^(?<module>.+?)\.(?:lora_A|lora_down|lora\.down|(?<up>lora_B|lora_up|lora\.up))(?:\.(?<adapter>.+?))??(?:\.weight|(?<bias>\.bias))?$"
-    )]
+    private const string Factors =
+        @"(?:lora_A|lora_down|lora\.down|(?<up>lora_B|lora_up|lora\.up))(?:\.(?<adapter>.+?))??";
+
+    [GeneratedRegex(@"^(?<module>.+?)\." + Factors + @"(?:\.weight|(?<bias>\.bias))?$")]
     private static partial Regex Factor();
 
     [GeneratedRegex("[._]+")]

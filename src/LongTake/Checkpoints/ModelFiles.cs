@@ -139,6 +139,8 @@ public sealed class ModelFiles : IDisposable
 
     private ModelConfig Sized()
     {
+        if (Others.FirstOrDefault() is { } other)
+            throw new UserException(other);
         if (files.Whole is { } whole)
             return Recipe.Read(whole, [], ModelJson.Default.ModelConfig);
         var transformer = Part(PartKind.Transformer) ?? Part(PartKind.Student);
@@ -183,32 +185,34 @@ public sealed class ModelFiles : IDisposable
         return found;
     }
 
-    /// <summary>Refuses parts that something is wrong with.</summary>
+    // Parts of models that are not read, of those that would be used.
+    private IEnumerable<string> Others =>
+        Parts.Where(p => p.Kind == PartKind.Other || p == Part(p.Kind)).Select(OtherModels.Of).OfType<string>();
+
+    /// <summary>Refuses parts that something is wrong with, and a model that is not read.</summary>
     /// <exception cref="UserException">The first of their <see cref="Problems"/>.</exception>
     public void Check(params IEnumerable<ModelPart?> parts)
     {
+        if (Others.FirstOrDefault() is { } other)
+            throw new UserException($"{Path}: {other}");
         foreach (var part in parts.OfType<ModelPart>())
             if (Problems(part) is [var problem, ..])
                 throw new UserException($"{Path}: {problem}");
     }
 
     /// <summary>What a video needs and is not here.</summary>
-    public IReadOnlyList<string> Absent
+    public IReadOnlyList<string> Absent => [.. Soundness.Absent(this).Select(a => a.What)];
+
+    /// <summary>Refuses what cannot make a video: a model that is not read, or one that lacks parts.</summary>
+    /// <exception cref="UserException">What it is, or lacks, and where that would lie.</exception>
+    public void CheckWhole()
     {
-        get
-        {
-            var transformer = Part(PartKind.Student) ?? Part(PartKind.Transformer);
-            return
-            [
-                .. transformer is null ? ["transformer"] : Array.Empty<string>(),
-                .. Part(PartKind.Vae) is null ? ["autoencoder"] : Array.Empty<string>(),
-                .. Part(PartKind.TextEncoder) is null ? ["text encoder"] : Array.Empty<string>(),
-                .. transformer?.TakesImage == true && Part(PartKind.ImageEncoder) is null
-                    ? ["image encoder"]
-                    : Array.Empty<string>(),
-                .. Tokenizer is null ? ["tokenizer"] : Array.Empty<string>(),
-            ];
-        }
+        Check();
+        if (Soundness.Absent(this) is { Count: > 0 } absent)
+            throw new UserException(
+                $"{Path}: no {string.Join(", no ", absent.Select(a => a.What))} here, without which there is no video; "
+                    + string.Join("; ", absent.Select(a => $"the {a.What} is {a.Where}"))
+            );
     }
 
     /// <summary>A JSON object out of a file; null when there is none.</summary>

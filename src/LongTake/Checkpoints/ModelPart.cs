@@ -108,6 +108,8 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
             return Of(PartKind.TextEncoder, "Wan", n => n, ModelFolder.Text);
         if (Has("encoder.block.0.layer.0.SelfAttention.q.weight"))
             return Text(name, raw, names, Has("shared.weight"));
+        if (Has("enc.blk.0.attn_q.weight"))
+            return Of(PartKind.TextEncoder, "llama.cpp", Names.LlamaText.ToWan, ModelFolder.Text);
         if (Has("visual.transformer.0.attn.to_qkv.weight"))
             return Of(PartKind.ImageEncoder, "Wan", n => n, ModelFolder.Image);
         if (Has("transformer.0.attn.to_qkv.weight") && Has("cls_embedding"))

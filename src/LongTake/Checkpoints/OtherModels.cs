@@ -25,7 +25,6 @@ internal static class OtherModels
         ("img_emb.emb_pos", "Wan 2.1 of first and last frame (FLF2V), which is not known here"),
         ("decoder.upsamples.0.upsamples.", "Wan 2.2's autoencoder of 48 channels, which is not known here"),
         ("encoder.down_blocks.0.resnets.", "Wan 2.2's autoencoder of 48 channels, which is not known here"),
-        ("enc.blk.", "a T5 encoder under llama.cpp's names, which are not read; take it under transformers' names"),
         ("*.quant_state.", "quantised by bitsandbytes, whose weights are not read here; take the original weights"),
         ("*.absmax", "quantised by bitsandbytes, whose weights are not read here; take the original weights"),
         ("*.qweight", "quantised by GPTQ or AWQ, whose weights are not read here; take the original weights"),

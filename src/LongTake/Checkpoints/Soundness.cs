@@ -8,6 +8,43 @@ internal static class Soundness
     private const int Named = 3;
     private const long AtATime = 1 << 20;
 
+    /// <summary>What a video needs and is not there, and where each would lie.</summary>
+    public static IReadOnlyList<(string What, string Where)> Absent(ModelFiles files)
+    {
+        var transformer = files.Part(PartKind.Student) ?? files.Part(PartKind.Transformer);
+        (bool Lacks, string What, string Where)[] needs =
+        [
+            (
+                transformer is null,
+                "transformer",
+                "diffusion_pytorch_model*.safetensors in Wan's folder, transformer in a diffusers folder, "
+                    + "diffusion_models in ComfyUI's"
+            ),
+            (
+                files.Part(PartKind.Vae) is null,
+                "autoencoder",
+                "Wan2.1_VAE.pth in Wan's folder, vae in a diffusers folder and in ComfyUI's"
+            ),
+            (
+                files.Part(PartKind.TextEncoder) is null,
+                "text encoder",
+                "models_t5_*.pth in Wan's folder, text_encoder in a diffusers folder, text_encoders in ComfyUI's"
+            ),
+            (
+                transformer?.TakesImage == true && files.Part(PartKind.ImageEncoder) is null,
+                "image encoder",
+                "models_clip_*.pth in Wan's folder, image_encoder in a diffusers folder, clip_vision in ComfyUI's"
+            ),
+            (
+                files.Tokenizer is null,
+                "tokenizer",
+                "google/umt5-xxl/spiece.model in Wan's folder, tokenizer/spiece.model in a diffusers folder, part of "
+                    + "ComfyUI's umT5 file"
+            ),
+        ];
+        return [.. needs.Where(n => n.Lacks).Select(n => (n.What, n.Where))];
+    }
+
     /// <summary>What is wrong with a part, one sentence each.</summary>
     public static IReadOnlyList<string> Problems(ModelFiles files, ModelPart part)
     {
@@ -34,7 +71,10 @@ internal static class Soundness
         }
         catch (Exception e) when (e is UserException or TorchException)
         {
-            return [$"{part.Name}: {e.Message}"];
+            return
+            [
+                e.Message.StartsWith(part.Name, StringComparison.Ordinal) ? e.Message : $"{part.Name}: {e.Message}",
+            ];
         }
     }
 

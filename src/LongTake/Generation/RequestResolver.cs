@@ -18,11 +18,7 @@ internal static class RequestResolver
     /// <param name="check">Whether mistakes are refused; without it only network and part count.</param>
     public static ResolvedRequest Resolve(VideoRequest request, ModelFiles files, bool check)
     {
-        if (files.Absent is { Count: > 0 } absent)
-            throw new UserException(
-                $"{files.Path}: no {string.Join(", no ", absent)} here, without which there is no video"
-            );
-        var c = files.Config;
+        files.CheckWhole();
         var r = request with { Network = request.Network ?? Best(request, files) };
         var part = PartOf(r, files);
         files.Check(
@@ -31,6 +27,7 @@ internal static class RequestResolver
             files.Part(PartKind.TextEncoder),
             part.TakesImage ? files.Part(PartKind.ImageEncoder) : null
         );
+        var c = files.Config;
         if (r.Sampler is null && IsGenerator(part))
             r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
         if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })

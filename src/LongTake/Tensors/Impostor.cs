@@ -31,7 +31,10 @@ internal static class Impostor
             );
     }
 
-    /// <summary>Refuses the same of a file by its path; one that is not there or not readable is left to its reader.</summary>
+    /// <summary>
+    /// Refuses a Git LFS pointer and a web page, by path; a file that is not there or not readable is left to its
+    /// reader.
+    /// </summary>
     /// <exception cref="UserException">It is one of them.</exception>
     public static void Refuse(string path)
     {
