@@ -30,7 +30,7 @@ internal static partial class PlanVerb
     {
         Argument<string> path = new("path")
         {
-            Description = "a recipe to train or to generate, a model folder, or a model's config.json",
+            Description = "a recipe to train or to generate, a model in any layout, or a model's config.json",
         };
         Option<double?> rate = new("--rate") { Description = "TFLOP/s the work will run at, for the time it takes" };
         Option<bool> measure = new("--measure") { Description = "measure that rate here, by matrix products" };
@@ -137,7 +137,7 @@ internal static partial class PlanVerb
     {
         var notes = new List<string>();
         path = Shipped.Located(path);
-        if (Directory.Exists(path))
+        if (Directory.Exists(path) || ModelFiles.AreWeights(path))
             return (
                 [
                     Video(
@@ -192,7 +192,7 @@ internal static partial class PlanVerb
 
         Work Video(VideoRecipe video)
         {
-            if (video.From.Length > 0 && Directory.Exists(Shipped.Located(video.From)))
+            if (video.From.Length > 0 && Path.Exists(Shipped.Located(video.From)))
             {
                 using var files = ModelFiles.Open(Shipped.Located(video.From));
                 if (sets.Length > 0 && !path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))

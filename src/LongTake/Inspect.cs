@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LongTake.Checkpoints;
 using LongTake.Data;
 using LongTake.Models.Text;
 using LongTake.Video;
@@ -22,7 +23,7 @@ public static class Inspect
         "a model folder (config.json and parts), a run folder (stages or log.jsonl), a data set (videos.json "
         + "or set.json), "
         + "weights (the original Wan folder, a diffusers folder, ComfyUI's files, .safetensors or an index of "
-        + "shards, .pt and .pth), "
+        + "shards, .gguf, .pt and .pth), "
         + "a recipe (JSON with stages), a video";
 
     /// <summary>Looks at a file or folder.</summary>
@@ -46,7 +47,7 @@ public static class Inspect
             return InspectFolders.Stage(path);
         if (config?["wan"] is not null)
             return InspectFolders.Model(path);
-        if (InspectWeights.IsFolder(path))
+        if (FoundFiles.IsFolder(path))
             return InspectWeights.Look(path);
         var inside = Directory
             .EnumerateFileSystemEntries(path)
@@ -63,14 +64,10 @@ public static class Inspect
 
     private static Inspection Single(string path, CancellationToken cancel)
     {
+        Impostor.Refuse(path);
         var end = System.IO.Path.GetExtension(path).ToLowerInvariant();
-        if (end is ".safetensors" or ".pth" or ".pt" or ".ckpt")
+        if (WeightFile.IsOne(path))
             return InspectWeights.Look(path);
-        if (end == ".gguf")
-            throw new UserException(
-                $"{path}: a .gguf file; its weights are quantised in ways that are not read here. Give the "
-                    + $"original as safetensors."
-            );
         if (end is ".json" or ".jsonc")
             return Text(path);
         var probed = Probe.Try(path, token: cancel);
@@ -103,6 +100,7 @@ public static class Inspect
     /// <exception cref="UserException">It holds none.</exception>
     public static JsonObject Json(string path)
     {
+        Impostor.Refuse(path);
         try
         {
             var options = new JsonDocumentOptions

@@ -27,18 +27,18 @@ internal static class InspectFolders
             ModelFolder.Generator,
             .. c.Wan.ClipDim > 0 ? [ModelFolder.Image] : Array.Empty<string>(),
         ];
-        foreach (var part in all.Where(model.Has))
+        try
         {
-            try
+            using var found = ModelFiles.Open(path);
+            foreach (var part in found.Parts)
             {
-                using var found = ModelFiles.Open(Path.Combine(path, part + ".safetensors"));
-                parts[part] = InspectWeights.Brief(found.Parts[0]);
-                problems.AddRange(InspectWeights.Problems(found));
+                parts[part.Name] = InspectWeights.Brief(part);
+                problems.AddRange(found.Problems(part));
             }
-            catch (UserException e)
-            {
-                problems.Add(e.Message);
-            }
+        }
+        catch (UserException e)
+        {
+            problems.Add(e.Message);
         }
         // Any of the three transformers makes videos; which of them are there is what a stage of training leaves.
         if (
@@ -71,7 +71,7 @@ internal static class InspectFolders
                 ["parts"] = parts,
                 ["absent"] = new JsonArray([.. all.Where(p => !model.Has(p)).Select(p => JsonValue.Create(p))]),
             },
-            problems
+            [.. problems.Distinct()]
         );
     }
 

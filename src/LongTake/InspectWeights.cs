@@ -6,14 +6,6 @@ namespace LongTake;
 /// <summary>What weights are of, in any layout: counts, element types, what is missing.</summary>
 internal static class InspectWeights
 {
-    private static readonly PartKind[] video = [PartKind.Transformer, PartKind.Vae, PartKind.TextEncoder];
-
-    /// <summary>Whether a folder looks like one of weights.</summary>
-    public static bool IsFolder(string path) =>
-        File.Exists(Path.Combine(path, "model_index.json"))
-        || Directory.Exists(Path.Combine(path, "diffusion_models"))
-        || Directory.EnumerateFiles(path).Any(f => Path.GetExtension(f) is ".safetensors" or ".pth" or ".pt");
-
     public static Inspection Look(string path)
     {
         using var found = ModelFiles.Open(path);
@@ -36,21 +28,8 @@ internal static class InspectWeights
                         KeyValuePair.Create(m.Key, (JsonNode?)(m.Value.Length > 200 ? m.Value[..200] + "..." : m.Value))
                     )
             );
-        if (folder && found.Parts.Any(p => video.Contains(p.Kind)))
-        {
-            var takesImage = found.Part(PartKind.Transformer)?.TakesImage ?? false;
-            string[] absent =
-            [
-                .. video
-                    .Concat(takesImage ? [PartKind.ImageEncoder] : [])
-                    .Where(k =>
-                        found.Part(k) is null && (k != PartKind.Transformer || found.Part(PartKind.Student) is null)
-                    )
-                    .Select(k => $"{k}"),
-                .. found.Tokenizer is null ? ["tokenizer"] : Array.Empty<string>(),
-            ];
-            facts["absent"] = new JsonArray([.. absent.Select(a => JsonValue.Create(a))]);
-        }
+        if (folder && found.Parts.Any(p => p.Kind is not (PartKind.Lora or PartKind.Other)))
+            facts["absent"] = new JsonArray([.. found.Absent.Select(a => JsonValue.Create(a))]);
         return new(path, folder && found.Parts.Count > 1 ? "model" : "weights", facts, problems);
     }
 
@@ -65,7 +44,7 @@ internal static class InspectWeights
         {
             ["family"] = facts["family"]!.DeepClone(),
             ["parameters"] = facts["parameters"]!.DeepClone(),
-            ["types"] = string.Join(' ', facts["types"]!.AsObject().Select(t => t.Key)),
+            ["types"] = string.Join(", ", facts["types"]!.AsObject().Select(t => t.Key)),
             ["bytes"] = facts["bytes"]!.DeepClone(),
         };
     }
@@ -80,13 +59,17 @@ internal static class InspectWeights
             ["bytes"] = part.Bytes,
             ["types"] = new JsonObject([
                 .. part
-                    .Tensors.GroupBy(t => t.Dtype)
+                    .Tensors.GroupBy(t => t.Stored ?? TensorFiles.Name(t.Dtype))
                     .OrderByDescending(g => g.Sum(t => t.Count))
-                    .Select(g => KeyValuePair.Create(TensorFiles.Name(g.Key), (JsonNode?)g.Sum(t => t.Count))),
+                    .Select(g => KeyValuePair.Create(g.Key, (JsonNode?)g.Sum(t => t.Count))),
             ]),
         };
         if (part.Kind == PartKind.Lora)
-            facts["modules"] = part.Tensors.Count(t => Lora.IsFactor(t.Name));
+            facts["modules"] = part
+                .Tensors.Select(t => LoraNames.Read(t.Name)?.Module)
+                .OfType<string>()
+                .Distinct()
+                .Count();
         if (part.Naming.Length > 0)
             facts["names"] = $"{part.Naming}'s";
         if (part.Tensors.Count > 0)

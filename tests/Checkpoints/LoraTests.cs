@@ -71,6 +71,55 @@ public sealed class LoraTests : IDisposable
         "lora_up.weight",
         true
     )]
+    [InlineData(
+        "lora_unet_blocks_1.self_attn.q.",
+        "lora_unet_blocks_0.ffn.2.",
+        "lora_down.weight",
+        "lora_up.weight",
+        true
+    )]
+    [InlineData(
+        "lora_unet__blocks_1_self_attn_q.",
+        "lora_unet__blocks_0_ffn_2.",
+        "lora_down.weight",
+        "lora_up.weight",
+        true
+    )]
+    [InlineData(
+        "blocks.1.self_attn.q.",
+        "blocks.0.ffn.2.",
+        "lora_A.default_0.weight",
+        "lora_B.default_0.weight",
+        false
+    )]
+    [InlineData(
+        "transformer.base_model.model.blocks.1.attn1.to_q.",
+        "transformer.base_model.model.blocks.0.ffn.net.2.",
+        "lora_A.style.v2.weight",
+        "lora_B.style.v2.weight",
+        false
+    )]
+    [InlineData(
+        "model._fsdp_wrapped_module.blocks.1._checkpoint_wrapped_module.self_attn.q.",
+        "model._fsdp_wrapped_module.blocks.0._checkpoint_wrapped_module.ffn.2.",
+        "lora_A.default",
+        "lora_B.default",
+        false
+    )]
+    [InlineData(
+        "pipe.dit.blocks.1.self_attn.q.",
+        "pipe.dit.blocks.0.ffn.2.",
+        "lora.down.weight",
+        "lora.up.weight",
+        true
+    )]
+    [InlineData(
+        "lora_transformer_blocks_1_attn1.to_q.",
+        "lora_transformer_blocks_0_ffn.net_2.",
+        "lora_down.weight",
+        "lora_up.weight",
+        true
+    )]
     public void EveryWayToNameOneGivesTheSame(string q, string ffn, string down, string up, bool alpha)
     {
         var (a, b, c, d) = (Noise(1, 2, 24), Noise(2, 24, 2), Noise(3, 4, 32), Noise(4, 24, 4));
@@ -152,11 +201,100 @@ public sealed class LoraTests : IDisposable
         Near.Equal(before["blocks.0.norm3.weight"].Read() + Noise(4, 24), after["blocks.0.norm3.weight"].Read(), 1e-6);
     }
 
+    /// <summary>As distilled LoRAs of Wan are published: modulations, biases and norms beside the factors.</summary>
+    [Fact]
+    public void DifferencesOfEveryKindOfWeightAreAdded()
+    {
+        var changes = new Dictionary<string, (string Name, long[] Shape)>
+        {
+            ["blocks.0.modulation"] = ("diffusion_model.blocks.0.diff_m", [1, 6, 24]),
+            ["blocks.1.modulation"] = ("lora_unet_blocks_1_modulation.diff", [1, 6, 24]),
+            ["head.modulation"] = ("diffusion_model.head.diff_m", [1, 2, 24]),
+            ["blocks.0.self_attn.q.bias"] = ("diffusion_model.blocks.0.self_attn.q.diff_b", [24]),
+            ["blocks.0.self_attn.norm_k.weight"] = ("diffusion_model.blocks.0.self_attn.norm_k.diff", [24]),
+            ["blocks.1.norm3.weight"] = ("lycoris_blocks_1_norm3.w_norm", [24]),
+            ["blocks.1.norm3.bias"] = ("lycoris_blocks_1_norm3.b_norm", [24]),
+            ["patch_embedding.weight"] = ("diffusion_model.patch_embedding.diff", [24, 4, 1, 2, 2]),
+        };
+        foreach (var (i, (_, (name, shape))) in changes.Index())
+            tensors[name] = Noise(i, shape);
+        // a bias that goes with the factors, at their strength
+        tensors["diffusion_model.blocks.1.ffn.0.lora_A.default.weight"] = Noise(20, 2, 24);
+        tensors["diffusion_model.blocks.1.ffn.0.lora_B.default.weight"] = Noise(21, 32, 2);
+        tensors["diffusion_model.blocks.1.ffn.0.lora_B.default.bias"] = Noise(22, 32);
+        tensors["diffusion_model.blocks.1.ffn.0.alpha"] = torch.full([], 4);
+        TensorFiles.Write(tiny["lora.safetensors"], tensors);
+        using var own = ModelFiles.Open(tiny["own"]);
+        using var lora = ModelFiles.Open(tiny["lora.safetensors"]);
+        var before = own.Require(PartKind.Transformer);
+        var after = Lora.Merge(before, tiny["lora.safetensors"], 0.5, lora);
+        foreach (var (was, made) in before.Tensors.Zip(after.Tensors))
+            Near.Equal(
+                was.Name switch
+                {
+                    "blocks.1.ffn.0.weight" => was.Read() + Noise(21, 32, 2).matmul(Noise(20, 2, 24)),
+                    "blocks.1.ffn.0.bias" => was.Read() + Noise(22, 32),
+                    var name when changes.TryGetValue(name, out var c) => was.Read() + tensors[c.Name] * 0.5,
+                    _ => was.Read(),
+                },
+                made.Read(),
+                1e-5
+            );
+    }
+
+    [Theory]
+    [InlineData("""{ "r": 4, "lora_alpha": 6, "use_rslora": true }""", 3)]
+    [InlineData("""{ "r": 4, "lora_alpha": 6 }""", 1.5)]
+    public void StrengthIsWhatTheSettingsSay(string settings, double scale)
+    {
+        tensors["transformer.blocks.0.ffn.net.2.lora_A.weight"] = Noise(1, 4, 32);
+        tensors["transformer.blocks.0.ffn.net.2.lora_B.weight"] = Noise(2, 24, 4);
+        Directory.CreateDirectory(tiny["beside"]);
+        TensorFiles.Write(tiny["beside", "lora.safetensors"], tensors);
+        File.WriteAllText(tiny["beside", "adapter_config.json"], settings);
+        // as diffusers writes them into the file itself
+        TensorFiles.Write(
+            tiny["inside.safetensors"],
+            tensors,
+            new Dictionary<string, string>
+            {
+                ["lora_adapter_metadata"] = System.Text.RegularExpressions.Regex.Replace(
+                    settings,
+                    "\"(\\w+)\":",
+                    "\"transformer.$1\":"
+                ),
+            }
+        );
+        using var own = ModelFiles.Open(tiny["own"]);
+        var before = own.Require(PartKind.Transformer);
+        foreach (var path in (string[])[tiny["beside", "lora.safetensors"], tiny["beside"], tiny["inside.safetensors"]])
+        {
+            using var lora = ModelFiles.Open(path);
+            var after = Lora.Merge(before, path, 1, lora).Tensors.Single(t => t.Name == "blocks.0.ffn.2.weight");
+            Near.Equal(
+                before.Tensors.Single(t => t.Name == after.Name).Read()
+                    + Noise(2, 24, 4).matmul(Noise(1, 4, 32)) * scale,
+                after.Read(),
+                1e-5
+            );
+        }
+    }
+
     [Theory]
     [InlineData("blocks.9.self_attn.q.lora_A.weight", new long[] { 2, 24 }, "modules that teacher does not have")]
+    [InlineData("blocks.0.self_attn.norm_q.diff_b", new long[] { 24 }, "modules that teacher does not have")]
+    [InlineData("blocks.0.ffn.0.diff_m", new long[] { 1, 6, 24 }, "modules that teacher does not have")]
+    [InlineData("lora_te_encoder_block_0.lora_down.weight", new long[] { 2, 8 }, "modules that teacher does not have")]
     [InlineData("blocks.1.self_attn.q.lora_A.weight", new long[] { 2, 24 }, "one of the two factors")]
-    [InlineData("blocks.1.self_attn.q.hada_w1_a", new long[] { 2, 24 }, "LoHa, LoKr and DoRA are not read")]
-    [InlineData("blocks.1.self_attn.q.dora_scale", new long[] { 24 }, "LoHa, LoKr and DoRA are not read")]
+    [InlineData("blocks.1.self_attn.q.alpha", new long[] { }, "one of the two factors")]
+    [InlineData("blocks.1.self_attn.q.lora_B.bias", new long[] { 24 }, "the factors that go with")]
+    [InlineData("blocks.1.self_attn.q.hada_w1_a", new long[] { 2, 24 }, "is LoHa")]
+    [InlineData("lycoris_blocks_1_self_attn_q.lokr_w1", new long[] { 2, 2 }, "is LoKr")]
+    [InlineData("blocks.1.self_attn.q.dora_scale", new long[] { 24 }, "is DoRA")]
+    [InlineData("base_model.model.blocks.1.self_attn.q.lora_magnitude_vector", new long[] { 24 }, "is DoRA")]
+    [InlineData("blocks.1.self_attn.q.oft_blocks", new long[] { 2, 2, 2 }, "is OFT")]
+    [InlineData("patch_embedding.modules_to_save.weight", new long[] { 24, 4, 1, 2, 2 }, "whole weights")]
+    [InlineData("blocks.1.self_attn.q.weight", new long[] { 24, 24 }, "is no name of a LoRA's tensor")]
     public void WhatCannotBeMergedIsAnError(string name, long[] shape, string because)
     {
         using var own = ModelFiles.Open(tiny["own"]);
@@ -169,6 +307,42 @@ public sealed class LoraTests : IDisposable
             )
         );
         Assert.Contains(because, e.Message);
+    }
+
+    [Fact]
+    public void TwoAdaptersAndSettingsThatAreNotReadAreNamed()
+    {
+        foreach (var adapter in (string[])["default_0", "default_1"])
+        {
+            tensors[$"blocks.0.ffn.2.lora_A.{adapter}.weight"] = Noise(1, 4, 32);
+            tensors[$"blocks.0.ffn.2.lora_B.{adapter}.weight"] = Noise(2, 24, 4);
+        }
+        TensorFiles.Write(tiny["lora.safetensors"], tensors);
+        Assert.Contains("holds 2 adapters, default_0, default_1", Why(tiny["lora.safetensors"]));
+        Assert.Contains("holds no LoRA; it holds vae (Vae)", Why(tiny["own", "vae.safetensors"]));
+        TensorFiles.Write(tiny["loha.safetensors"], [KeyValuePair.Create("blocks.0.ffn.2.hada_w1_a", Noise(1, 4, 32))]);
+        Assert.Contains("is LoHa", Why(tiny["loha.safetensors"]));
+        foreach (
+            var (settings, because) in new[]
+            {
+                ("""{ "use_dora": true }""", "is DoRA"),
+                ("""{ "peft_type": "LOHA" }""", "is LOHA"),
+                ("""{ "alpha_pattern": { "ffn.2": 3 } }""", "an alpha for each module"),
+            }
+        )
+        {
+            File.WriteAllText(tiny["adapter_config.json"], settings);
+            Assert.Contains(because, Why(tiny["lora.safetensors"]));
+        }
+
+        string Why(string path)
+        {
+            using var own = ModelFiles.Open(tiny["own"]);
+            using var lora = ModelFiles.Open(path);
+            return Assert
+                .Throws<UserException>(() => Lora.Merge(own.Require(PartKind.Transformer), path, 1, lora))
+                .Message;
+        }
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class ConvertTests : IDisposable
         );
         Expectation.Same("cli/inspect-pictures.txt", program.Transcript("inspect", "there"));
         Directory.GetFiles(program["there"], "models_clip*").ToList().ForEach(File.Delete);
-        Assert.Contains("absent: ImageEncoder", program.Run("inspect", "there").Out);
+        Assert.Contains("absent: image encoder", program.Run("inspect", "there").Out);
     }
 
     [Theory]

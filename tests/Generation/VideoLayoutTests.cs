@@ -181,10 +181,10 @@ public sealed class VideoLayoutTests : IDisposable
     }
 
     [Theory]
-    [InlineData("vae/diffusion_pytorch_model.safetensors", "holds no Vae")]
-    [InlineData("text_encoder/model.safetensors", "holds no TextEncoder")]
-    [InlineData("transformer/diffusion_pytorch_model.safetensors", "holds no Transformer")]
-    [InlineData("tokenizer/spiece.model", "no tokenizer")]
+    [InlineData("vae/diffusion_pytorch_model.safetensors", "no autoencoder here")]
+    [InlineData("text_encoder/model.safetensors", "no text encoder here")]
+    [InlineData("transformer/diffusion_pytorch_model.safetensors", "no transformer here")]
+    [InlineData("tokenizer/spiece.model", "no tokenizer here")]
     public void APartThatIsMissingIsNamed(string file, string said)
     {
         using var scope = torch.NewDisposeScope();

@@ -195,6 +195,80 @@ public class CausalWanTests(Xunit.Abstractions.ITestOutputHelper output)
         }
     }
 
+    /// <summary>
+    /// Videos of several blocks, each passed over twice, with new prompts and cuts on the way, at sizes that no fixture
+    /// has; a new prompt is one text for all samples of the batch.
+    /// </summary>
+    [Theory]
+    [InlineData(CachePositions.Pinned, 6, 0, 3, 4, 4, 1)]
+    [InlineData(CachePositions.Pinned, 5, 0, 2, 6, 2, 2)]
+    [InlineData(CachePositions.Pinned, 6, 1, 3, 2, 6, 2)]
+    [InlineData(CachePositions.Pinned, 9, 3, 2, 4, 6, 1)]
+    [InlineData(CachePositions.Pinned, 3, 0, 1, 4, 4, 1)]
+    [InlineData(CachePositions.Window, 7, 0, 3, 2, 2, 2)]
+    [InlineData(CachePositions.Window, 5, 2, 2, 4, 2, 1)]
+    [InlineData(CachePositions.Video, 6, 0, 2, 6, 4, 3)]
+    [InlineData(CachePositions.Video, 7, 1, 3, 4, 10, 1)]
+    public void TheCacheIsTheReferencesAtAnySize(
+        CachePositions positions,
+        int capacity,
+        int sink,
+        int frames,
+        int height,
+        int width,
+        int batch
+    )
+    {
+        using var m = new Mini();
+        using var off = torch.no_grad();
+        using var cache = new KvCache(capacity, sink, positions);
+        using var slow = new SlowCausalWan(m.Weights, mini, capacity, sink, positions);
+        var (wan, g) = (m.Wan, m.Random);
+        var text = torch.randn([batch, 5, 8], generator: g);
+        var prompt = wan.Prompt(text);
+        for (var block = 0; block < 7; block++)
+        {
+            var pinned = positions == CachePositions.Pinned;
+            (cache.Cut, slow.Cut) = (false, false);
+            if (block is 2 or 5 && pinned && capacity >= 3 + frames)
+            {
+                text = torch.randn([1, 3 + block, 8], generator: g).narrow(1, 0, 4);
+                prompt = wan.Prompt(text);
+                cache.Flush();
+                slow.Flush();
+                (cache.Cut, slow.Cut) = (block == 5, block == 5);
+            }
+            for (var pass = 0; pass < 2; pass++)
+            {
+                var x = torch.randn([batch, 16, frames, height, width], generator: g);
+                var t = torch.full([batch, frames], 600 - 600 * pass);
+                Near.Equal(
+                    slow.Forward(x, t, text, block * frames),
+                    wan.Forward(x, t, prompt, cache, block * frames),
+                    2e-5,
+                    1e-4
+                );
+            }
+        }
+    }
+
+    [Fact]
+    public void TextsThatAreNeitherOneNorOneForEachAreRefused()
+    {
+        using var m = new Mini();
+        using var off = torch.no_grad();
+        using var cache = new KvCache(3);
+        var prompt = m.Wan.Prompt(torch.randn([2, 5, 8], generator: m.Random));
+        Assert.Contains(
+            "2 texts for 3 samples",
+            Assert
+                .Throws<UserException>(() =>
+                    m.Wan.Forward(torch.zeros([3, 16, 1, 4, 4]), torch.zeros([3, 1]), prompt, cache, 0)
+                )
+                .Message
+        );
+    }
+
     [Fact]
     public void WhatACacheCannotHoldIsSaid()
     {

@@ -41,6 +41,13 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         }
     }
 
+    private static Tensor Texts(WanFixture f) =>
+        torch.cat([
+            .. Enumerable
+                .Range(0, (int)f["inputs/case0/t"].size(0))
+                .Select(i => f.PadText(f[$"inputs/case0/context_{i}"])),
+        ]);
+
     /// <summary>Everything before the first block, and the head, on their own.</summary>
     [SkippableFact]
     public void PartsEqualTheReferences()
@@ -52,7 +59,7 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         var model = new WanModel(f.Config);
         var embedding = model.Embedding(f.Weights, ScalarType.Float32);
         Tensor Out(string name) => f["outputs/case0/" + name];
-        var text = torch.cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var text = Texts(f);
         var s = (WanState)embedding.Forward(f["inputs/case0/x"], f["inputs/case0/t"], text);
         var (b, n) = (s.X.size(0), s.X.size(1) * s.X.size(2));
         void Hold(string name, Tensor ours) => error.Hold(Out(name), ours, f.Atol, f.Rtol);
@@ -117,7 +124,7 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
         using var off = torch.no_grad();
         using var f = new WanFixture("wan_dit");
         var wan = new WanTransformer(f.Weights, f.Config, ScalarType.Float32);
-        var text = torch.cat([f.PadText(f["inputs/case0/context_0"]), f.PadText(f["inputs/case0/context_1"])]);
+        var text = Texts(f);
         var (x, t) = (f["inputs/case0/x"], f["inputs/case0/t"]);
         Near.Equal(
             wan.Forward(x, t, text),
@@ -125,6 +132,31 @@ public class WanTransformerTests(Xunit.Abstractions.ITestOutputHelper output)
             1e-5,
             1e-5
         );
+    }
+
+    /// <summary>Sizes that no fixture has, against attention and rotation written out.</summary>
+    [Theory]
+    [InlineData(1, 2, 2, 3)]
+    [InlineData(5, 6, 10, 1)]
+    [InlineData(4, 2, 14, 2)]
+    [InlineData(7, 4, 4, 1)]
+    public void EqualsItsSlowSelfAtAnySize(int frames, int height, int width, int batch)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var weights = Weights.Create(new Rng(1));
+        using var g = new torch.Generator((ulong)(2));
+        var wan = new WanTransformer(weights, config, ScalarType.Float32);
+        foreach (var (_, w) in weights.All)
+            w.copy_(w + torch.randn(w.shape, generator: g) * 0.05);
+        var (x, text) = (
+            torch.randn([batch, 16, frames, height, width], generator: g),
+            torch.randn([batch, 9, config.TextDim], generator: g)
+        );
+        var t = torch.rand([batch], generator: g) * 1000;
+        using var slow = new SlowCausalWan(weights, config, frames, 0, CachePositions.Video);
+        var steps = t.unsqueeze(1).expand(batch, frames).contiguous();
+        Near.Equal(slow.Forward(x, steps, text, 0), wan.Forward(x, t, text), 5e-5, 1e-4);
     }
 
     [Fact]

@@ -150,7 +150,7 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("[4]", "\"4\"", "shape is not a list")]
     [InlineData("[4]", "[\"4\"]", "not a whole 64-bit number")]
     [InlineData("[4]", "[[4]]", "not a whole 64-bit number")]
-    [InlineData("F32", "F8_E4M3", "dtype 'F8_E4M3', which is not read here. Convert it to one of F64")]
+    [InlineData("F32", "F8_E8M0", "dtype 'F8_E8M0', which is not read here. Convert it to one of F64")]
     [InlineData("\"F32\"", "32", "tensor 'b' dtype is not a text")]
     [InlineData("\"dtype\":\"F32\",", "", "tensor 'b' lacks 'dtype'")]
     [InlineData("\"shape\":[2],", "", "tensor 'b' lacks 'shape'")]

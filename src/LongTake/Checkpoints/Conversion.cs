@@ -88,6 +88,12 @@ public static class Conversion
                         : $"{clip.Name}: holds CLIP's visual half only; LongTake needs no more, Wan's own "
                             + $"program also loads the text half"
                 );
+            foreach (var part in parts)
+                if (part.Tensors.Where(t => t.Stored is not null).ToList() is [var first, ..] stored)
+                    notes.Add(
+                        $"{part.Name}: {stored.Count} weights kept as {first.Stored} are written as "
+                            + TensorFiles.Name(TensorFiles.Target(first.Dtype, request.Dtype))
+                    );
             var config = from.Config;
             if (oneFile)
             {
@@ -164,7 +170,10 @@ public static class Conversion
             && request is { To: Layout.LongTake, Loras: [] }
             && (request.Part is null || head is not null)
         )
+        {
+            Sound(from, [.. from.Parts]);
             return [.. from.Parts.Select(p => head is { } kept && p.Kind == PartKind.Student ? p.Keeping(kept) : p)];
+        }
         var transformer = head is { } one
             ? from.Require(PartKind.Student).OfHead(one)
             : from.Part(PartKind.Transformer, request.Part);
@@ -176,28 +185,37 @@ public static class Conversion
             );
         if (transformer is null && request.Loras.Count > 0)
             from.Require(PartKind.Transformer);
+        if (transformer is not null)
+            Sound(from, transformer);
         foreach (var (path, strength) in request.Loras)
         {
             opened.Add(ModelFiles.Open(path));
+            Sound(opened[^1], [.. opened[^1].Parts]);
             transformer = Lora.Merge(transformer!, path, strength, opened[^1]);
         }
-        foreach (
-            var part in new[]
-            {
-                transformer,
-                from.Part(PartKind.Vae),
-                from.Part(PartKind.TextEncoder),
-                from.Part(PartKind.ImageEncoder),
-            }
-        )
-            if (part is not null)
-                parts.Add(part);
+        ModelPart?[] others =
+        [
+            from.Part(PartKind.Vae),
+            from.Part(PartKind.TextEncoder),
+            from.Part(PartKind.ImageEncoder),
+        ];
+        Sound(from, others);
+        parts.AddRange(others.Prepend(transformer).OfType<ModelPart>());
         if (parts.Count == 0)
             from.Require(PartKind.Transformer);
-        foreach (var part in parts)
-            if (from.Problems(part).FirstOrDefault(p => p.Contains(" lacks ", StringComparison.Ordinal)) is { } lacks)
-                throw new UserException($"{from.Path}: {lacks}. Nothing was written.");
         return parts;
+    }
+
+    private static void Sound(ModelFiles files, params ModelPart?[] parts)
+    {
+        try
+        {
+            files.Check(parts);
+        }
+        catch (UserException e)
+        {
+            throw new UserException($"{e.Message}. Nothing was written.", e.Usage, e);
+        }
     }
 
     /// <summary>

@@ -9,7 +9,8 @@ namespace LongTake.Checkpoints;
 /// </summary>
 internal sealed class FoundFiles(string path) : IDisposable
 {
-    private readonly List<IDisposable> open = [];
+    private readonly List<WeightFile> open = [];
+    private readonly Dictionary<ModelPart, string> fileOf = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<PartKind, JsonObject> configs = [];
     private readonly List<string> raw = []; // names as they are on disk
     private LazyTensor? tokenizer;
@@ -43,8 +44,19 @@ internal sealed class FoundFiles(string path) : IDisposable
         }
     }
 
+    /// <summary>Whether a folder looks like one of weights in a published layout.</summary>
+    public static bool IsFolder(string path) =>
+        File.Exists(System.IO.Path.Combine(path, "model_index.json"))
+        || Directory
+            .EnumerateDirectories(path)
+            .Select(d => System.IO.Path.GetFileName(d))
+            .Any(d => d is "diffusion_models" or "unet" || Experts.IsOne(d))
+        || Directory.EnumerateFiles(path).Any(WeightFile.IsOne);
+
     public void Find()
     {
+        if (System.IO.Path.Exists(path))
+            Experts.Refuse(path);
         if (Directory.Exists(path))
             Folder();
         else if (File.Exists(path))
@@ -61,7 +73,7 @@ internal sealed class FoundFiles(string path) : IDisposable
                 + $"(diffusion_pytorch_model*.safetensors, "
                 + "models_t5_*.pth, models_clip_*.pth, Wan2.1_VAE.pth), a diffusers folder (model_index.json), "
                 + "ComfyUI's files (diffusion_models, vae, text_encoders, clip_vision), LongTake's own folder "
-                + "(config.json with \"wan\"), and single .safetensors, .pt and .pth files.",
+                + "(config.json with \"wan\"), and single .safetensors, .gguf, .pt and .pth files.",
             usage: true
         );
 
@@ -80,6 +92,9 @@ internal sealed class FoundFiles(string path) : IDisposable
             Original(config);
         if (File.Exists(At(ModelFiles.ConfigFile)))
             Whole = At(ModelFiles.ConfigFile);
+        foreach (var same in Parts.Where(p => p.Kind != PartKind.Other).GroupBy(p => (p.Kind, p.Name)))
+            if (same.Count() > 1)
+                throw Which(same.Select(p => fileOf[p]));
     }
 
     private void Own()
@@ -105,8 +120,14 @@ internal sealed class FoundFiles(string path) : IDisposable
     private void Pipeline()
     {
         Layout = Layout.Diffusers;
-        foreach (var part in (string[])["transformer", "transformer_2", "vae", "text_encoder", "image_encoder"])
-            if (Directory.Exists(At(part)) && Weights(At(part)) is { } file)
+        if (
+            ModelFiles.Json(At("model_index.json"))?["_class_name"] is JsonValue name
+            && name.TryGetValue<string>(out var pipeline)
+            && !pipeline.Contains("Wan", StringComparison.Ordinal)
+        )
+            throw new UserException($"{path}: a {pipeline} by its model_index.json; LongTake reads Wan 2.1.");
+        foreach (var part in (string[])["transformer", "vae", "text_encoder", "image_encoder"])
+            if (Weights(deep: true, At(part)) is { } file)
             {
                 var kind = Add(part, file);
                 if (ModelFiles.Json(At(part, "config.json")) is { } config)
@@ -127,14 +148,13 @@ internal sealed class FoundFiles(string path) : IDisposable
                     (["clip_vision"], ModelFolder.Image),
                 ]
         )
-        foreach (var folder in folders)
-            if (Directory.Exists(At(folder)) && Weights(At(folder)) is { } file)
+            if (Weights(deep: true, [.. folders.Select(f => At(f))]) is { } file)
                 Add(name, file);
     }
 
     private void Original(JsonObject? config)
     {
-        if (Weights(path) is { } transformer)
+        if (Weights(deep: false, path) is { } transformer)
         {
             var kind = Add("", transformer);
             if (config is not null)
@@ -152,24 +172,50 @@ internal sealed class FoundFiles(string path) : IDisposable
 
     private void Tokens(params string[] names)
     {
-        if (File.Exists(At(names)))
-            tokenizerFile = At(names);
+        if (!File.Exists(At(names)))
+            return;
+        tokenizerFile = At(names);
+        Impostor.Refuse(tokenizerFile);
     }
 
-    /// <summary>The one set of safetensors of a folder: an index, or a single file.</summary>
-    private static string? Weights(string folder)
+    /// <summary>
+    /// The weights of one model in some folders: an index of shards, or a file; null when there are none. With
+    /// <paramref name="deep"/> also in folders inside them, and PyTorch's files.
+    /// </summary>
+    /// <exception cref="UserException">Several.</exception>
+    private static string? Weights(bool deep, params string[] folders)
     {
-        var found = Directory.GetFiles(folder, "*.safetensors.index.json");
-        if (found.Length == 0)
-            found = Directory.GetFiles(folder, "*.safetensors");
-        Array.Sort(found, StringComparer.Ordinal);
-        return found.Length <= 1
-            ? found.FirstOrDefault()
-            : throw new UserException(
-                $"{folder}: which one? Name one of "
-                    + $"{string.Join(", ", found.Select(System.IO.Path.GetFileName).Take(8))}.",
-                usage: true
-            );
+        string[] all =
+        [
+            .. folders
+                .Where(Directory.Exists)
+                .SelectMany(f =>
+                    Directory.GetFiles(f, "*", deep ? SearchOption.AllDirectories : SearchOption.TopDirectoryOnly)
+                )
+                .Where(WeightFile.IsOne)
+                .Order(StringComparer.Ordinal),
+        ];
+        bool Ends(string file, string end) => file.EndsWith(end, StringComparison.OrdinalIgnoreCase);
+        string[] indexes = [.. all.Where(f => Ends(f, WeightFile.IndexEnding))];
+        // Shards lie beside their index; what is saved in both formats is taken as safetensors.
+        string[] found =
+        [
+            .. indexes.Length > 0 ? indexes : all.Where(f => !WeightFile.IsPickle(f) && !Ends(f, ".gguf")),
+            .. all.Where(f => Ends(f, ".gguf")),
+        ];
+        if (found.Length == 0 && deep)
+            found = [.. all.Where(WeightFile.IsPickle)];
+        return found.Length <= 1 ? found.FirstOrDefault() : throw Which(found);
+    }
+
+    private static UserException Which(IEnumerable<string> files)
+    {
+        string[] all = [.. files];
+        return all.All(f => Experts.IsOne(System.IO.Path.GetFileName(f)))
+            ? Experts.Two(System.IO.Path.GetDirectoryName(all[0])!, Names(all))
+            : new($"{System.IO.Path.GetDirectoryName(all[0])}: which one? Name one of {Names(all)}.", usage: true);
+
+        static string Names(string[] files) => string.Join(", ", files.Select(System.IO.Path.GetFileName).Take(8));
     }
 
     private void Single()
@@ -210,29 +256,15 @@ internal sealed class FoundFiles(string path) : IDisposable
 
     private PartKind Add(string name, string file)
     {
-        IEnumerable<(string Group, IReadOnlyList<LazyTensor> Tensors)> groups;
-        if (
-            file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)
-            || file.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
-        )
-        {
-            var set = SafetensorsSet.Open(file);
-            open.Add(set);
-            groups = [("", set.Lazy())];
-            Names.AddRange(set.Files.Select(f => f.FilePath));
-            foreach (var (key, value) in set.Metadata)
-                Metadata.TryAdd(key, value);
-        }
-        else
-        {
-            var torch = TorchFile.Open(file);
-            open.Add(torch);
-            groups = torch.Groups.Select(g => (g.Key, g.Value));
-            Names.Add(file);
-        }
+        var weights = WeightFile.Open(file);
+        open.Add(weights);
+        Names.AddRange(weights.Files);
+        foreach (var (key, value) in weights.Metadata)
+            Metadata.TryAdd(key, value);
         var found = new List<ModelPart>();
-        foreach (var (group, tensors) in groups)
+        foreach (var (group, stored) in weights.Groups)
         {
+            var tensors = ScaledWeights.PutTogether(stored);
             raw.AddRange(tensors.Select(t => t.Name));
             tokenizer ??= tensors.FirstOrDefault(t =>
                 t.Name.EndsWith(ModelFiles.TokenizerTensor, StringComparison.Ordinal) && t.Dtype == ScalarType.Byte
@@ -253,7 +285,11 @@ internal sealed class FoundFiles(string path) : IDisposable
         }
         // Optimiser states and counters are of no use; a file of nothing else is still shown for what it is.
         var useful = found.Where(p => p.Kind != PartKind.Other).ToList();
-        Parts.AddRange(useful.Count > 0 ? useful : found.Take(1));
+        foreach (var part in useful.Count > 0 ? useful : found.Take(1))
+        {
+            Parts.Add(part);
+            fileOf[part] = file;
+        }
         return Parts.Count > 0 ? Parts[^1].Kind : PartKind.Other;
     }
 

@@ -1,49 +1,25 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace LongTake.Checkpoints;
 
 /// <summary>
-/// Low-rank changes to a transformer, W + strength (alpha / rank) B A, added to the weights while they are read. Names
-/// of PEFT (lora_A, lora_B, with or without an adapter's name), kohya (lora_down, lora_up, alpha, dots written as
-/// underscores) and ComfyUI (also diff and diff_b, whole differences); under Wan's module names or diffusers'.
+/// Low-rank changes to a transformer, W + strength (alpha / rank) B A, and whole differences of weights, biases and
+/// modulations, added to the weights while they are read. Names of PEFT, kohya, ComfyUI, LyCORIS and diffusers, under
+/// Wan's module names or diffusers' (<see cref="LoraNames"/>).
 /// </summary>
 public static class Lora
 {
-    private static readonly string[] prefixes =
-    [
-        "base_model.model.",
-        "model.diffusion_model.",
-        "diffusion_model.",
-        "transformer.",
-        "unet.",
-        "model.",
-        "module.",
-    ];
-    private static readonly string[] kohya = ["lora_unet_", "lora_transformer_", "lycoris_"];
+    /// <summary>How strong the changes of a file are where their tensors do not tell.</summary>
+    private sealed record Scaling(double? Alpha, bool BySquareRoot);
 
-    // What a name ends with, and what that is.
-    private static readonly (string End, Role Role)[] ends =
-    [
-        (".lora_A.weight", Role.Down),
-        (".lora_B.weight", Role.Up),
-        (".lora_down.weight", Role.Down),
-        (".lora_up.weight", Role.Up),
-        (".lora.down.weight", Role.Down),
-        (".lora.up.weight", Role.Up),
-        (".lora_A", Role.Down),
-        (".lora_B", Role.Up),
-        (".alpha", Role.Alpha),
-        (".diff", Role.Weight),
-        (".diff_b", Role.Bias),
-    ];
-
-    private enum Role
+    /// <summary>Why a part of changes is not read; null when it is.</summary>
+    internal static string? NotRead(ModelPart part)
     {
-        Down,
-        Up,
-        Alpha,
-        Weight,
-        Bias,
+        foreach (var tensor in part.Tensors)
+            if (LoraNames.Other(tensor.Name) is { } kind)
+                return $"{part.Name} is {kind} ({tensor.Name}), which is not read; merge it with the tool that made it";
+        return null;
     }
 
     /// <summary>A LoRA as it is named: FILE, or FILE=STRENGTH; 1 where none is given.</summary>
@@ -61,12 +37,6 @@ public static class Lora
             );
     }
 
-    /// <summary>Whether a name is that of a low-rank factor.</summary>
-    public static bool IsFactor(string name) =>
-        name.Contains(".lora_A", StringComparison.Ordinal)
-        || name.Contains(".lora_down", StringComparison.Ordinal)
-        || name.Contains(".lora.down", StringComparison.Ordinal);
-
     /// <summary>
     /// The part with the changes of <paramref name="path"/> added at <paramref name="strength"/>: computed in float32
     /// when a weight is read, then in the weight's own type. Without an alpha a change counts once (alpha = rank).
@@ -75,130 +45,138 @@ public static class Lora
     /// have.</exception>
     public static ModelPart Merge(ModelPart part, string path, double strength, ModelFiles lora)
     {
-        var adapter = ModelFiles.Json(
-            Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "adapter_config.json")
-        );
-        return Merge(
-            part,
-            [.. lora.Parts.Where(p => p.Kind == PartKind.Lora).SelectMany(p => p.Tensors)],
-            strength,
-            path,
-            Number(adapter, "lora_alpha")
-        );
+        var folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
+        var found = lora.Parts.Where(p => p.Kind == PartKind.Lora).SelectMany(p => p.Tensors).ToList();
+        return found.Count == 0
+            ? throw new UserException(
+                $"{path}: holds no LoRA; it holds {string.Join(", ", lora.Parts.Select(p => $"{p.Name} ({p.Kind})"))}"
+            )
+            : Merge(
+                part,
+                found,
+                strength,
+                path,
+                Told(path, ModelFiles.Json(Path.Combine(folder, "adapter_config.json")), "")
+                    ?? Told(path, Metadata(lora), "transformer.")
+                    ?? new(null, false)
+            );
     }
 
-    /// <summary>
-    /// Merges a LoRA of tensors; <paramref name="source"/> names them in messages, <paramref name="alpha"/> counts
-    /// where they tell none.
-    /// </summary>
+    /// <summary>Merges a LoRA of tensors; <paramref name="source"/> names them in messages.</summary>
     /// <exception cref="UserException">As above.</exception>
-    public static ModelPart Merge(
+    public static ModelPart Merge(ModelPart part, IReadOnlyList<LazyTensor> lora, double strength, string source) =>
+        Merge(part, lora, strength, source, new(null, false));
+
+    private static ModelPart Merge(
         ModelPart part,
         IReadOnlyList<LazyTensor> lora,
         double strength,
         string source,
-        double? alpha = null
+        Scaling scaling
     )
     {
-        var targets = Targets(part);
-        var changes = new Dictionary<string, Dictionary<Role, LazyTensor>>(StringComparer.Ordinal);
-        var lost = new List<string>();
+        var modules = LoraNames.Modules(part);
+        var changes = new Dictionary<string, Dictionary<LoraRole, LazyTensor>>(StringComparer.Ordinal);
+        var (lost, adapters) = (new List<string>(), new SortedSet<string>(StringComparer.Ordinal));
         foreach (var tensor in lora)
         {
-            // PEFT's name of the only adapter
-            var name = tensor.Name.Replace(".default.", ".", StringComparison.Ordinal);
-            var end = ends.FirstOrDefault(e => name.EndsWith(e.End, StringComparison.Ordinal));
-            if (end.End is null)
+            if (LoraNames.Other(tensor.Name) is { } kind)
                 throw new UserException(
-                    $"{source}: '{tensor.Name}' is no part of a plain LoRA; LoHa, LoKr and DoRA are not read. "
-                        + $"Merge it with the tool that made it."
+                    $"{source}: is {kind} ({tensor.Name}), which is not read; merge it with the tool that made it"
                 );
-            if (!targets.TryGetValue(Module(name[..^end.End.Length]), out var target))
+            if (LoraNames.Read(tensor.Name) is not var (written, role, adapter))
+                throw new UserException(
+                    $"{source}: '{tensor.Name}' is no name of a LoRA's tensor; known are lora_A and lora_B, lora_down "
+                        + "and lora_up, alpha, diff, diff_b and diff_m behind a module"
+                );
+            if (adapter.Length > 0)
+                adapters.Add(adapter);
+            var module = LoraNames.Find(written, modules);
+            if (module is null || !part.Shapes.ContainsKey(Changed(module, role, part)))
                 lost.Add(tensor.Name);
             else
             {
-                if (!changes.TryGetValue(target, out var roles))
-                    changes[target] = roles = [];
-                if (!roles.TryAdd(end.Role, tensor))
-                    throw new UserException($"{source}: changes {target} twice, the second time as '{tensor.Name}'");
+                if (!changes.TryGetValue(module, out var roles))
+                    changes[module] = roles = [];
+                if (!roles.TryAdd(role, tensor) && adapters.Count < 2)
+                    throw new UserException($"{source}: changes {module} twice, the second time as '{tensor.Name}'");
             }
         }
-        if (lora.Count == 0)
-            throw new UserException($"{source}: holds no LoRA");
+        if (adapters.Count > 1)
+            throw new UserException(
+                $"{source}: holds {adapters.Count} adapters, {string.Join(", ", adapters)}; save the one you want by "
+                    + "itself"
+            );
         if (lost.Count > 0)
             throw new UserException(
                 $"{source}: {lost.Count} of its {lora.Count} tensors are for modules that {part.Name} does "
                     + $"not have, {string.Join(", ", lost.Take(3))}. Is it for another model?"
             );
+        var byTensor = changes
+            .SelectMany(c =>
+                c.Value.Keys.Select(role => (Tensor: Changed(c.Key, role, part), Role: role, All: c.Value))
+            )
+            .ToLookup(c => c.Tensor, StringComparer.Ordinal);
         return part with
         {
             Tensors =
             [
-                .. part.Tensors.Select(t =>
-                {
-                    var (module, kind) =
-                        t.Name.LastIndexOf('.') is var dot && dot > 0
-                            ? (t.Name[..dot], t.Name[(dot + 1)..])
-                            : (t.Name, "");
-                    return !changes.TryGetValue(module, out var roles)
-                        ? t
-                        : kind switch
-                        {
-                            "weight" => Weight(t, roles, strength, alpha, source),
-                            "bias" when roles.TryGetValue(Role.Bias, out var diff) => Added(
-                                t,
-                                () => diff.Read().to(ScalarType.Float32),
-                                strength,
-                                source
-                            ),
-                            _ => t,
-                        };
-                }),
+                .. part.Tensors.Select(t => byTensor[t.Name].Aggregate(t, (made, c) => With(made, c.Role, c.All))),
             ],
         };
+
+        LazyTensor With(LazyTensor weight, LoraRole role, Dictionary<LoraRole, LazyTensor> roles) =>
+            role switch
+            {
+                LoraRole.Down
+                or LoraRole.Up
+                or LoraRole.Alpha when !roles.ContainsKey(LoraRole.Down) || !roles.ContainsKey(LoraRole.Up) =>
+                    throw new UserException($"{source}: one of the two factors for {weight.Name} is missing"),
+                LoraRole.Up or LoraRole.Alpha => weight,
+                LoraRole.Down => Product(weight, roles, scaling, strength, source),
+                LoraRole.UpBias when !roles.ContainsKey(LoraRole.Down) => throw new UserException(
+                    $"{source}: the factors that go with {roles[role].Name} are missing"
+                ),
+                LoraRole.UpBias => Added(
+                    weight,
+                    () => roles[role].Read().to(ScalarType.Float32) * Scale(roles, scaling),
+                    strength,
+                    source
+                ),
+                _ => Added(weight, () => roles[role].Read().to(ScalarType.Float32), strength, source),
+            };
     }
 
-    // Every way to write a module's name, to Wan's.
-    private static Dictionary<string, string> Targets(ModelPart part)
-    {
-        var targets = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var name in part.Shapes.Keys)
+    // The tensor that a change is of.
+    private static string Changed(string module, LoraRole role, ModelPart part) =>
+        role switch
         {
-            if (name.LastIndexOf('.') is not (> 0 and var dot))
-                continue;
-            var module = name[..dot];
-            foreach (var written in new[] { module, Names.Transformer.ToOther(module) })
-                if (written is not null)
-                    (targets[written], targets[written.Replace('.', '_')]) = (module, module);
-        }
-        return targets;
-    }
+            LoraRole.Bias or LoraRole.UpBias => module + ".bias",
+            LoraRole.Modulation => module + ".modulation",
+            LoraRole.Weight when part.Shapes.ContainsKey(module) => module,
+            _ => module + ".weight",
+        };
 
-    private static string Module(string name)
+    private static double Scale(Dictionary<LoraRole, LazyTensor> roles, Scaling scaling)
     {
-        foreach (var prefix in kohya)
-            if (name.StartsWith(prefix, StringComparison.Ordinal))
-                return name[prefix.Length..];
-        while (prefixes.FirstOrDefault(p => name.StartsWith(p, StringComparison.Ordinal)) is { } prefix)
-            name = name[prefix.Length..];
-        return name;
+        double rank = roles[LoraRole.Down].Shape[0];
+        var alpha = roles.TryGetValue(LoraRole.Alpha, out var own)
+            ? own.Read().to(ScalarType.Float32).reshape(-1)[0].ToDouble()
+            : scaling.Alpha;
+        return alpha is null ? 1
+            : scaling.BySquareRoot ? alpha.Value / Math.Sqrt(rank)
+            : alpha.Value / rank;
     }
 
-    private static LazyTensor Weight(
+    private static LazyTensor Product(
         LazyTensor weight,
-        Dictionary<Role, LazyTensor> roles,
+        Dictionary<LoraRole, LazyTensor> roles,
+        Scaling scaling,
         double strength,
-        double? alpha,
         string source
     )
     {
-        if (roles.TryGetValue(Role.Weight, out var diff))
-            weight = Added(weight, () => diff.Read().to(ScalarType.Float32), strength, source);
-        var (down, up) = (roles.GetValueOrDefault(Role.Down), roles.GetValueOrDefault(Role.Up));
-        if (down is null && up is null)
-            return weight;
-        if (down is null || up is null)
-            throw new UserException($"{source}: one of the two factors for {weight.Name} is missing");
+        var (down, up) = (roles[LoraRole.Down], roles[LoraRole.Up]);
         if (
             down.Shape.Length < 2
             || up.Shape.Length < 2
@@ -214,18 +192,10 @@ public static class Lora
         return Added(
             weight,
             () =>
-            {
-                var scale =
-                    (
-                        roles.TryGetValue(Role.Alpha, out var own)
-                            ? own.Read().to(ScalarType.Float32).reshape(-1)[0].ToDouble()
-                            : alpha ?? rank
-                    ) / rank;
-                return up.Read()
-                        .to(ScalarType.Float32)
-                        .reshape(-1, rank)
-                        .matmul(down.Read().to(ScalarType.Float32).reshape(rank, -1)) * scale;
-            },
+                up.Read()
+                    .to(ScalarType.Float32)
+                    .reshape(-1, rank)
+                    .matmul(down.Read().to(ScalarType.Float32).reshape(rank, -1)) * Scale(roles, scaling),
             strength,
             source
         );
@@ -249,6 +219,38 @@ public static class Lora
             },
         };
 
-    private static double? Number(JsonObject? json, string name) =>
-        json?[name] is JsonValue v && v.TryGetValue<double>(out var n) ? n : null;
+    // PEFT's settings: in a file beside the weights, or as diffusers puts them into the weights' metadata.
+    private static Scaling? Told(string source, JsonObject? settings, string prefix)
+    {
+        if (settings is null)
+            return null;
+        var type = settings[prefix + "peft_type"] is JsonValue t && t.TryGetValue<string>(out var name) ? name : "LORA";
+        var other =
+            type is not "LORA" ? type
+            : Yes("use_dora") ? "DoRA"
+            : settings[prefix + "alpha_pattern"] is JsonObject { Count: > 0 } ? "a LoRA with an alpha for each module"
+            : null;
+        return other is not null
+            ? throw new UserException($"{source}: is {other} by its settings, which is not read; merge it with PEFT")
+            : new(
+                settings[prefix + "lora_alpha"] is JsonValue v && v.TryGetValue<double>(out var n) ? n : null,
+                Yes("use_rslora")
+            );
+
+        bool Yes(string setting) => settings[prefix + setting] is JsonValue v && v.TryGetValue<bool>(out var b) && b;
+    }
+
+    private static JsonObject? Metadata(ModelFiles lora)
+    {
+        try
+        {
+            return lora.Metadata.TryGetValue("lora_adapter_metadata", out var text)
+                ? JsonNode.Parse(text) as JsonObject
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 }

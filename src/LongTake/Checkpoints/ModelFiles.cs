@@ -63,6 +63,7 @@ public sealed class ModelFiles : IDisposable
     private readonly Dictionary<string, ModelFiles> loras = [];
     private ModelConfig? config;
     private IReadOnlyList<ModelPart>? parts;
+    private readonly Dictionary<ModelPart, IReadOnlyList<string>> problems = new(ReferenceEqualityComparer.Instance);
 
     private ModelFiles(FoundFiles files) => this.files = files;
 
@@ -88,6 +89,9 @@ public sealed class ModelFiles : IDisposable
 
     /// <summary>The bytes of the SentencePiece model; null when none is there.</summary>
     public byte[]? Tokenizer => files.Tokenizer;
+
+    /// <summary>Whether a path is a file that is called as weights are.</summary>
+    public static bool AreWeights(string path) => System.IO.File.Exists(path) && WeightFile.IsOne(path);
 
     /// <summary>Opens a folder or a file in any layout: the one door for weights.</summary>
     /// <exception cref="UserException">Nothing there, nothing known, several candidates, a broken or refused
@@ -154,6 +158,8 @@ public sealed class ModelFiles : IDisposable
 
     private ModelConfig Sized()
     {
+        if (Others.FirstOrDefault() is { } other)
+            throw new UserException(other);
         if (files.Whole is { } whole)
             return Recipe.Read(whole, [], ModelJson.Default.ModelConfig);
         var transformer = Part(PartKind.Transformer) ?? Part(PartKind.Student);
@@ -188,46 +194,44 @@ public sealed class ModelFiles : IDisposable
     }
 
     /// <summary>
-    /// What a part lacks, has too much or in another shape, one sentence each; nothing for kinds whose shapes are not
-    /// known here.
+    /// What is wrong with a part, one sentence each: it is of a model that is not read, lacks weights, has others or
+    /// other shapes, or holds NaN or infinity, for which all of it is read once.
     /// </summary>
-    public IEnumerable<string> Problems(ModelPart part)
+    public IReadOnlyList<string> Problems(ModelPart part)
     {
-        OrderedDictionary<string, long[]>? expected;
-        try
-        {
-            expected = Sizes.Expected(part, Config);
-        }
-        catch (Exception e) when (e is UserException or TorchException)
-        {
-            return [$"{part.Name}: {e.Message}"];
-        }
-        if (expected is null)
-            return [];
-        var problems = new List<string>();
-        Say("lacks", expected.Keys.Where(n => !part.Shapes.ContainsKey(n)));
-        Say(
-            "holds what does not belong to it:",
-            part.Shapes.Keys.Where(n =>
-                !expected.ContainsKey(n) && !(part.Kind == PartKind.ImageEncoder && ClipNames.IsText(n))
-            )
-        );
-        Say(
-            "holds in another shape than its config says:",
-            part.Shapes.Where(p => expected.TryGetValue(p.Key, out var s) && !s.SequenceEqual(p.Value))
-                .Select(p => p.Key)
-        );
-        return problems;
+        if (!problems.TryGetValue(part, out var found))
+            problems[part] = found = Soundness.Problems(this, part);
+        return found;
+    }
 
-        void Say(string what, IEnumerable<string> names)
-        {
-            var all = names.ToList();
-            if (all.Count > 0)
-                problems.Add(
-                    $"{part.Name} {what} {all.Count} of {expected.Count} weights, "
-                        + $"{string.Join(", ", all.Take(3))}{(all.Count > 3 ? ", ..." : "")}"
-                );
-        }
+    // Parts of models that are not read, of those that would be used.
+    private IEnumerable<string> Others =>
+        Parts.Where(p => p.Kind == PartKind.Other || p == Part(p.Kind)).Select(OtherModels.Of).OfType<string>();
+
+    /// <summary>Refuses parts that something is wrong with, and a model that is not read.</summary>
+    /// <exception cref="UserException">The first of their <see cref="Problems"/>.</exception>
+    public void Check(params IEnumerable<ModelPart?> parts)
+    {
+        if (Others.FirstOrDefault() is { } other)
+            throw new UserException($"{Path}: {other}");
+        foreach (var part in parts.OfType<ModelPart>())
+            if (Problems(part) is [var problem, ..])
+                throw new UserException($"{Path}: {problem}");
+    }
+
+    /// <summary>What a video needs and is not here.</summary>
+    public IReadOnlyList<string> Absent => [.. Soundness.Absent(this).Select(a => a.What)];
+
+    /// <summary>Refuses what cannot make a video: a model that is not read, or one that lacks parts.</summary>
+    /// <exception cref="UserException">What it is, or lacks, and where that would lie.</exception>
+    public void CheckWhole()
+    {
+        Check();
+        if (Soundness.Absent(this) is { Count: > 0 } absent)
+            throw new UserException(
+                $"{Path}: no {string.Join(", no ", absent.Select(a => a.What))} here, without which there is no video; "
+                    + string.Join("; ", absent.Select(a => $"the {a.What} is {a.Where}"))
+            );
     }
 
     /// <summary>A JSON object out of a file; null when there is none.</summary>
@@ -235,6 +239,7 @@ public sealed class ModelFiles : IDisposable
     {
         if (!System.IO.File.Exists(path))
             return null;
+        Impostor.Refuse(path);
         try
         {
             return JsonNode.Parse(

@@ -72,7 +72,7 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
         ModelPart Of(PartKind kind, string naming, Func<string, string?> rename, string called) =>
             new(name.Length > 0 ? name : called, kind, naming, Renamed(raw, n => rename(names[n]) ?? names[n]));
 
-        if (raw.Any(t => Lora.IsFactor(t.Name)))
+        if (raw.Any(t => LoraNames.IsChange(t.Name)))
             return new(name.Length > 0 ? name : "lora", PartKind.Lora, "", raw);
         if (
             bare.Any(n =>
@@ -84,7 +84,11 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
             return Of(PartKind.Transformer, "Wan", n => n, ModelFolder.Transformer);
         if (Has("patch_embedding.weight") && Has("blocks.0.attn1.to_q.weight"))
             return Of(PartKind.Transformer, "diffusers", Names.Transformer.ToWan, ModelFolder.Transformer);
-        if (Has("encoder.conv1.weight") && Has("decoder.upsamples.0.residual.0.gamma"))
+        // Wan 2.2's has stages inside of stages.
+        if (
+            Has("encoder.conv1.weight")
+            && (Has("decoder.upsamples.0.residual.0.gamma") || Has("decoder.upsamples.0.upsamples.0.residual.0.gamma"))
+        )
             return Of(PartKind.Vae, "Wan", n => n, ModelFolder.Vae);
         if (Has("encoder.conv_in.weight") && Has("decoder.up_blocks.0.resnets.0.norm1.gamma"))
         {
@@ -104,6 +108,8 @@ public sealed record ModelPart(string Name, PartKind Kind, string Naming, IReadO
             return Of(PartKind.TextEncoder, "Wan", n => n, ModelFolder.Text);
         if (Has("encoder.block.0.layer.0.SelfAttention.q.weight"))
             return Text(name, raw, names, Has("shared.weight"));
+        if (Has("enc.blk.0.attn_q.weight"))
+            return Of(PartKind.TextEncoder, "llama.cpp", Names.LlamaText.ToWan, ModelFolder.Text);
         if (Has("visual.transformer.0.attn.to_qkv.weight"))
             return Of(PartKind.ImageEncoder, "Wan", n => n, ModelFolder.Image);
         if (Has("transformer.0.attn.to_qkv.weight") && Has("cls_embedding"))

@@ -81,6 +81,20 @@ internal static class Names
             ("blocks.#.ffn.fc2", "encoder.block.#.layer.1.DenseReluDense.wo"),
         ]);
 
+    /// <summary>Wan's umT5 encoder and llama.cpp's, in GGUF.</summary>
+    public static NameMap LlamaText { get; } =
+        new([
+            ("token_embedding", "token_embd"),
+            ("norm", "enc.output_norm"),
+            .. new[] { "q", "k", "v", "o" }.Select(m => ($"blocks.#.attn.{m}", $"enc.blk.#.attn_{m}")),
+            ("blocks.#.pos_embedding.embedding", "enc.blk.#.attn_rel_b"),
+            ("blocks.#.norm1", "enc.blk.#.attn_norm"),
+            ("blocks.#.norm2", "enc.blk.#.ffn_norm"),
+            ("blocks.#.ffn.gate.0", "enc.blk.#.ffn_gate"),
+            ("blocks.#.ffn.fc1", "enc.blk.#.ffn_up"),
+            ("blocks.#.ffn.fc2", "enc.blk.#.ffn_down"),
+        ]);
+
     /// <summary>
     /// Wan's autoencoder of so many stages and diffusers' AutoencoderKLWan. Wan numbers a half's layers through;
     /// diffusers does so in the encoder, while its decoder has a block a stage, with the residual blocks and what

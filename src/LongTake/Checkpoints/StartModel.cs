@@ -41,11 +41,7 @@ public sealed class StartModel : IDisposable
         try
         {
             var transformer = files.Require(PartKind.Transformer);
-            foreach (
-                var part in (ModelPart[])[transformer, files.Require(PartKind.Vae), files.Require(PartKind.TextEncoder)]
-            )
-                if (files.Problems(part).FirstOrDefault() is { } problem)
-                    throw new UserException($"{path}: {problem}");
+            files.Check(transformer, files.Require(PartKind.Vae), files.Require(PartKind.TextEncoder));
             if (transformer.TakesImage)
                 throw new UserException(
                     $"{path}: an image-to-video model; training starts from a text-to-video one",

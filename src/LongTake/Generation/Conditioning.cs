@@ -34,12 +34,7 @@ internal sealed class Prompts : IDisposable
     {
         this.device = device;
         var part = files.Require(PartKind.TextEncoder);
-        var tokens = files.Tokenizer
-            ?? throw new UserException(
-                $"{files.Path}: no tokenizer, without which prompts cannot be read; "
-                    + "it is google/umt5-xxl/spiece.model in Wan's folder, tokenizer/spiece.model in a "
-                    + "diffusers folder, part of ComfyUI's umT5 file"
-            );
+        var tokens = files.Tokenizer!; // asked for when the request was resolved
         var large = part.Count >= TextCache.Large;
         var dtype = large ? wanted : ScalarType.Float32;
         var c = files.Config;

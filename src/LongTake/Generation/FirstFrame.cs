@@ -12,12 +12,7 @@ namespace LongTake.Generation;
 /// </summary>
 internal sealed class FirstFrame(ModelFiles files, torch.Device device)
 {
-    private readonly ModelPart encoder = files.Part(PartKind.ImageEncoder)
-        ?? throw new UserException(
-            $"{files.Path}: no CLIP image encoder, without which pictures cannot be "
-                + "read; it is models_clip_*.pth in Wan's folder, image_encoder in a diffusers folder, "
-                + "clip_vision in ComfyUI's"
-        );
+    private readonly ModelPart encoder = files.Require(PartKind.ImageEncoder);
 
     /// <summary>[1, 3, H, W] in [-1, 1], on the CPU.</summary>
     public static Tensor Pixels(Picture picture) =>

@@ -166,13 +166,6 @@ internal static class RequestProblems
     /// <summary>Mistakes that the weights show.</summary>
     public static IEnumerable<Mistake> Of(VideoRequest r, ModelConfig c, ModelPart part)
     {
-        var channels = part.TakesImage ? 2 * c.Geometry.Channels + c.Geometry.TemporalStride : c.Geometry.Channels;
-        if (c.Model is WanModel && c.Wan.InChannels != channels)
-            yield return new(
-                part.Name,
-                $" takes {c.Wan.InChannels} channels where {(part.TakesImage ? "an image" : "a text")}-to-video model "
-                    + $"of Wan 2.1 takes {channels}; it is of another kind, which is not known here"
-            );
         if (part.TakesImage && r.Image is null)
             yield return new("image", $": {part.Name} is an image-to-video model; name the picture it starts from");
         if (part.TakesImage && r.Sampler?.LooksBack() == true)

@@ -18,9 +18,17 @@ internal static class RequestResolver
     /// <param name="check">Whether mistakes are refused; without it only network and part count.</param>
     public static ResolvedRequest Resolve(VideoRequest request, ModelFiles files, bool check)
     {
-        var c = files.Config;
+        files.CheckWhole();
         var r = request with { Network = request.Network ?? Best(request, files) };
-        var part = files.WithLoras(PartOf(r, files), r.Loras);
+        var plain = PartOf(r, files);
+        files.Check(
+            plain,
+            files.Part(PartKind.Vae),
+            files.Part(PartKind.TextEncoder),
+            plain.TakesImage ? files.Part(PartKind.ImageEncoder) : null
+        );
+        var c = files.Config;
+        var part = files.WithLoras(plain, r.Loras);
         if (r.Sampler is null && IsGenerator(part))
             r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
         if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })

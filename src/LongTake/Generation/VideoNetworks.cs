@@ -66,8 +66,6 @@ internal sealed class VideoNetworks : IDisposable
 
         Weights Load(ModelPart of, Func<Weights> load)
         {
-            if (of == part && streams && files.Problems(of).FirstOrDefault() is { } problem)
-                throw new UserException($"{files.Path}: {problem}");
             var weights = load();
             owned.Add(weights);
             return weights;

@@ -40,6 +40,7 @@ public sealed class KvCache(
         graphs = new();
     private readonly Dictionary<(int, char), List<long>> graphsAt = [];
     private readonly Dictionary<string, string> tableOf = [];
+    private bool firstIsBare; // the key in the first place is never rotated
 
     /// <summary>Frames of the video passed so far, evicted ones included.</summary>
     public int End { get; private set; }
@@ -94,7 +95,7 @@ public sealed class KvCache(
     /// Opens a pass over <paramref name="frames"/> frames of [height, width] tokens from frame <paramref name="start"/>
     /// of the video.
     /// </summary>
-    public Pass Begin(
+    internal Pass Begin(
         int start,
         int frames,
         int height,
@@ -150,25 +151,34 @@ public sealed class KvCache(
             ),
             _ => (Times(Math.Min(start, capacity - frames), frames), Times(0, to)),
         };
+        // Infinity-RoPE rotates a video's first frame when it is written, and never again what lies in its place. With
+        // a sink that is this frame, always at time 0; without one it is another frame, which stays unrotated.
+        var bare = positions == CachePositions.Pinned && (evicted > 0 ? sink == 0 : from > 0 && firstIsBare);
         return new Pass(
             this,
             pattern,
             evicted,
             from,
             to,
-            Table("query", query),
-            keys is null ? null : Table("keys", keys),
-            end
+            end,
+            bare,
+            Table("query", query, bare: false),
+            keys is null ? null : Table("keys", keys, bare)
         );
 
         // All steps of a block, and in a full endless cache all blocks, ask for the same tables.
-        (Tensor, Tensor) Table(string role, int[] times)
+        (Tensor, Tensor) Table(string role, int[] times, bool bare)
         {
-            var wanted = $"{string.Join(' ', times)}, {height} x {width}, {device}";
+            var wanted = $"{string.Join(' ', times)}, {height} x {width}, {device}, {bare}";
             if (tableOf.GetValueOrDefault(role) != wanted)
             {
                 using var scope = torch.NewDisposeScope();
                 var (cos, sin) = pattern.Table(times, height, width, device ?? torch.CPU);
+                if (bare)
+                {
+                    cos.narrow(1, 0, height * width).fill_(1);
+                    sin.narrow(1, 0, height * width).fill_(0);
+                }
                 tables[(role, "cos")] = cos;
                 tables[(role, "sin")] = sin;
                 tableOf[role] = wanted;
@@ -188,39 +198,18 @@ public sealed class KvCache(
     }
 
     /// <summary>One forward over some frames: reads and writes every block's buffers once.</summary>
-    public sealed class Pass
+    internal sealed class Pass(
+        KvCache cache,
+        AttentionPattern pattern,
+        int evicted,
+        int from,
+        int to,
+        int end,
+        bool bare,
+        (Tensor Cos, Tensor Sin) query,
+        (Tensor Cos, Tensor Sin)? keys
+    )
     {
-        private readonly KvCache cache;
-        private readonly AttentionPattern pattern;
-        private readonly int evicted,
-            from,
-            to,
-            end;
-        private readonly (Tensor Cos, Tensor Sin) query;
-        private readonly (Tensor Cos, Tensor Sin)? keys;
-
-        internal Pass(
-            KvCache cache,
-            AttentionPattern pattern,
-            int evicted,
-            int from,
-            int to,
-            (Tensor, Tensor) query,
-            (Tensor, Tensor)? keys,
-            int end
-        )
-        {
-            (this.cache, this.pattern, this.evicted, this.from, this.to, this.end) = (
-                cache,
-                pattern,
-                evicted,
-                from,
-                to,
-                end
-            );
-            (this.query, this.keys) = (query, keys);
-        }
-
         /// <summary>
         /// The frames' self-attention in a block: q, k (both unrotated) and v [B, N, heads, d] -> [B, N, heads, d].
         /// </summary>
@@ -264,7 +253,7 @@ public sealed class KvCache(
         }
 
         /// <summary>Ends the pass: its frames count as seen.</summary>
-        public void Commit() => (cache.End, cache.Held) = (Math.Max(cache.End, end), to);
+        public void Commit() => (cache.End, cache.Held, cache.firstIsBare) = (Math.Max(cache.End, end), to, bare);
     }
 
     private void Remember((int, char) name, long at, Tensor made)

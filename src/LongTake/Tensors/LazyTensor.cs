@@ -7,6 +7,11 @@ namespace LongTake.Tensors;
 /// </summary>
 public sealed record LazyTensor(string Name, ScalarType Dtype, long[] Shape, Func<Tensor> Read)
 {
+    /// <summary>
+    /// The form it has in its file, F8_E4M3, where that is another than <see cref="Dtype"/>, in which it is read.
+    /// </summary>
+    public string? Stored { get; init; }
+
     /// <summary>Number of elements.</summary>
     public long Count => Shape.Aggregate(1L, (a, b) => a * b);
 

@@ -26,9 +26,10 @@ internal sealed unsafe class MappedFile : IDisposable
     public long Length { get; }
 
     /// <summary>Maps a file; null when it has fewer than <paramref name="least"/> bytes.</summary>
-    /// <exception cref="UserException">No such file, or not readable.</exception>
+    /// <exception cref="UserException">No such file, not readable, or a Git LFS pointer in its place.</exception>
     public static MappedFile? Open(string path, int least, string kind)
     {
+        Impostor.Refuse(path);
         try
         {
             var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 0);

@@ -35,7 +35,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         entries = parser.Entries.ToDictionary(e => e.Name, StringComparer.Ordinal);
     }
 
-    /// <summary>Bytes an element takes, by safetensors dtype name: the dtypes this library reads and writes.</summary>
+    /// <summary>Bytes an element takes, by safetensors dtype name: the dtypes this library reads.</summary>
     public static IReadOnlyDictionary<string, int> ItemSizes { get; } =
         new Dictionary<string, int>
         {
@@ -49,6 +49,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
             ["I8"] = 1,
             ["U8"] = 1,
             ["BOOL"] = 1,
+            ["F8_E4M3"] = 1,
+            ["F8_E5M2"] = 1,
         };
 
     /// <summary>The path it was opened with.</summary>

@@ -129,6 +129,7 @@ public sealed unsafe class SafetensorsSet : IDisposable
 
     private static Dictionary<string, string> ReadIndex(string index)
     {
+        Impostor.Refuse(index);
         try
         {
             var options = new JsonDocumentOptions { AllowDuplicateProperties = false };

@@ -20,11 +20,16 @@ public static unsafe class TensorFiles
         ["BOOL"] = ScalarType.Bool,
     };
 
-    /// <summary>A copy of one tensor of the file, in the current scope.</summary>
+    /// <summary>
+    /// A copy of one tensor of the file, in the current scope; floating point of 8 bits as bfloat16.
+    /// </summary>
     public static Tensor Tensor(this SafetensorsSet file, string name)
     {
         var entry = file.Entry(name);
-        return torch.Tensor.FromPointer(file.Pointer(name, out _), dtypes[entry.Dtype], entry.Shape);
+        var at = file.Pointer(name, out _);
+        return Float8.Is(entry.Dtype)
+            ? Float8.Read(entry.Dtype, at, entry.Shape)
+            : torch.Tensor.FromPointer(at, dtypes[entry.Dtype], entry.Shape);
     }
 
     /// <summary>
@@ -34,6 +39,8 @@ public static unsafe class TensorFiles
     internal static Tensor View(this SafetensorsSet file, string name)
     {
         var entry = file.Entry(name);
+        if (Float8.Is(entry.Dtype))
+            return file.Tensor(name);
         var (at, type) = ((IntPtr)file.Pointer(name, out var bytes), dtypes[entry.Dtype]);
         return bytes > 0 && at % torch.Tensor.SizeOf(type) == 0
             ? TensorMemory.Over((void*)at, entry.Shape, type)
@@ -65,7 +72,13 @@ public static unsafe class TensorFiles
                         $"{file.OpenedPath}: tensor {SafetensorsHeader.Quote(name)} has an impossible shape "
                             + $"[{string.Join(", ", entry.Shape.Take(10))}]"
                     );
-                return new LazyTensor(name, dtypes[entry.Dtype], entry.Shape, () => file.Tensor(name));
+                var small = Float8.Is(entry.Dtype);
+                return new LazyTensor(name, small ? ScalarType.BFloat16 : dtypes[entry.Dtype], entry.Shape, () =>
+                    file.Tensor(name)
+                )
+                {
+                    Stored = small ? entry.Dtype : null,
+                };
             }),
         ];
 
@@ -79,11 +92,12 @@ public static unsafe class TensorFiles
     /// <summary>Safetensors' name of an element type.</summary>
     public static string Name(ScalarType dtype) => dtypes.First(p => p.Value == dtype).Key;
 
+    /// <summary>Whether an element type is floating point.</summary>
+    internal static bool IsFloat(ScalarType type) =>
+        type is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16;
+
     /// <summary>The type a tensor is written in: floating point as asked, everything else unchanged.</summary>
-    internal static ScalarType Target(ScalarType from, ScalarType? wanted) =>
-        from is ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16 or ScalarType.Float16
-            ? wanted ?? from
-            : from;
+    internal static ScalarType Target(ScalarType from, ScalarType? wanted) => IsFloat(from) ? wanted ?? from : from;
 
     /// <summary>One file with the tensors given, in their order, written atomically.</summary>
     public static void Write(
