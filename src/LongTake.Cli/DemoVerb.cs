@@ -182,7 +182,8 @@ internal static class DemoVerb
             {{string.Join(
                 "\n",
                 rows.Select(r =>
-                    $"<tr><td>{r.Name}</td><td>{Shown(r.Mine)}</td><td>{Shown(r.Theirs)}</td><td>{r.Best}</td><td>{r.What}</td></tr>"
+                    $"<tr><td>{r.Name}</td><td>{Shown(r.Mine)}</td><td>{Shown(r.Theirs)}</td>"
+                    + $"<td>{r.Best}</td><td>{r.What}</td></tr>"
                 )
             )}}
             </table></html>

@@ -23,7 +23,7 @@ public static class Numbers
     public static bool TryParse(ReadOnlySpan<char> text, out int value) =>
         int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
 
-    /// <summary>How to write a number that was not understood: <c>"2,5"</c> is <c>; write 2.5</c>. May be empty.</summary>
+    /// <summary>How to write a number that was not understood, "; write 2.5" for "2,5"; empty where unknown.</summary>
     public static string Instead(string text)
     {
         var point = text.Trim().Replace(',', '.').Replace('\u066B', '.');

@@ -56,6 +56,7 @@ public static class Recipe
 
     private static T Finish<T>(JsonObject node, string source, IEnumerable<string> sets, JsonTypeInfo<T> info)
     {
+        RecipeCheck.AddDefaults(node, info); // a set may change an element of a list that is there by default
         foreach (var set in sets)
             Set(node, set, info);
         RecipeCheck.AddDefaults(node, info);

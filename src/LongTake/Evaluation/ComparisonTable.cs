@@ -125,8 +125,8 @@ public sealed record ComparisonTable
     public required string Reference { get; init; }
 
     /// <summary>
-    /// Expected seconds on one core of one step of a method, and of one network call of a video ("Video"), and of one frame
-    /// that is rendered and encoded ("Frame"): for --budget and the time left.
+    /// Expected seconds on one core of one step of a method, of one network call of a video ("Video"), and of one
+    /// frame that is rendered and encoded ("Frame"): for --budget and the time left.
     /// </summary>
     public IReadOnlyDictionary<string, double> Cost { get; init; } = new Dictionary<string, double>();
     public required IReadOnlyList<TableRow> Rows { get; init; }

@@ -16,7 +16,7 @@ internal static class RequestWarnings
             yield return $"guidance {r.Guidance}: a model of few steps was trained to make videos without; "
                 + "what the prompt says may turn out otherwise. 1 is none";
         if (r.Sampler != Sampler.InfinityRope && given.Prompt.Contains('|'))
-            yield return "the prompt has a bar, but this model takes no script of several scenes: it is read as one text";
+            yield return "the prompt has a bar, but this model takes no script of several scenes: it is one text to it";
         var unknown = r.Scenes.SelectMany(s => Words(files)?.Unread(s.Prompt) ?? []).Distinct().ToList();
         if (unknown.Count > 0)
             yield return $"words that this model has never read, and does not understand: {string.Join(", ", unknown)}";

@@ -1,6 +1,7 @@
 using LongTake.Data;
 using LongTake.Models;
 using LongTake.Video;
+using Microsoft.Extensions.Logging;
 
 namespace LongTake.Generation;
 
@@ -201,4 +202,16 @@ public sealed partial class VideoGenerator
                 $"{r.Network} {r.Sampler} steps {r.Steps} shift {r.Shift} guidance {r.Guidance}"
                 + $"{(r.Int8 ? " int8" : "")}{(r.Image is null ? "" : $" from {Path.GetFileName(r.Image)}")}",
         };
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Part} of {Model} on {Device}")]
+    private static partial void Loaded(ILogger logger, string model, string part, torch.Device device);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
+    private static partial void Warned(ILogger logger, string warning);
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Made {Path}: {Frames} frames, sampled in {Sampled:0.0} s, decoded and written in {Decoded:0.0} s"
+    )]
+    private static partial void Made(ILogger logger, string path, int frames, double sampled, double decoded);
 }

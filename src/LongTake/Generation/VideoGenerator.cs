@@ -279,18 +279,6 @@ public sealed partial class VideoGenerator : IDisposable
         ownFiles?.Dispose();
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Part} of {Model} on {Device}")]
-    private static partial void Loaded(ILogger logger, string model, string part, torch.Device device);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
-    private static partial void Warned(ILogger logger, string warning);
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Made {Path}: {Frames} frames, sampled in {Sampled:0.0} s, decoded and written in {Decoded:0.0} s"
-    )]
-    private static partial void Made(ILogger logger, string path, int frames, double sampled, double decoded);
-
     private sealed class Relay(Action<ProgressReport> heard, IProgress<ProgressReport>? to) : IProgress<ProgressReport>
     {
         public void Report(ProgressReport value)

@@ -12,7 +12,7 @@ namespace LongTake.Models;
 public sealed class ModelFolder
 {
     /// <summary>
-    /// The words that a model of a small vocabulary has read, as a <see cref="Text.WordVocabulary"/>: for warnings only.
+    /// The words that a model of a small vocabulary has read, a <see cref="WordVocabulary"/>: for warnings only.
     /// </summary>
     public const string Words = "words.txt";
 
