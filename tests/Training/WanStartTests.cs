@@ -122,6 +122,14 @@ public sealed class WanStartTests : IDisposable
                 Assert.True(latents.AllFinite());
                 Assert.Equal(13, video.Decode(latents).Count());
             }
+            // what was made of the Wan folder is checked too
+            var made = tiny["run", "start", "vae.safetensors"];
+            var sound = File.ReadAllBytes(made);
+            File.WriteAllBytes(made, [.. sound[..^1], (byte)(sound[^1] ^ 1)]);
+            var e = Assert.Throws<UserException>(() =>
+                new Trainer(Shrunk("mmm-30s.json", tiny["wan"], data, tiny["run"]), _ => null, default).Run()
+            );
+            Assert.Contains("vae.safetensors has changed since it was written", e.Message);
             // Recompute changes memory and nothing else.
             var plain = new Trainer(
                 Shrunk("mmm-30s.json", tiny["wan"], data, tiny["plain"], recompute: false),

@@ -63,6 +63,16 @@ public sealed class RunFolder(string path)
             ? null
             : Fault(Model, Done, null, verify: true);
 
+    /// <summary>Makes the list of a folder's files, or compares the folder with the list that is there.</summary>
+    /// <exception cref="UserException">A file has changed since.</exception>
+    internal static void Keep(string folder, string list)
+    {
+        if (!File.Exists(list))
+            Seal(folder, list, 0);
+        else if (Fault(folder, list, null, verify: true) is { } fault)
+            throw new UserException($"{folder}: {fault}. Delete that folder and {list}, and they are made again");
+    }
+
     /// <summary>
     /// Makes the folder and keeps other processes from training in it until disposed (or until this process ends,
     /// however it ends); clears away what a killed run left half-written.

@@ -56,7 +56,7 @@ internal sealed class StageRecords(TrainRecipe recipe, ModelConfig? start, JsonT
     {
         List<StageRecord> records = [.. known];
         // it may be the result of another run
-        if (recipe.From.Length > 0 && Path.GetDirectoryName(Path.GetFullPath(recipe.From)) is { } before)
+        if (first == 0 && recipe.From.Length > 0 && Path.GetDirectoryName(Path.GetFullPath(recipe.From)) is { } before)
             RequireWhole(new(before), recipe.From);
         for (var i = first; i < recipe.Stages.Count; i++)
         {

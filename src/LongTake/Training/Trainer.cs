@@ -50,6 +50,8 @@ public sealed class Trainer(
         var begun = records.Check(0, []);
         Recipe.Write(Path.Combine(recipe.Out, "config.json"), recipe, TrainJson.With(Methods));
         var model = start?.Folder(Path.Combine(recipe.Out, "start"));
+        if (start is { Own: false })
+            RunFolder.Keep(model!.Path, Path.Combine(recipe.Out, "start.json"));
         foreach (var (i, stage) in recipe.Stages.Index())
         {
             if (i == begun.Count)
