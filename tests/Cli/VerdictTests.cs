@@ -184,8 +184,9 @@ public sealed class VerdictTests : IDisposable
         var untold = Wan("without tokenizer");
         Directory.Delete(Path.Combine(untold, "google"), recursive: true);
         Incomplete(untold, "tokenizer");
-        HandMadeGguf.Write(tiny["wan.gguf"], Transformer, "F16");
-        Incomplete(tiny["wan.gguf"], "autoencoder");
+        HandMadeGguf.Write(tiny["gguf", "wan.gguf"], Transformer, "F16");
+        System.IO.File.Copy(tiny["own", "config.json"], tiny["gguf", ModelFiles.ConfigFile]);
+        Incomplete(tiny["gguf", "wan.gguf"], "autoencoder");
         TensorFiles.Write(
             tiny["lora.safetensors"],
             [Tensor("blocks.0.ffn.0.lora_A.weight", 2, 24), Tensor("blocks.0.ffn.0.lora_B.weight", 32, 2)],
@@ -314,12 +315,15 @@ public sealed class VerdictTests : IDisposable
             ),
             "keeps 1 weights as I8"
         );
-        Refused(
-            With("channels", all =>
-                all.Select(t => t.Name == "patch_embedding.weight" ? Tensor(t.Name, 24, 6, 1, 2, 2) : t)
-            ),
-            "takes 6 channels"
+        var channels = With("channels", all =>
+            all.Select(t => t.Name == "patch_embedding.weight" ? Tensor(t.Name, 24, 6, 1, 2, 2) : t)
         );
+        var config = Path.Combine(channels, ModelFiles.ConfigFile);
+        System.IO.File.WriteAllText(
+            config,
+            System.IO.File.ReadAllText(config).Replace("\"inChannels\": 4", "\"inChannels\": 6")
+        );
+        Refused(channels, "takes 6 channels where a text-to-video model of Wan 2.1 takes 4");
     }
 
     [Fact]

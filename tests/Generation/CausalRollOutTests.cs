@@ -301,6 +301,48 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
         }
     }
 
+    /// <summary>Two samples with new prompts on the way, one text for both: each is what it is alone.</summary>
+    [Theory]
+    [InlineData(CachePositions.Pinned, 6, 1)]
+    [InlineData(CachePositions.Pinned, 6, 0)]
+    [InlineData(CachePositions.Window, 5, 0)]
+    public void ABatchIsItsSamples(CachePositions positions, int window, int sink)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        using var g = new torch.Generator((ulong)(1));
+        using var weights = Weights.Create(new Rng(1));
+        var wan = new CausalWanTransformer(weights, CausalMemoryTests.Config, ScalarType.Float32);
+        foreach (var (_, w) in weights.All)
+            w.copy_(w + torch.randn(w.shape, generator: g) * 0.1);
+        var how = new CausalSampling
+        {
+            BlockFrames = 2,
+            Window = window,
+            Sink = sink,
+            Positions = positions,
+        };
+        var (noise, renoise) = (
+            torch.randn([2, 16, 8, 4, 4], generator: g),
+            torch.randn([12, 2, 16, 2, 4, 4], generator: g)
+        );
+        CausalScene[] scenes =
+        [
+            new(0, torch.randn([1, 5, 8], generator: g)),
+            new(4, torch.randn([1, 3, 8], generator: g)),
+            new(6, torch.randn([1, 5, 8], generator: g), PromptSwitch.FlushAndCut),
+        ];
+        Tensor Video(int first, int count)
+        {
+            var at = 0;
+            using var cache = how.Cache();
+            return CausalRollOut.Generate(wan, how, cache, scenes, noise.narrow(0, first, count), _ =>
+                renoise[at++].narrow(0, first, count)
+            );
+        }
+        Near.Equal(torch.cat([Video(0, 1), Video(1, 1)]), Video(0, 2), 1e-4, 1e-4);
+    }
+
     [Fact]
     public void ASceneThatSaysNothingIsNamed() =>
         Assert.Contains(
@@ -313,24 +355,25 @@ public class CausalRollOutTests(Xunit.Abstractions.ITestOutputHelper output)
 [Collection(nameof(Alone))]
 public class CausalMemoryTests
 {
+    internal static readonly WanConfig Config = new()
+    {
+        TextLength = 5,
+        Dim = 48,
+        FfnDim = 64,
+        FreqDim = 16,
+        TextDim = 8,
+        Heads = 2,
+        Layers = 2,
+    };
+
     [Fact]
     public void AVideoOfAnyLengthNeedsTheSameTensors()
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         using var g = new torch.Generator((ulong)(1));
-        var config = new WanConfig
-        {
-            TextLength = 5,
-            Dim = 48,
-            FfnDim = 64,
-            FreqDim = 16,
-            TextDim = 8,
-            Heads = 2,
-            Layers = 2,
-        };
         using var weights = Weights.Create(new Rng(1));
-        var wan = new CausalWanTransformer(weights, config, ScalarType.Float32);
+        var wan = new CausalWanTransformer(weights, Config, ScalarType.Float32);
         var how = new CausalSampling
         {
             BlockFrames = 2,

@@ -15,6 +15,8 @@ internal static class Experts
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         if (Directory.Exists(full))
         {
+            if (ModelFiles.Json(Path.Combine(full, "config.json"))?["wan"] is not null)
+                return; // LongTake's own, in which there is no pair
             string[] inside =
             [
                 .. Directory.GetDirectories(full).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal),

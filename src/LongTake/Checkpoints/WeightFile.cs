@@ -77,7 +77,7 @@ internal sealed class WeightFile : IDisposable
             [(byte)'G', (byte)'G', (byte)'U', (byte)'F', ..] => new(path, GgufFile.Open(path)),
             [(byte)'P', (byte)'K', 3, 4, ..] => new(path, TorchFile.Open(path)),
             [.., 0, 0, (byte)'{'] => new(SafetensorsSet.Open(path)),
-            _ when Path.GetExtension(path).ToLowerInvariant() == ".gguf" => new(path, GgufFile.Open(path)),
+            _ when path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) => new(path, GgufFile.Open(path)),
             _ when IsPickle(path) => new(path, TorchFile.Open(path)),
             _ => new(SafetensorsSet.Open(path)),
         };
