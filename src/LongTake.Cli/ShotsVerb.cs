@@ -9,8 +9,23 @@ internal static class ShotsVerb
 {
     private sealed record Found(string File, string Error, VideoScan? Scan, double Fps);
 
-    public static Command Verb() =>
-        ProbeVerb.Files("shots", "Find cuts, dissolves, fades and wipes.", Look, f => f.Error.Length == 0, Json, Text);
+    /// <summary>A bad file does not end the run, but the exit code tells of it.</summary>
+    public static Command Verb()
+    {
+        var (files, json) = (ProbeVerb.Videos(), ProbeVerb.Lines());
+        return Options.Verb("shots", "Find cuts, dissolves, fades and wipes.", [files, json], p =>
+        {
+            var (all, cancel, bad) = (p.GetValue(files)!, Run.OnCtrlC(), 0);
+            foreach (var (n, file) in all.Index())
+            {
+                var found = Progress.Run("shots", r => Look(file, ProbeVerb.Share(r, n, all), cancel));
+                bad += found.Error.Length > 0 ? 1 : 0;
+                foreach (var line in p.GetValue(json) ? [Json(found).ToJsonString()] : Text(found))
+                    Console.WriteLine(line);
+            }
+            return bad == 0 ? Run.Done : Run.Failed;
+        });
+    }
 
     private static Found Look(string file, Action<double> share, CancellationToken cancel)
     {

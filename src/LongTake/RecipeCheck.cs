@@ -94,7 +94,9 @@ internal static class RecipeCheck
             case (JsonTypeInfoKind.None, _):
                 try
                 {
-                    node.Deserialize(info);
+                    // the reader of enums takes "0" and "A, B" too
+                    if (node.Deserialize(info) is Enum && !IsName(node))
+                        throw Wrong(source, path, node, info);
                 }
                 catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
                 {
@@ -114,6 +116,12 @@ internal static class RecipeCheck
                 throw Wrong(source, at, element, inner);
         }
     }
+
+    private static bool IsName(JsonNode node) =>
+        node.GetValueKind() == JsonValueKind.String
+        && node.GetValue<string>() is [var first, ..] text
+        && char.IsLetter(first)
+        && !text.Contains(',');
 
     // What a record derives from its other members, or ignores, is still listed among its properties.
     private static bool Given(JsonPropertyInfo property) =>

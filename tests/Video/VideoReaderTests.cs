@@ -139,6 +139,7 @@ public class VideoReaderTests
                 {
                     Width = 8,
                     Height = 8,
+                    Colour = VideoColour.Plain,
                     Patience = TimeSpan.FromSeconds(1),
                 }
             )
