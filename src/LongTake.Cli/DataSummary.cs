@@ -39,6 +39,7 @@ internal static class DataSummary
                     ["tokensOut"] = captions.TokensOut,
                     ["cost"] = captions.Cost,
                     ["failed"] = captions.Failed,
+                    ["dropped"] = new JsonArray([.. captions.Dropped.Select(d => JsonValue.Create(d))]),
                 },
         };
 
@@ -66,6 +67,8 @@ internal static class DataSummary
         if (captions is { Asked: > 0 })
             yield return $"{captions.Asked} captions were asked for: {captions.TokensIn} + {captions.TokensOut} "
                 + $"tokens, cost {captions.Cost:0.00} by the recipe's prices.";
+        foreach (var dropped in captions?.Dropped.Take(3) ?? [])
+            yield return $"No caption of {dropped}";
         yield return $"Every stretch, with pictures and reasons: {report}";
         if (latents.Length > 0 && missing == 0)
             yield return $"Latents are in {latents}.";

@@ -19,14 +19,7 @@ internal static class DataVerbs
             Arity = ArgumentArity.ZeroOrMore,
         };
         Option<string> output = new("--output", "-o") { Description = "folder of the data set", Required = true };
-        Option<string?> recipe = new("--recipe")
-        {
-            Description = "a data recipe (json): every threshold; the resolved one is written to data.json in the set",
-        };
-        Option<string?> model = new("--model", "--model-path")
-        {
-            Description = "model folder whose rate, size and autoencoder count; the recipe's, else the bundled one",
-        };
+        var (recipe, model) = (RecipeFile("; the resolved one is written to data.json in the set"), Model());
         Option<int> jobs = new("--jobs")
         {
             Description = "videos that are looked at side by side",
@@ -48,6 +41,26 @@ internal static class DataVerbs
                     p.GetValue(json)
                 )
         );
+    }
+
+    public static Option<string?> RecipeFile(string more = "") =>
+        new("--recipe") { Description = "a data recipe (json): every threshold" + more };
+
+    public static Option<string?> Model() =>
+        new("--model", "--model-path")
+        {
+            Description = "model folder whose rate, size and autoencoder count; the recipe's, else the bundled one",
+        };
+
+    /// <summary>The recipe of the command line, with a model.</summary>
+    public static DataRecipe Given(string? recipe, string[] sets, string? model)
+    {
+        var given = recipe is null
+            ? Recipe.Parse("{}", "data recipe", sets, DataRecipeJson.Default.DataRecipe)
+            : Recipe.Read(recipe, sets, DataRecipeJson.Default.DataRecipe);
+        return model is not null ? given with { Model = model }
+            : given.Model.Length == 0 ? given with { Model = Shipped.Model }
+            : given;
     }
 
     public static Command Filter()
@@ -92,9 +105,7 @@ internal static class DataVerbs
         bool json
     )
     {
-        var given = recipe is null
-            ? Recipe.Parse("{}", "data recipe", sets, DataRecipeJson.Default.DataRecipe)
-            : Recipe.Read(recipe, sets, DataRecipeJson.Default.DataRecipe);
+        var given = Given(recipe, sets, model);
         if (sources.Length > 0)
             given = given with { Sources = sources };
         if (given.Sources.Count == 0)
@@ -102,10 +113,6 @@ internal static class DataVerbs
                 "no sources: name folders, manifests or videos on the command line, or as \"sources\" in the recipe",
                 usage: true
             );
-        if (model is not null)
-            given = given with { Model = model };
-        else if (given.Model.Length == 0)
-            given = given with { Model = Shipped.Model };
         return Stages(given, folder, jobs, Stage.Encode, json);
     }
 

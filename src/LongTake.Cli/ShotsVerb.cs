@@ -9,8 +9,28 @@ internal static class ShotsVerb
 {
     private sealed record Found(string File, string Error, VideoScan? Scan, double Fps);
 
-    public static Command Verb() =>
-        ProbeVerb.Files("shots", "Find cuts, dissolves, fades and wipes.", Look, f => f.Error.Length == 0, Json, Text);
+    /// <summary>A bad file does not end the run, but the exit code tells of it.</summary>
+    public static Command Verb()
+    {
+        var (files, json) = (ProbeVerb.Videos(), Options.Json());
+        return Options.Verb("shots", "Find cuts, dissolves, fades and wipes.", [files, json], p =>
+        {
+            var (all, cancel, bad) = (p.GetValue(files)!, Run.OnCtrlC(), 0);
+            var objects = new JsonArray();
+            foreach (var (n, file) in all.Index())
+            {
+                var found = Progress.Run("shots", r => Look(file, ProbeVerb.Share(r, n, all), cancel));
+                bad += found.Error.Length > 0 ? 1 : 0;
+                if (p.GetValue(json))
+                    objects.Add(Json(found));
+                else
+                    Run.Print(false, [], Text(found)); // as they come
+            }
+            if (p.GetValue(json))
+                Run.Print(true, new() { ["files"] = objects }, []);
+            return bad == 0 ? Run.Done : Run.Failed;
+        });
+    }
 
     private static Found Look(string file, Action<double> share, CancellationToken cancel)
     {

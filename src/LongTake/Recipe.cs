@@ -101,7 +101,11 @@ public static class Recipe
     {
         try
         {
-            return File.ReadAllText(path);
+            return TextFile.Read(path);
+        }
+        catch (UserException e)
+        {
+            throw new UserException(e.Message, usage: true, e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {

@@ -116,7 +116,9 @@ internal static class RecipeCheck
             case (JsonTypeInfoKind.None, _):
                 try
                 {
-                    if (!InRange(node.Deserialize(info)) || IsNumberForName(node, info.Type))
+                    var value = node.Deserialize(info);
+                    // the reader of enums takes "0" and "A, B" too
+                    if (!InRange(value) || value is Enum && !IsName(node))
                         throw Wrong(source, path, node, info);
                 }
                 catch (Exception e) when (e is JsonException or FormatException or InvalidOperationException)
@@ -141,11 +143,6 @@ internal static class RecipeCheck
             throw Wrong(source, at, element, info);
     }
 
-    // The reader takes 12, and "12", for the twelfth name of an enum.
-    private static bool IsNumberForName(JsonNode node, Type type) =>
-        (Nullable.GetUnderlyingType(type) ?? type).IsEnum
-        && (node.GetValueKind() == JsonValueKind.Number || Numbers.TryParse(node.ToString(), out int _));
-
     // Counts are never negative; 1e999 is read as infinity.
     private static bool InRange(object? value) =>
         value switch
@@ -155,6 +152,12 @@ internal static class RecipeCheck
             float f => float.IsFinite(f),
             _ => true,
         };
+
+    private static bool IsName(JsonNode node) =>
+        node.GetValueKind() == JsonValueKind.String
+        && node.GetValue<string>() is [var first, ..] text
+        && char.IsLetter(first)
+        && !text.Contains(',');
 
     // What a record derives from its other members, or ignores, is still listed among its properties.
     private static bool Given(JsonPropertyInfo property) =>

@@ -168,4 +168,43 @@ public sealed class CaptionerTests : IDisposable
         server.Stop();
         Assert.Equal(3, Captioner(Endpoint with { Retries = 0, PatienceSeconds = 2 }).Ask(takes, null, default).Failed);
     }
+
+    [SkippableFact]
+    public void AnswersWithoutACaptionAreAskedForOnceMoreThenDroppedWithTheReason()
+    {
+        var takes = Takes(3);
+        string Raw(string content, string end = "stop") =>
+            JsonSerializer.Serialize(
+                new
+                {
+                    choices = new[] { new { message = new { content }, finish_reason = end } },
+                    usage = new { prompt_tokens = 10, completion_tokens = 1 },
+                }
+            );
+        var one = Endpoint with { Concurrency = 1 };
+        string[] replies =
+        [
+            Raw("<think>hm</think>A fox runs."),
+            Raw("I'm sorry, I can't."),
+            Raw("I'm sorry, I can't."),
+            Raw("A fox r", "length"),
+            Raw("Sure! Here is a caption: A hen walks."),
+        ];
+        reply = n => (200, replies[n - 1]);
+        var report = Captioner(one).Ask(takes, null, default);
+        Assert.Equal((2, 2, 1, 5), (report.Answers, report.Asked, report.Failed, asked.Count));
+        Assert.Equal((50, 5), (report.TokensIn, report.TokensOut)); // what is dropped is paid for too
+        Assert.StartsWith(
+            "video.mp4 at 0.0 s: no caption after 2 tries: it refuses: 'I'm sorry",
+            report.Dropped.Single()
+        );
+        Assert.Equal(["A fox runs.", "its name", "A hen walks."], Captioner(one).Apply(takes).Select(d => d.Caption));
+        // An answer that an older version kept as it came is no caption either.
+        var kept = Directory.GetFiles(Path.Combine(root, "set", "captions"), "*.json", SearchOption.AllDirectories);
+        foreach (var file in kept)
+            File.WriteAllText(file, """{"caption":"<think>hm","tokensIn":1,"tokensOut":1}""");
+        Assert.All(Captioner(one).Apply(takes), d => Assert.Equal("its name", d.Caption));
+        reply = _ => (200, Raw("A cow."));
+        Assert.Equal(3, Captioner(one).Ask(takes, null, default).Asked);
+    }
 }

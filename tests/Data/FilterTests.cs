@@ -13,12 +13,16 @@ public class FilterTests
     private static readonly Geometry geometry = Geometry.Of(new(), new ModelConfig());
 
     private static VideoInfo Info(string path, int width = 640, int height = 360) =>
-        new(path, 100, 25, false, 2500, width, height, 1, 0, "h264", "yuv420p", 1, 0, 2);
+        new(path, 100, 25, false, 2500, width, height, 1, 0, "h264", "yuv420p", 1, 0)
+        {
+            FirstStamp = 2000,
+            TimeBase = new(1, 1000),
+        };
 
     private static ShotMeasures Shot(double start, double end) =>
         new()
         {
-            Shot = new((int)(start * 25), (int)(end * 25) - 1, start + 2, end + 2),
+            Shot = new((int)(start * 25), (int)(end * 25) - 1, start, end),
             Crop = new(0, 0, 640, 360),
             MostContrast = 50,
             MostChange = 40,
@@ -77,11 +81,7 @@ public class FilterTests
     [Fact]
     public void FrozenAndBlackStretchesAreCutOutAndAllOfAVideoIsAccountedFor()
     {
-        var shot = Shot(0, 40) with
-        {
-            Frozen = [new(2 + 12, 2 + 16), new(2 + 20, 2 + 21)],
-            Black = [new(2 + 30, 2 + 31)],
-        };
+        var shot = Shot(0, 40) with { Frozen = [new(12, 16), new(20, 21)], Black = [new(30, 31)] };
         var all = Decide(new(), shot);
         Assert.Equal(
             [("kept", 0, 12), ("moving", 12, 16), ("kept", 16, 30), ("picture", 30, 31), ("kept", 31, 40)],

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace LongTake.Tests.Video;
 
 /// <summary>Made-up frames, and a folder for a test that goes away with it.</summary>
@@ -29,6 +31,18 @@ sealed class Frames : IDisposable
         for (var i = 0; i < a.Length; i++)
             sum += (a[i] - b[i]) * (a[i] - b[i]);
         return 10 * Math.Log10(255 * 255 / Math.Max(1e-9, sum / a.Length));
+    }
+
+    /// <summary>Runs ffmpeg with its outputs in this folder; quiet, and over what is there.</summary>
+    public void Ffmpeg(string arguments)
+    {
+        Skip.If(NoFfmpeg(), "no ffmpeg");
+        var program = LongTake.Video.Ffmpeg.Locate("ffmpeg");
+        using var child = Process.Start(
+            new ProcessStartInfo(program, $"-nostdin -v error -y {arguments}") { WorkingDirectory = Folder }
+        )!;
+        child.WaitForExit();
+        Assert.True(child.ExitCode == 0, arguments);
     }
 
     public static bool NoFfmpeg()

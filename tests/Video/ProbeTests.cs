@@ -63,7 +63,7 @@ public class ProbeTests(ITestOutputHelper output)
                 Of("short/driving_lane.mp4").BitDepth
             )
         );
-        Assert.Equal("pc", Of("short/asl_walk.mkv").ColourRange);
+        Assert.Equal("pc", Of("short/asl_walk.mkv").Colour.Range);
         var several = Of("multishot/nasa_13013.mp4");
         Assert.Equal((2, 2, 0, 320), (several.VideoStreams, several.AudioStreams, several.Stream, several.Width));
         Assert.Equal(16 / 11.0, Of("multishot/documentary_sar.mp4").SampleAspect, 3);

@@ -8,7 +8,7 @@ public class ShotMeasuresTests
     const int W = SmallFrame.FineWidth,
         H = SmallFrame.FineHeight;
     const double Fps = 25;
-    static readonly VideoInfo info = new("", 0, Fps, false, 0, W, H, 1, 0, "", "", 1, 0, 0);
+    static readonly VideoInfo info = new("", 0, Fps, false, 0, W, H, 1, 0, "", "", 1, 0);
     static readonly byte[] world = World(4000, 7);
 
     [Fact]

@@ -142,6 +142,7 @@ public class VideoReaderTests
                 {
                     Width = 8,
                     Height = 8,
+                    Colour = VideoColour.Plain,
                     Patience = TimeSpan.FromSeconds(1),
                 }
             )

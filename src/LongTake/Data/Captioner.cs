@@ -16,7 +16,11 @@ public sealed record CaptionReport(
     double Cost,
     int Failed,
     string Problem
-);
+)
+{
+    /// <summary>Stretches that were asked about now and got no caption, each with the reason.</summary>
+    public IReadOnlyList<string> Dropped { get; init; } = [];
+}
 
 /// <summary>
 /// Asks an endpoint with OpenAI's chat protocol what is seen in the stretches that were kept. Each answer is a
@@ -44,7 +48,8 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
         if (endpoint.Url.Length == 0 || questions.Count == 0)
             return new(0, 0, 0, 0, 0, 0, "");
         using var chat = new ChatEndpoint(endpoint, FirstPause);
-        var (asked, tokensIn, tokensOut, row, problem) = (0, 0L, 0L, 0, "");
+        var (asked, row, problem) = (0, 0, "");
+        var dropped = new SortedSet<string>(StringComparer.Ordinal);
         using var claims = new Claims(Path.Combine(folder, "claims"));
         try
         {
@@ -59,13 +64,13 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
                         var answer = One(chat, q, cancel);
                         SealedJson.Write(Place(q.Key), answer, AnswerJson.Default.Answer);
                         Interlocked.Increment(ref asked);
-                        Interlocked.Add(ref tokensIn, answer.TokensIn);
-                        Interlocked.Add(ref tokensOut, answer.TokensOut);
                         Interlocked.Exchange(ref row, 0);
                     }
                     catch (UserException e)
                     {
                         problem = e.Message;
+                        lock (dropped)
+                            dropped.Add($"{q.Of.Name} at {q.Of.Start:0.0} s: {e.Message}");
                         // it will not have us: nobody needs to ask again
                         if (e.Usage)
                             Interlocked.Exchange(ref row, EnoughFailures);
@@ -83,7 +88,7 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
                             "captions",
                             waiting.Length > 0
                                 ? waiting
-                                : $"{tokensIn} + {tokensOut} tokens, cost {Cost(tokensIn, tokensOut):0.00}"
+                                : $"{chat.TokensIn} + {chat.TokensOut} tokens, cost {Cost(chat):0.00}"
                         )
                     ),
                 cancel
@@ -92,7 +97,11 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
         // what is missing is counted below, and the set goes on without
         catch (UserException) when (problem.Length > 0) { }
         var failed = questions.Count(q => Known(q.Key) is null);
-        return new(questions.Count - failed, asked, tokensIn, tokensOut, Cost(tokensIn, tokensOut), failed, problem);
+        var answers = questions.Count - failed;
+        return new(answers, asked, chat.TokensIn, chat.TokensOut, Cost(chat), failed, problem)
+        {
+            Dropped = [.. dropped],
+        };
     }
 
     /// <summary>The decisions with the captions that were answered.</summary>
@@ -141,11 +150,20 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
 
     private string Place(string key) => Path.Combine(folder, "captions", key[..2], key + ".json");
 
+    // What an older version took for a caption is looked at again.
     private Answer? Known(string key)
     {
         try
         {
-            return File.Exists(Place(key)) ? SealedJson.Read(Place(key), AnswerJson.Default.Answer) : null;
+            if (!File.Exists(Place(key)))
+                return null;
+            var answer = SealedJson.Read(Place(key), AnswerJson.Default.Answer);
+            return CaptionAnswer.Clean(answer.Caption, endpoint.Prompt).Caption is { } caption
+                ? answer with
+                {
+                    Caption = caption,
+                }
+                : null;
         }
         catch (UserException)
         {
@@ -153,8 +171,8 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
         }
     }
 
-    private double Cost(long tokensIn, long tokensOut) =>
-        (tokensIn * endpoint.PriceIn + tokensOut * endpoint.PriceOut) / 1e6;
+    private double Cost(ChatEndpoint chat) =>
+        (chat.TokensIn * endpoint.PriceIn + chat.TokensOut * endpoint.PriceOut) / 1e6;
 
     private Answer One(ChatEndpoint chat, Question q, CancellationToken cancel)
     {
@@ -165,7 +183,8 @@ internal sealed class Captioner(string folder, CaptionEndpoint endpoint)
                 (footage.Start ?? footage.First) + q.Of.Seconds * q.Window / q.Windows,
                 q.Of.Seconds / q.Windows
             );
-        var frames = Jpegs.Read(footage.Path, from, seconds, endpoint.Frames, endpoint.Pixels, footage.Crop, cancel);
+        var (count, pixels) = (endpoint.Frames, endpoint.Pixels);
+        var frames = Jpegs.Read(footage.Path, from, seconds, count, pixels, footage.Crop, footage.Colour, cancel);
         return chat.Ask(frames, cancel);
     }
 }

@@ -18,12 +18,21 @@ internal sealed partial class AnswerJson : JsonSerializerContext;
 /// <param name="firstPause">Pause before the first try again; it doubles.</param>
 internal sealed class ChatEndpoint(CaptionEndpoint endpoint, TimeSpan firstPause) : IDisposable
 {
+    // An answer without a caption may come with one another time; more than this is paid for in vain.
+    private const int Unusable = 2;
+
     private readonly HttpClient client = Client(endpoint);
+    private long tokensIn,
+        tokensOut;
+
+    /// <summary>Tokens of all answers, those without a caption too.</summary>
+    public long TokensIn => tokensIn;
+    public long TokensOut => tokensOut;
 
     public void Dispose() => client.Dispose();
 
     /// <summary>The caption of some JPEG frames.</summary>
-    /// <exception cref="UserException">No answer; usage: none to any question.</exception>
+    /// <exception cref="UserException">No answer, or none with a caption; usage: none to any question.</exception>
     public Answer Ask(IReadOnlyList<byte[]> frames, CancellationToken cancel)
     {
         var content = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = endpoint.Prompt });
@@ -44,11 +53,13 @@ internal sealed class ChatEndpoint(CaptionEndpoint endpoint, TimeSpan firstPause
             ["max_tokens"] = endpoint.MaxTokens,
             ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = content }),
         }.ToJsonString();
-        for (var attempt = 0; ; attempt++)
+        for (int attempt = 0, unusable = 0; ; attempt++)
         {
             var (answer, wait, problem) = Try(body, cancel);
-            if (answer is not null)
+            if (answer is { Caption.Length: > 0 })
                 return answer;
+            if (answer is not null && ++unusable >= Unusable)
+                throw new UserException($"no caption after {attempt + 1} tries: {problem}");
             if (attempt >= endpoint.Retries)
                 throw new UserException($"{endpoint.Url}: no answer after {attempt + 1} tries: {problem}");
             var pause = wait ?? firstPause * Math.Pow(2, attempt) * (0.75 + 0.5 * Random.Shared.NextDouble());
@@ -80,10 +91,11 @@ internal sealed class ChatEndpoint(CaptionEndpoint endpoint, TimeSpan firstPause
                 Content = new StringContent(body, Encoding.UTF8, "application/json"),
             };
             using var response = client.Send(request, cancel);
-            using var reader = new StreamReader(response.Content.ReadAsStream(cancel));
-            var text = reader.ReadToEnd();
+            using var bytes = new MemoryStream();
+            response.Content.ReadAsStream(cancel).CopyTo(bytes);
             if (response.IsSuccessStatusCode)
-                return (Read(text), null, "");
+                return Read(bytes.ToArray());
+            var text = Encoding.UTF8.GetString(bytes.ToArray());
             var problem = $"{(int)response.StatusCode} {response.ReasonPhrase} {VideoManifest.Quote(text)}";
             if (
                 response.StatusCode is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests
@@ -115,37 +127,35 @@ internal sealed class ChatEndpoint(CaptionEndpoint endpoint, TimeSpan firstPause
     private static TimeSpan? Wait(RetryConditionHeaderValue? retry) =>
         retry?.Delta ?? (retry?.Date is { } date && date > DateTimeOffset.UtcNow ? date - DateTimeOffset.UtcNow : null);
 
-    private Answer Read(string text)
+    // Without a caption the answer's is "", and the problem says why.
+    private (Answer Answer, TimeSpan? Wait, string Problem) Read(byte[] reply)
     {
         try
         {
-            using var document = JsonDocument.Parse(text);
-            var caption = document
-                .RootElement.GetProperty("choices")[0]
-                .GetProperty("message")
-                .GetProperty("content")
-                .GetString();
-            var usage = document.RootElement.TryGetProperty("usage", out var u) ? u : default;
-            long Tokens(string name) =>
-                usage.ValueKind == JsonValueKind.Object
-                && usage.TryGetProperty(name, out var n)
-                && n.TryGetInt64(out var count)
-                    ? count
-                    : 0;
-            if (!string.IsNullOrWhiteSpace(caption))
-                return new(
-                    string.Join(' ', caption.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
-                    Tokens("prompt_tokens"),
-                    Tokens("completion_tokens")
-                );
+            using var document = JsonDocument.Parse(reply);
+            var root = document.RootElement;
+            var (caption, problem) = CaptionAnswer.Read(root, endpoint.Prompt);
+            var (tokens, made) = (Tokens(root, "prompt_tokens"), Tokens(root, "completion_tokens"));
+            Interlocked.Add(ref tokensIn, tokens);
+            Interlocked.Add(ref tokensOut, made);
+            return (new(caption ?? "", tokens, made), null, problem);
         }
-        catch (Exception e)
-            when (e is JsonException or KeyNotFoundException or InvalidOperationException or IndexOutOfRangeException)
-        { }
-        throw new UserException(
-            $"{endpoint.Url}: answers, but not with choices[0].message.content: {VideoManifest.Quote(text)}; is it "
-                + $"an OpenAI-compatible address ending in /v1?",
-            usage: true
-        );
+        catch (Exception e) when (e is JsonException or InvalidOperationException or UserException { Usage: true })
+        {
+            var why = e is UserException ? e.Message : "answers, but not with JSON";
+            throw new UserException(
+                $"{endpoint.Url}: {why}: {VideoManifest.Quote(Encoding.UTF8.GetString(reply))}; is it an "
+                    + "OpenAI-compatible address ending in /v1?",
+                usage: true
+            );
+        }
     }
+
+    private static long Tokens(JsonElement root, string name) =>
+        root.TryGetProperty("usage", out var usage)
+        && usage.ValueKind == JsonValueKind.Object
+        && usage.TryGetProperty(name, out var n)
+        && n.TryGetInt64(out var count)
+            ? count
+            : 0;
 }

@@ -12,6 +12,16 @@ public enum LongTakes
     Cut,
 }
 
+/// <summary>What becomes of footage with light or colours beyond BT.709: PQ, HLG, BT.2020, P3.</summary>
+public enum HdrFootage
+{
+    /// <summary>Tone-mapped and brought into the colours of BT.709.</summary>
+    ToneMap,
+
+    /// <summary>Dropped.</summary>
+    Refuse,
+}
+
 /// <summary>
 /// What a video must be to be trained on. Every decision is recorded with the value that was measured.
 /// </summary>
@@ -25,6 +35,9 @@ public sealed record FilterRules
 
     /// <summary>Black bars, letters and pillars, are cropped away; false drops videos that have them.</summary>
     public bool CropBars { get; init; } = true;
+
+    /// <summary>HDR and wide colours: brought to BT.709, or dropped.</summary>
+    public HdrFootage Hdr { get; init; }
 
     /// <summary>Lines of complaint that the decoder may have about a video.</summary>
     public int MaxComplaints { get; init; }
@@ -173,10 +186,29 @@ public sealed record DataRecipe
     public IEnumerable<string> Problems()
     {
         var (f, g, e) = (Filter, Geometry, Captions.Endpoint);
+        foreach (
+            var (name, value) in (IEnumerable<(string, double)>)
+                [
+                    ("filter.clipSeconds", f.ClipSeconds),
+                    ("filter.maxComplaints", f.MaxComplaints),
+                    ("filter.minMotion", f.MinMotion),
+                    ("reportStrips", ReportStrips),
+                    ("captions.endpoint.windowSeconds", e.WindowSeconds),
+                    ("captions.endpoint.priceIn", e.PriceIn),
+                    ("captions.endpoint.priceOut", e.PriceOut),
+                ]
+        )
+            if (!(value >= 0 && double.IsFinite(value)))
+                yield return $"{name} {value:0.###}: 0 or more";
+        if (
+            !double.IsFinite(f.MinSeconds + f.MinScale + f.FrozenSeconds + f.BlackSeconds)
+            || !double.IsFinite(g.MaxSeconds + g.Fps + PatienceSeconds + e.PatienceSeconds)
+            || PatienceSeconds > 86_400
+            || e.PatienceSeconds > 86_400
+        )
+            yield return "filter, geometry, patienceSeconds: finite numbers, and a patience of at most a day";
         if (f.MinSeconds <= 0)
             yield return $"filter.minSeconds {f.MinSeconds:0.###}: more than 0";
-        if (f.ClipSeconds < 0)
-            yield return $"filter.clipSeconds {f.ClipSeconds:0.###}: 0 or more";
         if (g.MaxSeconds < 0 || (g.MaxSeconds > 0 && g.MaxSeconds < f.MinSeconds))
             yield return $"geometry.maxSeconds {g.MaxSeconds:0.###}: 0, or at least filter.minSeconds "
                 + $"({f.MinSeconds:0.###})";

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LongTake.Video;
 
 namespace LongTake.Data;
 
@@ -36,6 +37,8 @@ public sealed record ReportStretch(
     double SourceFps,
     double VideoSeconds,
     string Codec,
+    string Colour,
+    VideoColour? ColourStated,
     string Crop,
     double? Motion,
     double? CameraMotion,
@@ -131,6 +134,8 @@ public static class DataReport
                     d.Info is { } r ? Math.Round(r.Fps, 3) : 0,
                     Math.Round(d.Info?.Seconds ?? 0, 3),
                     d.Info?.Codec ?? "",
+                    d.Info is { } c ? c.Colour.Describe(c.Width, c.Height) : "",
+                    d.Info?.Colour,
                     d.Footage?.Crop is { } crop ? $"{crop.Width}x{crop.Height}" : "",
                     Rounded(d.Measures?.Motion),
                     Rounded(d.Measures?.CameraMotion),

@@ -95,6 +95,33 @@ public sealed class DatasetBuilder : IDisposable
         ];
     }
 
+    /// <summary>
+    /// What an ingest of these videos alone makes of each, in their order: what was found, and a decision on every
+    /// stretch. Nothing is written.
+    /// </summary>
+    /// <exception cref="UserException">Usage: a recipe that contradicts itself or the model.</exception>
+    public static IReadOnlyList<(Look Look, IReadOnlyList<Decision> Decisions)> Try(
+        IReadOnlyList<string> videos,
+        DataRecipe recipe,
+        ModelConfig model,
+        Action<int, double>? progress,
+        CancellationToken cancel
+    )
+    {
+        var geometry = Geometry.Of(recipe, model);
+        var patience = TimeSpan.FromSeconds(recipe.PatienceSeconds);
+        List<Look> looks =
+        [
+            .. videos
+                .Distinct()
+                .Select((v, n) => FootageScanner.Look(v, patience, null, share => progress?.Invoke(n, share), cancel)),
+        ];
+        var decisions = Data
+            .Filter.Decide(looks.Select(l => (new SourceFile(l.Path, l.Path, "", "", []), l)), [], recipe, geometry)
+            .ToLookup(d => d.Path);
+        return [.. looks.Select(l => (l, (IReadOnlyList<Decision>)[.. decisions[l.Path]]))];
+    }
+
     /// <summary>Judges what was looked at.</summary>
     public IReadOnlyList<Decision> Filter(IEnumerable<(SourceFile, Look)> looked, IEnumerable<Refused> refused) =>
         Data.Filter.Decide(looked, refused, Recipe, Geometry);

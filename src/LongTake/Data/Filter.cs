@@ -16,8 +16,9 @@ public static class Filter
         ("exists", "is the file on disk?"),
         ("outside", "does it lie within the sources?"),
         ("link", "is it no symbolic link?"),
-        ("manifest", "can its line of the manifest be read?"),
+        ("manifest", "can its line of the manifest, or its caption file, be read?"),
         ("video", "is it a video?"),
+        ("colour", "are its colours those of BT.709, or can they be brought there?"),
         ("undamaged", "does it decode without complaint?"),
         ("length", "is the single shot long enough?"),
         ("picture", "does it show anything?"),
@@ -70,15 +71,25 @@ public static class Filter
                         Limit = recipe.Filter.MaxComplaints,
                     }
                 );
+            else if (Stamps(scan) is { Length: > 0 } wrong)
+                all.Add(whole with { Rule = "undamaged", Reason = wrong });
+            else if (recipe.Filter.Hdr == HdrFootage.Refuse && scan.Info.Colour.IsBeyond)
+                all.Add(
+                    whole with
+                    {
+                        Rule = "colour",
+                        Reason =
+                            $"{scan.Info.Colour.Describe(scan.Info.Width, scan.Info.Height).Split(';')[0]}; "
+                            + "filter.hdr refuses what BT.709 does not hold",
+                    }
+                );
             else
                 foreach (var piece in Pieces(scan, recipe.Filter))
                 foreach (var decision in Stretch(whole, file, look, scan, piece, recipe, geometry))
                 {
                     all.Add(decision);
                     if (decision.Kept)
-                        hashes.Add(
-                            (decision, Within(piece, decision, scan), piece.Shot.Crop.Width * piece.Shot.Crop.Height)
-                        );
+                        hashes.Add((decision, Within(piece, decision), piece.Shot.Crop.Width * piece.Shot.Crop.Height));
                 }
         }
         var duplicates = Duplicates.Find(hashes, recipe.Filter);
@@ -104,19 +115,31 @@ public static class Filter
         ];
     }
 
+    // Why it is not known when the frames are shown, or "".
+    private static string Stamps(VideoScan scan)
+    {
+        const double most = 0.05,
+            longest = 60;
+        return scan.BadStamps > most * scan.Frames
+                ? $"{scan.BadStamps} of {scan.Frames} frames have no stamp, or one that does not grow: when they are "
+                    + "shown is not known; was the file joined from several?"
+            : scan.LongestGap > longest
+                ? $"its stamps jump by {scan.LongestGap:0} s from one frame to the next; was it joined from several?"
+            : "";
+    }
+
     // Shots without what is frozen or black in them.
     private static IEnumerable<Piece> Pieces(VideoScan scan, FilterRules rules)
     {
-        var zero = scan.Info.StartSeconds;
         foreach (var (row, shot) in scan.Shots.Index())
         {
-            var (at, end) = (shot.Shot.Start - zero, shot.Shot.End - zero);
+            var (at, end) = (shot.Shot.Start, shot.Shot.End);
             var cut = shot
                 .Frozen.Where(f => f.Seconds >= rules.FrozenSeconds)
-                .Select(f => new Piece(row, shot, f.Start - zero, f.End - zero, "moving", rules.FrozenSeconds))
+                .Select(f => new Piece(row, shot, f.Start, f.End, "moving", rules.FrozenSeconds))
                 .Concat(
                     shot.Black.Where(b => b.Seconds >= rules.BlackSeconds)
-                        .Select(b => new Piece(row, shot, b.Start - zero, b.End - zero, "picture", rules.BlackSeconds))
+                        .Select(b => new Piece(row, shot, b.Start, b.End, "picture", rules.BlackSeconds))
                 );
             foreach (var piece in cut.OrderBy(p => p.Start))
             {
@@ -226,7 +249,13 @@ public static class Filter
                 bucket.Width,
                 bucket.Height,
                 crop
-            );
+            )
+            {
+                Colour =
+                    info.Colour.Read(info.Width, info.Height) is var colour && colour != VideoColour.Plain
+                        ? colour
+                        : null,
+            };
             yield return decision with
             {
                 Footage = footage with { Id = Id(footage) },
@@ -236,7 +265,7 @@ public static class Filter
 
     private static string Id(Footage f)
     {
-        var text = $"{f.Content} {f.Start:R} {f.Fps:R} {f.Frames} {f.Width}x{f.Height} {f.Crop}";
+        var text = $"{f.Content} {f.Start:R} {f.Fps:R} {f.Frames} {f.Width}x{f.Height} {f.Crop}{f.Colour}";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12];
     }
 
@@ -252,9 +281,9 @@ public static class Filter
         return [.. video.Skip(first).Take(Math.Max(1, last - first))];
     }
 
-    private static IReadOnlyList<ulong> Within(Piece piece, Decision decision, VideoScan scan)
+    private static IReadOnlyList<ulong> Within(Piece piece, Decision decision)
     {
-        var from = decision.Start + scan.Info.StartSeconds - piece.Shot.Shot.Start;
+        var from = decision.Start - piece.Shot.Shot.Start;
         return
         [
             .. piece.Shot.Hashes.Where(

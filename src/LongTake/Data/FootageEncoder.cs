@@ -12,7 +12,7 @@ namespace LongTake.Data;
 /// </summary>
 public static class FootageEncoder
 {
-    private const string Format = "1";
+    private const string Format = "2";
 
     // Pixels that go through the autoencoder at once; about 40 times as many bytes are in use meanwhile.
     private const int StepPixels = 4 << 20;
@@ -145,8 +145,8 @@ public static class FootageEncoder
     {
         var v = group.Video;
         var text =
-            $"{Format}\n{vae}\n{v.Content}\n{v.Start:R} {v.Fps:R} {v.Frames} {v.Width}x{v.Height} "
-            + $"{v.Crop}\n{string.Join('\n', group.Items.Select(i => $"{i.Item.Name} {i.Start} {i.Frames}"))}";
+            $"{Format}\n{vae}\n{v.Content}\n{v.Start:R} {v.Fps:R} {v.Frames} {v.Width}x{v.Height} {v.Crop}"
+            + $"{v.Colour}\n{string.Join('\n', group.Items.Select(i => $"{i.Item.Name} {i.Start} {i.Frames}"))}";
         var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32];
         return $"{key[..2]}/{key}.safetensors";
     }

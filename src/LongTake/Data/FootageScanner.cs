@@ -8,7 +8,8 @@ namespace LongTake.Data;
 
 /// <summary>What one file is: measured once, filtered as often as the rules change.</summary>
 /// <param name="Content">SHA-256 of the file, "" when it could not be read.</param>
-/// <param name="Rule">"" when it could be looked at, else why not: "exists", "video", "undamaged".</param>
+/// <param name="Rule">"" when it could be looked at, else why not: "exists", "video", "colour",
+/// "undamaged".</param>
 /// <param name="Reason">A sentence about that.</param>
 /// <param name="Passing">True when trying again may help: a time-out, a disk that was away.</param>
 /// <param name="Scan">What decoding found.</param>
@@ -39,7 +40,7 @@ internal sealed partial class LookJson : JsonSerializerContext;
 /// </summary>
 internal sealed class FootageScanner(string folder, TimeSpan patience)
 {
-    private const int Version = 1;
+    private const int Version = 2;
     private static readonly string[] playlists = ["#EXTM3U", "ffconcat", "<MPD", "<?xml", "v=0\no=", "[playlist]"];
     private readonly DateTime started = DateTime.UtcNow;
 
@@ -72,11 +73,8 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
     }
 
     /// <summary>Looks at a file and writes its record and its sheet of thumbnails, a row a shot.</summary>
-    public void Look(string path, CancellationToken cancel)
-    {
-        var look = Made(path, cancel);
-        SealedJson.Write(Place(path), look, LookJson.Default.Look);
-    }
+    public void Look(string path, CancellationToken cancel) =>
+        SealedJson.Write(Place(path), Look(path, patience, Sheet(path), null, cancel), LookJson.Default.Look);
 
     /// <summary>The sheet of thumbnails of a video.</summary>
     public string Sheet(string path) => Path.ChangeExtension(Place(path), ".jpg");
@@ -87,7 +85,14 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
 
     private string Place(string path) => Key(path) is var key ? Path.Combine(folder, key[..2], key + ".json") : "";
 
-    private Look Made(string path, CancellationToken cancel)
+    /// <summary>Looks at a file; writes nothing but the sheet of thumbnails, where that is asked for.</summary>
+    public static Look Look(
+        string path,
+        TimeSpan patience,
+        string? sheet,
+        Action<double>? progress,
+        CancellationToken cancel
+    )
     {
         var info = new FileInfo(path);
         var (size, modified, content) = (
@@ -110,9 +115,13 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
                     probed.Reason,
                     probed.Fault is ProbeFault.TimedOut or ProbeFault.Missing
                 );
+            if (video.Colour.Problem() is { Length: > 0 } problem)
+                return Bad("colour", problem, passing: true);
             var strips = new Strips(video);
-            var scan = VideoScan.Read(video, new() { Patience = patience, Seen = strips.See }, token: cancel);
-            strips.Write(Sheet(path), [.. scan.Shots.Select(s => s.Shot)]);
+            var options = new ScanOptions { Patience = patience, Seen = sheet is null ? null : strips.See };
+            var scan = VideoScan.Read(video, options, progress, cancel);
+            if (sheet is not null)
+                strips.Write(sheet, [.. scan.Shots.Select(s => s.Shot)]);
             return new(Version, path, size, modified, content, "", "", false, scan);
         }
         catch (UserException e)

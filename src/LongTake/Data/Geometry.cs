@@ -1,3 +1,4 @@
+using System.Globalization;
 using LongTake.Models;
 using LongTake.Models.Text;
 
@@ -59,8 +60,8 @@ public sealed record Geometry(
     /// <summary>"832x480" to its numbers, or null.</summary>
     public static (int Width, int Height)? Size(string text) =>
         text.Split('x') is [var w, var h]
-        && int.TryParse(w, out var wide)
-        && int.TryParse(h, out var high)
+        && int.TryParse(w, NumberStyles.None, null, out var wide)
+        && int.TryParse(h, NumberStyles.None, null, out var high)
         && wide is > 0 and <= 16384
         && high is > 0 and <= 16384
             ? (wide, high)

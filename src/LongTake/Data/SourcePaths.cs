@@ -24,17 +24,53 @@ internal static class SourcePaths
             StringComparison.Ordinal
         );
 
-    /// <summary>Whether the file or a folder between it and its source is a link.</summary>
+    /// <summary>Whether a path names a drive or a share of Windows, and this is another system.</summary>
+    public static bool IsOfWindows(string path) =>
+        !OperatingSystem.IsWindows()
+        && (path is [_, ':', '\\' or '/', ..] && char.IsAsciiLetter(path[0]) || path is ['\\', '\\', ..]);
+
+    /// <summary>A path of a manifest; where nothing is there, backslashes are those of Windows.</summary>
+    public static string Full(string path, string folder) =>
+        Path.GetFullPath(path, folder) is var full && (!path.Contains('\\') || Path.Exists(full))
+            ? full
+            : Path.GetFullPath(path.Replace('\\', '/'), folder);
+
+    /// <summary>
+    /// Whether the file or a folder between it and its source is a link; the files of a Hugging Face cache count as
+    /// none.
+    /// </summary>
     public static bool Linked(string root, string path)
     {
         for (var at = path; at.Length > Path.TrimEndingDirectorySeparator(root).Length; at = Path.GetDirectoryName(at)!)
-            if (new FileInfo(at) is { LinkTarget: not null } || new DirectoryInfo(at) is { LinkTarget: not null })
+            if (
+                (new FileInfo(at).LinkTarget ?? new DirectoryInfo(at).LinkTarget) is { } target
+                && !(at == path && IsCached(path, target))
+            )
                 return true;
         return false;
     }
 
+    // REPOSITORY/snapshots/REVISION/name.mp4 is a link to REPOSITORY/blobs/HASH.
+    private static bool IsCached(string link, string target)
+    {
+        var blob = Path.GetFullPath(target, Path.GetDirectoryName(link)!);
+        return Path.GetDirectoryName(blob) is { } blobs
+            && Path.GetFileName(blobs) == "blobs"
+            && Inside(Path.Combine(Path.GetDirectoryName(blobs)!, "snapshots"), link)
+            && new FileInfo(blob) is { Exists: true, LinkTarget: null };
+    }
+
+    // What a Hugging Face cache holds beside its snapshots: the bytes of their files, by hash, and notes of its own.
+    private static bool IsStore(string folder) =>
+        Path.GetFileName(folder) is "blobs" or "refs" or ".no_exist" or ".locks"
+        && (
+            Path.GetFileName(folder) == ".locks"
+            || Directory.Exists(Path.Combine(Path.GetDirectoryName(folder)!, "snapshots"))
+        );
+
     /// <summary>
-    /// All files of a folder; linked folders are listed like files, so that they can be refused, and not entered.
+    /// All files of a folder; linked folders are listed like files, so that they can be refused, and not entered. The
+    /// store of a Hugging Face cache is left out.
     /// </summary>
     public static IEnumerable<string> Entries(string root) =>
         new FileSystemEnumerable<string>(
@@ -50,6 +86,7 @@ internal static class SourcePaths
         {
             ShouldIncludePredicate = (ref FileSystemEntry e) =>
                 !e.IsDirectory || e.Attributes.HasFlag(FileAttributes.ReparsePoint),
-            ShouldRecursePredicate = (ref FileSystemEntry e) => !e.Attributes.HasFlag(FileAttributes.ReparsePoint),
+            ShouldRecursePredicate = (ref FileSystemEntry e) =>
+                !e.Attributes.HasFlag(FileAttributes.ReparsePoint) && !IsStore(e.ToFullPath()),
         }.Order(StringComparer.Ordinal);
 }

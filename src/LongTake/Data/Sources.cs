@@ -22,24 +22,21 @@ public sealed record Refused(string Path, string Rule, string Reason);
 
 /// <summary>
 /// What the sources of an ingest hold: folders, globs, manifests, WebDataset tars, single videos. Nothing outside them
-/// is read: a path that climbs out, or a symbolic link below a source, is refused. What a manifest names and the disk
-/// lacks is listed, never fetched.
+/// is read: a path that climbs out, or a symbolic link below a source, is refused; only those of a Hugging Face cache
+/// are followed. What a manifest names and the disk lacks is listed, never fetched.
 /// </summary>
 public sealed class Sources
 {
-    private static readonly string[] Aside =
-        ".txt .json .jsonl .csv .md .srt .vtt .png .jpg .jpeg .webp .caption".Split(' ');
-
     private readonly List<string> roots = [];
-    private readonly Dictionary<string, (string Caption, string From, IReadOnlyList<string> Windows)> captions = new(
-        StringComparer.Ordinal
-    );
+    private readonly Dictionary<string, (ManifestRow Row, string From)> captions = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> files = new(StringComparer.Ordinal); // full path -> name
+    private readonly Dictionary<string, SourceFolder> folders = new(StringComparer.Ordinal);
     private readonly List<Refused> refused = [];
+    private readonly List<string> unread = []; // folders with a manifest that cannot be read
     private readonly HashSet<string> used = new(StringComparer.Ordinal);
-    private readonly Lazy<Dictionary<string, string>> stems;
+    private readonly Lazy<SourceIndex> index;
 
-    private Sources() => stems = new(Stems);
+    private Sources() => index = new(() => new(roots.Distinct().SelectMany(Videos)));
 
     /// <summary>The files, in the order of their names, and what is refused.</summary>
     /// <param name="sources">Folders, globs, manifests, tars, videos.</param>
@@ -123,7 +120,7 @@ public sealed class Sources
         if (found.Length == 0)
             refused.Add(new(path, "exists", "no file matches this pattern"));
         roots.Add(root);
-        return (root, [.. found.Where(f => !Aside.Contains(Path.GetExtension(f).ToLowerInvariant()))]);
+        return (root, [.. found.Where(f => !SourceFolder.Aside.Contains(SourceFolder.Ending(f)))]);
     }
 
     // Manifests first, so that what they use is not taken for videos that cannot be read.
@@ -137,7 +134,9 @@ public sealed class Sources
             }
             catch (UserException e)
             {
-                refused.Add(new(file, "manifest", e.Message));
+                refused.Add(new(file, "manifest", Plain(e, file)));
+                unread.Add(Path.GetDirectoryName(file)!);
+                used.Add(file);
             }
         foreach (var file in all)
         {
@@ -148,26 +147,21 @@ public sealed class Sources
 
     private void Add(string root, string file)
     {
-        var extension = Path.GetExtension(file).ToLowerInvariant();
         if (SourcePaths.Linked(root, file))
             refused.Add(new(file, "link", "a symbolic link; links are not followed: give its target as a source"));
-        else if (used.Contains(file) || IsSide(file))
+        else if (used.Contains(file) || Folder(file).IsSide(file))
             return;
-        else if (Aside.Contains(extension))
-            refused.Add(new(file, "video", $"a {extension} file, not a video"));
+        else if (SourceFolder.Ending(file) is var ending && SourceFolder.Aside.Contains(ending))
+            refused.Add(new(file, "video", $"a {ending} file, not a video"));
         else
             files.TryAdd(file, Path.GetRelativePath(root, file));
     }
 
-    // a.txt and a.json beside a.mp4 are its captions.
-    private static bool IsSide(string file) =>
-        Path.GetExtension(file).ToLowerInvariant() is ".txt" or ".json" or ".caption"
-        && Directory
-            .EnumerateFiles(Path.GetDirectoryName(file)!, Path.GetFileNameWithoutExtension(file) + ".*")
-            .Any(f =>
-                !Aside.Contains(Path.GetExtension(f).ToLowerInvariant())
-                && Path.GetFileNameWithoutExtension(f) == Path.GetFileNameWithoutExtension(file)
-            );
+    private SourceFolder Folder(string file)
+    {
+        var folder = Path.GetDirectoryName(file)!;
+        return folders.TryGetValue(folder, out var known) ? known : folders[folder] = new(folder);
+    }
 
     private void Read(string manifest, bool adds)
     {
@@ -180,113 +174,113 @@ public sealed class Sources
                 refused.Add(new($"{manifest}:{row.Line}", "manifest", row.Problem));
             else if (Place(manifest, row) is { } file)
             {
-                captions.TryAdd(file, (row.Caption, manifest, row.Windows));
+                Say(manifest, row, file);
                 if (adds)
                     files.TryAdd(file, Path.GetRelativePath(roots.First(r => SourcePaths.Inside(r, file)), file));
             }
         }
     }
 
+    // Of several captions the first counts, and the others are refused.
+    private void Say(string manifest, ManifestRow row, string file)
+    {
+        if (row.Caption.Length == 0 && row.Windows.Count == 0)
+            return;
+        if (captions.TryAdd(file, (row, manifest)))
+            return;
+        var (before, from) = captions[file];
+        if (before.Caption != row.Caption || !before.Windows.SequenceEqual(row.Windows))
+            refused.Add(
+                new(
+                    $"{manifest}:{row.Line}",
+                    "manifest",
+                    $"another caption of {VideoManifest.Quote(Path.GetFileName(file))} than in "
+                        + $"{from}:{before.Line}, which counts"
+                )
+            );
+    }
+
     // The file a row means: by its path, else by its id among all files of the sources. Null, and a reason, when there
     // is none.
     private string? Place(string manifest, ManifestRow row)
     {
-        var shown = $"{manifest}:{row.Line}";
-        if (row.Path.Contains("://", StringComparison.Ordinal) && row.Ids.Count == 0)
+        string? No(string rule, string reason)
         {
-            refused.Add(
-                new(
-                    shown,
-                    "exists",
-                    $"names the address {VideoManifest.Quote(row.Path)}: nothing is downloaded; give files on disk"
-                )
-            );
+            refused.Add(new($"{manifest}:{row.Line}", rule, reason));
             return null;
         }
-        if (row.Path.Length > 0 && !row.Path.Contains("://", StringComparison.Ordinal))
+        var named = VideoManifest.Quote(row.Path);
+        var web = row.Path.Contains("://", StringComparison.Ordinal);
+        var elsewhere = SourcePaths.IsOfWindows(row.Path);
+        if (web && row.Ids.Count == 0)
+            return No("exists", $"names the address {named}: nothing is downloaded; give files on disk");
+        if (row.Path.Length > 0 && !web && !elsewhere)
         {
-            var full = Path.GetFullPath(row.Path, Path.GetDirectoryName(manifest)!);
+            var full = SourcePaths.Full(row.Path, Path.GetDirectoryName(manifest)!);
             if (roots.Where(r => SourcePaths.Inside(r, full)).MaxBy(r => r.Length) is not { } root)
-            {
-                refused.Add(
-                    new(
-                        shown,
-                        "outside",
-                        $"names {VideoManifest.Quote(row.Path)}, which lies outside the sources; give its folder "
-                            + $"as a source too"
-                    )
-                );
-                return null;
-            }
+                return No("outside", $"names {named}, which lies outside the sources; give its folder as a source too");
             if (SourcePaths.Linked(root, full))
-            {
-                refused.Add(
-                    new(
-                        shown,
-                        "link",
-                        $"names {VideoManifest.Quote(row.Path)}, which is or lies behind a symbolic link; links "
-                            + $"are not followed"
-                    )
-                );
-                return null;
-            }
+                return No("link", $"names {named}, which is or lies behind a symbolic link; links are not followed");
             if (File.Exists(full))
                 return full;
             if (Directory.Exists(full))
-            {
-                refused.Add(
-                    new(shown, "exists", $"names {VideoManifest.Quote(row.Path)}, which is a folder, not a video")
-                );
-                return null;
-            }
+                return No("exists", $"names {named}, which is a folder, not a video");
         }
-        foreach (var id in row.Ids)
-            if (stems.Value.TryGetValue(SourcePaths.Stem(id), out var found))
-                return found;
-        refused.Add(
-            new(
-                shown,
-                "exists",
-                row.Ids.Count > 0
-                    ? $"{VideoManifest.Quote(row.Ids[0])} is not on disk among the sources (nothing is downloaded)"
-                    : $"names {VideoManifest.Quote(row.Path)}, which is not on disk"
-            )
+        foreach (var id in elsewhere ? row.Ids.Prepend(row.Path) : row.Ids)
+        {
+            var found = index.Value.Find(id, whole: elsewhere && id == row.Path);
+            if (found.Count > 1)
+                return No(
+                    "manifest",
+                    $"{VideoManifest.Quote(id)} may be {found[0]} or {found[1]}; name it with its folder"
+                );
+            if (found.Count == 1)
+                return found[0];
+        }
+        return No(
+            "exists",
+            row.Ids.Count > 0
+                ? $"{VideoManifest.Quote(row.Ids[0])} is not on disk among the sources (nothing is downloaded)"
+                : $"names {named}, which is not on disk"
         );
-        return null;
     }
 
+    // A caption that cannot be read is none: never another one, nor the name.
     private SourceFile Described(string file, string name, bool fromName)
     {
-        if (captions.TryGetValue(file, out var said) && (said.Caption.Length > 0 || said.Windows.Count > 0))
-            return new(file, name, said.Caption, Path.GetFileName(said.From), said.Windows);
-        foreach (
-            var side in (string[])
-                [
-                    Path.ChangeExtension(file, ".txt"),
-                    Path.ChangeExtension(file, ".caption"),
-                    Path.ChangeExtension(file, ".json"),
-                ]
-        )
-            if (
-                File.Exists(side)
-                && new FileInfo(side).LinkTarget is null
-                && VideoManifest.Side(side) is { Length: > 0 } text
-            )
-                return new(file, name, text, Path.GetFileName(side), []);
+        if (captions.TryGetValue(file, out var said))
+            return new(file, name, said.Row.Caption, Path.GetFileName(said.From), said.Row.Windows);
+        foreach (var side in Folder(file).Beside(file))
+        {
+            if (SourcePaths.Linked(Path.GetDirectoryName(side)!, side))
+                refused.Add(new(side, "link", "a symbolic link; links are not followed"));
+            else
+                try
+                {
+                    if (VideoManifest.Side(side) is { Length: > 0 } text)
+                        return new(file, name, text, Path.GetFileName(side), []);
+                    continue;
+                }
+                catch (UserException e)
+                {
+                    refused.Add(new(side, "manifest", Plain(e, side)));
+                }
+            return new(file, name, "", "", []);
+        }
+        if (!fromName || unread.Any(f => SourcePaths.Inside(f, file)))
+            return new(file, name, "", "", []);
         var words = string.Join(
             ' ',
             Path.GetFileNameWithoutExtension(file).Split(['_', '-', '.', ' '], StringSplitOptions.RemoveEmptyEntries)
         );
-        return fromName ? new(file, name, words, "name", []) : new(file, name, "", "", []);
+        return new(file, name, words, "name", []);
     }
 
-    private Dictionary<string, string> Stems()
-    {
-        var found = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var root in roots.Distinct())
-        foreach (var file in SourcePaths.Entries(root))
-            if (!Aside.Contains(Path.GetExtension(file).ToLowerInvariant()) && !SourcePaths.Linked(root, file))
-                found.TryAdd(SourcePaths.Stem(Path.GetFileName(file)), file);
-        return found;
-    }
+    private static string Plain(UserException e, string file) =>
+        e.Message.StartsWith(file + ": ", StringComparison.Ordinal) ? e.Message[(file.Length + 2)..] : e.Message;
+
+    private static IEnumerable<string> Videos(string root) =>
+        SourcePaths
+            .Entries(root)
+            .Where(f => !SourceFolder.Aside.Contains(SourceFolder.Ending(f)) && !SourcePaths.Linked(root, f));
 }

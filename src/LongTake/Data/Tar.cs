@@ -87,6 +87,12 @@ internal static class Tar
                 bad.Add(new(shown, "video", $"a {entry.EntryType} in a tar, not a file"));
             else
             {
+                // names of other encodings would be the same name
+                if (entry.Name.Contains('\uFFFD'))
+                {
+                    bad.Add(new(shown, "manifest", "a member whose name is not UTF-8; pack it with UTF-8 names"));
+                    continue;
+                }
                 var target = Path.GetFullPath(Path.Combine(into, entry.Name));
                 if (!target.StartsWith(into + Path.DirectorySeparatorChar, StringComparison.Ordinal))
                 {

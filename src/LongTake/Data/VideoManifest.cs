@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 
 namespace LongTake.Data;
@@ -60,10 +59,6 @@ internal static partial class VideoManifest
                 _ => (Pair(path, out var prompts), [prompts]),
             };
         }
-        catch (DecoderFallbackException e)
-        {
-            throw new UserException($"{path}: not UTF-8 text ({e.Message}); save it as UTF-8", inner: e);
-        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new UserException($"{path}: cannot be read: {e.Message}", inner: e);
@@ -73,33 +68,37 @@ internal static partial class VideoManifest
     /// <summary>
     /// The caption in a file beside a video: a text, or JSON with one of the caption columns; "" when it holds none.
     /// </summary>
+    /// <exception cref="UserException">It cannot be read as what its name says.</exception>
     public static string Side(string path)
     {
-        if (new FileInfo(path).Length > LongestField)
-            return "";
         try
         {
-            var text = File.ReadAllText(path, Strict);
+            using var reader = TextFile.Open(path);
+            if (reader.BaseStream.Length > LongestField)
+                throw new UserException(
+                    $"{path}: {reader.BaseStream.Length / 1e6:0.#} MB; a caption has at most {LongestField >> 20} MB"
+                );
+            var text = reader.ReadToEnd();
             if (!path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
                 return Clean(text);
             using var document = JsonDocument.Parse(text);
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                ? Clean(First(Member(document.RootElement), Captions))
-                : "";
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                return "";
+            var (caption, problem) = Caption(Members(document.RootElement));
+            return problem.Length == 0 ? Clean(caption) : throw new UserException($"{path}: {problem}");
         }
-        catch (Exception e)
-            when (e is JsonException or DecoderFallbackException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            return "";
+            throw new UserException($"{path}: not JSON: {Line(e)}", inner: e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: cannot be read: {e.Message}", inner: e);
         }
     }
 
     /// <summary>A name as it may be shown: short, on one line.</summary>
     public static string Quote(string text) => $"'{Clean(text.Length > 120 ? text[..120] + "..." : text)}'";
-
-    private static System.Text.Encoding Strict => new UTF8Encoding(false, throwOnInvalidBytes: true);
-
-    private static StreamReader Open(string path) => new(path, Strict, detectEncodingFromByteOrderMarks: true);
 
     private static bool IsList(string path) =>
         Path.GetFileName(path).Equals("videos.txt", StringComparison.OrdinalIgnoreCase);
@@ -143,44 +142,97 @@ internal static partial class VideoManifest
     private static ManifestRow Row(long line, JsonElement element)
     {
         if (element.ValueKind != JsonValueKind.Object)
-            return Bad(line, $"an object is expected, not {element.ValueKind.ToString().ToLowerInvariant()}");
-        var windows =
-            element.TryGetProperty("windows", out var list) && list.ValueKind == JsonValueKind.Array
-                ? list.EnumerateArray().Select(Text).Select(Clean)
-                : [];
-        return Row(line, Member(element), [.. windows]);
+            return Bad(line, $"an object is expected, not {Kind(element)}");
+        try
+        {
+            var members = Members(element);
+            var (caption, problem) = Caption(members);
+            List<string> windows = [];
+            if (members.TryGetValue("windows", out var list) && list.ValueKind != JsonValueKind.Null)
+                if (list.ValueKind == JsonValueKind.Array && list.EnumerateArray().All(w => Text(w) is not null))
+                    windows = [.. list.EnumerateArray().Select(w => Clean(Text(w)!))];
+                else
+                    problem = $"windows: a list of texts is expected, not {list.GetRawText()}";
+            if (
+                Paths.FirstOrDefault(p => members.TryGetValue(p, out var v) && Name(v).Length == 0 && Given(v)) is
+                { } path
+            )
+                problem = $"{path}: a text is expected, not {members[path].GetRawText()}";
+            return problem.Length > 0
+                ? Bad(line, Quote(problem)[1..^1])
+                : Row(line, c => members.TryGetValue(c, out var v) ? Name(v) : "", caption, windows);
+        }
+        // half of a surrogate pair
+        catch (InvalidOperationException e)
+        {
+            return Bad(line, $"not JSON: {Line(e)}");
+        }
     }
 
-    private static Func<string, string> Member(JsonElement element)
+    // An id may be a number.
+    private static string Name(JsonElement value) => value.ValueKind is JsonValueKind.Array ? "" : Text(value) ?? "";
+
+    private static bool Given(JsonElement value) => value.ValueKind is not (JsonValueKind.Null or JsonValueKind.String);
+
+    private static string Line(Exception e) => e.Message.ReplaceLineEndings(" ");
+
+    private static string Kind(JsonElement element) => element.ValueKind.ToString().ToLowerInvariant();
+
+    // Members by name, in any case; of two with one name neither counts.
+    private static Dictionary<string, JsonElement> Members(JsonElement element)
     {
         var members = new Dictionary<string, JsonElement>(StringComparer.OrdinalIgnoreCase);
         foreach (var member in element.EnumerateObject())
-            members[member.Name] = member.Value;
-        return column => members.TryGetValue(column, out var value) ? Text(value) : "";
+            if (!members.TryAdd(member.Name, member.Value))
+                throw new InvalidOperationException($"the member {Quote(member.Name)} is there twice");
+        return members;
     }
+
+    // The first caption column that holds one.
+    private static (string Caption, string Problem) Caption(Dictionary<string, JsonElement> members)
+    {
+        foreach (var column in Captions)
+            if (members.TryGetValue(column, out var value) && value.ValueKind != JsonValueKind.Null)
+                if (Text(value) is not { } text)
+                    return ("", $"{column}: a text is expected, not {value.GetRawText()}");
+                else if (text.Length > 0)
+                    return (text, "");
+        return ("", Misspelt(members.Keys));
+    }
+
+    // Without this a misspelt column would leave all videos to their names.
+    private static string Misspelt(IEnumerable<string> columns) =>
+        columns.Any(c => Captions.Contains(c, StringComparer.OrdinalIgnoreCase)) ? ""
+        : columns.FirstOrDefault(c => Suggest.Nearest(c, ["caption", "prompt"]) is not null) is { } near
+            ? $"is the column {Quote(near)} meant as '{Suggest.Nearest(near, ["caption", "prompt"])}'?"
+        : "";
 
     private static string First(Func<string, string> field, string[] columns) =>
         columns.Select(field).FirstOrDefault(v => v.Length > 0) ?? "";
 
-    // FastVideo keeps captions in a list; an id may be a number.
-    private static string Text(JsonElement value) =>
+    // FastVideo keeps captions in a list, of which the first counts. Null for what is no text.
+    private static string? Text(JsonElement value) =>
         value.ValueKind switch
         {
             JsonValueKind.String => value.GetString()!,
             JsonValueKind.Number => value.GetRawText(),
-            JsonValueKind.Array => value.EnumerateArray().Select(Text).FirstOrDefault(t => t.Length > 0) ?? "",
-            _ => "",
+            JsonValueKind.Array when value.EnumerateArray().All(v => v.ValueKind == JsonValueKind.String) => value
+                .EnumerateArray()
+                .Select(v => v.GetString()!)
+                .FirstOrDefault(t => t.Length > 0)
+                ?? "",
+            _ => null,
         };
 
-    private static ManifestRow Row(long line, Func<string, string> field, IReadOnlyList<string> windows)
+    private static ManifestRow Row(long line, Func<string, string> field, string caption, IReadOnlyList<string> windows)
     {
-        var (path, caption) = (First(field, Paths), Clean(First(field, Captions)));
+        var path = First(field, Paths);
         List<string> ids = [.. Ids.Select(field).Where(v => v.Length > 0).Distinct()];
         if (ids.Count > 0 && path.Length > 0)
             ids.Insert(0, path);
         if (path.Length == 0 && ids.Count == 0)
             return Bad(line, NoVideo);
-        return Checked(new(line, path, ids, caption, windows));
+        return Checked(new(line, path, ids, Clean(caption), windows));
     }
 
     private static ManifestRow Checked(ManifestRow row)

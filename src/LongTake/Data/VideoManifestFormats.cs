@@ -12,8 +12,8 @@ internal static partial class VideoManifest
     private static List<ManifestRow> Csv(string path)
     {
         string header;
-        using (var peek = Open(path))
-            header = Head(peek, path);
+        using (var peek = TextFile.Open(path))
+            header = Head(peek);
         var separator = ((char[])[',', ';', '\t']).MaxBy(c => header.Count(h => h == c));
         var bad = false;
         var configuration = new CsvConfiguration(CultureInfo.InvariantCulture)
@@ -27,7 +27,7 @@ internal static partial class VideoManifest
             DetectColumnCountChanges = false,
             TrimOptions = TrimOptions.Trim,
         };
-        using var csv = new CsvReader(Open(path), configuration);
+        using var csv = new CsvReader(TextFile.Open(path), configuration);
         var rows = new List<ManifestRow>();
         try
         {
@@ -35,24 +35,28 @@ internal static partial class VideoManifest
                 throw new UserException($"{path}: empty; its first line must name the columns, such as video,caption");
             string[] names = [.. csv.HeaderRecord!.Select(n => n.Trim().ToLowerInvariant())];
             Require(path, names);
+            if (Misspelt(names) is { Length: > 0 } misspelt)
+                throw new UserException($"{path}: {misspelt}");
+            if (names.GroupBy(n => n).FirstOrDefault(g => g.Count() > 1) is { } twice)
+                throw new UserException($"{path}: the column {Quote(twice.Key)} is there twice; one of them must go");
             while (csv.Read())
             {
                 long line = csv.Context.Parser!.RawRow;
-                if (bad)
+                var fields = csv.Parser.Record!; // what is bad in them is found only now
+                if (bad || csv.Parser.RawRecord.Count(c => c == '"') % 2 != 0)
                     rows.Add(
                         Bad(
                             line,
-                            "a quotation mark in the middle of a field; put quotes around the whole field "
-                                + "and double those within"
+                            "a quotation mark in the middle of a field, or one that is left open; put quotes around "
+                                + "the whole field and double those within"
                         )
                     );
-                else if (csv.Parser.Count != names.Length)
-                    rows.Add(Bad(line, $"{csv.Parser.Count} fields, the first line names {names.Length}"));
+                else if (fields.Length != names.Length)
+                    rows.Add(Bad(line, $"{fields.Length} fields, the first line names {names.Length}"));
                 else
                 {
-                    string Field(string column) =>
-                        Array.IndexOf(names, column) is >= 0 and var at ? csv.Parser[at] ?? "" : "";
-                    rows.Add(Row(line, Field, []));
+                    string Field(string column) => Array.IndexOf(names, column) is >= 0 and var at ? fields[at] : "";
+                    rows.Add(Row(line, Field, First(Field, Captions), []));
                 }
                 bad = false;
             }
@@ -68,15 +72,11 @@ internal static partial class VideoManifest
         return rows;
     }
 
-    private static string Head(StreamReader reader, string path)
+    private static string Head(StreamReader reader)
     {
         var text = new StringBuilder();
         for (var n = 0; n < 1 << 16 && reader.Read() is >= 0 and var c && c != '\n'; n++)
-        {
-            if (c == 0)
-                throw new UserException($"{path}: not a text file (it holds zero bytes)");
             text.Append((char)c);
-        }
         return text.ToString();
     }
 
@@ -87,9 +87,7 @@ internal static partial class VideoManifest
                 $"{path}: {new FileInfo(path).Length >> 20} MB; at most {LargestJson >> 20} MB of JSON are "
                     + $"read at once, use .jsonl (one object a line)"
             );
-        string text;
-        using (var reader = Open(path))
-            text = reader.ReadToEnd();
+        var text = TextFile.Read(path);
         try
         {
             using var document = JsonDocument.Parse(
@@ -121,16 +119,16 @@ internal static partial class VideoManifest
             List<ManifestRow> rows = [.. root.EnumerateArray().Select((e, n) => Row(n + 1, e))];
             return Some(path, rows);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new UserException($"{path}: not JSON: {e.Message}", inner: e);
+            throw new UserException($"{path}: not JSON: {Line(e)}", inner: e);
         }
     }
 
     private static List<ManifestRow> Lines(string path)
     {
         var rows = new List<ManifestRow>();
-        using var reader = Open(path);
+        using var reader = TextFile.Open(path);
         for (var line = 1L; reader.ReadLine() is { } text; line++)
         {
             if (string.IsNullOrWhiteSpace(text))
@@ -159,8 +157,7 @@ internal static partial class VideoManifest
             );
         string[] Read(string file)
         {
-            using var reader = Open(file);
-            List<string> lines = [.. reader.ReadToEnd().Split('\n').Select(l => l.TrimEnd('\r'))];
+            List<string> lines = [.. TextFile.Lines(file)];
             while (lines.Count > 0 && lines[^1].Length == 0)
                 lines.RemoveAt(lines.Count - 1);
             return [.. lines];

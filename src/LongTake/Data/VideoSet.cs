@@ -31,7 +31,12 @@ public sealed record Footage(
     int Width,
     int Height,
     Rectangle? Crop
-);
+)
+{
+    /// <summary>The colour that its pixels are read by; null where ffmpeg does right by itself.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public VideoColour? Colour { get; init; }
+}
 
 /// <summary>
 /// An item of a set and where its frames lie: so many of a video from frame <paramref name="Start"/> on.
@@ -93,7 +98,10 @@ public static class VideoSet
             var info = SealedJson.Read(path, VideoSetJson.Default.VideoSetInfo);
             var whole =
                 info is { Items: not null, Videos: not null }
-                && info.Videos.All(v => v is { Id: not null, Path: not null, Frames: > 0, Width: > 0, Height: > 0 })
+                && info.Videos.All(v =>
+                    v is { Id: not null, Path: not null, Frames: > 0, Width: > 0, Height: > 0 }
+                    && v.Colour?.IsKnown != false
+                )
                 && info.Videos.ToDictionary(v => v.Id) is var videos
                 && info.Items.All(i =>
                     i is { Item: { Name: not null, Caption: not null }, Video: not null, Start: >= 0, Frames: > 0 }
@@ -213,6 +221,7 @@ public static class VideoSet
                 FromStamp = video.Start,
                 MaxFrames = frames,
                 Crop = video.Crop,
+                Colour = video.Colour ?? VideoColour.Plain,
             },
             cancel
         );

@@ -181,7 +181,7 @@ internal sealed class MmmSession(
             return [];
         if (!File.Exists(file))
             throw new UserException($"mmm.rollOutPrompts {file}: no such file; give one with a prompt a line");
-        string[] prompts = [.. File.ReadLines(file).Select(l => l.Trim()).Where(l => l.Length > 0)];
+        string[] prompts = [.. TextFile.Lines(file).Select(l => l.Trim()).Where(l => l.Length > 0)];
         return prompts.Length > 0
             ? prompts
             : throw new UserException($"mmm.rollOutPrompts {file}: it is empty; give one prompt a line");

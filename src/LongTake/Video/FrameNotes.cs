@@ -3,10 +3,10 @@ using System.Globalization;
 namespace LongTake.Video;
 
 /// <summary>What ffmpeg tells of a frame beside its pixels.</summary>
-/// <param name="Time">Its stamp in seconds.</param>
+/// <param name="Stamp">Its stamp in ticks of the stream; null where it has none.</param>
 /// <param name="Picture">Where the picture is not black at the edges, as far as this frame shows; null where all of it
 /// is black.</param>
-readonly record struct FrameNote(double Time, Rectangle? Picture);
+readonly record struct FrameNote(long? Stamp, Rectangle? Picture);
 
 /// <summary>A part of a picture, in pixels.</summary>
 public readonly record struct Rectangle(int X, int Y, int Width, int Height)
@@ -28,7 +28,7 @@ sealed class FrameNotes
     /// <summary>Last of a frame's lines: added by the filters below, so every frame has it.</summary>
     const string End = "longtake.end";
     readonly Queue<FrameNote> notes = new();
-    double time = double.NaN;
+    long? stamp;
     readonly int[] edges = new int[4];
 
     /// <summary>
@@ -36,7 +36,8 @@ sealed class FrameNotes
     /// left out.
     /// </summary>
     public const string Filters =
-        $"metadata=mode=delete,cropdetect=limit=24:round=2:skip=0:reset=1,metadata=mode=add:key={End}:value=1,"
+        // the limit as a share, which is that of every depth: 24 of 255
+        $"metadata=mode=delete,cropdetect=limit=0.0943:round=2:skip=0:reset=1,metadata=mode=add:key={End}:value=1,"
         + "metadata=mode=print:file='pipe\\:2':direct=1";
 
     /// <summary>Takes a line of ffmpeg's standard error; false when it is no note.</summary>
@@ -44,11 +45,13 @@ sealed class FrameNotes
     {
         if (line.StartsWith("frame:", StringComparison.Ordinal))
         {
-            var at = line.IndexOf("pts_time:", StringComparison.Ordinal);
-            time =
-                at > 0 && double.TryParse(line.AsSpan(at + 9).Trim(), CultureInfo.InvariantCulture, out var t)
+            // the ticks, for pts_time has six digits only
+            var at = line.IndexOf("pts:", StringComparison.Ordinal) + 4;
+            var end = line.IndexOf("pts_time:", StringComparison.Ordinal);
+            stamp =
+                at >= 4 && end > at && long.TryParse(line.AsSpan(at, end - at), CultureInfo.InvariantCulture, out var t)
                     ? t
-                    : double.NaN;
+                    : null;
             Array.Clear(edges);
             return true;
         }
@@ -65,7 +68,7 @@ sealed class FrameNotes
         if (!line.StartsWith(End, StringComparison.Ordinal))
             return false;
         var (x1, x2, y1, y2) = (edges[0], edges[1], edges[2], edges[3]);
-        var note = new FrameNote(time, x2 > x1 && y2 > y1 ? new(x1, y1, x2 - x1 + 1, y2 - y1 + 1) : null);
+        var note = new FrameNote(stamp, x2 > x1 && y2 > y1 ? new(x1, y1, x2 - x1 + 1, y2 - y1 + 1) : null);
         lock (notes)
         {
             notes.Enqueue(note);
@@ -86,7 +89,7 @@ sealed class FrameNotes
             var until = Environment.TickCount64 + (long)patience.TotalMilliseconds;
             while (notes.Count == 0 && until - Environment.TickCount64 is > 0 and var left)
                 Monitor.Wait(notes, (int)Math.Min(left, 1000));
-            return notes.Count > 0 ? notes.Dequeue() : new(double.NaN, null);
+            return notes.Count > 0 ? notes.Dequeue() : new(null, null);
         }
     }
 }

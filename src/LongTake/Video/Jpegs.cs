@@ -10,6 +10,7 @@ public static class Jpegs
     /// <param name="count">Frames wanted; a short video may give one less.</param>
     /// <param name="pixels">Longer side at most.</param>
     /// <param name="crop">Part of the picture that counts.</param>
+    /// <param name="colour">The colour that the file's pixels are read by.</param>
     /// <param name="token">Ends ffmpeg.</param>
     /// <exception cref="UserException">The video cannot be decoded.</exception>
     public static IReadOnlyList<byte[]> Read(
@@ -19,9 +20,12 @@ public static class Jpegs
         int count,
         int pixels,
         Rectangle? crop = null,
+        VideoColour? colour = null,
         CancellationToken token = default
     )
     {
+        var by = colour ?? VideoColour.Plain;
+        var (input, begin) = Ffmpeg.From(path, from);
         var cut = crop is { } c ? $"crop={c.Width}:{c.Height}:{c.X}:{c.Y}," : "";
         using var child = new MediaProcess(
             "ffmpeg",
@@ -30,9 +34,7 @@ public static class Jpegs
                 "-nostdin",
                 "-threads",
                 "2",
-                .. from is { } at ? ["-seek_timestamp", "1", "-ss", $"{at:0.######}"] : (string[])[],
-                "-t",
-                $"{seconds:0.###}",
+                .. input,
                 "-i",
                 Ffmpeg.Url(path),
                 "-map",
@@ -41,9 +43,11 @@ public static class Jpegs
                 "-sn",
                 "-dn",
                 "-vf",
-                $"{cut}fps={count / seconds:0.######},scale='trunc(iw*sar/2)*2':ih,setsar=1,"
+                $"{begin}{cut}fps={count / seconds:0.######},{by.Before}scale='trunc(iw*sar/2)*2':ih,setsar=1,"
                     + $"scale='min({pixels},iw)':'min({pixels},ih)':"
-                    + "force_original_aspect_ratio=decrease:force_divisible_by=2",
+                    + $"force_original_aspect_ratio=decrease:force_divisible_by=2{by.Scaled},"
+                    // JPEG's own colours, whatever those of the video
+                    + $"{by.After}scale=out_color_matrix=bt601:out_range=full,format=yuvj420p",
                 "-frames:v",
                 $"{count}",
                 "-c:v",

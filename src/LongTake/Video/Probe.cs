@@ -2,67 +2,6 @@ using System.Text.Json;
 
 namespace LongTake.Video;
 
-/// <summary>What a video file holds: facts of its first real video stream (cover pictures do not count).</summary>
-/// <param name="Path">The file as given.</param>
-/// <param name="Seconds">Length of the picture, from the stamps of its packets; a header may lie.</param>
-/// <param name="Fps">Frames a second: the declared rate where the stamps agree with it, else the measured mean.</param>
-/// <param name="Variable">True when frames are not evenly spaced in time.</param>
-/// <param name="Frames">Packets of the picture; decoding may give a few less in a damaged file.</param>
-/// <param name="Width">Stored pixels across, after rotation.</param>
-/// <param name="Height">Stored pixels down, after rotation.</param>
-/// <param name="SampleAspect">Width of a pixel over its height, after rotation; 1 when square or not stated.</param>
-/// <param name="Rotation">Degrees in the file's display matrix: 0, 90, 180, -90 ...; already applied to the
-/// size.</param>
-/// <param name="StartSeconds">Stamp of the first frame.</param>
-public sealed record VideoInfo(
-    string Path,
-    double Seconds,
-    double Fps,
-    bool Variable,
-    int Frames,
-    int Width,
-    int Height,
-    double SampleAspect,
-    int Rotation,
-    string Codec,
-    string PixelFormat,
-    int VideoStreams,
-    int AudioStreams,
-    double StartSeconds
-)
-{
-    /// <summary>Number of the stream in the file; the first real video stream is taken.</summary>
-    public int Stream { get; init; }
-
-    /// <summary>Bits of a sample.</summary>
-    public int BitDepth { get; init; } = 8;
-
-    /// <summary>"tv" (16 to 235), "pc" (0 to 255), "" when not stated.</summary>
-    public string ColourRange { get; init; } = "";
-
-    /// <summary>True when the file says that its frames are made of two fields.</summary>
-    public bool Interlaced { get; init; }
-
-    /// <summary>Packets without a stamp, or with that of another one.</summary>
-    public int BadStamps { get; init; }
-}
-
-/// <summary>Why a file is no usable video.</summary>
-public enum ProbeFault
-{
-    None,
-    Missing,
-    Empty,
-    Unreadable,
-    NotVideo,
-    NoVideoStream,
-    NoFrames,
-    TimedOut,
-}
-
-/// <summary>Either <see cref="Info"/>, or a fault and a sentence about it.</summary>
-public sealed record Probed(VideoInfo? Info, ProbeFault Fault, string Reason);
-
 /// <summary>Asks ffprobe what a file holds.</summary>
 public static class Probe
 {
@@ -148,18 +87,27 @@ public static class Probe
             : new Dictionary<string, string>();
     }
 
-    static VideoInfo Describe(string path, JsonElement video, int videos, int sounds, List<double> stamps)
+    static VideoInfo Describe(string path, JsonElement video, int videos, int sounds, List<long> stamps)
     {
-        var (fps, variable) = Rate(video, stamps);
+        var tick =
+            Text(video, "time_base").Split('/') is [var a, var b]
+            && int.TryParse(a, out var over)
+            && int.TryParse(b, out var under)
+            && over > 0
+            && under > 0
+                ? new TimeBase(over, under)
+                : new(1, 1000);
+        double[] times = [.. stamps.Select(s => tick.Seconds(s - stamps[0]))];
+        var (fps, variable) = Rate(video, times);
         var rotation = Rotation(video);
         var (width, height) = (video.GetProperty("width").GetInt32(), video.GetProperty("height").GetInt32());
-        var aspect = Fraction(Text(video, "sample_aspect_ratio").Replace(':', '/')) is > 0 and var a ? a : 1;
+        var aspect = Fraction(Text(video, "sample_aspect_ratio").Replace(':', '/')) is > 0 and var ratio ? ratio : 1;
         if (rotation % 180 != 0)
             (width, height, aspect) = (height, width, 1 / aspect);
         var pixels = Text(video, "pix_fmt");
         return new(
             path,
-            stamps[^1] - stamps[0] + 1 / fps,
+            times[^1] + 1 / fps,
             fps,
             variable,
             stamps.Count,
@@ -170,42 +118,48 @@ public static class Probe
             Text(video, "codec_name"),
             pixels,
             videos,
-            sounds,
-            stamps[0]
+            sounds
         )
         {
+            TimeBase = tick,
+            FirstStamp = stamps[0],
             Stream = video.GetProperty("index").GetInt32(),
             BitDepth =
                 int.TryParse(Text(video, "bits_per_raw_sample"), out var bits) && bits > 0 ? bits : Depth(pixels),
-            ColourRange =
-                Text(video, "color_range") is ("tv" or "pc") and var range ? range
-                : pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc"
-                : "",
+            Colour = new(
+                pixels.StartsWith("yuvj", StringComparison.Ordinal) ? "pc" : Stated(video, "color_range"),
+                Stated(video, "color_space"),
+                NeedsDolbyVision(video) ? VideoColour.DolbyVision : Stated(video, "color_transfer"),
+                Stated(video, "color_primaries")
+            ),
             Interlaced = Text(video, "field_order") is "tt" or "bb" or "tb" or "bt",
         };
     }
 
     // A declared rate counts when the stamps agree within 1 %: containers round stamps, so the measured mean is less
     // exact.
-    static (double Fps, bool Variable) Rate(JsonElement video, List<double> stamps)
+    static (double Fps, bool Variable) Rate(JsonElement video, double[] times)
     {
         double[] declared = [Fraction(Text(video, "avg_frame_rate")), Fraction(Text(video, "r_frame_rate"))];
-        var span = stamps[^1] - stamps[0];
-        if (stamps.Count < 2 || span <= 0)
+        var span = times[^1];
+        if (times.Length < 2 || span <= 0)
             return (declared.FirstOrDefault(f => f > 0, 25), false);
-        var gaps = stamps.Zip(stamps.Skip(1), (a, b) => b - a).ToArray();
+        var gaps = times.Zip(times.Skip(1), (a, b) => b - a).ToArray();
         var middle = gaps.Order().ElementAt(gaps.Length / 2);
         // Millisecond stamps move a gap by up to 1 ms each side; a dropped or doubled frame moves it by half a frame or
         // more.
         var odd = gaps.Count(g => Math.Abs(g - middle) > 0.25 * middle + 0.0021);
-        var measured = (stamps.Count - 1) / span;
+        // a pause says nothing of the rate
+        double[] usual = [.. gaps.Where(g => g <= 10 * middle)];
+        var measured = usual.Sum() is > 0 and var sum ? usual.Length / sum : (times.Length - 1) / span;
         var fps = declared.FirstOrDefault(f => f > 0 && Math.Abs(f - measured) <= 0.01 * measured, measured);
         return (fps, odd > 0.02 * gaps.Length);
     }
 
-    // One stamp a packet of the first video stream, in order: when it is shown, or when it is decoded where some
-    // packets (as in MPEG program streams) do not say when they are shown.
-    static List<double> Stamps(string path, TimeSpan limit, CancellationToken token, out bool late, out int packets)
+    // One stamp a packet of the first video stream, in order and in ticks: when it is shown, or when it is decoded
+    // where some packets (as in MPEG program streams) do not say when they are shown. Packets marked D are only
+    // decoded: an edit list starts after them or ends before them.
+    static List<long> Stamps(string path, TimeSpan limit, CancellationToken token, out bool late, out int packets)
     {
         using var child = new MediaProcess(
             "ffprobe",
@@ -214,7 +168,7 @@ public static class Probe
                 "-select_streams",
                 "V:0",
                 "-show_entries",
-                "packet=pts_time,dts_time",
+                "packet=pts,dts,flags",
                 "-of",
                 "csv=p=0",
                 Ffmpeg.Url(path),
@@ -222,17 +176,19 @@ public static class Probe
             limit,
             token: token
         );
-        List<double> shown = [],
+        List<long> shown = [],
             decoded = [];
         packets = 0;
-        foreach (var line in child.Text().Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var line in child.Text().Split('\n'))
         {
-            var fields = line.Split(',');
+            // transport streams add empty lines
+            if (line.Split(',') is not [var pts, var dts, var flags, ..] || flags.Contains('D'))
+                continue;
             packets++;
-            if (double.TryParse(fields[0], out var pts))
-                shown.Add(pts);
-            if (fields.Length > 1 && double.TryParse(fields[1], out var dts))
-                decoded.Add(dts);
+            if (long.TryParse(pts, out var show))
+                shown.Add(show);
+            if (long.TryParse(dts, out var decode))
+                decoded.Add(decode);
         }
         late = child.TimedOut;
         var stamps = shown.Count >= decoded.Count ? shown : decoded;
@@ -251,13 +207,20 @@ public static class Probe
         return int.TryParse(digits, out var bits) && bits is > 8 and <= 16 ? bits : 8;
     }
 
-    static int Rotation(JsonElement video)
+    static int Rotation(JsonElement video) =>
+        SideData(video, "rotation") is { } degrees ? (int)Math.Round(degrees.GetDouble()) : 0;
+
+    // 0 is compatible with nothing else
+    static bool NeedsDolbyVision(JsonElement video) =>
+        SideData(video, "dv_bl_signal_compatibility_id") is { } other && other.GetInt32() == 0;
+
+    static JsonElement? SideData(JsonElement video, string name)
     {
         if (video.TryGetProperty("side_data_list", out var list))
             foreach (var data in list.EnumerateArray())
-                if (data.TryGetProperty("rotation", out var degrees))
-                    return (int)Math.Round(degrees.GetDouble());
-        return 0;
+                if (data.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number)
+                    return value;
+        return null;
     }
 
     static bool Cover(JsonElement stream) =>
@@ -270,6 +233,10 @@ public static class Probe
         text.Split('/') is [var a, var b] && double.TryParse(a, out var x) && double.TryParse(b, out var y) && y > 0
             ? x / y
             : 0;
+
+    // "unknown", "reserved" and the like state nothing.
+    static string Stated(JsonElement video, string name) =>
+        Text(video, name) is not ("unknown" or "unspecified" or "reserved") and var value ? value : "";
 
     static string Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String

@@ -1,6 +1,6 @@
 namespace LongTake.Video;
 
-/// <summary>A stretch of a video in seconds, by its stamps.</summary>
+/// <summary>A stretch of a video in seconds from its first frame, by its stamps.</summary>
 public readonly record struct Stretch(double Start, double End)
 {
     public double Seconds => End - Start;

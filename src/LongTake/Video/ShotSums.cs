@@ -54,6 +54,9 @@ sealed class ShotSums(VideoInfo info, SmallFrame first)
         if (!same)
             still = frame;
         frozen.Add(same, frame.Time, gap, alsoBefore: true);
+        // as long as no frame comes, the last one stands
+        if (!same && gap >= FrozenSeconds)
+            frozen.Add(frame.Time - gap, frame.Time);
         loops.Add(frame, looped, gap);
         motion.Add(frame);
         if (frame.Time - first.Time >= hashes.Count * PerceptualHash.Seconds - 1e-6)

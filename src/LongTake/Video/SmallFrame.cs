@@ -37,7 +37,7 @@ public sealed class SmallFrame
 
     /// <param name="yuv">Planes of 128x72, 64x36 and 64x36 bytes.</param>
     /// <param name="index">Number of the frame in its video.</param>
-    /// <param name="time">Its stamp in seconds.</param>
+    /// <param name="time">Seconds from the first frame.</param>
     public SmallFrame(ReadOnlySpan<byte> yuv, int index, double time)
     {
         (Index, Time) = (index, time);

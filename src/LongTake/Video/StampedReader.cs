@@ -9,20 +9,24 @@ sealed class StampedReader : IDisposable
 {
     // Frames leave ffmpeg renumbered at this rate: its constant-rate output then neither drops nor repeats any.
     const string Clock = "25";
-    readonly string path;
+    readonly VideoInfo info;
     readonly TimeSpan patience;
     readonly MediaProcess child;
     readonly FrameNotes notes = new();
     readonly byte[] bytes = new byte[SmallFrame.Bytes];
-    double last = double.NegativeInfinity;
+    long? last;
 
     /// <exception cref="UserException">ffmpeg is missing.</exception>
-    public StampedReader(string path, TimeSpan patience, CancellationToken token = default)
+    public StampedReader(VideoInfo info, TimeSpan patience, CancellationToken token = default)
     {
-        (this.path, this.patience) = (path, patience);
-        var size = $"{SmallFrame.FineWidth}:{SmallFrame.FineHeight}";
+        (this.info, this.patience) = (info, patience);
+        var size = $"{SmallFrame.FineWidth}:{SmallFrame.FineHeight}:flags=area";
+        var colour = info.Colour.Read(info.Width, info.Height);
+        // a picture of another colour is made small first, then brought to BT.709, then to full range
+        var scale = colour.IsBeyond ? $"scale={size}{colour.Scaled},{colour.After}scale=" : $"scale={size}:";
         var filters =
-            $"{FrameNotes.Filters},settb=1/{Clock},setpts=N,scale={size}:flags=area:out_range=full,format=yuv420p";
+            $"settb={info.TimeBase},{FrameNotes.Filters},settb=1/{Clock},setpts=N,{colour.Before}{scale}out_range=full,"
+            + "format=yuv420p";
         child = new MediaProcess(
             "ffmpeg",
             [
@@ -32,7 +36,7 @@ sealed class StampedReader : IDisposable
                 "-threads",
                 "2",
                 "-i",
-                Ffmpeg.Url(path),
+                Ffmpeg.Url(info.Path),
                 "-map",
                 "0:V:0",
                 "-an",
@@ -58,8 +62,11 @@ sealed class StampedReader : IDisposable
     /// <summary>Pixels of the last frame, until the next is read.</summary>
     public ReadOnlySpan<byte> Bytes => bytes;
 
-    /// <summary>Stamp of the last frame in seconds, as the file has it; stamps never go back.</summary>
-    public double Time => last;
+    /// <summary>Stamp of the first frame that has one, in ticks.</summary>
+    public long First { get; private set; }
+
+    /// <summary>Seconds from the first frame to the last one read; they never go back.</summary>
+    public double Time => info.TimeBase.Seconds((last ?? First) - First);
 
     /// <summary>Stamps that were missing or did not grow; such a frame gets the stamp before it.</summary>
     public int BadStamps { get; private set; }
@@ -73,7 +80,7 @@ sealed class StampedReader : IDisposable
     public int Complaints => child.ErrorLines;
 
     /// <summary>What the decoder complained of first among what is kept, or "".</summary>
-    public string Complaint => Probe.Said(child, path);
+    public string Complaint => Probe.Said(child, info.Path);
 
     /// <summary>Reads the next frame; false at the end.</summary>
     /// <exception cref="UserException">Not one frame could be decoded, or ffmpeg gave up or was ended.</exception>
@@ -83,29 +90,32 @@ sealed class StampedReader : IDisposable
         {
             if (child.TooLarge)
                 throw new UserException(
-                    $"{path}: decoding takes more than {MediaProcess.MemoryLimit >> 20} MiB after frame {Count}; "
+                    $"{info.Path}: decoding takes more than {MediaProcess.MemoryLimit >> 20} MiB after frame {Count}; "
                         + $"ffmpeg was ended"
                 );
             if (child.TimedOut)
                 throw new UserException(
-                    $"{path}: no frame came for {patience.TotalSeconds:0.##} s after frame {Count}; ffmpeg was ended"
+                    $"{info.Path}: no frame came for {patience.TotalSeconds:0.##} s after frame {Count}; "
+                        + "ffmpeg was ended"
                 );
             var code = child.Wait();
             if (Count == 0 || code != 0)
             {
                 var what = Count == 0 ? "not one frame could be decoded" : $"cannot be decoded after frame {Count}";
                 var why = Complaint is { Length: > 0 } said ? said : $"ffmpeg ended with code {code}";
-                throw new UserException($"{path}: {what}: {why}");
+                throw new UserException($"{info.Path}: {what}: {why}");
             }
             return false;
         }
         var note = notes.Next(patience);
-        if (!(note.Time > last))
+        if (note.Stamp > last || (last is null && note.Stamp is not null))
+        {
+            if (last is null)
+                First = note.Stamp.Value;
+            last = note.Stamp;
+        }
+        else
             BadStamps++;
-        last =
-            note.Time > last ? note.Time
-            : double.IsInfinity(last) ? 0
-            : last;
         Picture = note.Picture;
         Count++;
         return true;

@@ -14,7 +14,7 @@ public enum TransitionKind
 /// <summary>
 /// One transition. For a cut, <paramref name="Frame"/> = <paramref name="EndFrame"/> is the first frame of the new
 /// shot; otherwise they are the first and last frame in which both shots, or a shot and one tone, are mixed. <paramref
-/// name="Start"/> and <paramref name="End"/> are the stamps of these frames in seconds. <paramref name="Score"/>
+/// name="Start"/> and <paramref name="End"/> are the seconds of these frames from the first. <paramref name="Score"/>
 /// compares only within a kind.
 /// </summary>
 public sealed record Transition(TransitionKind Kind, int Frame, int EndFrame, double Start, double End, double Score)

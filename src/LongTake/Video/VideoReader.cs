@@ -23,6 +23,9 @@ public sealed record ReadOptions
     /// <summary>Part of the picture as shown (after rotation) that counts; null is all of it.</summary>
     public Rectangle? Crop { get; init; }
 
+    /// <summary>The colour that the file's pixels are read by; null looks into the file.</summary>
+    public VideoColour? Colour { get; init; }
+
     /// <summary>Frames to read at most; 0 = all.</summary>
     public int MaxFrames { get; init; }
 
@@ -32,7 +35,8 @@ public sealed record ReadOptions
 
 /// <summary>
 /// Frames of a file's first video stream as RGB bytes [Height, Width, 3], streamed through a pipe: ffmpeg waits when
-/// the reader does, so memory stays at a frame or two. Rotation in the file is applied; pixels come out square.
+/// the reader does, so memory stays at a frame or two. Rotation in the file is applied; pixels come out square, colours
+/// in BT.709.
 /// </summary>
 public sealed class VideoReader : IDisposable
 {
@@ -40,6 +44,7 @@ public sealed class VideoReader : IDisposable
     const string Clock = "25";
     readonly string path;
     readonly MediaProcess child;
+    readonly VideoColour colour;
 
     /// <exception cref="UserException">No such file, no video in it, or a size that cannot be.</exception>
     public VideoReader(string path, ReadOptions options, CancellationToken token = default)
@@ -55,11 +60,12 @@ public sealed class VideoReader : IDisposable
             throw new UserException($"{path}: no such file");
         this.path = path;
         (Width, Height) = (options.Width, options.Height);
+        var info = Width == 0 || options.Colour is null ? Probe.Read(path, options.Patience, token) : null;
         if (Width == 0)
-        {
-            var info = Probe.Read(path, options.Patience, token);
-            (Width, Height) = (Math.Max(1, (int)Math.Round(info.Width * info.SampleAspect)), info.Height);
-        }
+            (Width, Height) = (Math.Max(1, (int)Math.Round(info!.Width * info.SampleAspect)), info.Height);
+        colour = options.Colour ?? info!.Colour.Read(info.Width, info.Height);
+        if (colour.Problem() is { Length: > 0 } problem)
+            throw new UserException($"{path}: {problem}");
         child = new MediaProcess("ffmpeg", Arguments(options), options.Patience, token: token);
     }
 
@@ -116,10 +122,12 @@ public sealed class VideoReader : IDisposable
 
     List<string> Arguments(ReadOptions o)
     {
-        List<string> arguments = [.. Ffmpeg.Input, "-nostdin"];
-        if (o.FromStamp is { } stamp)
-            arguments.AddRange(["-seek_timestamp", "1", "-ss", $"{stamp:0.######}"]);
-        arguments.AddRange([
+        var (input, from) = Ffmpeg.From(path, o.FromStamp);
+        List<string> arguments =
+        [
+            .. Ffmpeg.Input,
+            "-nostdin",
+            .. input,
             "-i",
             Ffmpeg.Url(path),
             "-map",
@@ -128,10 +136,10 @@ public sealed class VideoReader : IDisposable
             "-sn",
             "-dn",
             "-vf",
-            Filters(o),
+            from + Filters(o),
             "-r",
             Clock,
-        ]);
+        ];
         if (o.MaxFrames > 0)
             arguments.AddRange(["-frames:v", $"{o.MaxFrames}"]);
         arguments.AddRange(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
@@ -145,7 +153,9 @@ public sealed class VideoReader : IDisposable
         var (w, h) = (Width, Height);
         var size = o.Width == 0 ? $"{w}:{h}" : $"'max({w},round({h}*dar))':'max({h},round({w}/dar))'";
         var crop = o.Crop is { } c ? $"crop={c.Width}:{c.Height}:{c.X}:{c.Y}," : "";
-        return $"{crop}{rate}settb=1/{Clock},setpts=N,scale={size}:"
-            + $"flags=area+accurate_rnd+full_chroma_int,format=rgb24,crop={w}:{h},setsar=1";
+        const string flags = "flags=area+accurate_rnd+full_chroma_int";
+        var bring = colour.IsBeyond ? $"{colour.Scaled},{colour.After}scale={flags}" : "";
+        return $"{crop}{rate}settb=1/{Clock},setpts=N,{colour.Before}scale={size}:"
+            + $"{flags}{bring},format=rgb24,crop={w}:{h},setsar=1";
     }
 }

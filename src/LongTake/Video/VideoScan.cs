@@ -7,7 +7,8 @@ public sealed record ScanOptions
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// Gets each frame's planes (<see cref="SmallFrame.Bytes"/>: 128x72 in 4:2:0, full range) and its stamp.
+    /// Gets each frame's planes (<see cref="SmallFrame.Bytes"/>: 128x72 in 4:2:0, full range) and its seconds from the
+    /// first.
     /// </summary>
     public Action<ReadOnlySpan<byte>, double>? Seen { get; init; }
 }
@@ -16,9 +17,10 @@ public sealed record ScanOptions
 /// What one pass over the frames of a video tells: whether it decodes, where its shots change, and what each shot
 /// measures. Memory does not depend on the length of the video.
 /// </summary>
-/// <param name="Info">What the probe said.</param>
+/// <param name="Info">What the probe said; length and first stamp are those of what was decoded.</param>
 /// <param name="Frames">Frames decoded.</param>
-/// <param name="Seconds">From the stamp of the first frame to the end of the last.</param>
+/// <param name="Seconds">From the stamp of the first frame to the end of the last. All times count from the first
+/// frame.</param>
 /// <param name="Transitions">In order.</param>
 /// <param name="Shots">What lies between them, in order; a video without transitions is one shot.</param>
 /// <param name="Complaints">Lines of complaint from the decoder, <paramref name="Complaint"/> one of the first.</param>
@@ -34,6 +36,9 @@ public sealed record VideoScan(
     int BadStamps
 )
 {
+    /// <summary>Longest time from one frame to the next, seconds.</summary>
+    public double LongestGap { get; init; }
+
     /// <summary>Probes and decodes a file once. Progress reports the share of its frames that is done.</summary>
     /// <exception cref="UserException">No usable video, or it cannot be decoded; the message names the file and says
     /// why.</exception>
@@ -56,16 +61,14 @@ public sealed record VideoScan(
         var detector = new ShotDetector(info.Fps, token);
         var measurer = new ShotMeasurer(info);
         List<Transition> transitions = [];
-        using var reader = new StampedReader(info.Path, options.Patience, token);
-        double first = 0,
-            time = 0;
+        using var reader = new StampedReader(info, options.Patience, token);
+        double last = 0,
+            gap = 0;
         while (reader.Read())
         {
             var frame = new SmallFrame(reader.Bytes, reader.Count - 1, reader.Time);
-            if (frame.Index == 0)
-                first = frame.Time;
-            time = frame.Time;
-            options.Seen?.Invoke(reader.Bytes, time);
+            (last, gap) = (frame.Time, Math.Max(gap, frame.Time - last));
+            options.Seen?.Invoke(reader.Bytes, frame.Time);
             measurer.Add(frame, reader.Picture);
             var found = detector.Add(frame);
             transitions.AddRange(found);
@@ -76,15 +79,23 @@ public sealed record VideoScan(
         var rest = detector.Finish();
         transitions.AddRange(rest);
         measurer.Settle(rest, reader.Count);
+        var seconds = reader.Time + 1 / info.Fps;
         return new(
-            info,
+            info with
+            {
+                Seconds = seconds,
+                FirstStamp = reader.First,
+            },
             reader.Count,
-            time - first + 1 / info.Fps,
+            seconds,
             transitions,
             measurer.Finish(),
             reader.Complaints,
             reader.Complaint,
             reader.BadStamps
-        );
+        )
+        {
+            LongestGap = gap,
+        };
     }
 }

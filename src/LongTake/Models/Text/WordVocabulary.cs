@@ -50,7 +50,7 @@ public sealed class WordVocabulary : Vocabulary
     }
 
     /// <summary>Whether a file's bytes are such a list.</summary>
-    public static bool Is(ReadOnlySpan<byte> file) => file.StartsWith(Encoding.UTF8.GetBytes(Kind));
+    public static bool Is(ReadOnlySpan<byte> file) => TextFile.Begins(file, Kind);
 
     /// <inheritdoc/>
     public override int Count => words.Length;
@@ -99,15 +99,7 @@ public sealed class WordVocabulary : Vocabulary
 
     internal static WordVocabulary Parse(ReadOnlySpan<byte> file, string name)
     {
-        string text;
-        try
-        {
-            text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(file);
-        }
-        catch (DecoderFallbackException e)
-        {
-            throw new UserException($"word list '{name}' is not UTF-8", inner: e);
-        }
+        var text = TextFile.Decode(file.ToArray(), $"word list '{name}'");
         var lines = text.ReplaceLineEndings("\n").Split('\n');
         if (lines[0] != Header)
             throw new UserException(

@@ -1,9 +1,10 @@
 using System.Diagnostics;
+using LongTake.Data;
 using LongTake.Video;
 
 namespace LongTake.Tests.Video;
 
-public class VideoVerdictTests
+public class VideoScanTests
 {
     // Good videos, all of them, are looked at in FilterTests; here are the odd ones.
     [SkippableFact]
@@ -25,11 +26,14 @@ public class VideoVerdictTests
             var file in SharedMedia.Files(folder).Where(f => folder == "corrupt" || odd.Contains(Path.GetFileName(f)))
         )
         {
-            var verdict = VideoVerdict.Of(file);
+            var look = FootageScanner.Look(file, TimeSpan.FromSeconds(60), null, null, default);
             // How many complaints a decoder has, and of what first, is up to its version.
-            var reason = verdict.Rule == "undamaged" ? verdict.Reason.Split(" frames decoded")[0] : verdict.Reason;
-            lines.Add($"{folder}/{Path.GetFileName(file)}: {verdict.Rule}{(reason.Length > 0 ? $": {reason}" : "")}");
-            Assert.Equal(verdict.Kept, verdict.Reason.Length == 0);
+            var said =
+                look.Scan is not { } scan ? $"{look.Rule}: {look.Reason}"
+                : scan.Complaints > 0 ? $"undamaged: damaged: {scan.Frames} of {scan.Info.Frames}"
+                : "kept";
+            lines.Add($"{folder}/{Path.GetFileName(file)}: {said}");
+            Assert.Equal(look.Scan is null, look.Reason.Length > 0);
         }
         Expectation.Same("media/verdicts.txt", string.Concat(lines.Select(l => l + "\n")));
     }
@@ -59,13 +63,13 @@ public class VideoVerdictTests
             var file = place[$"{n}{Path.GetExtension(source)}"];
             File.WriteAllBytes(file, bytes);
             var watch = Stopwatch.StartNew();
-            var verdict = VideoVerdict.Of(file, new() { Patience = TimeSpan.FromSeconds(20) });
+            var look = FootageScanner.Look(file, TimeSpan.FromSeconds(20), null, null, default);
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), $"{file}: {watch.Elapsed}");
             Assert.True(
-                verdict.Kept || verdict.Rule is "video" or "undamaged" && verdict.Reason.Length > 0,
-                $"{n}: {verdict.Rule} {verdict.Reason}"
+                look.Rule.Length == 0 || look.Rule is "video" or "undamaged" && look.Reason.Length > 0,
+                $"{n}: {look.Rule} {look.Reason}"
             );
-            kept += verdict.Kept ? 1 : 0;
+            kept += look.Scan?.Complaints == 0 ? 1 : 0;
         }
         Assert.InRange(kept, 0, 14);
         NothingIsLeft(place.Folder);
@@ -98,10 +102,11 @@ public class VideoVerdictTests
     }
 
     [SkippableFact]
-    public void StampsAreTheFilesOwn()
+    public void TimesCountFromTheFirstFrameByTheStampsOfTheFile()
     {
         var late = VideoScan.Read(SharedMedia.Get("short/delayed_start.mp4"));
-        Assert.Equal(1.075, late.Shots[0].Shot.Start, 3);
+        Assert.Equal(1.075, late.Info.StartSeconds, 3);
+        Assert.Equal(0, late.Shots[0].Shot.Start);
         var info = Probe.Read(SharedMedia.Get("short/driving_vfr.mp4"));
         List<double> times = [];
         VideoScan.Read(info, new() { Seen = (_, time) => times.Add(time) });
