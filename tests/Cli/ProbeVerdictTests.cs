@@ -34,11 +34,11 @@ public sealed class ProbeVerdictTests : IDisposable
         string[] files = [.. ingest.Select(r => "videos/" + r.Name)];
         var probe = program.Run(["data", "probe", .. files, .. given, "--json"]);
         Assert.Equal(1, probe.Code);
-        var lines = probe.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal(ingest.Count, lines.Length);
-        foreach (var (row, line) in ingest.Zip(lines))
+        using var printed = JsonDocument.Parse(probe.Out);
+        var verdicts = printed.RootElement.GetProperty("files").EnumerateArray().ToList();
+        Assert.Equal(ingest.Count, verdicts.Count);
+        foreach (var (row, said) in ingest.Zip(verdicts))
         {
-            var said = JsonDocument.Parse(line).RootElement;
             Assert.Equal("videos/" + row.Name, said.GetProperty("file").GetString());
             Assert.Equal(row.Rule, said.GetProperty("rule").GetString());
             Assert.Equal(row.Rule == "kept", said.GetProperty("kept").GetBoolean());
