@@ -18,19 +18,21 @@ internal static class RequestResolver
     /// <param name="check">Whether mistakes are refused; without it only network and part count.</param>
     public static ResolvedRequest Resolve(VideoRequest request, ModelFiles files, bool check)
     {
-        files.CheckWhole();
+        files.Check();
         var r = request with { Network = request.Network ?? Best(request, files) };
-        var part = PartOf(r, files);
+        var any = files.Part(PartKind.Student) ?? files.Part(PartKind.Transformer);
+        var part = any is null ? null : PartOf(r, files);
         files.Check(
             part,
             files.Part(PartKind.Vae),
             files.Part(PartKind.TextEncoder),
-            part.TakesImage ? files.Part(PartKind.ImageEncoder) : null
+            part?.TakesImage == true ? files.Part(PartKind.ImageEncoder) : null
         );
+        files.CheckWhole();
         var c = files.Config;
-        if (r.Sampler is null && IsGenerator(part))
+        if (r.Sampler is null && IsGenerator(part!))
             r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
-        if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })
+        if (part!.TakesImage && r is { Image: { } image, Width: null, Height: null })
         {
             var picture = Picture.Read(image);
             var (width, height) = FirstFrame.Size(c, picture.Width, picture.Height);
