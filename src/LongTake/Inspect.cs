@@ -29,11 +29,11 @@ public static class Inspect
     /// <summary>Looks at a file or folder.</summary>
     /// <exception cref="UserException">Usage: nothing there, or nothing that is known. Else: it is broken.</exception>
     public static Inspection Path(string path, CancellationToken cancel = default) =>
-        Directory.Exists(path) ? Folder(path)
+        Directory.Exists(path) ? Folder(path, cancel)
         : File.Exists(path) ? Single(path, cancel)
         : throw new UserException($"{path}: no such file or folder. inspect knows {Known}.", usage: true);
 
-    private static Inspection Folder(string path)
+    private static Inspection Folder(string path, CancellationToken cancel)
     {
         bool Has(string name) => File.Exists(System.IO.Path.Combine(path, name));
         if (VideoSet.Exists(path))
@@ -46,9 +46,9 @@ public static class Inspect
         if (Has("log.jsonl") || Directory.Exists(System.IO.Path.Combine(path, "checkpoints")))
             return InspectFolders.Stage(path);
         if (config?["wan"] is not null)
-            return InspectFolders.Model(path);
+            return InspectFolders.Model(path, cancel);
         if (FoundFiles.IsFolder(path))
-            return InspectWeights.Look(path);
+            return InspectWeights.Look(path, cancel);
         var inside = Directory
             .EnumerateFileSystemEntries(path)
             .Select(e => System.IO.Path.GetFileName(e)!)
@@ -67,9 +67,9 @@ public static class Inspect
         Impostor.Refuse(path);
         var end = System.IO.Path.GetExtension(path).ToLowerInvariant();
         if (WeightFile.IsOne(path))
-            return InspectWeights.Look(path);
+            return InspectWeights.Look(path, cancel);
         if (end is ".json" or ".jsonc")
-            return Text(path);
+            return Text(path, cancel);
         var probed = Probe.Try(path, token: cancel);
         return probed.Info is { } info
             ? InspectFolders.Video(info, Probe.Tags(path, token: cancel))
@@ -79,15 +79,15 @@ public static class Inspect
             );
     }
 
-    private static Inspection Text(string path)
+    private static Inspection Text(string path, CancellationToken cancel)
     {
         var json = Json(path);
         if (json.ContainsKey("weight_map"))
-            return InspectWeights.Look(path);
+            return InspectWeights.Look(path, cancel);
         if (json.ContainsKey("stages") || json.ContainsKey("extends"))
             return InspectFolders.Recipe(path);
         if (json.ContainsKey("wan") && json.ContainsKey("vae"))
-            return InspectFolders.Model(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!);
+            return InspectFolders.Model(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!, cancel);
         throw new UserException(
             $"{path}: JSON, but neither a recipe, a model's config nor an index of shards; it has "
                 + $"{string.Join(", ", json.Take(6).Select(m => m.Key))}. "

@@ -11,7 +11,7 @@ namespace LongTake;
 /// <summary>The kinds that are more than one file of weights.</summary>
 internal static class InspectFolders
 {
-    public static Inspection Model(string path)
+    public static Inspection Model(string path, CancellationToken cancel)
     {
         var model = ModelFolder.Open(path);
         var c = model.Config;
@@ -30,6 +30,7 @@ internal static class InspectFolders
         try
         {
             using var found = ModelFiles.Open(path);
+            found.Cancel = cancel;
             foreach (var part in found.Parts)
             {
                 parts[part.Name] = InspectWeights.Brief(part);

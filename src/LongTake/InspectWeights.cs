@@ -6,9 +6,10 @@ namespace LongTake;
 /// <summary>What weights are of, in any layout: counts, element types, what is missing.</summary>
 internal static class InspectWeights
 {
-    public static Inspection Look(string path)
+    public static Inspection Look(string path, CancellationToken cancel)
     {
         using var found = ModelFiles.Open(path);
+        found.Cancel = cancel;
         var problems = Problems(found).ToList();
         var facts = new JsonObject { ["layout"] = Text(found.Layout) };
         var folder = Directory.Exists(path);

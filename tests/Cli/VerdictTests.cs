@@ -300,6 +300,15 @@ public sealed class VerdictTests : IDisposable
                 With($"{value}", all => all.Select(t => Of(t, value))),
                 "holds NaN or infinity in 1 of 96 weights, blocks.1.ffn.0.weight"
             );
+        // What is broken comes before what is missing.
+        var half = With("half", all => all.Select(t => Of(t, double.NegativeInfinity)));
+        System.IO.File.Delete(File(half, "models_t5*"));
+        Refused(half, "holds NaN or infinity in 1 of 96 weights");
+        var sound = Transformer;
+        TensorFiles.Write(tiny["own", "teacher.safetensors"], sound.Select(t => Of(t, double.NaN)), null);
+        Refused(tiny["own", "teacher.safetensors"], "holds NaN or infinity in 1 of 96 weights");
+        Refused(tiny["own"], "holds NaN or infinity in 1 of 96 weights");
+        TensorFiles.Write(tiny["own", "teacher.safetensors"], sound, null);
         Refused(With("lacks", all => all.Where(t => t.Name != "head.modulation")), "lacks 1 of 96 weights");
         Refused(
             With("shape", all => all.Select(t => t.Name == "head.modulation" ? Tensor(t.Name, 1, 2, 25) : t)),

@@ -67,6 +67,9 @@ public sealed class ModelFiles : IDisposable
 
     private ModelFiles(FoundFiles files) => this.files = files;
 
+    /// <summary>Ends the reading of all values that <see cref="Problems"/> does.</summary>
+    internal CancellationToken Cancel { get; set; }
+
     /// <summary>The path it was opened with.</summary>
     public string Path => files.Path;
 
@@ -222,11 +225,10 @@ public sealed class ModelFiles : IDisposable
     /// <summary>What a video needs and is not here.</summary>
     public IReadOnlyList<string> Absent => [.. Soundness.Absent(this).Select(a => a.What)];
 
-    /// <summary>Refuses what cannot make a video: a model that is not read, or one that lacks parts.</summary>
-    /// <exception cref="UserException">What it is, or lacks, and where that would lie.</exception>
+    /// <summary>Refuses a model that lacks parts without which there is no video.</summary>
+    /// <exception cref="UserException">What it lacks, and where that would lie.</exception>
     public void CheckWhole()
     {
-        Check();
         if (Soundness.Absent(this) is { Count: > 0 } absent)
             throw new UserException(
                 $"{Path}: no {string.Join(", no ", absent.Select(a => a.What))} here, without which there is no video; "

@@ -50,13 +50,13 @@ internal static class Soundness
     {
         // What it is comes first: of another model neither sizes nor values say anything.
         if (part.Kind == PartKind.Lora)
-            return Lora.NotRead(part) is { } kind ? [kind] : Values(part);
+            return Lora.NotRead(part) is { } kind ? [kind] : Values(files, part);
         if (OtherModels.Of(part) is { } other)
             return [other];
         try
         {
-            if (Sizes.Expected(part, files.Config) is not { } expected)
-                return [];
+            if (part.Kind == PartKind.Other || Sizes.Expected(part, files.Config) is not { } expected)
+                return Values(files, part);
             List<string> found = [.. Structure(part, expected)];
             if (OtherModels.OfChannels(part, files.Config) is { } channels)
                 found.Insert(0, channels);
@@ -67,7 +67,7 @@ internal static class Soundness
                 && files.Part(PartKind.TextEncoder) is not null
             )
                 found.AddRange(files.Config.Problems());
-            return found.Count > 0 ? found : Values(part);
+            return found.Count > 0 ? found : Values(files, part);
         }
         catch (Exception e) when (e is UserException or TorchException)
         {
@@ -100,10 +100,10 @@ internal static class Soundness
                 yield return $"{part.Name} {what} {found.Count} of {expected.Count} weights, {Some(found)}";
     }
 
-    private static IReadOnlyList<string> Values(ModelPart part)
+    private static IReadOnlyList<string> Values(ModelFiles files, ModelPart part)
     {
         using var off = torch.no_grad();
-        List<string> found = [.. part.Tensors.Where(t => !Finite(t)).Select(t => t.Name)];
+        List<string> found = [.. part.Tensors.Where(t => !Finite(t, files.Cancel)).Select(t => t.Name)];
         return found.Count == 0
             ? []
             :
@@ -114,10 +114,11 @@ internal static class Soundness
     }
 
     // Some megabytes at a time, so that what is computed on the way stays in the caches.
-    private static bool Finite(LazyTensor tensor)
+    private static bool Finite(LazyTensor tensor, CancellationToken cancel)
     {
         if (!TensorFiles.IsFloat(tensor.Dtype))
             return true;
+        cancel.ThrowIfCancellationRequested();
         using var scope = torch.NewDisposeScope();
         var flat = tensor.Read().reshape(-1);
         for (var at = 0L; at < flat.numel(); at += AtATime)

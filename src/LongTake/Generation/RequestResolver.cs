@@ -18,17 +18,19 @@ internal static class RequestResolver
     /// <param name="check">Whether mistakes are refused; without it only network and part count.</param>
     public static ResolvedRequest Resolve(VideoRequest request, ModelFiles files, bool check)
     {
-        files.CheckWhole();
+        files.Check();
         var r = request with { Network = request.Network ?? Best(request, files) };
-        var plain = PartOf(r, files);
+        var any = files.Part(PartKind.Student) ?? files.Part(PartKind.Transformer);
+        var plain = any is null ? null : PartOf(r, files);
         files.Check(
             plain,
             files.Part(PartKind.Vae),
             files.Part(PartKind.TextEncoder),
-            plain.TakesImage ? files.Part(PartKind.ImageEncoder) : null
+            plain?.TakesImage == true ? files.Part(PartKind.ImageEncoder) : null
         );
+        files.CheckWhole();
         var c = files.Config;
-        var part = files.WithLoras(plain, r.Loras);
+        var part = files.WithLoras(plain!, r.Loras);
         if (r.Sampler is null && IsGenerator(part))
             r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
         if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })
