@@ -55,7 +55,7 @@ sealed class ShotSums(VideoInfo info, SmallFrame first)
             still = frame;
         frozen.Add(same, frame.Time, gap, alsoBefore: true);
         // as long as no frame comes, the last one stands
-        if (!same && gap >= FrozenSeconds)
+        if (!same && gap >= Math.Max(FrozenSeconds, 4 / info.Fps))
             frozen.Add(frame.Time - gap, frame.Time);
         loops.Add(frame, looped, gap);
         motion.Add(frame);
