@@ -58,11 +58,11 @@ public partial class DocumentsTests
             .EnumerateFiles(Path.Combine(SourceFiles.Root, "tests"), "*.cs", SearchOption.AllDirectories)
             .Select(Path.GetFileNameWithoutExtension)
             .ToHashSet();
-        Assert.Empty(
-            Pages()
-                .SelectMany(p => TestName().Matches(p.Text).Select(m => (p.Page, Name: m.Value)))
-                .Where(n => !tests.Contains(n.Name))
-        );
+        var missing = Pages()
+            .SelectMany(p => TestName().Matches(p.Text).Select(m => (p.Page, Name: m.Value)))
+            .Where(n => !tests.Contains(n.Name))
+            .Select(n => $"{n.Page}: {n.Name}");
+        Assert.Equal("", string.Join('\n', missing));
     }
 
     [Fact]

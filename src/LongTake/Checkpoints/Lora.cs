@@ -29,7 +29,7 @@ public static class Lora
         var at = text.LastIndexOf('=');
         if (at < 0 || File.Exists(text))
             return (text, 1);
-        return Numbers.TryParse(text[(at + 1)..], out double strength)
+        return Numbers.TryParse(text.AsSpan(at + 1), out double strength)
             ? (text[..at], strength)
             : throw new UserException(
                 $"LoRA {text}: '{text[(at + 1)..]}' is no strength; write FILE or FILE=0.8",
