@@ -141,7 +141,9 @@ public sealed class ManifestValuesTests : IDisposable
     }
 
     private static (string, string) Row(JsonNode? node) =>
-        node is JsonObject row ? ($"{row["video"]}", $"{row["caption"]}") : ("", "");
+        node is JsonObject row
+            ? ($"{row["video"]}", $"{row[VideoManifest.Captions.FirstOrDefault(row.ContainsKey) ?? "caption"]}")
+            : ("", "");
 
     private static List<List<string>> Csv(string text)
     {
