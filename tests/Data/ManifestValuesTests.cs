@@ -155,8 +155,8 @@ public sealed class ManifestValuesTests : IDisposable
         for (var i = 0; i < text.Length; i++)
             if (quoted && text[i] == '"' && i + 1 < text.Length && text[i + 1] == '"')
                 (rows[^1][^1], i) = (rows[^1][^1] + '"', i + 1);
-            else if (text[i] == '"' && (quoted || rows[^1][^1].Length == 0))
-                quoted = !quoted;
+            else if (text[i] == '"' && (quoted || string.IsNullOrWhiteSpace(rows[^1][^1])))
+                (quoted, rows[^1][^1]) = (!quoted, quoted ? rows[^1][^1] : "");
             else if (!quoted && text[i] == ',')
                 rows[^1].Add("");
             else if (!quoted && text[i] is '\n' or '\r')
