@@ -26,6 +26,8 @@ public sealed class ProbeVerdictTests : IDisposable
             .RootElement.GetProperty("rows")
             .EnumerateArray()
             .Select(r => (Name: r.GetProperty("name").GetString()!, Rule: r.GetProperty("rule").GetString()!))
+            .GroupBy(r => r.Name)
+            .Select(g => (Name: g.Key, Rule: g.Any(r => r.Rule == "kept") ? "kept" : g.First().Rule))
             .ToList();
         Assert.Equal(
             "brief length, short length, still moving, take0 kept, take1 kept, take9 duplicate, words video",

@@ -141,7 +141,9 @@ public sealed class ManifestValuesTests : IDisposable
     }
 
     private static (string, string) Row(JsonNode? node) =>
-        node is JsonObject row ? ($"{row["video"]}", $"{row["caption"]}") : ("", "");
+        node is JsonObject row
+            ? ($"{row["video"]}", $"{row[VideoManifest.Captions.FirstOrDefault(row.ContainsKey) ?? "caption"]}")
+            : ("", "");
 
     private static List<List<string>> Csv(string text)
     {
@@ -153,8 +155,8 @@ public sealed class ManifestValuesTests : IDisposable
         for (var i = 0; i < text.Length; i++)
             if (quoted && text[i] == '"' && i + 1 < text.Length && text[i + 1] == '"')
                 (rows[^1][^1], i) = (rows[^1][^1] + '"', i + 1);
-            else if (text[i] == '"' && (quoted || rows[^1][^1].Length == 0))
-                quoted = !quoted;
+            else if (text[i] == '"' && (quoted || string.IsNullOrWhiteSpace(rows[^1][^1])))
+                (quoted, rows[^1][^1]) = (!quoted, quoted ? rows[^1][^1] : "");
             else if (!quoted && text[i] == ',')
                 rows[^1].Add("");
             else if (!quoted && text[i] is '\n' or '\r')
