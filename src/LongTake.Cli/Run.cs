@@ -23,7 +23,7 @@ public static class Run
     {
         Console.SetError(new ErrorStream(Console.Error));
         var parsed = parse();
-        running = Name(parsed.CommandResult)["longtake".Length..].Trim();
+        running = string.Join(' ', Name(parsed.CommandResult).Split(' ').Skip(1));
         if (Mistakes(parsed) is { Count: > 0 } mistakes)
             return Fail(string.Join("\nlongtake: ", mistakes), Usage, $"\nTry '{Name(parsed.CommandResult)} --help'.");
         try

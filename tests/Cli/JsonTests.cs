@@ -23,7 +23,7 @@ public sealed class JsonTests : IDisposable
         Assert.Equal("a.mp4", (string?)made["videos"]![0]!["video"]);
         Assert.Equal(0, (long)made["videos"]![0]!["seed"]!);
         Printed(0, "generate", "a traveller walks", "--seed", "3", "--dry-run");
-        Assert.Single((JsonArray)Printed(0, "data", "probe", "a.mp4")["files"]!);
+        Assert.Single((JsonArray)Printed(1, "data", "probe", "a.mp4")["files"]!);
         Assert.Equal(2, ((JsonArray)Printed(1, "data", "shots", "a.mp4", "b.mp4")["files"]!).Count);
     }
 

@@ -11,7 +11,7 @@ public sealed class OutputPlaceTests : IDisposable
     public void Dispose() => program.Dispose();
 
     [SkippableTheory]
-    [InlineData("folder.mp4: is a folder", "generate", "-p", "a walk", "--model", "MODEL", "-o", "folder.mp4")]
+    [InlineData("folder.mp4: is a folder", "generate", "a traveller", "--model", "MODEL", "-o", "folder.mp4")]
     [InlineData("/proc/demo/sheet.png: cannot be written", "demo", "--model", "MODEL", "-o", "/proc/demo")]
     [InlineData("~/wan: '~' is a home folder", "convert", "MODEL", "--to", "wan", "-o", "~/wan")]
     [InlineData("file/set: ", "data", "ingest", "videos", "--model", "MODEL", "-o", "file/set")]

@@ -61,7 +61,7 @@ public sealed class VideoDeviceTests
                 Prompt = "a traveller",
                 Network = network,
                 Sampler = sampler,
-                Steps = sampler is Sampler.UniPc or Sampler.Dpm or Sampler.Euler ? 3 : 0,
+                Steps = sampler is Sampler.UniPc or Sampler.Dpm or Sampler.Euler ? 3 : null,
                 Guidance = network == Network.Generator ? null : 2,
                 FmSteps = sampler == Sampler.FewStep ? 1 : 0,
             }

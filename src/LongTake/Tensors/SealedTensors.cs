@@ -26,8 +26,9 @@ public static class SealedTensors
         foreach (var (name, tensor) in tensors.OrderBy(t => t.Key, StringComparer.Ordinal))
         {
             using var one = torch.NewDisposeScope();
-            var bytes = new byte[tensor.numel() * torch.Tensor.SizeOf(dtype)];
-            tensor.to(dtype).CopyTo(bytes);
+            var type = tensor.is_floating_point() ? dtype : tensor.dtype; // as it is written
+            var bytes = new byte[tensor.numel() * torch.Tensor.SizeOf(type)];
+            tensor.to(type).CopyTo(bytes);
             Append(all, name, bytes);
         }
         TensorFiles.Write(
