@@ -131,7 +131,8 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return Bad("exists", e.Message, passing: true);
+            var gone = e is FileNotFoundException or DirectoryNotFoundException;
+            return Bad("exists", gone ? "no such file" : e.Message, passing: true);
         }
     }
 
