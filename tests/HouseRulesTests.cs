@@ -48,6 +48,20 @@ public partial class HouseRulesTests
         );
     }
 
+    /// <summary>A service has no command line: the library names settings, the program their options.</summary>
+    [Fact]
+    public void TheLibraryNamesNoOptions() =>
+        Assert.Empty(
+            from file in SourceFiles.All()
+            where file.Name.StartsWith("src/LongTake/", StringComparison.Ordinal)
+            from line in SourceFiles.Code(file.Text).Split('\n')
+            where OptionInText().IsMatch(line)
+            select $"{file.Name}: {line.Trim()}"
+        );
+
+    [GeneratedRegex(@"""[^""]*[a-zA-Z,;.:] --[a-z][a-z-]+")]
+    private static partial Regex OptionInText();
+
     // Tables of Unicode, and expectations that name files of others.
     private static bool Borrowed(string file) => Path.GetFileName(file) is "TextTables.txt";
 

@@ -142,7 +142,7 @@ public static class Recipe
     /// </summary>
     private static void Set(JsonObject node, string set, JsonTypeInfo info)
     {
-        var (source, equals) = ($"--set {set}", set.IndexOf('='));
+        var (source, equals) = ($"set {set}", set.IndexOf('='));
         if (equals <= 0)
             throw new UserException($"{source}: give it as name=value, for example train.seed=7.", usage: true);
         string[] names = set[..equals].Replace("[", ".").Replace("]", "").Split('.', StringSplitOptions.TrimEntries);

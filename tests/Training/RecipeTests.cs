@@ -184,9 +184,9 @@ public sealed class RecipeTests : IDisposable
     [InlineData("=3", "give it as name=value")]
     [InlineData(
         "optimiser.lerningRate=3",
-        "--set optimiser.lerningRate=3: unknown member 'optimiser.lerningRate'; did you mean 'learningRate'?"
+        "set optimiser.lerningRate=3: unknown member 'optimiser.lerningRate'; did you mean 'learningRate'?"
     )]
-    [InlineData("seed=many", "--set seed=many: seed: given \"many\"; allowed is a whole number of at least 0.")]
+    [InlineData("seed=many", "set seed=many: seed: given \"many\"; allowed is a whole number of at least 0.")]
     [InlineData("seed.x=1", "seed: given {\"x\":1}; allowed is a whole number of at least 0.")]
     public void A_wrong_set_is_refused(string set, string because) =>
         Refused(Put("a.json", """{ "name": "a" }"""), [set], because);

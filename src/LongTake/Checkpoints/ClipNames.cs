@@ -140,7 +140,7 @@ internal static class ClipNames
                         {
                             Name = map.ToOther(t.Name)
                                 ?? throw new UserException(
-                                    $"{part.Name}: weight '{t.Name}' has no name in that layout. Use --to wan."
+                                    $"{part.Name}: weight '{t.Name}' has no name in that layout. Write the layout wan."
                                 ),
                         },
                     }

@@ -74,7 +74,7 @@ public static class Conversion
                 && from.Part(PartKind.Student) is { } left
                 && parts.All(p => p.Name != left.Name)
             )
-                notes.Add($"{left.Name} is not converted; a head of it is, with --part dm_head or --part fm_head");
+                notes.Add($"{left.Name} is not converted; a head of it is, as the part dm_head or fm_head");
             if (
                 parts.Find(p => p.Kind == PartKind.ImageEncoder) is { } clip
                 && clip.Tensors.Any(t => ClipNames.IsText(t.Name)) is var texts
@@ -179,8 +179,8 @@ public static class Conversion
             : from.Part(PartKind.Transformer, request.Part);
         if (transformer is null && student is not null)
             throw new UserException(
-                $"{from.Path}: holds a student of two heads; say which one is wanted with --part dm_head or "
-                    + $"--part fm_head",
+                $"{from.Path}: holds a student of two heads; say which one is wanted, the part dm_head or "
+                    + $"fm_head",
                 usage: true
             );
         if (transformer is null && request.Loras.Count > 0)
@@ -249,7 +249,7 @@ public static class Conversion
                     Name = map.ToOther(t.Name)
                         ?? throw new UserException(
                             $"{part.Name}: weight '{t.Name}' has no name in that layout; it belongs to an "
-                                + $"option that only LongTake has. Use --to wan or --to comfy."
+                                + $"option that only LongTake has. Write the layout wan or comfy."
                         ),
                 }
             ),
