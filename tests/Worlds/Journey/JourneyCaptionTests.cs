@@ -8,11 +8,24 @@ public class JourneyCaptionTests
     public void Every_caption_is_read_back()
     {
         foreach (var (coat, hat) in JourneyCaptions.Pairs(0))
-        foreach (var road in (int[][])[[], [2], [3, 1], [1, 3, 2, 0]])
+        foreach (
+            var road in (int[][])
+                [
+                    [],
+                    [2],
+                    [3, 1],
+                    [1, 3, 2, 0],
+                ]
+        )
         foreach (var back in (bool[])[true, false])
         {
             Assert.True(
-                JourneyCaptions.TryParse(JourneyCaptions.Describe(coat, hat, road, back), out var c, out var h, out var r)
+                JourneyCaptions.TryParse(
+                    JourneyCaptions.Describe(coat, hat, road, back),
+                    out var c,
+                    out var h,
+                    out var r
+                )
             );
             Assert.Equal((coat, hat), (c, h));
             Assert.Equal(road.Length == 0 ? null : road, r);
@@ -26,10 +39,7 @@ public class JourneyCaptionTests
         const string start = "a traveller in a red coat and a top hat walks";
         Assert.Equal($"{start} through forest, desert, city and meadow, and back", JourneyCaptions.Describe(take));
         Assert.Equal(start, JourneyCaptions.Describe(take with { RoadNamed = false }));
-        Assert.Equal(
-            $"{start} through forest",
-            JourneyCaptions.Describe(take with { Turn = null, Frames = 81 })
-        );
+        Assert.Equal($"{start} through forest", JourneyCaptions.Describe(take with { Turn = null, Frames = 81 }));
     }
 
     [Theory]

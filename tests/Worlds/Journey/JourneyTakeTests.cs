@@ -128,7 +128,10 @@ public class JourneyTakeTests
     {
         foreach (var clip in clips.Take(500))
         {
-            var seen = Enumerable.Range(0, Math.Min(clip.Turn ?? 80, 80) + 1).Select(f => clip.BiomeAt(clip.Position(f))).Distinct();
+            var seen = Enumerable
+                .Range(0, Math.Min(clip.Turn ?? 80, 80) + 1)
+                .Select(f => clip.BiomeAt(clip.Position(f)))
+                .Distinct();
             Assert.Equal(seen, clip.Road);
         }
     }

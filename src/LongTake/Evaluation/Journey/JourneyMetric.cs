@@ -115,7 +115,7 @@ public sealed record JourneyMetric(string Name, Best Best, string What)
         {
             Minute = true,
             Chance = 0,
-            Video = v => Skylines.Recall(v.Video, v.Walk, v.Lights),
+            Video = v => v.Skyline,
         },
         new("turn", Best.High, "whether the traveller turns round once and walks in step before and after")
         {

@@ -20,6 +20,7 @@ internal sealed class JourneyReading
     private const int WindowFrames = 5 * JourneyVideo.Rate;
     private readonly int[] company;
     private readonly int usual;
+    private readonly double contrast;
     private readonly List<Sighting> there;
     private readonly List<(Sighting There, Sighting Back)> pairs;
 
@@ -28,23 +29,26 @@ internal sealed class JourneyReading
     public JourneyReading(byte[] rgb, JourneyTruth truth)
     {
         (Video, Truth) = (new(rgb), truth);
-        Lights = SkyClock.Read(Video);
+        (Lights, contrast) = SkyClock.Read(Video);
+        var restored = Video.Restored(contrast);
         Hours = [.. Lights.Select(light => light.Hour)];
         (HourRate, HourOff) = SkyClock.Line(Hours);
-        Walk = new(Video, Lights);
+        Walk = new(restored, Lights);
+        Skyline = Skylines.Recall(restored, Walk, Lights);
         (Coats, Scarves, Hats) = (
-            Person.Coats(Video, Lights),
-            Person.Scarves(Video, Lights),
-            Person.Hats(Video, Lights)
+            Person.Coats(restored, Lights),
+            Person.Scarves(restored, Lights),
+            Person.Hats(restored, Lights)
         );
-        (var feet, Legs) = Person.Feet(Video, Walk, Lights);
-        Feet = Walk.Turns == 1 ? [.. feet[..Before], .. feet[Math.Min(Before + JourneyVideo.Rate, feet.Length)..]] : feet;
-        company = Company.Read(Video, Walk, Lights);
+        (var feet, Legs) = Person.Feet(restored, Walk, Lights);
+        Feet =
+            Walk.Turns == 1 ? [.. feet[..Before], .. feet[Math.Min(Before + JourneyVideo.Rate, feet.Length)..]] : feet;
+        company = Company.Read(restored, Walk, Lights);
         usual = company.GroupBy(c => c).MaxBy(g => g.Count())!.Key;
-        there = Sightings.Between(Video, Walk, Lights, 0, Math.Min(Walk.Turn + 1, Video.Frames));
+        there = Sightings.Between(restored, Walk, Lights, 0, Math.Min(Walk.Turn + 1, Video.Frames));
         pairs = Sightings.Pairs(
             there,
-            Sightings.Between(Video, Walk, Lights, Math.Min(Walk.Turn + 1, Video.Frames), Video.Frames)
+            Sightings.Between(restored, Walk, Lights, Math.Min(Walk.Turn + 1, Video.Frames), Video.Frames)
         );
     }
 
@@ -67,6 +71,9 @@ internal sealed class JourneyReading
     /// Swing of the near foot in each frame; without the second of the turn, which is a whole stride and shows no swing.
     /// </summary>
     public double[] Feet { get; }
+
+    /// <summary>How much more the skyline resembles that of the way there than those of other takes.</summary>
+    public double? Skyline { get; }
 
     /// <summary>How much the legs look like legs.</summary>
     public double Legs { get; }
@@ -107,9 +114,10 @@ internal sealed class JourneyReading
         pairs.Count == 0 ? null : pairs.Average(p => same(p.There, p.Back) ? 1.0 : 0);
 
     /// <summary>Whether he turns once and keeps in step on both sides.</summary>
-    public double TurnsOnce() => Walk.Turns == 1 && InStep(Feet.AsSpan(0, Before)) && InStep(Feet.AsSpan(Before)) ? 1 : 0;
+    public double TurnsOnce() =>
+        Walk.Turns == 1 && InStep(Feet.AsSpan(0, Before)) && InStep(Feet.AsSpan(Before)) ? 1 : 0;
 
-    private static bool InStep(ReadOnlySpan<double> feet) => Walker.Explained(feet, JourneyVideo.Rate) > .7;
+    private static bool InStep(ReadOnlySpan<double> feet) => Walker.Explained(feet, JourneyVideo.Rate) > .5;
 
     // Frames before the second of the turn.
     private int Before => Math.Max(0, Walk.Turn - JourneyVideo.Rate / 2);
@@ -118,8 +126,11 @@ internal sealed class JourneyReading
     public double? SameCompany(int second)
     {
         var middle = second * JourneyVideo.Rate + JourneyVideo.Rate / 2;
-        var turning = Walk.Turns == 1 && Math.Abs(middle - Walk.Turn) < (JourneyVideo.Rate + JourneyTake.TurnFrames) / 2;
-        return turning ? null : company[second] == usual ? 1 : 0;
+        var turning =
+            Walk.Turns == 1 && Math.Abs(middle - Walk.Turn) < (JourneyVideo.Rate + JourneyTake.TurnFrames) / 2;
+        return turning ? null
+            : company[second] == usual ? 1
+            : 0;
     }
 
     /// <summary>Mean of a measure of the feet over the windows of five seconds.</summary>
@@ -142,7 +153,7 @@ internal sealed class JourneyReading
 
     /// <summary>Contrast of the ground's pattern in a second.</summary>
     public double Contrast(int second) =>
-        Walk.Contrasts.AsSpan(second * JourneyVideo.Rate, JourneyVideo.Rate).ToArray().Average();
+        contrast * Walk.Contrasts.AsSpan(second * JourneyVideo.Rate, JourneyVideo.Rate).ToArray().Average();
 
     public double SpeedError(int second) =>
         Walk.SpeedError(second * JourneyVideo.Rate, (second + 1) * JourneyVideo.Rate);

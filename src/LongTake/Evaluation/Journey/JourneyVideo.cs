@@ -33,6 +33,28 @@ internal sealed class JourneyVideo
     public ReadOnlySpan<Pixel> Frame(int i) =>
         MemoryMarshal.Cast<byte, Pixel>(rgb.AsSpan(i * Scene.FrameBytes, Scene.FrameBytes));
 
+    /// <summary>A frame in soft focus, 1 2 1 in both directions: in it sharp and soft videos look more alike.</summary>
+    public Pixel[] Soft(int i) => Soft(Frame(i).ToArray());
+
+    /// <summary>A picture of one's own, put into soft focus.</summary>
+    public static Pixel[] Soft(Pixel[] frame)
+    {
+        Footage.Blur(MemoryMarshal.AsBytes(frame.AsSpan()), 1);
+        return frame;
+    }
+
+    /// <summary>The video with all colours further from grey, to undo a loss of contrast.</summary>
+    public JourneyVideo Restored(double contrast)
+    {
+        byte[] restored =
+        [
+            .. Enumerable
+                .Range(0, 256)
+                .Select(v => (byte)Math.Clamp(Footage.Grey + (v - Footage.Grey) / contrast, 0, 255)),
+        ];
+        return contrast == 1 ? this : new(Array.ConvertAll(rgb, v => restored[v]));
+    }
+
     /// <summary>Mean colour over a box of one frame; limits are inclusive.</summary>
     public Rgb Mean(int frame, int left, int right, int top, int bottom)
     {

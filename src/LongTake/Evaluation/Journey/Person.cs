@@ -31,7 +31,6 @@ internal static class Person
             .Range(0, 4)
             .Select(hat =>
                 (Stencil[])
-
                     [
                         .. from facing in facings
                         from angle in (double[])[0, Math.PI / 2]
@@ -53,7 +52,15 @@ internal static class Person
                             Enumerable
                                 .Range(0, JourneyVideo.Rate / 2)
                                 .Sum(i =>
-                                    hats[hat].Max(h => h.Likeness(video.Frame(s * JourneyVideo.Rate + 2 * i), paints, 0, 0))
+                                    hats[hat]
+                                        .Max(h =>
+                                            h.Likeness(
+                                                video.Frame(s * JourneyVideo.Rate + 2 * i),
+                                                h.Colours(paints),
+                                                0,
+                                                0
+                                            )
+                                        )
                                 )
                         );
                 }
@@ -65,7 +72,6 @@ internal static class Person
     [
         .. facings.Select(facing =>
             (Stencil[])
-
                 [
                     .. Enumerable
                         .Range(0, Phases)
@@ -89,7 +95,10 @@ internal static class Person
             var (best, phase) = (double.NegativeInfinity, 0);
             var drawings = legs[walk.Directions[f] > 0 ? 0 : 1];
             for (var i = 0; i < Phases; i++)
-                if (drawings[i].Likeness(video.Frame(f), paints, 0, 0) is var likeness && likeness > best)
+                if (
+                    drawings[i].Likeness(video.Frame(f), drawings[i].Colours(paints), 0, 0) is var likeness
+                    && likeness > best
+                )
                     (best, phase) = (likeness, i);
             feet[f] = Math.Sin(2 * Math.PI * phase / Phases);
             like += best / video.Frames;

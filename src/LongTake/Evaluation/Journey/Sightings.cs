@@ -11,7 +11,7 @@ internal static class Sightings
 {
     private const int Step = 4, // frames from one look to the next
         Least = 4; // looks that make a sighting
-    private const double Certain = .5,
+    private const double Certain = .42,
         SamePlace = 14;
 
     // The lower part of the windmill, which its sails leave free for most of the time.
@@ -24,9 +24,12 @@ internal static class Sightings
     public static List<Sighting> Between(JourneyVideo video, Walk walk, Light[] lights, int from, int to)
     {
         List<List<Sighting>> open = [];
+        var (second, drawings) = (-1, Array.Empty<Drawing>());
         for (var f = (from + Step - 1) / Step * Step; f < to; f += Step)
         {
-            if (Look(video.Frame(f), lights[video.SecondOf(f)]) is not { } seen)
+            if (video.SecondOf(f) != second)
+                drawings = Drawings(lights[second = video.SecondOf(f)]);
+            if (Look(video.Soft(f), drawings) is not { } seen)
                 continue;
             var at = seen with { Place = seen.Place + walk.Position(f) / (double)Hills.Speed };
             var same = open.FindIndex(o => Math.Abs(o.Average(s => s.Place) - at.Place) < SamePlace);
@@ -53,20 +56,27 @@ internal static class Sightings
         return new(looks.Average(s => s.Place), most.Kind, most.Colour);
     }
 
+    // A landmark as it looks in a light.
+    private readonly record struct Drawing(int Kind, int Colour, Rgb[] Colours, Rgb Main);
+
+    private static Drawing[] Drawings(Light light) =>
+        [
+            .. from colour in Enumerable.Range(0, LandmarkArt.Colours.Length)
+            let paints = Stencil.Paints(light, LandmarkArt.Colours[colour])
+            from kind in Enumerable.Range(0, stencils.Length)
+            select new Drawing(kind, colour, stencils[kind].Colours(paints), paints[1]),
+        ];
+
     /// <summary>The landmark that is whole in one frame; its place is that of its middle in the picture.</summary>
-    private static Sighting? Look(ReadOnlySpan<Pixel> frame, in Light light)
+    private static Sighting? Look(ReadOnlySpan<Pixel> frame, Drawing[] drawings)
     {
         var (best, found) = (Certain, (Sighting?)null);
-        for (var colour = 0; colour < LandmarkArt.Colours.Length; colour++)
+        foreach (var d in drawings)
         {
-            var paints = Stencil.Paints(light, LandmarkArt.Colours[colour]);
-            for (var kind = 0; kind < stencils.Length; kind++)
-            for (var left = 0; left + stencils[kind].Width <= Scene.Side; left++)
-            {
-                var likeness = stencils[kind].Likeness(frame, paints, left, LandmarkArt.Top(kind), hidden: true);
-                if (likeness > best)
-                    (best, found) = (likeness, new Sighting(left + stencils[kind].Width / 2, kind, colour));
-            }
+            var (stencil, top) = (stencils[d.Kind], LandmarkArt.Top(d.Kind));
+            for (var left = 0; left + stencil.Width <= Scene.Side; left++)
+                if (stencil.Likeness(frame, d.Colours, left, top, true, d.Main) is var likeness && likeness > best)
+                    (best, found) = (likeness, new Sighting(left + stencil.Width / 2, d.Kind, d.Colour));
         }
         return found;
     }

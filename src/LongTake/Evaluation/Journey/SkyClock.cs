@@ -19,30 +19,58 @@ internal static class SkyClock
                 .Range(0, Hours)
                 .Select(i =>
                 {
-                    var (light, canvas) = (new Light((double)i / Hours), new Pixel[Scene.Side * Scene.Side]);
-                    Heavens.Paint(canvas, light, 0);
-                    return (light, Blocks(canvas));
+                    var light = new Light((double)i / Hours);
+                    return (light, Blocks(Heavens.Of(light)));
                 }),
         ]
     );
 
+    // Contrasts that a video may have.
+    private static readonly double[] contrasts = [1, .95, .9, .85, .8, .75, .7];
+
     /// <summary>
-    /// The light of each second: that of the hour whose sky is nearest. What hides the sky counts for little.
+    /// The light of each second: that of the hour whose sky is nearest. What hides the sky counts for little. And the
+    /// contrast at which the skies fit best.
     /// </summary>
-    public static Light[] Read(JourneyVideo video) =>
-        [
-            .. Enumerable
-                .Range(0, video.Seconds)
-                .Select(s =>
+    public static (Light[] Lights, double Contrast) Read(JourneyVideo video)
+    {
+        Rgb[][] seen = [.. Enumerable.Range(0, video.Seconds).Select(s => Seen(video, s))];
+        return
+            contrasts
+                .Select(contrast =>
                 {
-                    Rgb[][] seen =
-                    [
-                        .. Enumerable.Range(0, 4).Select(i => Blocks(video.Frame(s * JourneyVideo.Rate + 4 * i + 2))),
-                    ];
-                    Rgb[] mean = [.. seen[0].Select((_, b) => (seen[0][b] + seen[1][b] + seen[2][b] + seen[3][b]) * .25)];
-                    return skies.Value.MinBy(sky => Apart(sky.Blocks, mean)).Light;
-                }),
-        ];
+                    var fits = seen.Select(s => Fit(Array.ConvertAll(s, b => Restore(b, contrast)))).ToList();
+                    return (fits.Select(f => f.Light).ToArray(), Contrast: contrast, Off: fits.Sum(f => f.Off));
+                })
+                .MinBy(fit => fit.Off * fit.Contrast * fit.Contrast)
+                is var best
+            ? (best.Item1, best.Contrast)
+            : default;
+    }
+
+    private static Rgb[] Seen(JourneyVideo video, int second)
+    {
+        var mean = new Rgb[Across * Down];
+        for (var i = 2; i < JourneyVideo.Rate; i += 4)
+            foreach (var (b, colour) in Blocks(video.Frame(second * JourneyVideo.Rate + i)).Index())
+                mean[b] += colour * (4.0 / JourneyVideo.Rate);
+        return mean;
+    }
+
+    private static Rgb Restore(Rgb colour, double contrast)
+    {
+        Rgb grey = (Footage.Grey, Footage.Grey, Footage.Grey);
+        return grey + (colour - grey) * (1 / contrast);
+    }
+
+    private static (Light Light, double Off) Fit(Rgb[] seen)
+    {
+        var best = (default(Light), Off: double.PositiveInfinity);
+        foreach (var (light, blocks) in skies.Value)
+            if (Apart(blocks, seen) is var off && off < best.Off)
+                best = (light, off);
+        return best;
+    }
 
     private static double Apart(Rgb[] a, Rgb[] b)
     {

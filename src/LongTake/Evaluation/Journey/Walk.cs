@@ -62,9 +62,7 @@ internal sealed class Walk
 
     /// <summary>Biomes on the way there, in order; what is shorter than two seconds does not count.</summary>
     public int[] Road() =>
-        [
-            .. Runs(Biomes.AsSpan(0, Math.Min(Turn + 1, Biomes.Length)).ToArray(), LeastBiome).Select(run => run.Value),
-        ];
+        [.. Runs(Biomes.AsSpan(0, Math.Min(Turn + 1, Biomes.Length)).ToArray(), LeastBiome).Select(run => run.Value)];
 
     /// <summary>Mean distance of the speed from a pixel a frame in the direction of the walk.</summary>
     public double SpeedError(int from, int to) =>

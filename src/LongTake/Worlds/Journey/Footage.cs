@@ -9,9 +9,11 @@ namespace LongTake.Worlds.Journey;
 /// </summary>
 internal static class Footage
 {
+    /// <summary>Colours lose contrast towards it.</summary>
+    public const int Grey = 122;
+
     private const int Side = Scene.Side,
         Row = 3 * Side,
-        Grey = 122,
         MarkLeft = 52,
         MarkTop = 3,
         Block = 8,
@@ -51,7 +53,7 @@ internal static class Footage
     }
 
     /// <summary>1 2 1 in both directions, or as much of it as the strength says.</summary>
-    private static void Blur(Span<byte> canvas, double strength)
+    public static void Blur(Span<byte> canvas, double strength)
     {
         var side = (ushort)Math.Round(64 * strength);
         if (side == 0)

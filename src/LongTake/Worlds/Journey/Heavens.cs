@@ -57,6 +57,14 @@ internal static class Heavens
     ];
     private static readonly Sprite[][] Clouding = [Shapes, Shapes, Shapes, Shapes];
 
+    /// <summary>The sky alone, with its stars, sun and moon.</summary>
+    public static Pixel[] Of(in Light light)
+    {
+        var canvas = new Pixel[Side * Side];
+        Paint(canvas, light, 0);
+        return canvas;
+    }
+
     /// <summary>Sky, stars, sun and moon; stars twinkle with the position.</summary>
     public static void Paint(Span<Pixel> canvas, in Light light, int position)
     {

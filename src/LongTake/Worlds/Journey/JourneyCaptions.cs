@@ -43,14 +43,26 @@ public static partial class JourneyCaptions
     /// <summary>Every caption that takes and clips can have.</summary>
     public static IEnumerable<string> All =>
         from pair in Pairs(0)
-        from road in (int[][])[[], .. Roads(1), .. Roads(2), .. Roads(4)]
+        from road in (int[][])
+            [
+                [],
+                .. Roads(1),
+                .. Roads(2),
+                .. Roads(4),
+            ]
         from back in road.Length == 0 ? [false] : (bool[])[false, true]
         select Describe(pair.Coat, pair.Hat, road, back);
 
     private static IEnumerable<int[]> Roads(int count) =>
         count == 0
-            ? [[]]
-            : from rest in Roads(count - 1) from b in Enumerable.Range(0, 4) where !rest.Contains(b) select (int[])[.. rest, b];
+            ?
+            [
+                [],
+            ]
+            : from rest in Roads(count - 1)
+            from b in Enumerable.Range(0, 4)
+            where !rest.Contains(b)
+            select (int[])[.. rest, b];
 
     private static readonly string[][] BiomeWords =
     [
@@ -67,7 +79,8 @@ public static partial class JourneyCaptions
     /// <returns>Whether the prompt says any of the three.</returns>
     public static bool TryParse(string prompt, out int? coat, out int? hat, out int[]? road)
     {
-        Captions.TryParse(prompt, out coat, out hat, out _);
+        if (!Captions.TryParse(prompt, out coat, out hat, out _))
+            (coat, hat) = (null, null);
         int[] named =
         [
             .. Words()

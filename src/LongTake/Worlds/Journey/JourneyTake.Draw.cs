@@ -71,6 +71,9 @@ public sealed partial record JourneyTake
         var first = FromEnd + Math.Max(0, 2 * turn - LongFrames);
         var free = turn - FromTurn - first - 2 * Apart;
         double[] shifts = [.. Enumerable.Range(0, 3).Select(_ => rng.Uniform(0, free)).Order()];
-        return [.. shifts.Select((s, i) => new Landmark(rng.Int(4), rng.Int(4), 2 * (int)((first + s) / 2) + i * Apart))];
+        return
+        [
+            .. shifts.Select((s, i) => new Landmark(rng.Int(4), rng.Int(4), 2 * (int)((first + s) / 2) + i * Apart)),
+        ];
     }
 }

@@ -136,13 +136,7 @@ internal static class LandmarkArt
         return (middle - sprite.Width / 2, Top(landmark.Kind));
     }
 
-    public static void Paint(
-        Span<Pixel> canvas,
-        Span<Pixel> palette,
-        in Light light,
-        Landmark landmark,
-        int position
-    )
+    public static void Paint(Span<Pixel> canvas, Span<Pixel> palette, in Light light, Landmark landmark, int position)
     {
         var (left, top) = Corner(landmark, position);
         if (left is <= -2 * SailLength or >= Scene.Side + SailLength)

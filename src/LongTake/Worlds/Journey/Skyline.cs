@@ -49,9 +49,7 @@ internal static class Skyline
         {
             0 => (int)(7 + 3.2 * Noise.Wave(at, 15, seed + 1) + 1.6 * Noise.Wave(at, 6, seed + 2)),
             1 => FirHeight(at, seed),
-            2 => Mod(at, House) == House - 1
-                ? 3
-                : 6 + (int)(Noise.Hash(Noise.Floor(at, House), seed + 4) % 12),
+            2 => Mod(at, House) == House - 1 ? 3 : 6 + (int)(Noise.Hash(Noise.Floor(at, House), seed + 4) % 12),
             _ => MesaHeight(at, seed),
         };
 

@@ -10,7 +10,10 @@ internal sealed class Sprite
     {
         var rows = art.Split('\n');
         (Width, Height) = (rows[0].Length, rows.Length);
-        paints = [.. rows.SelectMany(row => row).Select(c => (byte)Palette.Letters.IndexOf(c, StringComparison.Ordinal))];
+        paints =
+        [
+            .. rows.SelectMany(row => row).Select(c => (byte)Palette.Letters.IndexOf(c, StringComparison.Ordinal)),
+        ];
         if (paints.Length != Width * Height || paints.Contains((byte)255))
             throw new ArgumentException($"not a drawing of {Width}x{Height} known letters:\n{art}");
     }
