@@ -25,8 +25,8 @@ internal static class Company
     ];
 
     /// <summary>
-    /// Kind and colour of the company around each second: 0 for nobody, 1 + 4 (kind - 1) + colour. The most frequent one
-    /// of five seconds, for clouds and landmarks may look like somebody for a while.
+    /// Kind and colour of the company around each second: 0 for nobody, 1 + 4 (kind - 1) + colour. The most frequent
+    /// one of five seconds, for clouds and landmarks may look like somebody for a while.
     /// </summary>
     public static int[] Read(JourneyVideo video, Walk walk, Light[] lights)
     {
@@ -52,10 +52,10 @@ internal static class Company
                         var paints = Stencil.Paints(light, Companion.Colours[colour]);
                         for (var company = 1; company <= 3; company++)
                         {
-                            // The sun and the moon look like balloons.
-                            var likeness =
-                                -JourneyVideo.Rate
-                                * Likeness(heavens, paints, company, walk.Directions[s * JourneyVideo.Rate]);
+                            // The sun and the moon may look like a balloon or a white bird.
+                            var likeness = 0.0;
+                            if (Likeness(heavens, paints, company, Direction(walk, s)) is var alike and > .25)
+                                likeness -= JourneyVideo.Rate * alike;
                             for (var f = s * JourneyVideo.Rate; f < (s + 1) * JourneyVideo.Rate; f += Step)
                                 likeness += Likeness(video.Soft(f), paints, company, walk.Directions[f]) * Step;
                             if (likeness / JourneyVideo.Rate > best)
@@ -66,6 +66,8 @@ internal static class Company
                 }
             ),
         ];
+
+    private static int Direction(Walk walk, int second) => walk.Directions[second * JourneyVideo.Rate];
 
     // The best of all drawings at all heights to which it sways.
     private static double Likeness(ReadOnlySpan<Pixel> frame, Rgb[] paints, int company, int direction)

@@ -68,7 +68,7 @@ internal sealed class JourneyReading
     public int[] Hats { get; }
 
     /// <summary>
-    /// Swing of the near foot in each frame; without the second of the turn, which is a whole stride and shows no swing.
+    /// Swing of the near foot in each frame; without the second of the turn, a whole stride that shows no swing.
     /// </summary>
     public double[] Feet { get; }
 
@@ -122,7 +122,7 @@ internal sealed class JourneyReading
     // Frames before the second of the turn.
     private int Before => Math.Max(0, Walk.Turn - JourneyVideo.Rate / 2);
 
-    /// <summary>1 where the company is the usual one of the video; null while he turns, when it changes sides.</summary>
+    /// <summary>1 where the company is the video's usual one; null while he turns, when it changes sides.</summary>
     public double? SameCompany(int second)
     {
         var middle = second * JourneyVideo.Rate + JourneyVideo.Rate / 2;

@@ -16,7 +16,7 @@ internal sealed class Stencil
     public int Width { get; }
 
     /// <summary>
-    /// A sprite from its row <paramref name="skip"/> on, in soft focus as <see cref="JourneyVideo.Soft"/> makes it, with
+    /// A sprite from its row <paramref name="skip"/> on, in the soft focus that <see cref="JourneyVideo"/> makes, with
     /// the pixels two away from it.
     /// </summary>
     public static Stencil Of(Sprite sprite, bool mirrored = false, int skip = 0)
@@ -79,8 +79,9 @@ internal sealed class Stencil
         });
 
     /// <summary>
-    /// How much a frame looks like the drawing at a place, up to 1: the share of its pixels that have their colours, less
-    /// the share of the pixels around it that have its main colour. What the traveller may hide does not count.
+    /// How much a frame looks like the drawing at a place, up to 1: the share of its pixels that have their colours,
+    /// less the share of the pixels around it that have its main colour. What the traveller may hide does not
+    /// count.
     /// </summary>
     public double Likeness(
         ReadOnlySpan<Pixel> frame,

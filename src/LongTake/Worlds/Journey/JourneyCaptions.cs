@@ -37,7 +37,8 @@ public static partial class JourneyCaptions
             [.. var first, var last] => $" through {string.Join(", ", first)} and {last}",
         };
         var hats = hat == 0 ? "a bare head" : $"a {Hats[hat]}";
-        return $"a traveller in a {Coats[coat]} coat and {hats} walks{through}{(back && road.Length > 0 ? ", and back" : "")}";
+        var end = back && road.Length > 0 ? ", and back" : "";
+        return $"a traveller in a {Coats[coat]} coat and {hats} walks{through}{end}";
     }
 
     /// <summary>Every caption that takes and clips can have.</summary>

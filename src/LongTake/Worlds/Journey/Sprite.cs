@@ -35,7 +35,7 @@ internal sealed class Sprite
     }
 }
 
-/// <summary>The paints of the world, a letter each; C, c and L are one colour in three shades, V is the scarf's.</summary>
+/// <summary>The paints of the world, a letter each; C, c and L are a colour in three shades, V the scarf's.</summary>
 internal static class Palette
 {
     public const string Letters = ".CcLVWwSsDTtGgHPYROoUAFfEJIiK";
