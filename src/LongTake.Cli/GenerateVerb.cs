@@ -177,5 +177,6 @@ internal static class GenerateVerb
             $"{r.Path}: {r.Frames} frames, {r.Seconds:0.##} s of video, seed {r.Seed}, {r.Steps} steps",
             $"sampled in {r.SampleSeconds:0.0} s, decoded and written in {r.DecodeSeconds:0.0} s "
                 + $"({r.Seconds / (r.SampleSeconds + r.DecodeSeconds):0.0} s of video a second)",
+            $"its latents: {r.Latents}",
         ];
 }

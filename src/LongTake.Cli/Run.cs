@@ -122,6 +122,8 @@ public static class Run
             return [$"unknown verb '{verb}'; {Instead(verb, [.. command.Subcommands.Select(c => c.Name)])}"];
         if (command.Subcommands.Count > 0 && parsed.Errors.Count > 0)
             return [$"a verb is missing; it is one of {string.Join(", ", command.Subcommands.Select(c => c.Name))}"];
+        if (parsed.UnmatchedTokens.Count > 0 && command.Arguments.Any(a => a.Name == "prompt"))
+            return [$"'{parsed.UnmatchedTokens[0]}': the prompt is one text; put it in quotes"];
         return [.. parsed.Errors.Select(e => e.Message)];
     }
 

@@ -10,7 +10,24 @@ public static class Suggest
             .Select(n => (n, Distance(given.ToLowerInvariant(), n.ToLowerInvariant())))
             .OrderBy(p => p.Item2)
             .FirstOrDefault(("", int.MaxValue));
+        // "--secs" is a short "--seconds" rather than a mistyped "--seed"
+        var begun = given.Length >= 5 ? names.Where(n => Shortened(given, n)).ToList() : [];
+        if (distance > 1 && begun.Count == 1)
+            return begun[0];
         return distance <= Math.Max(2, given.Length / 3) && distance < given.Length ? best : null;
+    }
+
+    // The first three letters and then the others in their order.
+    private static bool Shortened(string given, string name)
+    {
+        var start = given.StartsWith("--", StringComparison.Ordinal) ? 5 : 3;
+        if (given.Length < start || !name.StartsWith(given[..start], StringComparison.OrdinalIgnoreCase))
+            return false;
+        var at = 0;
+        foreach (var c in name)
+            if (at < given.Length && char.ToLowerInvariant(c) == char.ToLowerInvariant(given[at]))
+                at++;
+        return at == given.Length;
     }
 
     /// <summary>Edit distance: insertions, deletions, replacements, swaps of neighbours.</summary>

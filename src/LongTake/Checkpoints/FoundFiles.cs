@@ -62,10 +62,12 @@ internal sealed class FoundFiles(string path) : IDisposable
         else if (File.Exists(path))
             Single();
         else
-            throw new UserException($"{path}: no such file or folder", usage: true);
+            throw new UserException($"{path}: no such file or folder{Tried}", usage: true);
         if (Parts.Count == 0)
             throw Unknown();
     }
+
+    private string Tried => System.IO.Path.IsPathRooted(path) ? "" : $" (looked in {Directory.GetCurrentDirectory()})";
 
     private UserException Unknown() =>
         new(

@@ -48,6 +48,7 @@ internal static class RequestProblems
             yield return new(
                 "seconds",
                 $" {seconds}: this model makes videos of more than 0 and at most {most / own.Fps:0.#} seconds"
+                    + (r.Beyond && c.Model.Longest > 0 ? ", beyond which it cannot tell one moment from another" : "")
             );
         if (r.Frames is { } frames && (frames < 1 || frames > most))
             yield return new("frames", $" {frames}: this model makes videos of 1 to {most} frames");

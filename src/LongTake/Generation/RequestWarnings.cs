@@ -8,6 +8,8 @@ namespace LongTake.Generation;
 /// <summary>Finds what a request asks for and this model will not do, though it is no mistake.</summary>
 internal static class RequestWarnings
 {
+    private const int MostNamed = 60;
+
     public static IEnumerable<string> Of(VideoRequest given, ResolvedRequest r, ModelFiles files)
     {
         if (given.NegativePrompt is not null && r.Guidance == 1)
@@ -17,9 +19,12 @@ internal static class RequestWarnings
                 + "what the prompt says may turn out otherwise. 1 is none";
         if (r.Sampler != Sampler.InfinityRope && given.Prompt.Contains('|'))
             yield return "the prompt has a bar, but this model takes no script of several scenes: it is one text to it";
-        var unknown = r.Scenes.SelectMany(s => Words(files)?.Unread(s.Prompt) ?? []).Distinct().ToList();
+        if (Words(files) is not { } words)
+            yield break;
+        var unknown = r.Scenes.SelectMany(s => words.Unread(s.Prompt)).Distinct().ToList();
         if (unknown.Count > 0)
-            yield return $"words that this model has never read, and does not understand: {string.Join(", ", unknown)}";
+            yield return $"words that this model has never read, and does not understand: {string.Join(", ", unknown)}"
+                + (words.Known.Count <= MostNamed ? $"; it knows {string.Join(' ', words.Known)}" : "");
     }
 
     // A vocabulary of words says what was read; beside one of pieces a list of words may lie.

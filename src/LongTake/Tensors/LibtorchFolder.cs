@@ -57,7 +57,9 @@ internal sealed partial class LibtorchFolder
             return new(own, named: false);
         if (Beside("torch_cpu") is { } found)
             return new(System.IO.Path.GetDirectoryName(found)!, named: false);
-        throw new UserException("no libtorch beside the program: " + Advice);
+        throw new UserException(
+            "no libtorch beside the program: reference the package LongTake, or import its Torch.targets; or " + Advice
+        );
     }
 
     /// <summary>The folder that a person named.</summary>

@@ -7,8 +7,8 @@ namespace LongTake.Tests.Evaluation.Journey;
 
 public class JourneyMetricTests(ITestOutputHelper output)
 {
-    private const int Count = 3,
-        Second = 16 * Scene.FrameBytes;
+    private const int Second = 16 * Scene.FrameBytes;
+    private const int Count = 3;
 
     private static readonly JourneyTake[] takes =
     [

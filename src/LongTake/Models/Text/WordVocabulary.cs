@@ -71,6 +71,9 @@ public sealed class WordVocabulary : Vocabulary
     /// <inheritdoc/>
     public override int[] Encode(string text) => [.. Split(text).Select(w => ids.GetValueOrDefault(w, Unknown))];
 
+    /// <summary>The words, without the special pieces.</summary>
+    public IReadOnlyList<string> Known => words[special.Length..];
+
     /// <summary>The words of a text that are not in the list.</summary>
     public IEnumerable<string> Unread(string text) => Split(text).Where(w => !ids.ContainsKey(w));
 
