@@ -29,17 +29,15 @@ internal static class ConvertVerb
     public static Command Verb()
     {
         Argument<string> path = new("path") { Description = "weights in any layout: a folder or a file" };
-        Option<Target> to = new("--to") { Description = "the layout to write", Required = true };
+        var to = Choices.Option<Target>("--to", "the layout to write");
+        to.Required = true;
         Option<string> output = new("--output", "-o")
         {
             Description = "folder to make, or with comfy a .safetensors file",
             Required = true,
         };
-        Option<WeightType> type = new("--dtype")
-        {
-            Description = "element type of floating-point weights",
-            DefaultValueFactory = _ => WeightType.Keep,
-        };
+        var type = Choices.Option<WeightType>("--dtype", "element type of floating-point weights");
+        type.DefaultValueFactory = _ => WeightType.Keep;
         Option<string?> part = new("--part")
         {
             Description =

@@ -170,7 +170,7 @@ internal static class DemoVerb
             <h1>A minute in {{c.FewSteps.Length}} steps</h1>
             <p>{{WebUtility.HtmlEncode(
                 request.Prompt
-            )}} &middot; seed {{request.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot;
+            )}} &middot; seed {{made.Seed}} &middot; {{made.Frames}} frames at {{c.Fps}} fps &middot;
             sampled in {{made.SampleSeconds:0.0}} s, decoded and written in {{made.DecodeSeconds:0.0}} s</p>
             <video controls loop muted src="data:video/mp4;base64,{{Convert.ToBase64String(video)}}"></video>
             <p>Thirty-two moments from the first second to the last:</p>

@@ -38,16 +38,18 @@ internal static class EvalVerb
             "Measure videos of the Traveller world against its rules.",
             [model, rows, set, videos, seconds, device, output, json],
             p =>
-                World(
-                    Shipped.Located(p.GetValue(model)!),
-                    p.GetValue(rows) ?? [],
-                    p.GetValue(set)!,
-                    p.GetValue(videos),
-                    p.GetValue(seconds),
-                    ComputeDevice.Choose(p.GetValue(device)!),
-                    p.GetValue(output)!,
-                    p.GetValue(json)
-                )
+                p.GetResult(model) is { Implicit: false } && p.GetResult(rows) is not null
+                    ? throw new UserException("--model together with --row: each row names its own model", usage: true)
+                    : World(
+                        Shipped.Located(p.GetValue(model)!),
+                        p.GetValue(rows) ?? [],
+                        p.GetValue(set)!,
+                        p.GetValue(videos),
+                        p.GetValue(seconds),
+                        ComputeDevice.Choose(p.GetValue(device)!),
+                        p.GetValue(output)!,
+                        p.GetValue(json)
+                    )
         );
     }
 
@@ -69,10 +71,8 @@ internal static class EvalVerb
         var parts = text[(hash + 1)..].Split(':');
         if (parts.Length is < 4 or > 5)
             throw Wrong("four parts are needed after #");
-        if (!Enum.TryParse<Network>(parts[0], true, out var network))
-            throw Wrong($"network is one of {string.Join(", ", Enum.GetNames<Network>())}");
-        if (!Enum.TryParse<Sampler>(parts[1].Replace("-", ""), true, out var sampler))
-            throw Wrong($"sampler is one of {string.Join(", ", Enum.GetNames<Sampler>())}");
+        var network = Named<Network>(parts[0]) ?? throw Wrong($"network {parts[0]}: {Among<Network>()}");
+        var sampler = Named<Sampler>(parts[1]) ?? throw Wrong($"sampler {parts[1]}: {Among<Sampler>()}");
         if (!Numbers.TryParse(parts[2], out int steps))
             throw Wrong($"steps {parts[2]}: a whole number");
         if (!Numbers.TryParse(parts[3], out double guidance))
@@ -95,6 +95,12 @@ internal static class EvalVerb
             },
         };
     }
+
+    private static T? Named<T>(string text)
+        where T : struct, Enum => Choices.Meant(Enum.GetNames<T>(), text) is { } name ? Enum.Parse<T>(name) : null;
+
+    private static string Among<T>()
+        where T : struct, Enum => $"one of {Choices.Among(typeof(T), Enum.GetNames<T>(), ", ")}";
 
     /// <summary>Makes and measures the videos of models, as a comparison whose rows train nothing.</summary>
     private static int World(

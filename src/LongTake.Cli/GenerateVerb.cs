@@ -22,14 +22,12 @@ internal static class GenerateVerb
         {
             Description = "a video as a file, for example recipes/wan-1.3b/generate.json; options go over it",
         };
-        Option<Offload> offload = new("--offload")
-        {
-            Description =
-                "keep the transformer's blocks in their files and bring each to the device for its turn; "
-                + "auto: when they take more than 60 % of its memory",
-            DefaultValueFactory = _ => Offload.Auto,
-            HelpName = "auto|on|off",
-        };
+        var offload = Choices.Option<Offload>(
+            "--offload",
+            "keep the transformer's blocks in their files and bring each to the device for its turn; "
+                + "auto: when they take more than 60 % of its memory"
+        );
+        offload.DefaultValueFactory = _ => Offload.Auto;
         Argument<string?> prompt = new("prompt")
         {
             Description = "the prompt, as --prompt",
@@ -95,7 +93,10 @@ internal static class GenerateVerb
                 var on = ComputeDevice.Choose(p.GetValue(device)!);
                 using var files = ModelFiles.Open(Shipped.Located(from));
                 var r = wanted.Resolve(files); // mistakes are found before anything is loaded
-                foreach (var warning in r.Warnings)
+                List<string> warnings = [.. r.Warnings];
+                if (p.GetResult(crf) is { Implicit: false } && IsGif(p.GetValue(output)!))
+                    warnings.Add("--crf does nothing: a GIF has no quality to choose");
+                foreach (var warning in warnings)
                     Console.Error.WriteLine($"longtake: warning: {warning}");
                 if (p.GetValue(dry))
                 {
@@ -135,7 +136,7 @@ internal static class GenerateVerb
                     new()
                     {
                         ["videos"] = new JsonArray([.. all.Select(Describe)]),
-                        ["warnings"] = new JsonArray([.. r.Warnings.Select(w => JsonValue.Create(w))]),
+                        ["warnings"] = new JsonArray([.. warnings.Select(w => JsonValue.Create(w))]),
                     },
                     all.SelectMany(Lines)
                 );
@@ -143,6 +144,8 @@ internal static class GenerateVerb
             }
         );
     }
+
+    private static bool IsGif(string path) => path.EndsWith(".gif", StringComparison.OrdinalIgnoreCase);
 
     private static void Between(string option, int given, int least, int most)
     {

@@ -81,13 +81,8 @@ internal static class Options
     /// <summary>The element type that a video is computed in.</summary>
     public static Option<WeightType> Dtype()
     {
-        var type = new Option<WeightType>("--dtype")
-        {
-            Description = "element type to compute in",
-            DefaultValueFactory = _ => WeightType.Bf16,
-            HelpName = "bf16|fp32",
-        };
-        type.AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "bf16", "fp32");
+        var type = Choices.Option("--dtype", "element type to compute in", WeightType.Bf16, WeightType.Fp32);
+        type.DefaultValueFactory = _ => WeightType.Bf16;
         return type;
     }
 }

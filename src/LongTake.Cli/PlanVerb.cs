@@ -23,7 +23,8 @@ internal static partial class PlanVerb
         Plan Plan,
         Func<IEnumerable<Alternative>> Less,
         Action Check,
-        Func<IReadOnlyList<Measured>> Try
+        Func<IReadOnlyList<Measured>> Try,
+        bool IsTraining = false
     );
 
     public static Command Verb()
@@ -57,6 +58,7 @@ internal static partial class PlanVerb
                     p.GetValue(measure),
                     p.GetValue(memory),
                     ConvertVerb.Type(p.GetValue(type)) ?? ScalarType.BFloat16,
+                    p.GetResult(type) is { Implicit: false },
                     p.GetValue(trial),
                     p.GetValue(only),
                     p.GetValue(json)
@@ -71,6 +73,7 @@ internal static partial class PlanVerb
         bool measure,
         double? deviceMemory,
         ScalarType dtype,
+        bool typeGiven,
         bool trial,
         int? only,
         bool json
@@ -81,6 +84,8 @@ internal static partial class PlanVerb
         if (rate is not null && measure)
             throw new UserException("--rate together with --measure: give one of them", usage: true);
         var (works, notes) = Read(path, sets, dtype);
+        if (typeGiven && works.All(w => w.IsTraining))
+            notes.Add("--dtype is of videos: training computes in bf16 and keeps weights in fp32");
         if (only is { } one)
         {
             Console.WriteLine(PeakChild.Text(works[one].Try()));
@@ -182,7 +187,13 @@ internal static partial class PlanVerb
         foreach (var stage in recipe.Stages)
             if (TrainPlan.Of(c, stage) is { } plan)
                 works.Add(
-                    new(plan, () => TrainPlan.Alternatives(c, stage), () => Small(c), () => [PeakTrial.Stage(c, stage)])
+                    new(
+                        plan,
+                        () => TrainPlan.Alternatives(c, stage),
+                        () => Small(c),
+                        () => [PeakTrial.Stage(c, stage)],
+                        true
+                    )
                 );
             else
                 notes.Add(

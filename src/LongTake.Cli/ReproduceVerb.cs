@@ -189,7 +189,7 @@ internal static class ReproduceVerb
     private static double Scale(ComparisonPlan plan, double minutes, int side)
     {
         var whole = plan.Jobs.Sum(j => j.Fixed);
-        var steps = plan.Jobs.Sum(j => j.Cost) - whole;
+        var steps = plan.Jobs.Sum(j => j.Steps);
         if (steps == 0)
             return 1;
         var left = minutes * 60 * side - whole;

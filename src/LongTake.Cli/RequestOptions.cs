@@ -115,24 +115,20 @@ internal sealed class RequestOptions
         return (name, option, p => JsonSerializer.SerializeToNode(p.GetValue(option)));
     }
 
-    // Written few-step, unipc, dpm++; read in any case, with or without hyphens, so that C#'s names will do as well.
     private static (string, Option, Func<ParseResult, JsonNode?>) Choice(string name, MemberInfo member, Type type)
     {
         var values = Enum.GetNames(type);
-        string Shown(string value) => Enum.Parse(type, value) is Sampler sampler ? sampler.Name() : Kebab(value);
-        string? Meant(string given) =>
-            values.FirstOrDefault(v =>
-                v.Equals(given.Replace("-", "").Replace("+", ""), StringComparison.OrdinalIgnoreCase)
-            );
-        var option = new Option<string>(Names(name)[0]) { Description = Help(member), HelpName = Among("|") };
+        var option = new Option<string>(Names(name)[0])
+        {
+            Description = Help(member),
+            HelpName = Choices.Among(type, values, "|"),
+        };
         option.Validators.Add(r =>
         {
-            if (r.Tokens is [var t] && Meant(t.Value) is null)
-                r.AddError($"{option.Name} {t.Value}: one of {Among(", ")}");
+            if (r.Tokens is [var t] && Choices.Meant(values, t.Value) is null)
+                r.AddError($"{option.Name} {t.Value}: one of {Choices.Among(type, values, ", ")}");
         });
-        return (name, option, p => Meant(p.GetValue(option)!));
-
-        string Among(string between) => string.Join(between, values.Select(Shown));
+        return (name, option, p => Choices.Meant(values, p.GetValue(option)!));
     }
 
     private static string Help(MemberInfo member) => member.GetCustomAttribute<DescriptionAttribute>()!.Description;

@@ -108,6 +108,29 @@ public class AcceptedValuesTests
         Assert.True(accepted > 100, $"{accepted}");
     }
 
+    /// <summary>.NET takes numbers and lists for names of enums.</summary>
+    [Fact]
+    public void NoOptionTakesANumberForAName()
+    {
+        var named = 0;
+        foreach (var (verb, option) in All(Verbs.Root(), []))
+            if (option.ValueType.IsEnum || Nullable.GetUnderlyingType(option.ValueType)?.IsEnum == true)
+            {
+                foreach (var given in (string[])["0", "1", "-1", "auto,on", "wan,comfy", "nobody", ""])
+                    Assert.NotEmpty(Verbs.Parse([.. verb, option.Name, given]).Errors);
+                named++;
+            }
+        Assert.True(named >= 4, $"{named}");
+        foreach (var given in (string[])["0", "few-step,euler", "2"])
+            Assert.NotEmpty(Verbs.Parse(["generate", "a", "--sampler", given]).Errors);
+        foreach (var row in (string[])["a=b#0:FewStep:4:1", "a=b#DmHead:1:4:1", "a=b#DmHead,Teacher:FewStep:4:1"])
+            Assert.Contains("one of", Assert.Throws<UserException>(() => EvalVerb.Parse(row)).Message);
+        Assert.Equal(Sampler.Dpm, EvalVerb.Parse("a=b#dm-head:dpm++:4:1.5").Video.Sampler);
+    }
+
+    private static IEnumerable<(string[] Verb, Option Option)> All(Command command, string[] above) =>
+        command.Options.Select(o => (above, o)).Concat(command.Subcommands.SelectMany(c => All(c, [.. above, c.Name])));
+
     // What a person means by digits with a point: read by other code than the program's.
     private static bool Plain(string text, out double value)
     {

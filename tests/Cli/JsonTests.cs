@@ -23,6 +23,8 @@ public sealed class JsonTests : IDisposable
         Assert.Equal("a.mp4", (string?)made["videos"]![0]!["video"]);
         Assert.Equal(0, (long)made["videos"]![0]!["seed"]!);
         Printed(0, "generate", "a traveller walks", "--seed", "3", "--dry-run");
+        var ignored = program.Run("generate", "a traveller walks", "--crf", "20", "-o", "a.gif", "--dry-run");
+        Assert.Equal("longtake: warning: --crf does nothing: a GIF has no quality to choose\n", ignored.Error);
         Assert.Single((JsonArray)Printed(1, "data", "probe", "a.mp4")["files"]!);
         Assert.Equal(2, ((JsonArray)Printed(1, "data", "shots", "a.mp4", "b.mp4")["files"]!).Count);
     }
@@ -35,6 +37,8 @@ public sealed class JsonTests : IDisposable
         Printed(0, "plan", model);
         Printed(0, "doctor");
         var recipes = Path.Combine(SourceFiles.Root, "recipes", "mini");
+        var plan = Printed(0, "plan", Path.Combine(recipes, "mmm-smoke.json"), "--dtype", "fp32");
+        Assert.Contains("--dtype is of videos", plan["notes"]!.ToJsonString());
         Printed(0, "train", Path.Combine(recipes, "mmm-smoke.json"), "--dry-run");
         Printed(0, "reproduce", Path.Combine(recipes, "table.json"), "--dry-run");
     }
@@ -46,6 +50,7 @@ public sealed class JsonTests : IDisposable
         Assert.Contains("nowhere", (string?)Printed(2, "inspect", "nowhere")["error"]);
         Assert.Equal("data report", (string?)Printed(2, "data", "report", "nowhere")["verb"]);
         Printed(2, "train", "nowhere.json");
+        Printed(2, "eval", "world", "--model", model, "--row", $"a={model}#DmHead:FewStep:4:1");
     }
 
     private JsonNode Printed(int code, params string[] arguments)

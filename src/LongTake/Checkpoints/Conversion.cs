@@ -61,81 +61,73 @@ public static class Conversion
         else
             OutputPlace.RequireFolder(request.Output);
         using var alone = FileLock.Output(request.Output);
-        var opened = new List<ModelFiles>();
-        try
-        {
-            var parts = Chosen(from, request, opened);
-            var notes = from
-                .Parts.Where(p => p.Kind is PartKind.Lora or PartKind.Other && !parts.Contains(p))
-                .Select(p => $"{p.Name} ({p.Kind}) is not converted; copy its file if you need it")
-                .ToList();
-            if (
-                parts.All(p => p.Kind != PartKind.Student)
-                && from.Part(PartKind.Student) is { } left
-                && parts.All(p => p.Name != left.Name)
-            )
-                notes.Add($"{left.Name} is not converted; a head of it is, as the part dm_head or fm_head");
-            if (
-                parts.Find(p => p.Kind == PartKind.ImageEncoder) is { } clip
-                && clip.Tensors.Any(t => ClipNames.IsText(t.Name)) is var texts
-                && request.To != Layout.LongTake
-                && texts != (request.To == Layout.Wan)
-            )
+        var parts = Chosen(from, request);
+        var notes = from
+            .Parts.Where(p => p.Kind is PartKind.Lora or PartKind.Other && !parts.Contains(p))
+            .Select(p => $"{p.Name} ({p.Kind}) is not converted; copy its file if you need it")
+            .ToList();
+        if (
+            parts.All(p => p.Kind != PartKind.Student)
+            && from.Part(PartKind.Student) is { } left
+            && parts.All(p => p.Name != left.Name)
+        )
+            notes.Add($"{left.Name} is not converted; a head of it is, as the part dm_head or fm_head");
+        if (
+            parts.Find(p => p.Kind == PartKind.ImageEncoder) is { } clip
+            && clip.Tensors.Any(t => ClipNames.IsText(t.Name)) is var texts
+            && request.To != Layout.LongTake
+            && texts != (request.To == Layout.Wan)
+        )
+            notes.Add(
+                texts
+                    ? $"{clip.Name}: CLIP's text half is left out; it has no place in that layout, and "
+                        + $"videos do not need it"
+                    : $"{clip.Name}: holds CLIP's visual half only; LongTake needs no more, Wan's own "
+                        + $"program also loads the text half"
+            );
+        foreach (var part in parts)
+            if (part.Tensors.Where(t => t.Stored is not null).ToList() is [var first, ..] stored)
                 notes.Add(
-                    texts
-                        ? $"{clip.Name}: CLIP's text half is left out; it has no place in that layout, and "
-                            + $"videos do not need it"
-                        : $"{clip.Name}: holds CLIP's visual half only; LongTake needs no more, Wan's own "
-                            + $"program also loads the text half"
+                    $"{part.Name}: {stored.Count} weights kept as {first.Stored} are written as "
+                        + TensorFiles.Name(TensorFiles.Target(first.Dtype, request.Dtype))
                 );
-            foreach (var part in parts)
-                if (part.Tensors.Where(t => t.Stored is not null).ToList() is [var first, ..] stored)
-                    notes.Add(
-                        $"{part.Name}: {stored.Count} weights kept as {first.Stored} are written as "
-                            + TensorFiles.Name(TensorFiles.Target(first.Dtype, request.Dtype))
-                    );
-            var config = from.Config;
-            if (oneFile)
-            {
-                if (parts.Count != 1)
-                    throw new UserException(
-                        $"{request.Output}: one file for {string.Join(", ", parts.Select(p => p.Name))}; name "
-                            + $"a folder instead",
-                        usage: true
-                    );
-                step?.Invoke(parts[0].Name);
-                TensorFiles.Write(request.Output, ToComfy(parts[0], from), request.Dtype, metadata);
-                return notes;
-            }
-            var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.Output));
-            var work = $"{full}.{Guid.NewGuid():N}.part";
-            try
-            {
-                Directory.CreateDirectory(work);
-                var write = new LayoutWriter(work, from, request, step, metadata);
-                foreach (var part in parts)
-                    write.Part(part);
-                write.Rest(parts);
-                if (request.To != Layout.LongTake)
-                    KeepConfig(work, config);
-                if (Directory.Exists(full))
-                    Directory.Delete(full);
-                Directory.Move(work, full);
-            }
-            catch (Exception e)
-            {
-                if (Directory.Exists(work))
-                    Directory.Delete(work, recursive: true);
-                if (e is IOException or UnauthorizedAccessException)
-                    throw AtomicFile.Failed(request.Output, e);
-                throw;
-            }
+        var config = from.Config;
+        if (oneFile)
+        {
+            if (parts.Count != 1)
+                throw new UserException(
+                    $"{request.Output}: one file for {string.Join(", ", parts.Select(p => p.Name))}; name "
+                        + $"a folder instead",
+                    usage: true
+                );
+            step?.Invoke(parts[0].Name);
+            TensorFiles.Write(request.Output, ToComfy(parts[0], from), request.Dtype, metadata);
             return notes;
         }
-        finally
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(request.Output));
+        var work = $"{full}.{Guid.NewGuid():N}.part";
+        try
         {
-            opened.ForEach(o => o.Dispose());
+            Directory.CreateDirectory(work);
+            var write = new LayoutWriter(work, from, request, step, metadata);
+            foreach (var part in parts)
+                write.Part(part);
+            write.Rest(parts);
+            if (request.To != Layout.LongTake)
+                KeepConfig(work, config);
+            if (Directory.Exists(full))
+                Directory.Delete(full);
+            Directory.Move(work, full);
         }
+        catch (Exception e)
+        {
+            if (Directory.Exists(work))
+                Directory.Delete(work, recursive: true);
+            if (e is IOException or UnauthorizedAccessException)
+                throw AtomicFile.Failed(request.Output, e);
+            throw;
+        }
+        return notes;
     }
 
     // What reading back cannot tell goes into a file of our own that other programs pass over.
@@ -156,7 +148,7 @@ public static class Conversion
     }
 
     // At most one of each kind: that is what the layouts have places for.
-    private static List<ModelPart> Chosen(ModelFiles from, ConversionRequest request, List<ModelFiles> opened)
+    private static List<ModelPart> Chosen(ModelFiles from, ConversionRequest request)
     {
         var parts = new List<ModelPart>();
         var student = from.Part(PartKind.Student);
@@ -187,12 +179,8 @@ public static class Conversion
             from.Require(PartKind.Transformer);
         if (transformer is not null)
             Sound(from, transformer);
-        foreach (var (path, strength) in request.Loras)
-        {
-            opened.Add(ModelFiles.Open(path));
-            Sound(opened[^1], [.. opened[^1].Parts]);
-            transformer = Lora.Merge(transformer!, path, strength, opened[^1]);
-        }
+        if (transformer is not null)
+            transformer = from.WithLoras(transformer, request.Loras);
         ModelPart?[] others =
         [
             from.Part(PartKind.Vae),

@@ -138,14 +138,17 @@ public sealed class ModelFiles : IDisposable
                 + (Parts.Count == 0 ? "nothing known" : string.Join(", ", Parts.Select(p => $"{p.Name} ({p.Kind})")))
         );
 
-    /// <summary>A part with LoRAs added, each FILE or FILE=STRENGTH; their files stay open as long as these.</summary>
-    /// <exception cref="UserException">No file; not for this part; not a strength.</exception>
-    public ModelPart WithLoras(ModelPart part, IReadOnlyList<string> names)
+    /// <summary>A part with LoRAs added; their files stay open as long as these.</summary>
+    /// <exception cref="UserException">No file; damaged; not for this part.</exception>
+    public ModelPart WithLoras(ModelPart part, IEnumerable<(string Path, double Strength)> changes)
     {
-        foreach (var (path, strength) in names.Select(Lora.Choice))
+        foreach (var (path, strength) in changes)
         {
             if (!loras.TryGetValue(path, out var lora))
+            {
                 loras[path] = lora = Open(path);
+                lora.Check(lora.Parts);
+            }
             part = Lora.Merge(part, path, strength, lora);
         }
         return part;

@@ -7,11 +7,14 @@ namespace LongTake.Evaluation;
 /// </summary>
 public abstract record Job(string Id, string Title, IReadOnlyList<Job> After)
 {
-    /// <summary>Expected seconds on one core.</summary>
-    public required double Cost { get; init; }
+    /// <summary>Expected seconds on one core that do not shrink with the steps of training.</summary>
+    public required double Fixed { get; init; }
 
-    /// <summary>The part of <see cref="Cost"/> that does not shrink with the steps of training.</summary>
-    public double Fixed { get; init; }
+    /// <summary>Expected seconds on one core of its steps of training.</summary>
+    public double Steps { get; init; }
+
+    /// <summary>Expected seconds on one core.</summary>
+    public double Cost => Fixed + Steps;
 
     /// <summary>Whether its result is there.</summary>
     public abstract bool Done { get; }

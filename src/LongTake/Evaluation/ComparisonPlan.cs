@@ -107,7 +107,6 @@ public sealed class ComparisonPlan
                 Path.Combine(table.Out, "videos", $"{Fingerprint.Slug(name)}-{id}")
             )
             {
-                Cost = videos * (1 + calls * table.Cost.GetValueOrDefault("Video", .1)),
                 Fixed = videos * (1 + calls * table.Cost.GetValueOrDefault("Video", .1)),
             }
         );
@@ -175,8 +174,8 @@ public sealed class ComparisonPlan
                         folder
                     )
                     {
-                        Cost = encoding + stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
                         Fixed = encoding,
+                        Steps = stage.Loop.Steps * table.Cost.GetValueOrDefault(stage.Method, 1),
                     }
                 )
             );

@@ -30,7 +30,7 @@ internal static class RequestResolver
         );
         files.CheckWhole();
         var c = files.Config;
-        var part = files.WithLoras(plain!, r.Loras);
+        var part = files.WithLoras(plain!, r.Loras.Select(Lora.Choice));
         if (r.Sampler is null && IsGenerator(part))
             r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
         if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })

@@ -145,6 +145,8 @@ public sealed partial class VideoGenerator : IDisposable
             throw new RequestException([new("part", $" {r.Part}: the generator was loaded for {Part.Name}")]);
         if (r.FmSteps > 0 && loadedFor.FmSteps == 0)
             throw new RequestException([new("fmSteps", $" {r.FmSteps}: the generator was loaded with one head")]);
+        foreach (var warning in r.Warnings)
+            Warned(log, warning);
         return r;
     }
 
@@ -230,8 +232,6 @@ public sealed partial class VideoGenerator : IDisposable
     )
     {
         using var scope = torch.NewDisposeScope();
-        foreach (var warning in r.Warnings)
-            Warned(log, warning);
         using var writer = Writer(r, path, (write ?? new()) with { Metadata = Metadata(r) }, cancel);
         var latentFile = LatentFile(path);
         var (clock, steps) = (Stopwatch.StartNew(), 0L);

@@ -91,17 +91,17 @@ internal sealed class VideoFormat
             "-filter_complex",
             Filters(options.Upscale),
         ];
-        if (muxer == "webm")
-            arguments.AddRange(["-c:v", "libvpx-vp9", "-b:v", "0", "-row-mt", "1", "-cpu-used", "4"]);
-        else if (muxer != "gif")
-            arguments.AddRange(["-c:v", "libx264", "-preset", "superfast", "-bf", "0"]);
         if (muxer != "gif")
-            arguments.AddRange(["-crf", $"{options.Crf}", "-g", $"{Math.Ceiling(fps)}"]);
-        if (muxer != "gif")
+        {
+            arguments.AddRange(
+                muxer == "webm"
+                    ? ["-c:v", "libvpx-vp9", "-b:v", "0", "-row-mt", "1", "-cpu-used", "4"]
+                    : ["-c:v", "libx264", "-preset", "superfast", "-bf", "0"]
+            );
+            arguments.AddRange(["-crf", $"{options.Crf}", "-g", $"{Math.Ceiling(fps)}", "-color_range", "tv"]);
             foreach (var about in (string[])["-colorspace", "-color_primaries", "-color_trc"])
                 arguments.AddRange([about, "bt709"]);
-        if (muxer != "gif")
-            arguments.AddRange(["-color_range", "tv"]);
+        }
         foreach (var (key, value) in options.Metadata)
             arguments.AddRange(["-metadata", $"{Key(key)}={Clean(value)}"]);
         if (Mp4)
