@@ -57,6 +57,20 @@ public sealed class ReproduceTests : IDisposable
                     Path.GetFileName(f) is "done" || Path.GetFileName(f).StartsWith("video-", StringComparison.Ordinal)
                 );
 
+    /// <summary>Encoding and videos do not shrink with the steps: a budget below them is refused.</summary>
+    [Theory]
+    [InlineData("2", 2, "alone take about")]
+    [InlineData("400", 0, "steps times 0.")]
+    [InlineData("100000", 0, "hours left")]
+    public void ABudgetCountsWhatDoesNotShrink(string minutes, int code, string said)
+    {
+        var table = Path.Combine(SourceFiles.Root, "recipes", "mini", "table.json");
+        var ran = program.Run("reproduce", table, "--jobs", "2", "--budget", minutes, "--dry-run");
+        Assert.Equal(code, ran.Code);
+        Assert.Contains(said, ran.Out + ran.Error);
+        Assert.Equal(minutes == "400", ran.Out.Contains("steps times"));
+    }
+
     [Fact]
     public void AKilledTableHasTheNumbersOfTheUnbrokenOne()
     {
