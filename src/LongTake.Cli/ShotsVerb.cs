@@ -41,8 +41,7 @@ internal static class ShotsVerb
         }
         catch (UserException e) when (!cancel.IsCancellationRequested)
         {
-            var named = e.Message.StartsWith(file + ": ", StringComparison.Ordinal);
-            return new(file, named ? e.Message[(file.Length + 2)..] : e.Message, null, 0);
+            return new(file, UserException.Without(file, e.Message), null, 0);
         }
     }
 

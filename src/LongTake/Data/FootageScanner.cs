@@ -101,7 +101,7 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
             ""
         );
         Look Bad(string rule, string reason, bool passing = false) =>
-            new(Version, path, size, modified, content, rule, Plain(reason, path), passing, null);
+            new(Version, path, size, modified, content, rule, UserException.Without(path, reason), passing, null);
         try
         {
             if (IsPlaylist(path))
@@ -147,7 +147,4 @@ internal sealed class FootageScanner(string folder, TimeSpan patience)
             .Replace("\r\n", "\n");
         return playlists.Any(p => text.StartsWith(p, StringComparison.OrdinalIgnoreCase));
     }
-
-    private static string Plain(string reason, string path) =>
-        reason.StartsWith(path + ": ", StringComparison.Ordinal) ? reason[(path.Length + 2)..] : reason;
 }

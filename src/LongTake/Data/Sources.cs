@@ -134,7 +134,7 @@ public sealed class Sources
             }
             catch (UserException e)
             {
-                refused.Add(new(file, "manifest", Plain(e, file)));
+                refused.Add(new(file, "manifest", UserException.Without(file, e.Message)));
                 unread.Add(Path.GetDirectoryName(file)!);
                 used.Add(file);
             }
@@ -263,7 +263,7 @@ public sealed class Sources
                 }
                 catch (UserException e)
                 {
-                    refused.Add(new(side, "manifest", Plain(e, side)));
+                    refused.Add(new(side, "manifest", UserException.Without(side, e.Message)));
                 }
             return new(file, name, "", "", []);
         }
@@ -275,9 +275,6 @@ public sealed class Sources
         );
         return new(file, name, words, "name", []);
     }
-
-    private static string Plain(UserException e, string file) =>
-        e.Message.StartsWith(file + ": ", StringComparison.Ordinal) ? e.Message[(file.Length + 2)..] : e.Message;
 
     private static IEnumerable<string> Videos(string root) =>
         SourcePaths

@@ -8,4 +8,8 @@ public class UserException(string message, bool usage = false, Exception? inner 
 {
     /// <summary>True when the command line or the recipe is wrong, false when the work failed.</summary>
     public bool Usage { get; } = usage;
+
+    /// <summary>A message without the path that it begins with, for where that is said already.</summary>
+    public static string Without(string path, string message) =>
+        message.StartsWith(path + ": ", StringComparison.Ordinal) ? message[(path.Length + 2)..] : message;
 }
