@@ -23,7 +23,7 @@ internal static class Measuring
         var rgb = Traveller.Video(take, 0, TravellerTake.LongFrames, 1);
         var s = Turns.Run(
             5,
-            Turns.Of(() => VideoMeasure.Of(rgb, 1, WorldTruth.Of(take), teacher)),
+            Turns.Of(() => VideoMeasure.Of(rgb, Worlds.World.Traveller, 1, Captions.Describe(take), teacher)),
             Turns.Of(() => model.Sample(request))
         );
         yield return Row.Seconds("measure.video", s[0], s[1], "sampling it in 4 steps") with

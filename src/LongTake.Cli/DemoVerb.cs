@@ -63,6 +63,7 @@ internal static class DemoVerb
         var clock = Stopwatch.StartNew();
         using var model = ModelFiles.Open(Shipped.Located(folder));
         var c = model.Config;
+        var world = World.Of(c.Width, c.Height);
         Cli.Run.UseAllCores();
         request = request with { Frames = c.Frames(c.VideoLatents) };
         var (sheet, report) = (Path.Combine(output, "sheet.png"), Path.Combine(output, "report.html"));
@@ -94,9 +95,9 @@ internal static class DemoVerb
 
         var picked = Enumerable.Range(0, 32).Select(i => frames[(frames.Count - 1) * i / 31]).ToList();
         ContactSheet.Write(sheet, picked, c.Width, c.Height, 8, upscale: 4);
-        var truth = WorldTruth.Of(prompt);
-        var measure = VideoMeasure.Of([.. frames.SelectMany(f => f)], WorldData.Stride(c.Fps), truth);
-        var real = Enumerable.Range(0, 4).Select(i => Real(video, truth, 700_000 + i)).ToList();
+        var stride = World.Stride(c.Fps);
+        var measure = VideoMeasure.Of([.. frames.SelectMany(f => f)], world, stride, prompt);
+        var real = Enumerable.Range(0, 4).Select(i => Real(video, world.Like(new Rng(700_000 + i), prompt))).ToList();
         var rows = Rows(measure, real).ToList();
         Say("  exact metrics of this video | of real takes through the same autoencoder (mean of 4) | best");
         foreach (var (name, mine, theirs, best, what) in rows)
@@ -121,18 +122,11 @@ internal static class DemoVerb
         return Cli.Run.Done;
     }
 
-    private static VideoMeasure Real(VideoGenerator video, WorldTruth truth, long seed)
+    private static VideoMeasure Real(VideoGenerator video, WorldVideo take)
     {
-        var c = video.Config;
-        var take = TravellerTake.Long(new Rng(seed), truth.Coat ?? 0, truth.Hat ?? 0);
-        if (truth.Lighthouse is { } colour)
-            take = take with { LighthouseColour = colour };
-        var stride = WorldData.Stride(c.Fps);
-        return VideoMeasure.Of(
-            video.Through(Traveller.Video(take, 0, c.Frames(c.VideoLatents), stride)),
-            stride,
-            WorldTruth.Of(take)
-        );
+        var (c, stride) = (video.Config, World.Stride(video.Config.Fps));
+        var rgb = video.Through(take.Frames(0, c.Frames(c.VideoLatents), stride));
+        return VideoMeasure.Of(rgb, take.World, stride, take.Caption);
     }
 
     private static string Shown(double? value) => value?.ToString("0.000") ?? "n/a";

@@ -59,14 +59,21 @@ public class FrechetTests(ITestOutputHelper output)
         var clock = Stopwatch.StartNew();
         var space = FeatureSpace.Fit(Raw(real));
         double[][] Raw(byte[][] videos) =>
-            [.. videos.SelectMany(v => RandomFeatures.Of(v, 40)).Select(w => Array.ConvertAll(w, v => (double)v))];
+            [
+                .. videos
+                    .SelectMany(v => RandomFeatures.Of(v, Traveller.Side, 40))
+                    .Select(w => Array.ConvertAll(w, v => (double)v)),
+            ];
         Moments Of(byte[][] videos) => Moments.Of([.. Raw(videos).Select(space.Of)]);
         var distance = new Frechet(Of(real));
         var (floor, far) = (distance.Percent(Of(again)), distance.Percent(Of(late)));
         output.WriteLine(
             $"real against real {floor:F2} %, against late videos {far:F2} %, {clock.Elapsed.TotalSeconds:F1} s"
         );
-        Assert.Equal(RandomFeatures.Of(real[5], 40)[0], RandomFeatures.Of(real[5], 40)[0]);
+        Assert.Equal(
+            RandomFeatures.Of(real[5], Traveller.Side, 40)[0],
+            RandomFeatures.Of(real[5], Traveller.Side, 40)[0]
+        );
         Assert.True(floor < 15 && far > 3 * floor, $"{floor} {far}");
     }
 }

@@ -16,8 +16,8 @@ public class VideoMeasureTests
     /// <summary>A measure whose teacher is the random network: every test here is about other metrics.</summary>
     private static VideoMeasure Measure(byte[] rgb, TravellerTake take, params int[] seams)
     {
-        var random = RandomFeatures.Of(rgb, WindowFrames);
-        return VideoMeasure.Of(rgb, Stride, WorldTruth.Of(take), seams: seams) with
+        var random = RandomFeatures.Of(rgb, Traveller.Side, WindowFrames);
+        return VideoMeasure.Of(rgb, World.Traveller, Stride, Captions.Describe(take), seams: seams) with
         {
             Random = random,
             Teacher = random,

@@ -23,7 +23,7 @@ public class VideoReadingTests(ITestOutputHelper output)
     );
 
     private static VideoMeasure Measure(byte[] video, TravellerTake take, int stride = 2) =>
-        VideoMeasure.Of(video, stride, WorldTruth.Of(take));
+        VideoMeasure.Of(video, World.Traveller, stride, Captions.Describe(take));
 
     private static Dictionary<string, double> Score(byte[] video, TravellerTake take, int stride = 2) =>
         Score(Measure(video, take, stride));
@@ -180,16 +180,16 @@ public class VideoReadingTests(ITestOutputHelper output)
     [Fact]
     public void What_a_prompt_does_not_say_is_not_judged()
     {
-        var s = Score(VideoMeasure.Of(Video(Take(0)), 2, WorldTruth.Of("someone in a red coat")));
+        var s = Score(VideoMeasure.Of(Video(Take(0)), World.Traveller, 2, "someone in a red coat"));
         Has(s, "coat = 1", "hat = null", "lighthouseColour = null");
     }
 
     [Fact]
     public void Wrong_sizes_are_refused()
     {
-        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(new byte[100], 2, new(0, 0, 0)));
-        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(new byte[Traveller.FrameBytes], 2, new(0, 0, 0)));
-        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(Video(Take(0)), 3, new(0, 0, 0)));
+        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(new byte[100], World.Traveller, 2, ""));
+        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(new byte[Traveller.FrameBytes], World.Traveller, 2, ""));
+        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(Video(Take(0)), World.Traveller, 3, ""));
     }
 
     /// <summary>Slight blur, 1 4 1 in both directions.</summary>

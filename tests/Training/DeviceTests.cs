@@ -32,7 +32,7 @@ public sealed class DeviceTests
             {
                 Tokens = 4,
                 AbsoluteTimeBeyond = 3,
-                LinearPath = true,
+                Autoencoder = MiniatureVaeKind.WanAndLinear,
             },
         };
 

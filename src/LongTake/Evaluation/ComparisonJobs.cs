@@ -16,6 +16,9 @@ public abstract record Job(string Id, string Title, IReadOnlyList<Job> After)
     /// <summary>Expected seconds on one core.</summary>
     public double Cost => Fixed + Steps;
 
+    /// <summary>Where its result lies.</summary>
+    public abstract string Folder { get; }
+
     /// <summary>Whether its result is there.</summary>
     public abstract bool Done { get; }
 
@@ -30,6 +33,7 @@ public sealed record StageJob(string Id, string Title, StageJob? Before, TrainRe
     : Job(Id, Title, Before is null ? [] : [Before])
 {
     public StageConfig Stage => Recipe.Stages[0];
+    public override string Folder => Recipe.Out;
     private string Root => Path.Combine(Recipe.Out, Stage.Folder);
 
     /// <summary>The model it ends with.</summary>
@@ -65,9 +69,11 @@ public sealed record VideoJob(
     string Set,
     int Videos,
     double Seconds,
-    string Folder
+    string Place
 ) : Job(Id, Title, After)
 {
+    public override string Folder => Place;
+
     public string File(int n) => Path.Combine(Folder, $"video-{n:D4}.json");
 
     private int Made => Enumerable.Range(0, Videos).Count(n => System.IO.File.Exists(File(n)));

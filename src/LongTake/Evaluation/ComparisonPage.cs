@@ -83,8 +83,10 @@ public static class ComparisonPage
             .Range(0, Math.Min(job.Videos, 42))
             .Where(n => n % 7 == 0)
             .Select(n => Scoring.Video(job, n).Frames);
-        List<byte[]> frames = [.. videos.SelectMany(f => f.Chunk(Traveller.FrameBytes))];
-        if (frames.Count > 0)
-            ContactSheet.Write(path, frames, Traveller.Side, Traveller.Side, 16, upscale: 3);
+        List<byte[]> frames = [.. videos.Where(f => f.Length > 0).SelectMany(f => f.Chunk(f.Length / 16))];
+        if (frames.Count == 0)
+            return;
+        var side = (int)Math.Sqrt(frames[0].Length / 3);
+        ContactSheet.Write(path, frames, side, side, 16, upscale: 96 / side);
     }
 }

@@ -57,6 +57,10 @@ public sealed record ComparisonReport
     public required double Seconds { get; init; }
     public required string Reference { get; init; }
 
+    /// <summary>The build of the program that made every number; empty in reports from before it was written
+    /// down.</summary>
+    public string Build { get; init; } = "";
+
     /// <summary>Factor on the steps of every stage; below 1 with a budget.</summary>
     public required double Scale { get; init; }
     public double? BudgetMinutes { get; init; }

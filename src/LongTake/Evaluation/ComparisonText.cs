@@ -38,6 +38,8 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
                 + "over videos and, where a row has several, training seeds; `±` is\n"
                 + "the standard deviation between training seeds.\n"
         );
+        if (report.Build.Length > 0)
+            text.Append($"\nAll of it was made by build {report.Build} of the program.\n");
         if (report.Scale < 1)
             text.Append(
                 $"\n**Scaled down:** a budget of {report.BudgetMinutes:0.##} minutes; the steps of every stage are "

@@ -14,16 +14,12 @@ public static class ComparisonWork
     /// <summary>Videos whose frames are kept for the contact sheet: six coats, hats in turn.</summary>
     private static bool Shown(int n) => n % 7 == 0 && n < 42;
 
-    /// <summary>Coat, hat and lighthouse that a caption asks for, and the seed of the video.</summary>
-    private readonly record struct Case(int Coat, int Hat, int Lighthouse, long Seed);
-
-    // All 24 coats and hats in turn. The lighthouse colours of the two sets never coincide.
-    private static Case Wanted(string set, int n)
+    /// <summary>What video n of a set is asked for: a real take that its caption describes, and a seed.</summary>
+    private static (WorldVideo Take, long Seed) Wanted(World world, string set, int n)
     {
-        var (coat, hat) = (n % 24 / 4, n % 4);
-        return set == "final"
-            ? new(coat, hat, (coat + hat + 1 + n / 24 % 2) % 3, 900_000 + n)
-            : new(coat, hat, (coat + hat) % 3, 100_000 + n);
+        var final = set == "final";
+        var seed = (final ? 900_000 : 100_000) + n;
+        return (world.Wanted(new Rng(seed, set.Length), final, n), seed);
     }
 
     // Of the processor: how busy the machine is beside this must not count for or against a row.
@@ -32,6 +28,8 @@ public static class ComparisonWork
     /// <summary>Does a job; stops at a safe point when cancelled.</summary>
     public static void Do(Job job, ComparisonTable table, IProgress<ProgressReport>? progress, CancellationToken cancel)
     {
+        if (!job.Done)
+            Build.Claim(job.Folder);
         if (job is StageJob stage)
         {
             if (stage.Before is null && table.From.Length > 0)
@@ -84,6 +82,7 @@ public static class ComparisonWork
             return;
         var judge = ModelFolder.Open(job.Judge);
         var device = ComputeDevice.Choose(table.Device);
+        var world = World.Of(judge.Config.Width, judge.Config.Height);
         using var teacher = new TeacherFeatures(judge, device);
         using var made = job.Row is null ? null : new Maker(job, device);
         for (var n = 0; n < job.Videos; n++)
@@ -92,8 +91,8 @@ public static class ComparisonWork
             if (File.Exists(job.File(n)))
                 continue;
             using var scope = torch.NewDisposeScope();
-            var wanted = Wanted(job.Set, n);
-            var measure = made?.Video(teacher, wanted, cancel) ?? Real(judge.Config, teacher, job, wanted);
+            var (take, seed) = Wanted(world, job.Set, n);
+            var measure = made?.Video(teacher, take, seed, cancel) ?? Real(judge.Config, teacher, job, take);
             if (!Shown(n))
                 measure = measure with { Frames = [] };
             AtomicFile.WriteJson(job.File(n), measure, ComparisonJson.Default.VideoMeasure);
@@ -101,18 +100,13 @@ public static class ComparisonWork
         }
     }
 
-    private static VideoMeasure Real(ModelConfig c, TeacherFeatures teacher, VideoJob job, Case wanted)
+    private static VideoMeasure Real(ModelConfig c, TeacherFeatures teacher, VideoJob job, WorldVideo take)
     {
-        var start = Spent;
-        var take = TravellerTake.Long(new Rng(wanted.Seed, job.Set.Length), wanted.Coat, wanted.Hat) with
+        var (start, stride) = (Spent, World.Stride(c.Fps));
+        var rgb = teacher.Through(take.Frames(0, c.Frames(c.Latents(job.Seconds)), stride));
+        return VideoMeasure.Of(rgb, take.World, stride, take.Caption, teacher) with
         {
-            LighthouseColour = wanted.Lighthouse,
-        };
-        var stride = WorldData.Stride(c.Fps);
-        var rgb = teacher.Through(Traveller.Video(take, 0, c.Frames(c.Latents(job.Seconds)), stride));
-        return VideoMeasure.Of(rgb, stride, WorldTruth.Of(take), teacher) with
-        {
-            Frames = VideoMeasure.Moments(rgb),
+            Frames = VideoMeasure.Moments(rgb, take.World),
             MeasuredSeconds = Spent - start,
         };
     }
@@ -134,10 +128,9 @@ public static class ComparisonWork
                 lens = DriftLens.Open(ModelFolder.Open(job.Model), device);
         }
 
-        public VideoMeasure Video(TeacherFeatures teacher, Case wanted, CancellationToken cancel)
+        public VideoMeasure Video(TeacherFeatures teacher, WorldVideo take, long seed, CancellationToken cancel)
         {
-            var (coat, hat, lighthouse, seed) = wanted;
-            var (start, prompt, video) = (Spent, Captions.Describe(coat, hat, lighthouse), job.Row!.Video);
+            var (start, prompt, video) = (Spent, take.Caption, job.Row!.Video);
             var latents = model.Sample(video.Request(prompt, seed, job.Seconds), cancel: cancel);
             if (!latents.AllFinite())
                 throw new UserException($"{job.Title}: seed {seed} gave numbers that are not finite");
@@ -145,8 +138,9 @@ public static class ComparisonWork
             var made = Spent;
             var measure = VideoMeasure.Of(
                 rgb,
-                WorldData.Stride(model.Config.Fps),
-                new WorldTruth(coat, hat, lighthouse),
+                take.World,
+                World.Stride(model.Config.Fps),
+                prompt,
                 teacher,
                 Seams(video, (int)latents.size(2))
             );
@@ -159,7 +153,7 @@ public static class ComparisonWork
                 };
             return measure with
             {
-                Frames = VideoMeasure.Moments(rgb),
+                Frames = VideoMeasure.Moments(rgb, take.World),
                 MadeSeconds = made - start,
                 MeasuredSeconds = Spent - made,
             };

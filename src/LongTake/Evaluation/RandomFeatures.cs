@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
 
@@ -24,18 +23,19 @@ internal static class RandomFeatures
             }),
     ];
 
-    /// <summary>Features of each window of <paramref name="frames"/> frames of a video, [windows][numbers].</summary>
-    public static float[][] Of(byte[] video, int frames) => [.. Windows(video, frames).Select(window => Of(window))];
+    /// <summary>
+    /// Features of each window of <paramref name="frames"/> frames of a video of square pictures,
+    /// [windows][numbers].
+    /// </summary>
+    public static float[][] Of(byte[] video, int side, int frames) =>
+        [.. Windows(video, side * side * 3 * frames).Select(window => OfWindow(window, side, frames))];
 
-    /// <summary>A video cut into windows of <paramref name="frames"/> frames; a rest is left out.</summary>
-    public static IEnumerable<byte[]> Windows(byte[] video, int frames) =>
-        Enumerable
-            .Range(0, video.Length / (frames * Traveller.FrameBytes))
-            .Select(i => video.AsSpan(i * frames * Traveller.FrameBytes, frames * Traveller.FrameBytes).ToArray());
+    /// <summary>A video cut into windows of so many bytes; a rest is left out.</summary>
+    public static IEnumerable<byte[]> Windows(byte[] video, int bytes) =>
+        Enumerable.Range(0, video.Length / bytes).Select(i => video.AsSpan(i * bytes, bytes).ToArray());
 
-    private static float[] Of(byte[] window)
+    private static float[] OfWindow(byte[] window, int side, int t)
     {
-        var (t, side) = (window.Length / Traveller.FrameBytes, Traveller.Side);
         var x = Array.ConvertAll(window, v => v / 127.5f - 1);
         for (var i = 0; i < weights.Length; i++)
         {

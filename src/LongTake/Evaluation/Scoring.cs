@@ -39,6 +39,7 @@ public static class Scoring
             : null;
         return new()
         {
+            Build = OneBuild(plan, [plan.Reference, .. whole.SelectMany(r => r.Jobs)]),
             About = table.About,
             Set = table.Set,
             Videos = table.Videos,
@@ -54,6 +55,20 @@ public static class Scoring
                 ),
             ],
         };
+    }
+
+    private static string OneBuild(ComparisonPlan plan, IReadOnlyList<VideoJob> videos)
+    {
+        var jobs = videos.SelectMany(v => ComparisonPlan.Stages(v.Trained).Cast<Job>().Append(v)).ToList();
+        if (plan.Judge is not null)
+            jobs.AddRange(ComparisonPlan.Stages(plan.Judge));
+        var builds = jobs.Select(j => (Hash: Build.Of(j.Folder), j.Folder)).DistinctBy(b => b.Hash).ToList();
+        return builds.Count == 1
+            ? builds[0].Hash
+            : throw new UserException(
+                "made by several builds, which one table must not mix: "
+                    + string.Join(", ", builds.Select(b => $"{(b.Hash.Length > 0 ? b.Hash : "unknown")} ({b.Folder})"))
+            );
     }
 
     private static VideoMeasure[] Read(VideoJob job) => [.. Enumerable.Range(0, job.Videos).Select(n => Video(job, n))];

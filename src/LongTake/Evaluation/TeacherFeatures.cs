@@ -66,7 +66,7 @@ public sealed class TeacherFeatures : IDisposable
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         var windows = RandomFeatures
-            .Windows(rgb, WindowFrames)
+            .Windows(rgb, 3 * model.Width * model.Height * WindowFrames)
             .Select(w => Pixels.ToTensor(w, model.Height, model.Width))
             .ToArray();
         if (windows.Length == 0)

@@ -1,3 +1,4 @@
+using LongTake.Evaluation.Journey;
 using LongTake.Worlds;
 
 namespace LongTake.Evaluation;
@@ -23,7 +24,7 @@ public sealed record VideoMeasure
     public float[][] Random { get; init; } = [];
     public float[][] Teacher { get; init; } = [];
 
-    /// <summary>Sixteen frames of the video, [16, 32, 32, 3], for contact sheets; empty for most videos.</summary>
+    /// <summary>Sixteen frames of the video, [16, side, side, 3], for contact sheets; empty for most videos.</summary>
     public byte[] Frames { get; init; } = [];
 
     /// <summary>Processor seconds of sampling and decoding, and of measuring.</summary>
@@ -31,48 +32,48 @@ public sealed record VideoMeasure
     public double MeasuredSeconds { get; init; }
 
     /// <summary>Measures a video, but for the drift lens.</summary>
-    /// <param name="rgb">Bytes [frames, 32, 32, 3].</param>
+    /// <param name="rgb">Bytes [frames, side, side, 3] of the world's size.</param>
+    /// <param name="world">The world that the video is of.</param>
     /// <param name="stride">World frames from one frame to the next.</param>
-    /// <param name="truth">What the caption asked for.</param>
+    /// <param name="prompt">What was asked for.</param>
     /// <param name="teacher">The space of FDt, whose clip length is the window; without it no features are
     /// kept.</param>
     /// <param name="seams">Latents that begin a window of the roll-out.</param>
     public static VideoMeasure Of(
         byte[] rgb,
+        World world,
         int stride,
-        WorldTruth truth,
+        string prompt,
         TeacherFeatures? teacher = null,
         IReadOnlyCollection<int>? seams = null
     )
     {
-        var reading = new VideoReading(rgb, stride, truth, seams ?? []);
-        var (values, curves) = (new Dictionary<string, double>(), new Dictionary<string, double?[]>());
-        foreach (var metric in Metric.All)
-        {
-            if (metric.Second is { } second)
-                curves[metric.Name] = [.. reading.Seconds.Select((_, s) => second(reading, s))];
-            var curve = curves.GetValueOrDefault(metric.Name);
-            if ((metric.Video is { } video ? video(reading) : curve?.Average()) is { } value)
-                values[metric.Name] = value;
-        }
+        Reading reading =
+            world == World.Traveller ? new VideoReading(rgb, stride, WorldTruth.Of(prompt), seams ?? [])
+            : stride == 1 ? new JourneyReading(rgb, JourneyTruth.Of(prompt), seams ?? [])
+            : throw new UserException(
+                $"a model of {World.FramesPerSecond / stride} frames a second: videos of {world.Side}x{world.Side} "
+                    + $"are measured at {World.FramesPerSecond}"
+            );
+        var (values, curves) = Metric.Measure(reading);
         return new()
         {
             Values = values,
             Curves = curves,
-            Random = teacher is null ? [] : RandomFeatures.Of(rgb, teacher.WindowFrames),
+            Random = teacher is null ? [] : RandomFeatures.Of(rgb, world.Side, teacher.WindowFrames),
             Teacher = teacher?.Of(rgb) ?? [],
         };
     }
 
     /// <summary>Sixteen frames of a video from its first to its last.</summary>
-    public static byte[] Moments(byte[] rgb)
+    public static byte[] Moments(byte[] rgb, World world)
     {
-        var last = rgb.Length / Traveller.FrameBytes - 1;
+        var last = rgb.Length / world.FrameBytes - 1;
         return
         [
             .. Enumerable
                 .Range(0, 16)
-                .SelectMany(i => rgb.AsSpan(last * i / 15 * Traveller.FrameBytes, Traveller.FrameBytes).ToArray()),
+                .SelectMany(i => rgb.AsSpan(last * i / 15 * world.FrameBytes, world.FrameBytes).ToArray()),
         ];
     }
 }

@@ -12,11 +12,10 @@ public sealed record WorldTruth(int? Coat, int? Hat, int? Lighthouse)
 }
 
 /// <summary>What is read once off the frames of a video of the Traveller world, for all metrics.</summary>
-internal sealed class VideoReading
+internal sealed class VideoReading : Reading
 {
     private const int WindowSeconds = 5;
     private static readonly (int First, int Last)[] visits = [(7, 18), (43, 54)];
-    private readonly IReadOnlyCollection<int> seams;
     private readonly int[] lighthouses;
     private readonly Rgb firstCoat;
 
@@ -25,25 +24,28 @@ internal sealed class VideoReading
     /// <param name="truth">What the caption asked for.</param>
     /// <param name="seams">Latents that begin a window of the roll-out.</param>
     public VideoReading(byte[] rgb, int stride, WorldTruth truth, IReadOnlyCollection<int> seams)
+        : base(seams)
     {
         if (stride < 1 || TravellerTake.FramesPerSecond % stride != 0)
             throw new ArgumentException($"stride {stride}: allowed are 1, 2, 4, 8 and 16, which divide a second");
         if (rgb.Length % Traveller.FrameBytes != 0)
             throw new ArgumentException($"{rgb.Length} bytes are not whole frames of {Traveller.FrameBytes}");
-        (Video, Truth, this.seams) = (new(rgb, stride), truth, seams);
+        (Video, Truth) = (new(rgb, stride), truth);
         if (Video.Seconds == 0)
             throw new ArgumentException($"{Video.Frames} frames are less than a second");
         Days = Sky.Read(Video);
-        Seconds = [.. Days.Select((_, s) => Video.Part(s))];
+        Parts = [.. Days.Select((_, s) => Video.Part(s))];
         (Coats, Hats, Scarves) = (Walker.Coats(Video, Days), Walker.Hats(Video, Days), Walker.Scarves(Video, Days));
         (Feet, Legs) = Walker.Feet(Video);
         Ground = Biomes.Pattern(Video, Days);
-        GroundOf = [.. Seconds.Select((second, s) => Biomes.Pattern(second, [Days[s]]))];
+        GroundOf = [.. Parts.Select((second, s) => Biomes.Pattern(second, [Days[s]]))];
         lighthouses = Biomes.Lighthouses(Video, Days);
         Visits = [.. visits.Select(v => Visit(v.First, v.Last))];
         firstCoat = Coats.Take(5).Aggregate(default(Rgb), (a, b) => a + b) * (1.0 / Math.Min(5, Coats.Length));
     }
 
+    public override int Seconds => Video.Seconds;
+    public override int Frames => Video.Frames;
     public MeasuredVideo Video { get; }
     public WorldTruth Truth { get; }
 
@@ -51,7 +53,7 @@ internal sealed class VideoReading
     public Day[] Days { get; }
 
     /// <summary>The video cut into seconds.</summary>
-    public MeasuredVideo[] Seconds { get; }
+    public MeasuredVideo[] Parts { get; }
     public Rgb[] Coats { get; }
     public Rgb[] Scarves { get; }
     public int[] Hats { get; }
@@ -66,6 +68,8 @@ internal sealed class VideoReading
 
     /// <summary>Colour of the lighthouse in its two visits; null where it is missing.</summary>
     public int?[] Visits { get; }
+
+    public override double Change(int frame) => Video.Change(frame);
 
     /// <summary>Mean of a measure of the feet over the windows of five seconds.</summary>
     public double MeanOfFeet(Func<ReadOnlySpan<double>, double, double> measure)
@@ -112,21 +116,6 @@ internal sealed class VideoReading
             .Select(g => g.Average(s => Biome(s)!.Value) > .5 ? 1 : 0)
             .ToList();
         return (double)(biomes.Sum() + Visits.Count(v => v is not null)) / (biomes.Count + Visits.Length);
-    }
-
-    /// <summary>
-    /// Mean change of the picture at the first frame of the latents that begin a window, over that at the first frame
-    /// of all others: 1 when the end of a window cannot be seen. To compare first frames with first frames leaves out
-    /// what the autoencoder does between latents.
-    /// </summary>
-    public double? Seam()
-    {
-        var jumps = Enumerable
-            .Range(1, Math.Max(0, (Video.Frames - 1) / 4))
-            .ToLookup(latent => seams.Contains(latent), latent => Video.Change(4 * latent - 3));
-        return jumps[true].Any() && jumps[false].Any() && jumps[false].Average() is > 0 and var elsewhere
-            ? jumps[true].Average() / elsewhere
-            : null;
     }
 
     /// <summary>Colour of the lighthouse in most seconds of a visit, or null where none is seen.</summary>

@@ -63,48 +63,42 @@ public static class Autoencoder
             using var scope = torch.NewDisposeScope();
             vae.Fit(Video(new Rng(30_000), c.LinearFit));
         }
+        KeyValuePair<string, Tensor>[] trained = [.. weights.All.Where(p => p.Value.requires_grad)];
         return new Method
         {
             Networks = new Dictionary<string, Weights> { ["vae"] = weights },
             Averaged = ["vae"],
             Batch = c.Batch,
-            Updates =
-            [
-                new Update(
-                    "vae",
-                    [.. weights.All.Where(p => p.Value.requires_grad)],
-                    stage.Optimiser,
-                    (random, weight) =>
-                    {
-                        var video = Moved(random, c.Batch);
-                        var moments = vae.Moments(video, chunk: 0);
-                        var (mu, logVar) = (
-                            moments.narrow(1, 0, raw.ZDim),
-                            moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10)
-                        );
-                        using var g = new torch.Generator((ulong)random.Seed());
-                        var std = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
-                        var decoded = vae.Decode(
-                            mu + std * torch.randn(mu.shape, generator: g).to(mu.device),
-                            chunk: 0,
-                            clamp: false
-                        );
-                        var error = decoded - video;
-                        var mse = (error * error).mean();
-                        var kl = (mu * mu + logVar.exp() - 1 - logVar).mean() * 0.5;
-                        var loss = mse + error.abs().mean() * c.Absolute;
-                        if (c.Kl > 0)
-                            loss = loss + kl * c.Kl;
+            Updates = [new Update("vae", trained, stage.Optimiser, (random, weight) =>
+                {
+                    var video = Moved(random, c.Batch);
+                    var moments = vae.Moments(video, chunk: 0);
+                    var (mu, logVar) = (
+                        moments.narrow(1, 0, raw.ZDim),
+                        moments.narrow(1, raw.ZDim, raw.ZDim).clamp(-20, 10)
+                    );
+                    using var g = new torch.Generator((ulong)random.Seed());
+                    var std = c.Kl > 0 ? (logVar * 0.5).exp() : torch.full([1], c.Noise, device: mu.device);
+                    var decoded = vae.Decode(
+                        mu + std * torch.randn(mu.shape, generator: g).to(mu.device),
+                        chunk: 0,
+                        clamp: false
+                    );
+                    var error = decoded - video;
+                    var mse = (error * error).mean();
+                    var kl = (mu * mu + logVar.exp() - 1 - logVar).mean() * 0.5;
+                    var loss = mse + error.abs().mean() * c.Absolute;
+                    if (c.Kl > 0)
+                        loss = loss + kl * c.Kl;
+                    if (trained.Length > 0) // an autoencoder that is fitted only has nothing to train
                         (loss * weight).Backward();
-                        return new Dictionary<string, double>
-                        {
-                            ["loss"] = loss.Number(),
-                            ["psnr"] = Psnr(mse.Number()),
-                            ["kl"] = kl.Number(),
-                        };
-                    }
-                ),
-            ],
+                    return new Dictionary<string, double>
+                    {
+                        ["loss"] = loss.Number(),
+                        ["psnr"] = Psnr(mse.Number()),
+                        ["kl"] = kl.Number(),
+                    };
+                })],
             Validate = () =>
             {
                 using var scope = torch.NewDisposeScope();

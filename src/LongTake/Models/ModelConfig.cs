@@ -125,6 +125,7 @@ public sealed record ModelConfig
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     WriteIndented = true,
+    UseStringEnumConverter = true,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow
 )]
 public sealed partial class ModelJson : JsonSerializerContext;

@@ -3,6 +3,7 @@ using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Text;
+using LongTake.Worlds;
 
 namespace LongTake.Training;
 
@@ -116,6 +117,7 @@ public sealed class Trainer(
                 $"world {recipe.World}",
                 [
                     .. WorldData.Items(
+                        Of(model.Config),
                         recipe.World,
                         model.Config.Fps,
                         model.Config.ClipLatents,
@@ -150,7 +152,7 @@ public sealed class Trainer(
         var model = from?.Config ?? recipe.Model ?? new();
         var video = new Lazy<Func<Rng, int, byte[]>>(() =>
             recipe.Data.Length == 0
-                ? (r, f) => WorldData.Stretch(r, f, model.Fps)
+                ? (r, f) => WorldData.Stretch(Of(model), recipe.World.Gap, r, f, model.Fps)
                 : VideoSet.Stretches(recipe.Data, model)
         );
         return Entry(stage)
@@ -173,6 +175,8 @@ public sealed class Trainer(
             );
     }
 
+    private static World Of(ModelConfig model) => World.Of(model.Width, model.Height);
+
     /// <summary>The model's tokenizer, or a new one of the captions of the data.</summary>
     private string Tokens(ModelFolder from, LatentSet data)
     {
@@ -183,7 +187,7 @@ public sealed class Trainer(
         Directory.CreateDirectory(folder);
         var captions = data
             .Info.Items.SelectMany(i => i.Locals.Append(i.Caption))
-            .Concat(recipe.Data.Length == 0 ? WorldData.AllCaptions : []);
+            .Concat(recipe.Data.Length == 0 ? Of(from.Config).Captions : []);
         // Made each time, in no time: so it is never half a tokenizer, nor a damaged one.
         WordVocabulary.Train(captions.Distinct().Order(StringComparer.Ordinal), 512).Save(unfinished);
         File.Move(unfinished, model, overwrite: true);

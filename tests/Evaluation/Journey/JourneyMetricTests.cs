@@ -1,5 +1,6 @@
 using LongTake.Evaluation;
 using LongTake.Evaluation.Journey;
+using LongTake.Worlds;
 using LongTake.Worlds.Journey;
 using Xunit.Abstractions;
 
@@ -20,9 +21,11 @@ public class JourneyMetricTests(ITestOutputHelper output)
     /// <summary>Means over the videos of these takes; what is relative to real takes is not divided.</summary>
     private static Dictionary<string, double> Mean(byte[][] of)
     {
-        var measured = of.Zip(takes, (video, take) => JourneyMetric.Measure(video, JourneyTruth.Of(take)).Values)
+        var measured = of.Zip(takes, (video, take) =>
+                VideoMeasure.Of(video, World.Journey, 1, JourneyCaptions.Describe(take)).Values
+            )
             .ToList();
-        return JourneyMetric
+        return JourneyMetrics
             .All.Where(m => measured.Any(v => v.ContainsKey(m.Name)))
             .ToDictionary(m => m.Name, m => measured.Where(v => v.ContainsKey(m.Name)).Average(v => v[m.Name]));
     }
@@ -203,7 +206,9 @@ public class JourneyMetricTests(ITestOutputHelper output)
     public void The_road_is_that_of_the_caption_or_any_permutation()
     {
         double Road(IReadOnlyList<int>? asked) =>
-            JourneyMetric.Measure(videos.Value[0], new(null, null, asked)).Values["road"];
+            VideoMeasure
+                .Of(videos.Value[0], World.Journey, 1, JourneyCaptions.Describe(0, 0, [.. asked ?? []], back: true))
+                .Values["road"];
         var road = takes[0].Biomes;
         Assert.Equal(
             (1, 1, 0, 1, 0),
@@ -214,7 +219,7 @@ public class JourneyMetricTests(ITestOutputHelper output)
     [Fact]
     public void Wrong_sizes_are_refused()
     {
-        Assert.Throws<ArgumentException>(() => JourneyMetric.Measure(new byte[100], new(0, 0, null)));
-        Assert.Throws<ArgumentException>(() => JourneyMetric.Measure(new byte[Scene.FrameBytes], new(0, 0, null)));
+        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(new byte[100], World.Journey, 1, ""));
+        Assert.Throws<ArgumentException>(() => VideoMeasure.Of(new byte[Scene.FrameBytes], World.Journey, 1, ""));
     }
 }

@@ -15,7 +15,7 @@ public sealed record JourneyTruth(int? Coat, int? Hat, IReadOnlyList<int>? Road)
 }
 
 /// <summary>What is read once off the frames of a video of the world "There and back", for all metrics.</summary>
-internal sealed class JourneyReading
+internal sealed class JourneyReading : Reading
 {
     private const int WindowFrames = 5 * JourneyVideo.Rate;
     private readonly int[] company;
@@ -26,7 +26,9 @@ internal sealed class JourneyReading
 
     /// <param name="rgb">Bytes [frames, 64, 64, 3], 16 frames a second.</param>
     /// <param name="truth">What the caption asked for.</param>
-    public JourneyReading(byte[] rgb, JourneyTruth truth)
+    /// <param name="seams">Latents that begin a window of the roll-out.</param>
+    public JourneyReading(byte[] rgb, JourneyTruth truth, IReadOnlyCollection<int> seams)
+        : base(seams)
     {
         (Video, Truth) = (new(rgb), truth);
         (Lights, contrast) = SkyClock.Read(Video);
@@ -52,6 +54,8 @@ internal sealed class JourneyReading
         );
     }
 
+    public override int Seconds => Video.Seconds;
+    public override int Frames => Video.Frames;
     public JourneyVideo Video { get; }
     public JourneyTruth Truth { get; }
 
@@ -132,6 +136,8 @@ internal sealed class JourneyReading
             : company[second] == usual ? 1
             : 0;
     }
+
+    public override double Change(int frame) => Video.Change(frame).Mean;
 
     /// <summary>Mean of a measure of the feet over the windows of five seconds.</summary>
     public double MeanOfFeet(Func<ReadOnlySpan<double>, double, double> measure)

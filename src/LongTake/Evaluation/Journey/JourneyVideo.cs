@@ -119,20 +119,21 @@ internal sealed class JourneyVideo
     }
 
     /// <summary>Mean change from frame to frame in a second, the light divided out, RGB units.</summary>
-    public double Motion(int second, Rgb light)
+    public double Motion(int second, Rgb light) =>
+        Enumerable.Range(second * Rate + 1, Rate - 1).Average(f => (Change(f) / light).Mean);
+
+    /// <summary>Mean change of each channel from the frame before, RGB units.</summary>
+    public Rgb Change(int frame)
     {
+        var before = Frame(frame - 1);
+        var now = Frame(frame);
         var (red, green, blue) = (0, 0, 0);
-        for (var f = second * Rate + 1; f < (second + 1) * Rate; f++)
+        for (var i = 0; i < now.Length; i++)
         {
-            var before = Frame(f - 1);
-            var now = Frame(f);
-            for (var i = 0; i < now.Length; i++)
-            {
-                red += Math.Abs(now[i].R - before[i].R);
-                green += Math.Abs(now[i].G - before[i].G);
-                blue += Math.Abs(now[i].B - before[i].B);
-            }
+            red += Math.Abs(now[i].R - before[i].R);
+            green += Math.Abs(now[i].G - before[i].G);
+            blue += Math.Abs(now[i].B - before[i].B);
         }
-        return ((Rgb)(red, green, blue) / light).Mean / (Side * Side * (Rate - 1));
+        return (Rgb)(red, green, blue) * (1.0 / now.Length);
     }
 }

@@ -115,23 +115,58 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Wid
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
         video = video.cpu();
-        Fit(image, Blocks(video.transpose(1, 2).reshape(-1, 3, 1, video.size(3), video.size(4)), 1));
+        var frames = Blocks(video.transpose(1, 2).reshape(-1, 3, 1, video.size(3), video.size(4)), 1);
+        Fit(image, frames);
+        frames.Dispose();
         Fit(chunk, Blocks(video.narrow(2, 1, video.size(2) - 1), c.TemporalStride));
     }
 
+    // Place by place, for the blocks of all of them are large.
     private void Fit((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor blocks)
+    {
+        for (var place = 0; place < blocks.size(0); place++)
+        {
+            using var scope = torch.NewDisposeScope();
+            Tensor At(Tensor t) => t.narrow(0, place, 1);
+            FitPlace((At(p.Basis), At(p.Scale), At(p.Mean)), At(blocks));
+        }
+    }
+
+    private void FitPlace((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor blocks)
     {
         var mean = blocks.mean([1], keepdim: true);
         var centred = blocks - mean;
-        // ascending
-        var (values, vectors) = torch.linalg.eigh(centred.transpose(1, 2).matmul(centred) / blocks.size(1));
-        var size = values.size(1);
-        var basis = vectors.narrow(2, size - c.ZDim, c.ZDim).flip(2);
-        var variance = values.narrow(1, size - c.ZDim, c.ZDim).flip(1).clamp_min(1e-6);
+        var (values, basis) = Components(centred.transpose(1, 2).matmul(centred) / blocks.size(1), c.ZDim);
+        var variance = values.clamp_min(1e-6);
         var scale = variance.pow(-0.25); // std s -> sqrt(s)
         scale = scale * variance.sqrt().mean().rsqrt();
         p.Mean.copy_(mean);
         p.Basis.copy_(basis);
         p.Scale.copy_(scale.unsqueeze(1));
+    }
+
+    /// <summary>
+    /// The largest eigenvalues of symmetric matrices [n, size, size], descending, and their vectors [n, size, count].
+    /// All of them take a minute a matrix of 3,072; so beyond 1,024 only the span of the largest is looked for, by
+    /// repeated products with some more vectors than are wanted.
+    /// </summary>
+    internal static (Tensor Values, Tensor Vectors) Components(Tensor matrices, int count)
+    {
+        var size = matrices.size(1);
+        if (size <= 1024)
+            return Largest(matrices, count);
+        using var g = new torch.Generator(1);
+        var span = torch.randn([matrices.size(0), size, Math.Min(size, count + 32)], generator: g);
+        for (var i = 0; i < 12; i++)
+            span = torch.linalg.qr(matrices.matmul(span)).Q;
+        var (values, vectors) = Largest(span.transpose(1, 2).matmul(matrices).matmul(span), count);
+        return (values, span.matmul(vectors));
+    }
+
+    private static (Tensor Values, Tensor Vectors) Largest(Tensor matrices, int count)
+    {
+        var (values, vectors) = torch.linalg.eigh(matrices); // ascending
+        var first = values.size(1) - count;
+        return (values.narrow(1, first, count).flip(1), vectors.narrow(2, first, count).flip(2));
     }
 }

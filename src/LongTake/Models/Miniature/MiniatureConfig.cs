@@ -1,5 +1,18 @@
 namespace LongTake.Models.Miniature;
 
+/// <summary>What the miniature's autoencoder is made of.</summary>
+public enum MiniatureVaeKind
+{
+    /// <summary>Wan's convolutions.</summary>
+    Wan,
+
+    /// <summary>Wan's convolutions, and principal components of blocks of pixels beside them.</summary>
+    WanAndLinear,
+
+    /// <summary>Principal components of blocks of pixels alone: nothing is trained.</summary>
+    Linear,
+}
+
 /// <summary>
 /// What the miniature has beside the sizes of Wan's parts: it is made for one small picture and trained on a laptop.
 /// </summary>
@@ -14,8 +27,6 @@ public sealed record MiniatureConfig
     /// </summary>
     public int AbsoluteTimeBeyond { get; init; }
 
-    /// <summary>
-    /// Whether the autoencoder has a linear path, principal components of blocks of pixels, beside its convolutions.
-    /// </summary>
-    public bool LinearPath { get; init; }
+    /// <summary>What the autoencoder is made of.</summary>
+    public MiniatureVaeKind Autoencoder { get; init; }
 }

@@ -33,7 +33,12 @@ public sealed class MiniatureModel : WanModel
     public override IOutput Output(Weights w) => new MiniatureOutput(w, c, own.Tokens);
 
     public override VideoAutoencoder Autoencoder(Weights w, ScalarType? compute = null) =>
-        own.LinearPath ? new MiniatureVae(w, vae, Grid, compute) : base.Autoencoder(w, compute);
+        own.Autoencoder switch
+        {
+            MiniatureVaeKind.WanAndLinear => new MiniatureVae(w, vae, Grid, compute),
+            MiniatureVaeKind.Linear => new LinearVae(w, vae, Grid),
+            _ => base.Autoencoder(w, compute),
+        };
 
     // Whatever a causal transformer makes is to it a clip: it sees a window, and is not given its position in the
     // video.

@@ -85,6 +85,39 @@ public sealed record WanVaeConfig
     [JsonIgnore]
     public LatentGeometry Geometry => new(ZDim, TemporalStride, SpatialStride, WarmUp);
 
+    /// <summary>(mu - mean) / std, channel by channel.</summary>
+    internal Tensor Normalised(Tensor mu) => (mu - Channels(Mean, 0, mu)) / Channels(Std, 1, mu);
+
+    /// <summary>The inverse of <see cref="Normalised"/>.</summary>
+    internal Tensor Raw(Tensor latents) =>
+        latents.to(ScalarType.Float32) * Channels(Std, 1, latents) + Channels(Mean, 0, latents);
+
+    private Tensor Channels(double[] values, double otherwise, Tensor like)
+    {
+        var all = values.Length == 0 ? Enumerable.Repeat((float)otherwise, ZDim) : values.Select(v => (float)v);
+        return Tensor.From<float>(all.ToArray(), 1, ZDim, 1, 1, 1).to(like.device);
+    }
+
+    /// <summary>The frames of a video [B, 3, F, H, W]; an error where it is not whole latents.</summary>
+    internal long RequireWhole(Tensor video)
+    {
+        var (_, _, frames, height, width) = video;
+        var (time, space) = (TemporalStride, SpatialStride);
+        if ((frames - 1) % time != 0)
+        {
+            var fewer = Frames(Latents(frames));
+            throw new UserException(
+                $"a video of {frames} frames cannot be encoded: the count must be 1 + {time} k; try {fewer} "
+                    + $"or {fewer + time}"
+            );
+        }
+        if (height % space != 0 || width % space != 0)
+            throw new UserException(
+                $"a video of {width}x{height} pixels cannot be encoded: both must be multiples of {space}"
+            );
+        return frames;
+    }
+
     internal WanVaeConfig Checked()
     {
         if (TemporalDownsample.Length != DimMult.Length - 1)
@@ -125,7 +158,7 @@ public class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null, 
     public override Tensor Encode(Tensor video, int chunk = 1)
     {
         using var scope = torch.NewDisposeScope();
-        return Normalised(Moments(video, chunk).narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
+        return config.Normalised(Moments(video, chunk).narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -147,14 +180,14 @@ public class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null, 
             video,
             first
         );
-        return Normalised(moments.narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
+        return config.Normalised(moments.narrow(1, 0, config.ZDim)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean and log variance of the posterior before normalisation, [B, 2 Z, T, h, w].</summary>
     public override Tensor Moments(Tensor video, int chunk = 1)
     {
         using var scope = torch.NewDisposeScope();
-        var frames = CheckedFrames(video);
+        var frames = config.RequireWhole(video);
         var x = video.to(compute ?? encoder.Dtype);
         if (chunk == 0)
             return Encoded(toMoments.Forward(encoder.Forward(x, null)).to(ScalarType.Float32), video, true)
@@ -200,42 +233,12 @@ public class WanVae(Weights w, WanVaeConfig config, ScalarType? compute = null, 
 
     private Tensor Frames(Tensor latents, AutoencoderCache? cache, bool clamp)
     {
-        var raw = Raw(latents);
+        var raw = config.Raw(latents);
         var first = cache?.First ?? true;
         var frames = decoder
             .Forward(fromLatents.Forward(raw.to(compute ?? decoder.Dtype)), cache)
             .to(ScalarType.Float32);
         frames = Decoded(frames, raw, first);
         return clamp ? frames.clamp(-1, 1) : frames;
-    }
-
-    private Tensor Normalised(Tensor mu) => (mu - Channels(config.Mean, 0, mu)) / Channels(config.Std, 1, mu);
-
-    private Tensor Raw(Tensor latents) =>
-        latents.to(ScalarType.Float32) * Channels(config.Std, 1, latents) + Channels(config.Mean, 0, latents);
-
-    private Tensor Channels(double[] values, double otherwise, Tensor like)
-    {
-        var all = values.Length == 0 ? Enumerable.Repeat((float)otherwise, config.ZDim) : values.Select(v => (float)v);
-        return Tensor.From<float>(all.ToArray(), 1, config.ZDim, 1, 1, 1).to(like.device);
-    }
-
-    private long CheckedFrames(Tensor video)
-    {
-        var (_, _, frames, height, width) = video;
-        var (time, space) = (config.TemporalStride, config.SpatialStride);
-        if ((frames - 1) % time != 0)
-        {
-            var fewer = config.Frames(config.Latents(frames));
-            throw new UserException(
-                $"a video of {frames} frames cannot be encoded: the count must be 1 + {time} k; try {fewer} "
-                    + $"or {fewer + time}"
-            );
-        }
-        if (height % space != 0 || width % space != 0)
-            throw new UserException(
-                $"a video of {width}x{height} pixels cannot be encoded: both must be multiples of {space}"
-            );
-        return frames;
     }
 }

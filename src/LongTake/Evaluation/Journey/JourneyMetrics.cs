@@ -1,48 +1,13 @@
-using LongTake.Worlds.Journey;
-
 namespace LongTake.Evaluation.Journey;
 
-/// <summary>A metric of a video of the world "There and back": its name, its best value and what it is.</summary>
-public sealed record JourneyMetric(string Name, Best Best, string What)
+/// <summary>The metrics of the world "There and back".</summary>
+internal static class JourneyMetrics
 {
-    /// <summary>Whether it is of the whole minute rather than of a few seconds.</summary>
-    public bool Minute { get; init; }
-
-    /// <summary>What a video without memory has; null where that is to be measured.</summary>
-    public double? Chance { get; init; }
-
-    /// <summary>The value of a whole video; without it, the mean of <see cref="Second"/>.</summary>
-    internal Func<JourneyReading, double?>? Video { get; init; }
-
-    /// <summary>The value in one second; null where the world does not say.</summary>
-    internal Func<JourneyReading, int, double?>? Second { get; init; }
-
-    /// <summary>Whether both are divided by what real takes have.</summary>
-    public bool OverReal { get; init; }
-
-    /// <summary>Measures a video.</summary>
-    /// <param name="rgb">Bytes [frames, 64, 64, 3], 16 frames a second.</param>
-    /// <param name="truth">What the caption asked for.</param>
-    public static VideoMeasure Measure(byte[] rgb, JourneyTruth truth)
-    {
-        var reading = new JourneyReading(rgb, truth);
-        var (values, curves) = (new Dictionary<string, double>(), new Dictionary<string, double?[]>());
-        foreach (var metric in All)
-        {
-            if (metric.Second is { } second)
-                curves[metric.Name] = [.. Enumerable.Range(0, reading.Video.Seconds).Select(s => second(reading, s))];
-            var curve = curves.GetValueOrDefault(metric.Name);
-            if ((metric.Video is { } video ? video(reading) : curve?.Average()) is { } value)
-                values[metric.Name] = value;
-        }
-        return new() { Values = values, Curves = curves };
-    }
-
-    /// <summary>All metrics: first those of a few seconds, then those of the whole minute.</summary>
-    public static IReadOnlyList<JourneyMetric> All { get; } =
+    public static IReadOnlyList<Metric<JourneyReading>> All { get; } =
     [
         new("gait", Best.High, "share of the feet's motion that one step a second explains, in 5-s windows")
         {
+            Headline = true,
             Video = v => v.MeanOfFeet(Walker.Explained),
             Second = (v, s) => Walker.Explained(v.FeetAround(s), JourneyVideo.Rate),
         },
@@ -53,6 +18,7 @@ public sealed record JourneyMetric(string Name, Best Best, string What)
         new("legs", Best.High, "how much the legs look like the most similar drawing of legs") { Video = v => v.Legs },
         new("scroll", Best.Low, "error of the speed of the ground, pixels a frame")
         {
+            Headline = true,
             Video = v => v.Walk.SpeedError(0, v.Video.Frames),
             Second = (v, s) => v.SpeedError(s),
         },
@@ -63,6 +29,7 @@ public sealed record JourneyMetric(string Name, Best Best, string What)
         },
         new("sharpness", Best.One, "energy of the edges, over that of real takes")
         {
+            Headline = true,
             OverReal = true,
             Second = (v, s) => v.Video.Gradient(s, v.Lights[s].Tint),
         },
@@ -74,12 +41,14 @@ public sealed record JourneyMetric(string Name, Best Best, string What)
         new("road", Best.High, "whether the way there is the road of the caption, or else four different biomes")
         {
             Minute = true,
+            Headline = true,
             Chance = 0,
             Video = v => v.Road(),
         },
         new("return", Best.High, "share of the way back in the biome of the mirrored frame")
         {
             Minute = true,
+            Headline = true,
             Chance = .25,
             Second = (v, s) => v.Return(s),
         },
@@ -108,6 +77,7 @@ public sealed record JourneyMetric(string Name, Best Best, string What)
         new("landmark", Best.High, "share of the landmarks seen both ways of the same kind and colour")
         {
             Minute = true,
+            Headline = true,
             Chance = .0625,
             Video = v => v.Recall((a, b) => a.Kind == b.Kind && a.Colour == b.Colour),
         },
@@ -136,6 +106,7 @@ public sealed record JourneyMetric(string Name, Best Best, string What)
         new("company", Best.High, "share of the seconds with the video's usual company")
         {
             Minute = true,
+            Headline = true,
             Second = (v, s) => v.SameCompany(s),
         },
         new("gaitMinute", Best.High, "as gait, over the whole video: whether the walk keeps step")
