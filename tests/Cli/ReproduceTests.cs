@@ -78,6 +78,9 @@ public sealed class ReproduceTests : IDisposable
         var unbroken = Numbers("unbroken");
         var rows = unbroken["rows"]!.AsArray();
         Assert.Equal(["real takes (autoencoded)", "MMM", "teacher"], rows.Select(r => (string)r!["name"]!));
+        Assert.Equal(["FDt", "gait"], rows[2]!["primary"]!.AsObject().Select(e => e.Key));
+        Assert.Empty(rows[1]!["primary"]!.AsObject());
+        Assert.NotEmpty((string)unbroken["build"]!);
         Assert.Equal(2, rows[1]!["metrics"]!["FDt"]!["seeds"]!.AsArray().Count); // by training seed
         Assert.NotEqual((string)rows[1]!["origins"]![0]!["weights"]!, (string)rows[1]!["origins"]![1]!["weights"]!);
         Assert.NotNull(rows[1]!["lens"]);

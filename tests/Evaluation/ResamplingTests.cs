@@ -31,6 +31,29 @@ public class ResamplingTests
     }
 
     [Fact]
+    public void A_difference_that_is_there_has_a_small_p_and_one_that_is_not_has_any()
+    {
+        var draws = new Resampling(48);
+        double P(long seed, double shift) =>
+            draws.Mean(Values(seed, 48, shift, 1, 0)).Less(draws.Mean(Values(seed + 1, 48, 0, 1, 0))).P();
+        Assert.InRange(P(2, 1), .001, .01);
+        double[] none = [.. Enumerable.Range(0, 200).Select(i => P(100 + 2 * i, 0))];
+        Assert.InRange(none.Average(), .4, .6);
+        Assert.InRange(none.Count(p => p < .05), 3, 22); // 10 of 200, give or take what videos drawn twice do
+        Assert.Equal(double.NaN, new Resampling.Drawn(1, [], 0, []).P());
+    }
+
+    [Fact]
+    public void Holm_takes_the_number_of_questions_into_account()
+    {
+        double[] corrected = [.. Resampling.Holm([.01, .04, .03, .9]).Select(p => Math.Round(p, 6))];
+        Assert.Equal([.04, .09, .09, .9], corrected);
+        Assert.Equal([.02], Resampling.Holm([.02]));
+        Assert.Empty(Resampling.Holm([]));
+        Assert.Equal([1, 1], Resampling.Holm([.7, .8]));
+    }
+
+    [Fact]
     public void Intervals_hold_the_mean_as_often_as_they_say()
     {
         var held = Enumerable

@@ -32,6 +32,12 @@ public sealed record Curve(
 /// </summary>
 public sealed record LensAgreement(Estimate? WithinVideos, double? AcrossVideos);
 
+/// <summary>
+/// A row less the reference row in a primary end point: the difference, its two-sided bootstrap p-value, and that
+/// corrected by Holm for the number of end points.
+/// </summary>
+public sealed record EndPoint(Estimate Difference, double P, double Holm);
+
 /// <summary>A row of the report.</summary>
 public sealed record ReportRow
 {
@@ -42,6 +48,10 @@ public sealed record ReportRow
 
     /// <summary>This row less the reference row, paired by caption, video seed and training seed.</summary>
     public required IReadOnlyDictionary<string, Estimate> Differences { get; init; }
+
+    /// <summary>The tests of the primary end points; empty where the table names none, and in the reference
+    /// row.</summary>
+    public IReadOnlyDictionary<string, EndPoint> Primary { get; init; } = new Dictionary<string, EndPoint>();
     public required IReadOnlyDictionary<string, Curve> Curves { get; init; }
     public IReadOnlyDictionary<string, LensAgreement>? Lens { get; init; }
     public required Spent Cost { get; init; }
@@ -65,6 +75,9 @@ public sealed record ComparisonReport
     public required double Scale { get; init; }
     public double? BudgetMinutes { get; init; }
     public required IReadOnlyList<ReportRow> Rows { get; init; }
+
+    /// <summary>Names of the primary end points, which were chosen before the numbers were there.</summary>
+    public IReadOnlyList<string> Primary { get; init; } = [];
 
     /// <summary>Rows that could not be made, and why.</summary>
     public required IReadOnlyDictionary<string, string> Missing { get; init; }

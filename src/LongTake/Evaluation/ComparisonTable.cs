@@ -121,6 +121,12 @@ public sealed record ComparisonTable
     /// </summary>
     public int ReferenceTakes { get; init; } = 48;
 
+    /// <summary>
+    /// Names of the metrics that the question is decided by, chosen before the table is made: each row is tested
+    /// against the reference in these, corrected for their number by Holm.
+    /// </summary>
+    public IReadOnlyList<string> Primary { get; init; } = [];
+
     /// <summary>The row that others are subtracted from, video by video.</summary>
     public required string Reference { get; init; }
 
@@ -141,6 +147,8 @@ public sealed record ComparisonTable
         if (Rows.All(r => r.Name != Reference))
             yield return $"reference '{Reference}': no row has this name; rows are "
                 + $"{string.Join(", ", Rows.Select(r => $"'{r.Name}'"))}";
+        foreach (var name in Primary.Where(name => Metric.All.All(m => m.Name != name)))
+            yield return $"primary '{name}': metrics are {string.Join(", ", Metric.All.Select(m => m.Name))}";
         if (ComputeDevice.Problem(Device) is { } wrong)
             yield return wrong;
         if (Videos < 2)

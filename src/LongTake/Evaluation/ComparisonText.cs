@@ -13,10 +13,14 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
     /// </summary>
     public string Short()
     {
-        var metrics = Metric.All.Where(m => m.Headline && report.Rows.Any(r => r.Metrics.ContainsKey(m.Name))).ToList();
+        var metrics = Metric
+            .All.Where(m => report.Primary.Count > 0 ? report.Primary.Contains(m.Name) : m.Headline)
+            .Where(m => report.Rows.Any(r => r.Metrics.ContainsKey(m.Name)))
+            .ToList();
         Row(["row", .. metrics.Select(m => m.Name)]);
         Row(["---", .. metrics.Select(_ => "---")]);
         Row(["best", .. metrics.Select(m => m.Ideal)]);
+        Chance(["chance"], metrics);
         foreach (var row in report.Rows.Where(r => r.Chart))
             Row([row.Name, .. metrics.Select(m => row.Metrics.TryGetValue(m.Name, out var e) ? F(e.Mean, false) : "")]);
         text.Append($"\n{string.Join("; ", metrics.Select(m => $"**{m.Name}**: {m.What}"))}.\n");
@@ -51,9 +55,10 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
             Table(minute ? "The whole minute" : "A few seconds", Metric.All.Where(m => m.Minute == minute), row =>
                 row.Metrics
             );
-        text.Append("\n| metric | what | best |\n|---|---|---|\n");
+        text.Append("\n| metric | what | best | chance |\n|---|---|---|---|\n");
         foreach (var m in Metric.All.Where(m => report.Rows.Any(r => r.Metrics.ContainsKey(m.Name))))
-            Row([m.Name, m.What, m.Ideal]);
+            Row([m.Name, m.What, m.Ideal, m.Chance is { } chance ? F(chance, false) : ""]);
+        Primary();
         Picture("Headline metrics", table.Report + "-bars.png");
         Picture("Realism against story", table.Report + "-tradeoff.png");
         text.Append(
@@ -84,6 +89,34 @@ internal sealed class ComparisonText(ComparisonReport report, ComparisonTable ta
         var json = Path.GetFileName(table.Report) + ".json";
         text.Append($"\nEvery number, and the hashes of the settings and weights behind it: [{json}]({json}).\n");
         return text.ToString();
+    }
+
+    // What a video without memory has, where that is known.
+    private void Chance(IEnumerable<string> first, IReadOnlyList<Metric> metrics)
+    {
+        if (metrics.Any(m => m.Chance is not null))
+            Row([.. first, .. metrics.Select(m => m.Chance is { } chance ? F(chance, false) : "")]);
+    }
+
+    private void Primary()
+    {
+        if (report.Primary.Count == 0)
+            return;
+        text.Append(
+            $"\n## Primary end points\n\nChosen before the table was made. The row less {report.Reference}, paired by "
+                + "caption, video seed and training seed; `p`: two-sided, by\nthe bootstrap over videos and training "
+                + "seeds, corrected by Holm for the end points of a row. **Bold**: below .05.\n\n"
+        );
+        Row(["row", .. report.Primary]);
+        Row(["---", .. report.Primary.Select(_ => "---")]);
+        foreach (var row in report.Rows.Where(r => r.Primary.Count > 0))
+            Row([row.Name, .. report.Primary.Select(n => row.Primary.TryGetValue(n, out var e) ? Tested(e) : "")]);
+    }
+
+    private static string Tested(EndPoint e)
+    {
+        var body = $"{Cell(e.Difference with { Seeds = null }, true).Trim('*')} p {F(e.Holm, false)}";
+        return e.Holm < .05 ? $"**{body}**" : body;
     }
 
     private void Table(

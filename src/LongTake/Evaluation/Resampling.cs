@@ -35,6 +35,20 @@ public sealed class Resampling(int videos, int draws = 1000)
             );
         }
 
+        /// <summary>
+        /// Two-sided p-value of the figure being 0: twice the share of the draws on the other side of it, moved as in
+        /// <see cref="Estimate"/>. No smaller than the number of draws can tell; NaN without draws.
+        /// </summary>
+        public double P()
+        {
+            double[] sorted = [.. Draws.Where(double.IsFinite).Order()];
+            if (sorted.Length == 0 || !double.IsFinite(Value))
+                return double.NaN;
+            var off = Value - sorted[sorted.Length / 2];
+            var (below, above) = (sorted.Count(d => d + off <= 0), sorted.Count(d => d + off >= 0));
+            return Math.Min(1, 2.0 * (1 + Math.Min(below, above)) / (1 + sorted.Length));
+        }
+
         /// <summary>A function of the figure and of every draw.</summary>
         public Drawn Select(Func<double, double> of) =>
             new(of(Value), Array.ConvertAll(Draws, d => of(d)), Videos, Array.ConvertAll(Seeds, d => of(d)));
@@ -76,9 +90,21 @@ public sealed class Resampling(int videos, int draws = 1000)
                 space.Distance(
                     picked.Where(n => n < values[seed].Length).Select(n => values[seed][n]).Aggregate((a, b) => a + b)
                 ),
-            Math.Min(draws, 200),
+            draws,
             values.Sum(v => v.Length)
         );
+
+    /// <summary>
+    /// P-values of one family, corrected by Holm: the smallest times their number, the next times one less, and so on,
+    /// none below one before it.
+    /// </summary>
+    public static double[] Holm(IReadOnlyList<double> p)
+    {
+        var (corrected, largest) = (new double[p.Count], 0.0);
+        foreach (var (rank, i) in Enumerable.Range(0, p.Count).OrderBy(i => p[i]).Index())
+            corrected[i] = largest = Math.Max(largest, Math.Min(1, (p.Count - rank) * p[i]));
+        return corrected;
+    }
 
     private Drawn Draw(int seeds, Func<int, int[], double> of, int count, int given)
     {

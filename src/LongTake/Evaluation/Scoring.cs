@@ -47,11 +47,12 @@ public static class Scoring
             Reference = table.Reference,
             Scale = scale,
             BudgetMinutes = budget,
+            Primary = table.Primary,
             Missing = missing,
             Rows =
             [
                 .. whole.Select(r =>
-                    Row(r.Name, r.Jobs, r.Chart, real, resampling, r.Name == table.Reference ? null : reference)
+                    Row(r, table.Primary, real, resampling, r.Name == table.Reference ? null : reference)
                 ),
             ],
         };
@@ -111,31 +112,47 @@ public static class Scoring
             .ToDictionary(m => m.Name, m => m.Drawn);
 
     // Of a metric whose best value is 1, which of two rows is nearer to it: more is not better, nor is less.
-    private static Estimate Difference(string metric, Resampling.Drawn row, Resampling.Drawn reference) =>
+    private static Resampling.Drawn Difference(string metric, Resampling.Drawn row, Resampling.Drawn reference) =>
         Metric.Named(metric) is { Best: Best.One } one
-            ? row.Select(one.Error).Less(reference.Select(one.Error)).Estimate()
-            : row.Less(reference).Estimate();
+            ? row.Select(one.Error).Less(reference.Select(one.Error))
+            : row.Less(reference);
+
+    private static Dictionary<string, EndPoint> Tests(
+        IReadOnlyList<string> primary,
+        Dictionary<string, Resampling.Drawn> differences
+    )
+    {
+        string[] names = [.. primary.Where(differences.ContainsKey)];
+        double[] p = [.. names.Select(name => differences[name].P())];
+        var holm = Resampling.Holm(p);
+        return names
+            .Index()
+            .ToDictionary(n => n.Item, n => new EndPoint(differences[n.Item].Estimate(), p[n.Index], holm[n.Index]));
+    }
 
     private static ReportRow Row(
-        string name,
-        IReadOnlyList<VideoJob> jobs,
-        bool chart,
+        (string Name, IReadOnlyList<VideoJob> Jobs, bool Chart) row,
+        IReadOnlyList<string> primary,
         RealTakes real,
         Resampling resampling,
         Dictionary<string, Resampling.Drawn>? reference
     )
     {
+        var jobs = row.Jobs;
         VideoMeasure[][] videos = [.. jobs.Select(Read)];
         var drawn = Drawn(videos, real, resampling);
+        var differences = drawn
+            .Where(d => reference?.ContainsKey(d.Key) == true)
+            .ToDictionary(d => d.Key, d => Difference(d.Key, d.Value, reference![d.Key]));
         var curves = Metric
             .All.Select(m => (m.Name, Curve: Each(videos, video => real.Curve(m, video))))
             .Where(c => c.Curve.All(seed => seed.All(curve => curve is not null)))
             .ToDictionary(c => c.Name, c => (double?[][][])c.Curve!);
         return new()
         {
-            Name = name,
+            Name = row.Name,
             Videos = videos.Sum(f => f.Length),
-            Chart = chart,
+            Chart = row.Chart,
             Origins =
             [
                 .. jobs.Select(j => new Origin(
@@ -146,9 +163,8 @@ public static class Scoring
                 )),
             ],
             Metrics = drawn.ToDictionary(d => d.Key, d => d.Value.Estimate()),
-            Differences = drawn
-                .Where(d => reference?.ContainsKey(d.Key) == true)
-                .ToDictionary(d => d.Key, d => Difference(d.Key, d.Value, reference![d.Key])),
+            Differences = differences.ToDictionary(d => d.Key, d => d.Value.Estimate()),
+            Primary = Tests(primary, differences),
             Curves = curves.ToDictionary(c => c.Key, c => Curve(c.Value, resampling)),
             Lens = curves.ContainsKey(Metric.Lens) ? Lens(curves, resampling) : null,
             Cost = Cost(jobs, videos),
