@@ -100,11 +100,11 @@ internal static class GenerateVerb
                     Console.Error.WriteLine($"longtake: warning: {warning}");
                 if (p.GetValue(dry))
                 {
-                    Run.PrintDry(
-                        p.GetValue(json),
-                        "request",
-                        JsonSerializer.SerializeToNode(r, VideoJson.Default.ResolvedRequest)
-                    );
+                    var shown = JsonSerializer.SerializeToNode(r, VideoJson.Default.ResolvedRequest)!.AsObject();
+                    shown.Insert(0, "model", files.Path);
+                    shown.Insert(1, "device", $"{on}");
+                    shown.Insert(2, "video", p.GetValue(output)!);
+                    Run.PrintDry(p.GetValue(json), "request", shown);
                     return Run.Done;
                 }
                 var write = new WriteOptions

@@ -28,7 +28,9 @@ public static class Run
             return Fail(string.Join("\nlongtake: ", mistakes), Usage, $"\nTry '{Name(parsed.CommandResult)} --help'.");
         try
         {
-            Engine.Start();
+            // Help and version are there at once: they need no libtorch.
+            if (parsed.Action == parsed.CommandResult.Command.Action)
+                Engine.Start();
             return parsed.Invoke(
                 new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }
             );

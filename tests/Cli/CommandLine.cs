@@ -1,8 +1,9 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 
 namespace LongTake.Tests.Cli;
 
-/// <summary>The program as a child process in a folder of its own.</summary>
+/// <summary>The program in a folder of its own.</summary>
 internal sealed class CommandLine : IDisposable
 {
     public sealed record Result(int Code, string Out, string Error);
@@ -13,7 +14,26 @@ internal sealed class CommandLine : IDisposable
 
     public Dictionary<string, string> Variables { get; } = [];
 
+    private static readonly ConcurrentBag<WarmProgram> warm = [];
+
+    /// <summary>
+    /// Runs in a process that has run other command lines before; under <c>./dev soak</c>, or with variables, in a new
+    /// one.
+    /// </summary>
     public Result Run(params string[] arguments)
+    {
+        if (Soak.Full || Variables.Count > 0)
+            return RunAnew(arguments);
+        if (!warm.TryTake(out var program))
+            program = new();
+        var result = program.Run(Folder, arguments);
+        if (program.Lives)
+            warm.Add(program);
+        return result;
+    }
+
+    /// <summary>Runs in a process of its own.</summary>
+    public Result RunAnew(params string[] arguments)
     {
         using var child = Start(arguments);
         var error = child.StandardError.ReadToEndAsync();

@@ -8,6 +8,8 @@ public sealed class KillTests : IDisposable
 {
     private readonly string root = Directory.CreateTempSubdirectory("longtake-").FullName;
 
+    public KillTests() => TinyRecipe.Write(Path.Combine(root, "tiny.json"));
+
     public void Dispose() => Directory.Delete(root, recursive: true);
 
     private Process Train(string run)
@@ -17,7 +19,7 @@ public sealed class KillTests : IDisposable
             [
                 Path.Combine(AppContext.BaseDirectory, "LongTake.Cli.dll"),
                 "train",
-                Path.Combine(AppContext.BaseDirectory, "assets", "tiny.json"),
+                Path.Combine(root, "tiny.json"),
                 "--set",
                 $"out={Path.Combine(root, run)}",
             ]

@@ -10,7 +10,6 @@ using LongTake.Training;
 
 namespace LongTake.Tests.Cli;
 
-[Collection(nameof(Alone))]
 public class PlanTests
 {
     private const double Gib = 1L << 30;
@@ -102,8 +101,8 @@ public class PlanTests
             TextLength = 32,
             InChannels = 4,
             OutChannels = 4,
-            Dim = 512,
-            FfnDim = 2048,
+            Dim = 256,
+            FfnDim = 1024,
             FreqDim = 64,
             TextDim = 64,
             Heads = 4,
@@ -177,7 +176,13 @@ public class PlanTests
                     new VideoRecipe
                     {
                         From = "",
-                        Model = trial with { Vae = trial.Vae with { Dim = 32 }, Width = 128, Height = 128 },
+                        Model = trial with
+                        {
+                            Width = 128,
+                            Height = 128,
+                            Vae = trial.Vae with { Dim = 32 },
+                            Wan = trial.Wan with { Dim = 512, FfnDim = 2048 },
+                        },
                         Video = request,
                     },
                     VideoJson.Default.VideoRecipe

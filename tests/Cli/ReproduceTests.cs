@@ -8,12 +8,18 @@ public sealed class ReproduceTests : IDisposable
 {
     private readonly CommandLine program = new();
 
+    public ReproduceTests()
+    {
+        TinyRecipe.Write(program["tiny.json"]);
+        File.Copy(Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"), program["tiny-table.json"]);
+    }
+
     public void Dispose() => program.Dispose();
 
     private Process Start(string folder) =>
         program.Start(
             "reproduce",
-            Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"),
+            "tiny-table.json",
             "--set",
             $"out={folder}/runs",
             "--set",
@@ -118,7 +124,7 @@ public sealed class ReproduceTests : IDisposable
         File.WriteAllText(page, edited);
         var ran = program.Run(
             "reproduce",
-            Path.Combine(AppContext.BaseDirectory, "assets", "tiny-table.json"),
+            "tiny-table.json",
             "--page",
             "--set",
             "report=killed/docs/results/tiny",

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LongTake.Models;
 using LongTake.Models.Text;
 using LongTake.Tests.Cli;
@@ -9,16 +10,30 @@ namespace LongTake.Tests.Data;
 /// <summary>Small videos and a small model for the builder.</summary>
 internal static class Videos
 {
+    // Each video is made once: a writer starts four programs. They all stand still or drift, so two frames tell them.
+    private static readonly ConcurrentDictionary<(double, int, int, int, int), Lazy<byte[]>> made = new();
+
     /// <summary>
     /// Writes a video of so many seconds at 16 frames a second; `time` tells which frame of an endless drift is shown.
     /// </summary>
     public static string Write(string path, double seconds, Func<int, int> time, int width = 48, int height = 32)
     {
-        using var writer = new VideoWriter(path, width, height, 16);
-        for (var t = 0; t < seconds * 16; t++)
-            writer.Write(Frames.Drifting(time(t), width, height));
-        writer.Complete();
+        var key = (seconds, time(0), time(1), width, height);
+        var bytes = made.GetOrAdd(key, _ => new(() => Make(seconds, time, width, height)));
+        File.WriteAllBytes(path, bytes.Value);
         return path;
+    }
+
+    private static byte[] Make(double seconds, Func<int, int> time, int width, int height)
+    {
+        using var place = new Frames();
+        using (var writer = new VideoWriter(place["video.mp4"], width, height, 16))
+        {
+            for (var t = 0; t < seconds * 16; t++)
+                writer.Write(Frames.Drifting(time(t), width, height));
+            writer.Complete();
+        }
+        return File.ReadAllBytes(place["video.mp4"]);
     }
 
     /// <summary>takes of 12 s, a clip of 6 s, a still of 12 s.</summary>

@@ -70,23 +70,18 @@ public sealed class LogTests : IDisposable
     [Fact]
     public void Event_files_parse_back()
     {
-        byte[] png = [.. new byte[16], 0, 0, 1, 0, 0, 0, 0, 9];
         using (var log = new TrainingLog(run, 7))
         {
             log.Write(new(300, 1, 1, [("loss/flow", 0.25), ("bad", double.NaN)]));
-            log.Image(300, "sample", png);
         }
         var records = Records(Directory.GetFiles(folder, "events.out.tfevents.*").Single());
-        Assert.Equal(4, records.Count);
+        Assert.Equal(3, records.Count);
         Assert.Equal("brain.Event:2", Encoding.UTF8.GetString(Field(records[0], 3)));
         Assert.Equal((8UL, 1UL), (Number(records[1], 2), Number(Field(records[1], 7), 1)));
         Assert.Equal(300UL, Number(records[2], 2));
         var value = Field(Field(records[2], 5), 1);
         Assert.Equal("loss/flow", Encoding.UTF8.GetString(Field(value, 1)));
         Assert.Equal(0.25f, BinaryPrimitives.ReadSingleLittleEndian(Field(value, 2)));
-        var image = Field(Field(Field(records[3], 5), 1), 4);
-        Assert.Equal((9UL, 256UL), (Number(image, 1), Number(image, 2)));
-        Assert.Equal(png, Field(image, 4));
     }
 
     private static List<byte[]> Records(string path)

@@ -42,7 +42,8 @@ public sealed class StampTests : IDisposable
     {
         Make($"-i source.mp4 -map 0:v -c copy {how} {name}");
         List<double> times = [];
-        var scan = VideoScan.Read(place[name], new() { Seen = (_, time) => times.Add(time) });
+        var info = Probe.Read(place[name]);
+        var scan = VideoScan.Read(info, new() { Seen = (_, time) => times.Add(time) });
         Assert.Equal(new TimeBase(1, ticks), scan.Info.TimeBase);
         Assert.Equal((long)Math.Round(start * ticks), scan.Info.FirstStamp);
         Assert.Equal(
@@ -50,7 +51,7 @@ public sealed class StampTests : IDisposable
             times.Select(t => Math.Round(t, 4))
         );
         Assert.Equal((4, 25, 0), (Math.Round(scan.Seconds, 4), Math.Round(scan.Info.Fps, 4), scan.BadStamps));
-        Assert.Equal(scan.Seconds, Probe.Read(place[name]).Seconds, 4);
+        Assert.Equal(scan.Seconds, info.Seconds, 4);
         var cut = Assert.Single(scan.Transitions);
         Assert.Equal((40, 1.6), (cut.Frame, Math.Round(cut.Start, 4)));
         // The frame at the cut is found again by its stamp.
@@ -67,7 +68,8 @@ public sealed class StampTests : IDisposable
     public void LengthAndPositionsAreThoseOfWhatIsShown(string name, string how)
     {
         Make($"{how} {name}");
-        var (info, scan) = (Probe.Read(place[name]), VideoScan.Read(place[name]));
+        var info = Probe.Read(place[name]);
+        var scan = VideoScan.Read(info);
         Assert.Equal(scan.Seconds, info.Seconds, 4);
         Assert.Equal(scan.Frames, info.Frames);
         Assert.Equal(scan.Info.FirstStamp, info.FirstStamp);

@@ -86,14 +86,6 @@ public sealed class TrainingLog : IDisposable
         });
     }
 
-    /// <summary>Shows a picture (the bytes of a PNG file) in TensorBoard.</summary>
-    /// <exception cref="UserException">The disk is full.</exception>
-    public void Image(long step, string name, ReadOnlySpan<byte> png)
-    {
-        var bytes = png.ToArray();
-        Guarded(() => board.Image(step, name, bytes));
-    }
-
     /// <summary>
     /// The lines of a log, for charts; a last line that was cut off is left out. The log may be in use.
     /// </summary>

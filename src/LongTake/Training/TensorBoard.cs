@@ -6,7 +6,7 @@ namespace LongTake.Training;
 
 /// <summary>
 /// Writes what TensorBoard reads: a file of TFRecords (length, masked CRC32C of it, bytes, masked CRC32C of them), each
-/// an Event message of Google's protocol buffers. Only the handful of fields that scalars and pictures need.
+/// an Event message of Google's protocol buffers. Only the handful of fields that scalars need.
 /// </summary>
 public sealed class TensorBoard : IDisposable
 {
@@ -29,44 +29,26 @@ public sealed class TensorBoard : IDisposable
     }
 
     /// <summary>One point on the curve of each name.</summary>
-    public void Scalars(long step, IReadOnlyList<(string Name, double Value)> scalars) =>
-        Summary(
-            step,
-            [
-                .. scalars.Select(s =>
-                    Build(value =>
-                    {
-                        Message(value, 1, Encoding.UTF8.GetBytes(s.Name)); // tag
-                        value.WriteByte(2 << 3 | 5); // simple_value, 32 bits
-                        Span<byte> bytes = stackalloc byte[4];
-                        BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)s.Value);
-                        value.Write(bytes);
-                    })
-                ),
-            ]
-        );
-
-    /// <summary>A picture: the bytes of a PNG file.</summary>
-    public void Image(long step, string name, byte[] png) =>
-        Summary(
-            step,
-            Build(value =>
-            {
-                Message(value, 1, Encoding.UTF8.GetBytes(name));
-                Message(
-                    value,
-                    4,
-                    Build(image =>
-                    {
-                        // height, from the PNG's first chunk
-                        Varint(image, 1, BinaryPrimitives.ReadUInt32BigEndian(png.AsSpan(20)));
-                        Varint(image, 2, BinaryPrimitives.ReadUInt32BigEndian(png.AsSpan(16))); // width
-                        Varint(image, 3, 3); // colourspace RGB
-                        Message(image, 4, png);
-                    })
-                );
-            })
-        );
+    public void Scalars(long step, IReadOnlyList<(string Name, double Value)> scalars) => Event(step, e => Message(
+                e,
+                5,
+                Build(summary =>
+                {
+                    foreach (var (name, number) in scalars)
+                        Message(
+                            summary,
+                            1,
+                            Build(value =>
+                            {
+                                Message(value, 1, Encoding.UTF8.GetBytes(name)); // tag
+                                value.WriteByte(2 << 3 | 5); // simple_value, 32 bits
+                                Span<byte> bytes = stackalloc byte[4];
+                                BinaryPrimitives.WriteSingleLittleEndian(bytes, (float)number);
+                                value.Write(bytes);
+                            })
+                        );
+                })
+            ));
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => file.Dispose();
@@ -88,16 +70,6 @@ public sealed class TensorBoard : IDisposable
             crc = BitOperations.Crc32C(crc, b);
         return ~crc;
     }
-
-    private void Summary(long step, params byte[][] values) => Event(step, e => Message(
-                e,
-                5,
-                Build(summary =>
-                {
-                    foreach (var value in values)
-                        Message(summary, 1, value);
-                })
-            ));
 
     private void Event(long step, Action<Stream> fields)
     {
