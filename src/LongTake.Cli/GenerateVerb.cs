@@ -160,17 +160,26 @@ internal static class GenerateVerb
                         results.Add(generator.Save(r with { Seed = r.Seed + i }, path, write, report, cancel: cancel));
                     return results;
                 });
-                var takes = take ? paths.Select(Take.Open).ToList() : [];
-                Run.Print(
-                    p.GetValue(json),
-                    new()
-                    {
-                        ["takes"] = new JsonArray([.. takes.Select(TakeText.Describe)]),
-                        ["videos"] = new JsonArray([.. all.Select(Describe)]),
-                        ["warnings"] = new JsonArray([.. warnings.Select(w => JsonValue.Create(w))]),
-                    },
-                    all.SelectMany(Lines).Concat(takes.SelectMany(t => TakeText.Done(t, t.Document.Operations[0])))
-                );
+                var warned = new JsonArray([.. warnings.Select(w => JsonValue.Create(w))]);
+                if (take)
+                {
+                    var takes = paths.Select(Take.Open).ToList();
+                    Run.Print(
+                        p.GetValue(json),
+                        new()
+                        {
+                            ["takes"] = new JsonArray([.. takes.Select(TakeText.Describe)]),
+                            ["warnings"] = warned,
+                        },
+                        takes.SelectMany(t => TakeText.Done(t, t.Document.Operations[0]))
+                    );
+                }
+                else
+                    Run.Print(
+                        p.GetValue(json),
+                        new() { ["videos"] = new JsonArray([.. all.Select(Describe)]), ["warnings"] = warned },
+                        all.SelectMany(Lines)
+                    );
                 return Run.Done;
             }
         );

@@ -31,11 +31,16 @@ internal static class TakeExportVerb
             Description = "quality of the file, 0 (lossless) to 51 (worst)",
             DefaultValueFactory = _ => new WriteOptions().Crf,
         };
+        var codec = Choices.Option<VideoCodec>("--codec", "another codec than the usual one of the ending");
+        Option<bool> fragmented = new("--fragmented")
+        {
+            Description = "an mp4 in fragments, which plays while it is sent, instead of with its index first",
+        };
         var (device, json) = (Options.Device(), Options.Json());
         return Options.Verb(
             "export",
             "Write a take as a video, as pictures, or as a single file for sending.",
-            [path, output, from, to, branch, upscale, crf, model, device, json],
+            [path, output, from, to, branch, codec, fragmented, upscale, crf, model, device, json],
             p =>
             {
                 var to_ = p.GetValue(output)!;
@@ -51,6 +56,8 @@ internal static class TakeExportVerb
                 var write = new WriteOptions
                 {
                     Crf = p.GetValue(crf),
+                    Codec = p.GetResult(codec) is null ? null : p.GetValue(codec),
+                    Fragmented = p.GetValue(fragmented),
                     Upscale = p.GetValue(upscale) ?? Math.Clamp(384 / size, 1, 64),
                 };
                 var cancel = Run.OnCtrlC();

@@ -20,6 +20,7 @@ internal static class Verbs
                 TakeVerbs.Extend(),
                 TakeVerbs.Remake(),
                 TakeVerbs.BranchOff(),
+                TakeCompareVerb.Verb(),
                 TakeExportVerb.Verb(),
                 TakeVerbs.Verify(),
             },

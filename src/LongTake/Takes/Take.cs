@@ -182,7 +182,10 @@ public sealed partial class Take : IDisposable
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new UserException($"{file}: not readable ({e.Message.TrimEnd('.')})", inner: e);
+            throw new UserException(
+                $"{file}: not readable ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})",
+                inner: e
+            );
         }
     }
 }

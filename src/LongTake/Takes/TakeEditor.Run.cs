@@ -28,7 +28,7 @@ public sealed partial class TakeEditor
                 && work.IsOf(plan(document, last.After, last.Id))
             )
             {
-                Finish(progress, cancel);
+                Finish(last, progress, cancel);
                 return last;
             }
         return Run(
@@ -84,7 +84,7 @@ public sealed partial class TakeEditor
                     ],
                 }
             );
-            Finish(progress, cancel);
+            Finish(done, progress, cancel);
             return done;
         }
         catch (OperationCanceledException e)
@@ -113,25 +113,39 @@ public sealed partial class TakeEditor
         foreach (var (i, window) in Windows(plan).Index())
         {
             using var scope = torch.NewDisposeScope();
-            var made = Made(plan, window, [.. plan.Segments.Take(given + i)], null, progress, cancel);
+            var made = Made(plan, window, [.. plan.Segments.Take(given + i)], new NoStore(), progress, cancel);
             if (Take.HashOf(made) != plan.Segments[given + i].Sha256)
                 differing.Add(plan.Segments[given + i]);
         }
         return differing;
     }
 
+    private sealed class NoStore : IStepStore
+    {
+        public Tensor? Read(int step) => null;
+
+        public void Write(int step, Tensor value) { }
+    }
+
     // What an operation leaves once it is in the document: the preview, and nothing of its work.
-    private void Finish(IProgress<ProgressReport>? progress, CancellationToken cancel)
+    private void Finish(TakeOperation done, IProgress<ProgressReport>? progress, CancellationToken cancel)
     {
         WritePreview(progress, cancel);
-        foreach (var work in TakeWork.All(take).Where(w => IsDone(w) || !IsNext(w)).ToList())
+        foreach (
+            var work in TakeWork.All(take).Where(w => TakeRequest.Same(done, w.Operation) || !IsWanted(w)).ToList()
+        )
             work.Delete();
         take.Sweep();
     }
 
-    private bool IsDone(TakeWork work) => take.Document.Operations.Any(o => TakeRequest.Same(o, work.Operation));
+    // What a command may yet go on with: the next operation of a branch, or its last one, whose end nobody heard of.
+    private bool IsWanted(TakeWork work) =>
+        take.Document.Branches.Any(b =>
+            b.Operation == work.Operation.After
+            || take.Document.Operation(b.Operation) is { } last && TakeRequest.Same(last, work.Operation)
+        );
 
-    private bool IsNext(TakeWork work) => take.Document.Branches.Any(b => b.Operation == work.Operation.After);
+    private bool IsDone(TakeWork work) => take.Document.Operations.Any(o => TakeRequest.Same(o, work.Operation));
 
     private Tensor Encoded(string path, int latents, CancellationToken cancel) =>
         generator.Encode(

@@ -132,7 +132,7 @@ public sealed partial class TakeEditor : IDisposable
                     $"{path}: is there already, a take made otherwise; give another name, or extend or remake that one",
                     usage: true
                 );
-            editor.Finish(progress, cancel);
+            editor.Finish(first, progress, cancel);
             return first;
         }
         take.Save(fresh); // of another request, perhaps, that made nothing
@@ -155,8 +155,15 @@ public sealed partial class TakeEditor : IDisposable
         string? branch = null,
         IProgress<ProgressReport>? progress = null,
         CancellationToken cancel = default
-    ) =>
-        Run(
+    )
+    {
+        var last = take.Document.LeadingTo(take.Document.BranchNamed(branch).Operation)[^1];
+        if (to is { } there && prompt is null && last.Kind != OperationKind.Remake && Config.Latents(there) == last.To)
+        {
+            Finish(last, progress, cancel);
+            return last;
+        }
+        return Run(
             branch,
             (document, after, id) =>
             {
@@ -178,6 +185,7 @@ public sealed partial class TakeEditor : IDisposable
             progress,
             cancel
         );
+    }
 
     /// <summary>Makes the latents between two seconds of a branch anew; all others stay, bit for bit.</summary>
     /// <param name="prompt">A prompt, or a schedule in seconds of the take; without it the one that was there.</param>

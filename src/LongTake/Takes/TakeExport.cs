@@ -75,6 +75,7 @@ public sealed partial class TakeEditor
         var timeline = take.Timeline(d.BranchNamed(branch).Operation);
         // the latents that the frames lie in
         var first = from == 0 ? 0 : 1 + (from - 1) / d.TemporalStride;
+        to = Math.Min(to, d.Frames(timeline.Length));
         var last = to <= 1 ? 0 : 1 + (to - 2) / d.TemporalStride;
         var start = d.Frames(first);
         foreach (var (i, frame) in Decoded(timeline, first, last + 1, cancel).Index())

@@ -28,7 +28,12 @@ internal sealed record WindowRules(int Longest, int Least, int Second, int Block
     {
         if (Longest == 0)
         {
-            var known = Math.Min(from, hold) / Block * Block;
+            if (from is > 0 && from < Block)
+                throw new UserException(
+                    $"{from} latents: a model that makes {Block} at a time goes on from as many at least",
+                    usage: true
+                );
+            var known = from == 0 ? 0 : Math.Max(Block, Math.Min(from, hold) / Block * Block);
             yield return new(from - known, known + to - from, from, to, 0);
             yield break;
         }

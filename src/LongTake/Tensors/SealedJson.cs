@@ -41,7 +41,10 @@ public static class SealedJson
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new UserException($"{path}: not readable ({e.Message.TrimEnd('.')})", inner: e);
+            throw new UserException(
+                $"{path}: not readable ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})",
+                inner: e
+            );
         }
     }
 
