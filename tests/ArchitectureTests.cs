@@ -21,6 +21,7 @@ public partial class ArchitectureTests
         ["LongTake.Methods"] = ["Models", "Diffusion", "Nn", "Data"],
         ["LongTake.Training"] = ["Methods", "Checkpoints", "Data", "Models", "Diffusion", "Nn"],
         ["LongTake.Generation"] = ["Methods", "Checkpoints", "Models", "Diffusion", "Nn", "Data", "Video"],
+        ["LongTake.Takes"] = ["Generation", "Checkpoints", "Models", "Data", "Video"],
         ["LongTake.Evaluation"] =
         [
             "Training",

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LongTake.Checkpoints;
 using LongTake.Generation;
+using LongTake.Takes;
 using LongTake.Video;
 
 namespace LongTake.Cli;
@@ -53,7 +54,11 @@ internal static class GenerateVerb
             Options.Dry("the resolved request"),
             Options.Json()
         );
-        var output = Options.Output("the video; .mp4, .mov, .mkv, .webm or .gif", "video.mp4");
+        Option<string?> start = new("--start")
+        {
+            Description = "of a take: picture or video that it starts with, kept and continued",
+        };
+        var output = Options.Output("the video; .mp4, .mov, .mkv, .webm or .gif; .take for a take", "video.mp4");
         return Options.Verb(
             "generate",
             "Make a video from a prompt; what is not given is the model's own.",
@@ -63,6 +68,7 @@ internal static class GenerateVerb
                 model,
                 output,
                 .. request.All[1..],
+                start,
                 count,
                 recipe,
                 dtype,
@@ -118,28 +124,62 @@ internal static class GenerateVerb
                         .Range(0, p.GetValue(count))
                         .Select(i => Numbered(p.GetValue(output)!, i, p.GetValue(count))),
                 ];
-                foreach (var path in paths)
+                var take = Path.GetExtension(p.GetValue(output)!) == ".take";
+                if (p.GetValue(start) is { } from_ && !take)
+                    throw new UserException(
+                        $"--start {from_}: only a take starts with a picture or a video; give -o NAME.take, then "
+                            + "'longtake take export'",
+                        usage: true
+                    );
+                foreach (var path in take ? [] : paths)
                     VideoGenerator.Require(r, path, write); // before the work, not after it
                 var cancel = Run.OnCtrlC();
                 Run.UseAllCores();
-                var all = Progress.Run("generate", report =>
+                var all = Progress.Run<List<VideoResult>>("generate", report =>
                 {
                     var type = ConvertVerb.Type(p.GetValue(dtype)) ?? ScalarType.BFloat16;
                     using var generator = new VideoGenerator(files, r, type, on, p.GetValue(offload));
+                    if (take)
+                    {
+                        foreach (var (i, path) in paths.Index())
+                            TakeEditor.Generate(
+                                path,
+                                generator,
+                                r with
+                                {
+                                    Seed = r.Seed + i,
+                                },
+                                p.GetValue(start),
+                                report,
+                                cancel
+                            );
+                        return [];
+                    }
                     var results = new List<VideoResult>();
                     foreach (var (i, path) in paths.Index())
                         results.Add(generator.Save(r with { Seed = r.Seed + i }, path, write, report, cancel: cancel));
                     return results;
                 });
-                Run.Print(
-                    p.GetValue(json),
-                    new()
-                    {
-                        ["videos"] = new JsonArray([.. all.Select(Describe)]),
-                        ["warnings"] = new JsonArray([.. warnings.Select(w => JsonValue.Create(w))]),
-                    },
-                    all.SelectMany(Lines)
-                );
+                var warned = new JsonArray([.. warnings.Select(w => JsonValue.Create(w))]);
+                if (take)
+                {
+                    var takes = paths.Select(Take.Open).ToList();
+                    Run.Print(
+                        p.GetValue(json),
+                        new()
+                        {
+                            ["takes"] = new JsonArray([.. takes.Select(TakeText.Describe)]),
+                            ["warnings"] = warned,
+                        },
+                        takes.SelectMany(t => TakeText.Done(t, t.Document.Operations[0]))
+                    );
+                }
+                else
+                    Run.Print(
+                        p.GetValue(json),
+                        new() { ["videos"] = new JsonArray([.. all.Select(Describe)]), ["warnings"] = warned },
+                        all.SelectMany(Lines)
+                    );
                 return Run.Done;
             }
         );

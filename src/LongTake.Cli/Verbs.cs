@@ -14,6 +14,16 @@ internal static class Verbs
             new VersionOption(),
             DemoVerb.Verb(),
             GenerateVerb.Verb(),
+            new Command("take", "Work on takes: extend, remake, branch, compare, export.")
+            {
+                TakeVerbs.Show(),
+                TakeVerbs.Extend(),
+                TakeVerbs.Remake(),
+                TakeVerbs.BranchOff(),
+                TakeCompareVerb.Verb(),
+                TakeExportVerb.Verb(),
+                TakeVerbs.Verify(),
+            },
             TrainVerb.Verb(),
             PlanVerb.Verb(),
             new Command("eval", "Judge videos.") { EvalVerb.World() },

@@ -29,6 +29,29 @@ public sealed class JsonTests : IDisposable
         Assert.Equal(2, ((JsonArray)Printed(1, "data", "shots", "a.mp4", "b.mp4")["files"]!).Count);
     }
 
+    [SkippableFact]
+    public void TheVerbsOfTakesPrintWhatTheSchemaSays()
+    {
+        Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
+        var made = Printed(0, "generate", "a traveller walks", "--seconds", "2", "-o", "a.take");
+        Assert.Equal("a.take", (string?)made["takes"]![0]!["take"]);
+        Printed(0, "take", "extend", "a.take", "--to", "3");
+        Printed(0, "take", "remake", "a.take", "--from", "1", "--to", "2");
+        Assert.Equal(
+            3,
+            ((JsonArray)Printed(0, "take", "branch", "a.take", "b", "--operation", "2")["operations"]!).Count
+        );
+        Printed(0, "take", "show", "a.take");
+        Printed(0, "take", "verify", "a.take", "--operation", "3");
+        Printed(0, "take", "compare", "a.take#main", "a.take");
+        Assert.Equal(
+            8,
+            (int)Printed(0, "take", "export", "a.take", "-o", "a.webm", "--from", ".5", "--to", "1")["frames"]!
+        );
+        Printed(0, "take", "export", "a.take", "-o", "a.png", "--from", "1");
+        Printed(0, "take", "export", "a.take", "-o", "a.zip");
+    }
+
     [Fact]
     public void TheVerbsOfModelsPrintWhatTheSchemaSays()
     {

@@ -45,6 +45,51 @@ public class OutputFormatTests
     }
 
     [SkippableTheory]
+    [InlineData("a.mp4", VideoCodec.Hevc, "hevc")]
+    [InlineData("a.mov", VideoCodec.ProRes, "prores")]
+    [InlineData("a.webm", VideoCodec.Av1, "av1")]
+    public void AnotherCodecGoesWhereItCan(string name, VideoCodec codec, string said)
+    {
+        Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
+        using var place = new Frames();
+        using (var writer = new VideoWriter(place[name], 36, 24, 16, new() { Upscale = 2, Codec = codec }))
+        {
+            for (var t = 0; t < 20; t++)
+                writer.Write(Frames.Drifting(t, 36, 24));
+            writer.Complete();
+        }
+        var info = Probe.Read(place[name]);
+        Assert.Equal((said, 20, 72, 48), (info.Codec, info.Frames, info.Width, info.Height));
+        Assert.Equal(20 / 16.0, info.Seconds, 0.05);
+        using var reader = new VideoReader(place[name], new());
+        Assert.Equal(20, reader.Frames().Count());
+        var e = Assert.Throws<UserException>(() =>
+            new VideoWriter(place["b.mp4"], 32, 32, 8, new() { Codec = VideoCodec.ProRes })
+        );
+        Assert.Contains(".mp4 takes no ProRes; it takes H264, Hevc, Av1", e.Message);
+        Assert.Throws<UserException>(() => new VideoWriter(place["b.gif"], 32, 32, 8, new() { Codec = codec }));
+    }
+
+    [SkippableTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void AnMp4BeginsWithItsIndexOrIsInFragments(bool fragmented)
+    {
+        Skip.If(Frames.NoFfmpeg(), "no ffmpeg");
+        using var place = new Frames();
+        using (var writer = new VideoWriter(place["a.mp4"], 32, 32, 16, new() { Fragmented = fragmented }))
+        {
+            for (var t = 0; t < 40; t++)
+                writer.Write(Frames.Drifting(t, 32, 32));
+            writer.Complete();
+        }
+        var text = System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(place["a.mp4"]));
+        Assert.True(text.IndexOf("moov", StringComparison.Ordinal) < text.IndexOf("mdat", StringComparison.Ordinal));
+        Assert.Equal(fragmented, text.Contains("moof", StringComparison.Ordinal));
+        Assert.Equal(40, Probe.Read(place["a.mp4"]).Frames);
+    }
+
+    [SkippableTheory]
     [InlineData("a.avi", "'.avi' is no ending")]
     [InlineData("a", "has no ending")]
     [InlineData("a.", "has no ending")]

@@ -15,6 +15,7 @@ public static class Sampling
     /// <param name="velocity">Asked once a step.</param>
     /// <param name="table">Gives the levels of the timesteps; null takes 1 / 1000 of each.</param>
     /// <param name="step">Gets the index and the clean prediction of each step.</param>
+    /// <param name="put">Gives what takes the place of a clean prediction, before it is noised again.</param>
     public static Tensor FewStep(
         Velocity velocity,
         Tensor x,
@@ -22,7 +23,8 @@ public static class Sampling
         IReadOnlyList<double> timesteps,
         FlowTable? table = null,
         int? exit = null,
-        Action<int, Tensor>? step = null
+        Action<int, Tensor>? step = null,
+        Func<Tensor, Tensor>? put = null
     )
     {
         var last = exit ?? timesteps.Count - 1;
@@ -31,6 +33,8 @@ public static class Sampling
             using var scope = torch.NewDisposeScope();
             using var off = i < last ? torch.no_grad() : null;
             var clean = Clean(x, velocity(x, timesteps[i]), timesteps[i]);
+            if (put is not null)
+                clean = put(clean);
             step?.Invoke(i, clean);
             var next = i == last ? clean : Noisy(clean, noise(clean.shape), timesteps[i + 1]);
             x.Dispose();

@@ -106,7 +106,9 @@ internal static class RequestProblems
 
     private static IEnumerable<Mistake> Script(VideoRequest r, ModelConfig c, ModelConfig own)
     {
-        if (string.IsNullOrWhiteSpace(r.Prompt))
+        if (PromptSchedule.Is(r.Prompt))
+            PromptSchedule.Read(r.Prompt);
+        else if (string.IsNullOrWhiteSpace(r.Prompt))
             yield return new("prompt", ": say what the video shows");
         else if (r.Sampler != Sampler.InfinityRope && InfinityRope.HasDurations(r.Prompt))
             yield return new(

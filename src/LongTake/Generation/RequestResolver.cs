@@ -32,7 +32,7 @@ internal static class RequestResolver
         var c = files.Config;
         var part = files.WithLoras(plain!, r.Loras.Select(Lora.Choice));
         if (r.Sampler is null && IsGenerator(part))
-            r = r with { Sampler = InfinityRope.IsScript(r.Prompt) ? Sampler.InfinityRope : Sampler.Causal };
+            r = r with { Sampler = IsScript(r) ? Sampler.InfinityRope : Sampler.Causal };
         if (part.TakesImage && r is { Image: { } image, Width: null, Height: null })
         {
             var picture = Picture.Read(image);
@@ -59,12 +59,12 @@ internal static class RequestResolver
     private static ResolvedRequest Fill(VideoRequest r, ModelConfig c, bool clip, ModelPart? part)
     {
         var own = Sized(r, c);
-        var scenes = Scenes(r, own);
+        var (scenes, spans) = (Scenes(r, own), PromptSchedule.Read(r.Prompt));
         var latents =
             r.Frames is { } frames ? (int)c.Geometry.Latents(frames)
             : r.Seconds is { } seconds ? own.Latents(seconds)
-            : r.Sampler == Sampler.InfinityRope && InfinityRope.IsScript(r.Prompt)
-                ? scenes.Sum(s => s.Blocks) * c.CausalBlock
+            : r.Sampler == Sampler.InfinityRope && IsScript(r) ? scenes.Sum(s => s.Blocks) * c.CausalBlock
+            : spans.Count > 0 ? Math.Min(own.Latents(spans[^1].To), c.VideoLatents)
             : clip || r.Network == Network.Teacher ? c.ClipLatents
             : c.VideoLatents;
         var head = r.Network is Network.DmHead or Network.FmHead;
@@ -105,8 +105,29 @@ internal static class RequestResolver
             Image = r.Image,
             Tile = r.Tile ?? VaeTiles.Automatic(c.Geometry, own.Height, own.Width) * c.Geometry.SpatialStride,
             Scenes = scenes,
+            Spans = Starts(spans, own, 0, latents),
         };
     }
+
+    /// <summary>
+    /// The prompts of a window of so many latents that begins at latent <paramref name="first"/>; a prompt that no
+    /// latent is left for goes. Empty for no prompts.
+    /// </summary>
+    public static IReadOnlyList<PromptStart> Starts(
+        IReadOnlyList<PromptSpan> spans,
+        ModelConfig c,
+        int first,
+        int latents
+    ) =>
+        [
+            .. spans
+                .Select(s => new PromptStart(Math.Max(0, c.FirstLatent(s.From) - first), s.Text))
+                .Where(s => s.From < latents)
+                .GroupBy(s => s.From)
+                .Select((g, i) => i == 0 ? g.Last() with { From = 0 } : g.Last()),
+        ];
+
+    private static bool IsScript(VideoRequest r) => InfinityRope.IsScript(r.Prompt) && !PromptSchedule.Is(r.Prompt);
 
     // The model's own list, unless another length or shift is wanted.
     private static double[] Timesteps(ModelConfig c, Sampler sampler, int steps, double shift) =>
@@ -127,7 +148,7 @@ internal static class RequestResolver
 
     /// <summary>The scenes of a script, at the rate of <paramref name="c"/>; any other prompt is one scene.</summary>
     public static IReadOnlyList<ScriptScene> Scenes(VideoRequest r, ModelConfig c) =>
-        r.Sampler == Sampler.InfinityRope && InfinityRope.IsScript(r.Prompt)
+        r.Sampler == Sampler.InfinityRope && IsScript(r)
             ? InfinityRope.Scenes(r.Prompt, c.Fps, c.CausalBlock, c.Geometry.TemporalStride)
             : [new ScriptScene(r.Prompt, 0, false)];
 

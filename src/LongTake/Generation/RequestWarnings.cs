@@ -17,11 +17,12 @@ internal static class RequestWarnings
         if (r.Sampler == Sampler.FewStep && r.Guidance != 1)
             yield return $"guidance {r.Guidance}: a model of few steps was trained to make videos without; "
                 + "what the prompt says may turn out otherwise. 1 is none";
-        if (r.Sampler != Sampler.InfinityRope && given.Prompt.Contains('|'))
+        if (r.Sampler != Sampler.InfinityRope && given.Prompt.Contains('|') && r.Spans.Count == 0)
             yield return "the prompt has a bar, but this model takes no script of several scenes: it is one text to it";
         if (Words(files) is not { } words)
             yield break;
-        var unknown = r.Scenes.SelectMany(s => words.Unread(s.Prompt)).Distinct().ToList();
+        var texts = r.Spans.Count > 0 ? r.Spans.Select(s => s.Text) : r.Scenes.Select(s => s.Prompt);
+        var unknown = texts.SelectMany(words.Unread).Distinct().ToList();
         if (unknown.Count > 0)
             yield return $"words that this model has never read, and does not understand: {string.Join(", ", unknown)}"
                 + (words.Known.Count <= MostNamed ? $"; it knows {string.Join(' ', words.Known)}" : "");

@@ -49,6 +49,10 @@ public sealed record ResolvedRequest
     [JsonIgnore]
     public IReadOnlyList<ScriptScene> Scenes { get; init; } = [];
 
+    /// <summary>The prompts of a schedule; empty for any other prompt.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<PromptStart> Spans { get; init; } = [];
+
     /// <summary>What is asked for and this model will not do, a sentence each.</summary>
     [JsonIgnore]
     public IReadOnlyList<string> Warnings { get; init; } = [];

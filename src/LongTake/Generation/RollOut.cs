@@ -41,25 +41,14 @@ public static class RollOut
         {
             using var scope = torch.NewDisposeScope();
             var end = video.size(2);
-            var frame = LastFrame(video, end - overlap);
-            using var encoder = Tiles();
+            var (h, w) = (video.size(3), video.size(4));
+            var frame = LastFrame(vae, video, end - overlap, h, w, tile);
+            using var encoder = new VaeTiles(vae, h, w, tile);
             var known = torch.cat([encoder.EncodeStep(frame), video.narrow(2, end - overlap + 1, overlap - 1)], 2);
             var window = Window(known, velocityOf(frame));
             video = torch.cat([video, window.narrow(2, overlap, c.ClipLatents - overlap)], 2).MoveToOuterDisposeScope();
         }
         return video.narrow(2, 0, latents).clone().MoveToOuterDisposeScope();
-
-        VaeTiles Tiles() => new(vae, c.Height / c.Geometry.SpatialStride, c.Width / c.Geometry.SpatialStride, tile);
-
-        // As WanVae.ImageLatent decodes it, for pictures of any size.
-        Tensor LastFrame(Tensor made, long index)
-        {
-            using var tiles = Tiles();
-            Tensor? last = null;
-            for (var t = Math.Max(0, index - c.Geometry.WarmUp); t <= index; t++)
-                last = tiles.DecodeStep(made.narrow(2, t, 1));
-            return last!.narrow(2, last!.size(2) - 1, 1);
-        }
 
         Tensor Window(Tensor? known, Sampling.Velocity velocity)
         {
@@ -84,6 +73,19 @@ public static class RollOut
                 x = torch.cat([known, x.narrow(2, overlap, c.ClipLatents - overlap)], 2);
             return x.clone().MoveToOuterDisposeScope();
         }
+    }
+
+    /// <summary>
+    /// The last frame of a latent, decoded as <see cref="VideoAutoencoder.ImageLatent"/> does, for pictures of any
+    /// size.
+    /// </summary>
+    internal static Tensor LastFrame(VideoAutoencoder vae, Tensor made, long index, long height, long width, int tile)
+    {
+        using var tiles = new VaeTiles(vae, height, width, tile);
+        Tensor? last = null;
+        for (var t = Math.Max(0, index - vae.Geometry.WarmUp); t <= index; t++)
+            last = tiles.DecodeStep(made.narrow(2, t, 1));
+        return last!.narrow(2, last!.size(2) - 1, 1);
     }
 
     /// <summary>

@@ -23,6 +23,18 @@ public sealed partial class VideoGenerator
         ResolvedRequest r,
         IProgress<ProgressReport>? progress = null,
         CancellationToken cancel = default
+    ) => Sample(r, null, null, progress, cancel);
+
+    /// <summary>
+    /// The latents of a video of which some are known, or that goes on from what a store kept; the request's length is
+    /// that of <paramref name="filling"/>.
+    /// </summary>
+    public Tensor Sample(
+        ResolvedRequest r,
+        Filling? filling,
+        IStepStore? store,
+        IProgress<ProgressReport>? progress = null,
+        CancellationToken cancel = default
     )
     {
         turn.Wait(cancel);
@@ -34,8 +46,16 @@ public sealed partial class VideoGenerator
             // Drawn on the CPU: the same noise on every device.
             using var random = new torch.Generator((ulong)new Rng(r.Seed).Seed());
             var done = 0;
-            var sampler = new LatentSampler(networks, r, conditioning, s =>
-                torch.randn(s, generator: random).to(device)
+            var on = filling is null
+                ? null
+                : new Filling(filling.Given.to(device), filling.Hold.to(device), filling.Frame?.to(device));
+            var sampler = new LatentSampler(
+                networks,
+                r,
+                conditioning,
+                s => torch.randn(s, generator: random).to(device),
+                on,
+                store
             );
             var latents = sampler.Run(total =>
             {
@@ -53,7 +73,7 @@ public sealed partial class VideoGenerator
     private Conditioning Condition(ResolvedRequest r, IProgress<ProgressReport>? progress, CancellationToken cancel)
     {
         prompts.Prepare(Texts(r));
-        Tensor[] texts = [.. r.Scenes.Select(s => prompts.Encode(s.Prompt))];
+        Tensor[] texts = [.. Shown(r).Select(prompts.Encode)];
         var negative = r.Guidance == 1 ? texts[0] : prompts.Encode(r.NegativePrompt);
         if (firstFrame is null)
             return new(texts, negative, null, null);
@@ -72,7 +92,63 @@ public sealed partial class VideoGenerator
     }
 
     private static IEnumerable<string> Texts(ResolvedRequest r) =>
-        r.Scenes.Select(s => s.Prompt).Concat(r.Guidance == 1 ? [] : [r.NegativePrompt]);
+        Shown(r).Concat(r.Guidance == 1 ? [] : [r.NegativePrompt]);
+
+    private static IEnumerable<string> Shown(ResolvedRequest r) =>
+        r.Spans.Count > 0 ? r.Spans.Select(s => s.Text) : r.Scenes.Select(s => s.Prompt);
+
+    /// <summary>
+    /// The last frame [1, 3, 1, H, W] of a latent inside a video, and that frame as the first latent of a video: what a
+    /// window that begins there begins with.
+    /// </summary>
+    public (Tensor Frame, Tensor Latent) FirstOfWindow(Tensor latents, int index, int tile)
+    {
+        turn.Wait();
+        try
+        {
+            using var scope = torch.NewDisposeScope();
+            using var off = torch.no_grad();
+            var (h, w) = (latents.size(3), latents.size(4));
+            var frame = RollOut.LastFrame(networks.Vae, latents.to(device), index, h, w, tile);
+            using var encoder = new VaeTiles(networks.Vae, h, w, tile);
+            var latent = encoder.EncodeStep(frame);
+            return (frame.cpu().MoveToOuterDisposeScope(), latent.cpu().MoveToOuterDisposeScope());
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    /// <summary>The latents [1, C, T, h, w] of frames, RGB bytes of the model's size each.</summary>
+    public Tensor Encode(IEnumerable<byte[]> frames, ModelConfig c, int tile, CancellationToken cancel = default)
+    {
+        turn.Wait(cancel);
+        try
+        {
+            using var scope = torch.NewDisposeScope();
+            using var off = torch.no_grad();
+            var (stride, side) = (c.Geometry.TemporalStride, c.Geometry.SpatialStride);
+            using var tiles = new VaeTiles(networks.Vae, c.Height / side, c.Width / side, tile);
+            var parts = new List<Tensor>();
+            var held = new List<byte>();
+            foreach (var frame in frames)
+            {
+                cancel.ThrowIfCancellationRequested();
+                held.AddRange(frame);
+                if (held.Count < (parts.Count == 0 ? 1 : stride) * frame.Length)
+                    continue;
+                var pixels = Pixels.ToTensor(held.ToArray(), c.Height, c.Width).to(device);
+                parts.Add(tiles.EncodeStep(pixels).cpu());
+                held.Clear();
+            }
+            return torch.cat([.. parts], 2).MoveToOuterDisposeScope();
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
 
     // A picture's tokens, made once.
     private Tensor Tokens(string path) => pictures[path] ??= firstFrame!.Clip(FirstFrame.Pixels(Picture.Read(path)));

@@ -42,7 +42,8 @@ public sealed partial class VideoGenerator : IDisposable
         ILogger? logger = null
     )
     {
-        (Files, loadedFor, this.device, log) = (files, request, device ?? torch.CPU, logger ?? NullLogger.Instance);
+        (Files, loadedFor, Dtype) = (files, request, dtype);
+        (this.device, log) = (device ?? torch.CPU, logger ?? NullLogger.Instance);
         prompts = new Prompts(files, dtype, this.device);
         try
         {
@@ -118,6 +119,10 @@ public sealed partial class VideoGenerator : IDisposable
 
     /// <summary>The part of the checkpoint that makes the videos.</summary>
     public ModelPart Part => loadedFor.Weights!;
+
+    /// <summary>The element type, and the device, that it computes in.</summary>
+    public ScalarType Dtype { get; }
+    public torch.Device Device => device;
 
     /// <summary>The hash of that part's weights.</summary>
     public string Hash { get; } = "";

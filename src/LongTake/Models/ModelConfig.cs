@@ -70,6 +70,14 @@ public sealed record ModelConfig
     /// <summary>Frames of a video of so many latents.</summary>
     public int Frames(int latents) => 1 + (latents - 1) * Geometry.TemporalStride;
 
+    /// <summary>The first latent whose frames are all shown at <paramref name="seconds"/> or later.</summary>
+    public int FirstLatent(double seconds) =>
+        seconds <= 0 ? 0 : 1 + (int)Math.Ceiling((seconds * Fps - 1 - 1e-6) / Geometry.TemporalStride);
+
+    /// <summary>The latent after the last one whose frames are all shown before <paramref name="seconds"/>.</summary>
+    public int EndLatent(double seconds) =>
+        1 + (int)Math.Floor((Math.Ceiling(seconds * Fps - 1e-6) - 1) / Geometry.TemporalStride);
+
     /// <summary>Latents of the video nearest to <paramref name="seconds"/>.</summary>
     public int Latents(double seconds) =>
         Math.Max(1, 1 + (int)Math.Round((seconds * Fps - 1) / Geometry.TemporalStride));

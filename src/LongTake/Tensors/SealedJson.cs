@@ -35,12 +35,16 @@ public static class SealedJson
                     $"{path}: has changed since it was written. Whoever changed it on purpose takes its last member, "
                         + "\"sha256\", out"
                 );
-            return JsonSerializer.Deserialize(text, info)
+            // without the seal, for records that refuse members they do not know
+            return JsonSerializer.Deserialize(at >= 0 ? text[..at] + "\n}" : text, info)
                 ?? throw new UserException($"{path}: not readable (it holds null)");
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new UserException($"{path}: not readable ({e.Message.TrimEnd('.')})", inner: e);
+            throw new UserException(
+                $"{path}: not readable ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')})",
+                inner: e
+            );
         }
     }
 

@@ -1,5 +1,15 @@
 namespace LongTake.Video;
 
+/// <summary>How the pictures of a video are coded.</summary>
+public enum VideoCodec
+{
+    H264,
+    Hevc,
+    Av1,
+    Vp9,
+    ProRes,
+}
+
 /// <summary>How frames are written.</summary>
 public sealed record WriteOptions
 {
@@ -8,6 +18,12 @@ public sealed record WriteOptions
     /// A GIF has none.
     /// </summary>
     public int Crf { get; init; } = 16;
+
+    /// <summary>The codec; without it the one that is usual for the name's ending.</summary>
+    public VideoCodec? Codec { get; init; }
+
+    /// <summary>Leaves an mp4 in fragments, which can be played while it is sent, instead of with one index.</summary>
+    public bool Fragmented { get; init; }
 
     /// <summary>Whole factor by which the picture is enlarged, each pixel a square.</summary>
     public int Upscale { get; init; } = 1;
@@ -23,7 +39,8 @@ public sealed record WriteOptions
 }
 
 /// <summary>
-/// Writes RGB frames [Height, Width, 3] as the name's ending says: H.264 in .mp4, .mov or .mkv, VP9 in .webm, a .gif.
+/// Writes RGB frames [Height, Width, 3] as the name's ending says: H.264 in .mp4, .mov or .mkv, VP9 in .webm, a .gif;
+/// or by another codec.
 /// While it runs the video is `name.part.mp4` beside the target, in fragments of a second, so that what a killed run
 /// leaves can be played. <see cref="Complete"/> rewrites it with its index first (a browser knows the length and may
 /// seek), checks the number of frames and renames it: under the target's name there is only ever a whole video. From
@@ -64,7 +81,7 @@ public sealed class VideoWriter : IDisposable
                 $"{path}: cannot write {width}x{height} at {fps} frames a second, upscale {this.options.Upscale}, "
                     + $"crf {this.options.Crf}: sizes and upscale are at least 1, the rate up to 1000, crf 0 to 51"
             );
-        format = VideoFormat.Of(path, fps);
+        format = VideoFormat.Of(path, fps, this.options.Codec);
         OutputPlace.RequireFile(path);
         format.Try(path, token);
         (Target, alone) = (Path.GetFullPath(path), FileLock.Output(path));
@@ -121,7 +138,7 @@ public sealed class VideoWriter : IDisposable
         {
             using var index = new MediaProcess(
                 "ffmpeg",
-                format.Indexed(Partial, whole),
+                format.Indexed(Partial, whole, options.Fragmented),
                 options.Patience,
                 token: token
             );
