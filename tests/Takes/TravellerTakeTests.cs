@@ -47,7 +47,7 @@ public sealed class TravellerTakeTests(ITestOutputHelper output) : IDisposable
             int[] joints = [done.From, done.To];
             var seam = Of(after, joints).Values["seam"] / Of(before, joints).Values["seam"];
             seams.Add(seam);
-            var coats = Of(after, joints, new(coat, null, null)).Curves["coat"];
+            var coats = Of(after, joints, coat).Curves["coat"];
             changed += coats.Skip(24).Take(6).Count(c => c == 1);
             asked += 6;
             outside.Add(Psnr(before, after, 0, 23 * 16));
@@ -74,7 +74,7 @@ public sealed class TravellerTakeTests(ITestOutputHelper output) : IDisposable
             editor.Extend(to: 122);
             var rgb = Pixels(editor);
             Assert.Equal(before, rgb[..before.Length]);
-            var measured = Of(rgb, [245], new(wanted.Coat, null, null));
+            var measured = Of(rgb, [245], wanted.Coat);
             seams.Add(measured.Values["seam"]);
             foreach (var name in names)
             {
@@ -152,8 +152,8 @@ public sealed class TravellerTakeTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    private static VideoMeasure Of(byte[] rgb, int[] seams, WorldTruth? truth = null) =>
-        VideoMeasure.Of(rgb, 1, truth ?? new(null, null, null), null, seams);
+    private static VideoMeasure Of(byte[] rgb, int[] seams, int? coat = null) =>
+        VideoMeasure.Of(rgb, World.Traveller, 1, coat is { } c ? $"a {Captions.Coats[c]} coat" : "", seams: seams);
 
     private static byte[] Pixels(TakeEditor editor) => [.. editor.Frames(0, int.MaxValue).SelectMany(f => f.Rgb)];
 
