@@ -1,11 +1,22 @@
 using LongTake.Data;
 using LongTake.Evaluation;
+using LongTake.Models;
 using LongTake.Worlds;
 
 namespace LongTake.Tests.Worlds;
 
 public class WorldTests
 {
+    private static ModelConfig Model(World world, int latents) =>
+        new()
+        {
+            Fps = 16,
+            Width = world.Side,
+            Height = world.Side,
+            ClipLatents = 21,
+            VideoLatents = latents,
+        };
+
     private static readonly World[] worlds = [World.Traveller, World.Journey];
 
     [Fact]
@@ -44,12 +55,12 @@ public class WorldTests
                 HeldOutClips = 1,
                 HeldOutTakes = 1,
             };
-            var items = WorldData.Items(world, config, 16, 21, 245).ToList();
+            var items = WorldData.Items(Model(world, 245), config).ToList();
             Assert.Equal(["take", "take", "take", "clip", "clip", "clip", "clip"], items.Select(i => i.Item.Role));
             Assert.Equal([2, 6], items.Index().Where(i => i.Item.Item.HeldOut).Select(i => i.Index));
             Assert.All(items, i => Assert.Contains(i.Item.Caption, world.Captions));
             Assert.Equal(81 * world.FrameBytes, items[^1].Frames().Length);
-            Assert.Equal(items[4].Frames(), WorldData.Items(world, config, 16, 21, 245).ElementAt(4).Frames());
+            Assert.Equal(items[4].Frames(), WorldData.Items(Model(world, 245), config).ElementAt(4).Frames());
         }
     }
 
@@ -60,16 +71,16 @@ public class WorldTests
             [
                 .. WorldData
                     .Items(
-                        World.Journey,
+                        Model(World.Journey, 2) with
+                        {
+                            ClipLatents = 2,
+                        },
                         new()
                         {
                             Clips = 2,
                             Takes = 2,
                             Gap = gap,
-                        },
-                        16,
-                        2,
-                        2
+                        }
                     )
                     .Where(i => i.Item.Role == role)
                     .Take(2)

@@ -1,3 +1,4 @@
+using LongTake.Models;
 using LongTake.Worlds;
 
 namespace LongTake.Data;
@@ -30,17 +31,20 @@ public sealed record WorldDataConfig
     }
 }
 
-/// <summary>A procedural world as training data.</summary>
+/// <summary>A procedural world as training data: the one whose pictures have the model's size.</summary>
 public static class WorldData
 {
+    /// <summary>Everything the world can say of itself: the corpus of a tokenizer.</summary>
+    public static IEnumerable<string> Captions(ModelConfig model) => World.Of(model.Width, model.Height).Captions;
+
     /// <summary>
-    /// A random stretch of a world, [frames, side, side, 3] bytes: half from clips, half from inside takes.
+    /// A random stretch of the world, [frames, side, side, 3] bytes: half from clips, half from inside takes.
     /// </summary>
-    public static byte[] Stretch(World world, double? gap, Rng rng, int frames, double fps)
+    public static byte[] Stretch(ModelConfig model, WorldDataConfig c, Rng rng, int frames)
     {
-        var stride = World.Stride(fps);
+        var (world, stride) = (World.Of(model.Width, model.Height), World.Stride(model.Fps));
         var clip = rng.Uniform() < 0.5;
-        var video = clip ? world.Clip(rng) : world.AnyTake(rng, gap);
+        var video = clip ? world.Clip(rng) : world.AnyTake(rng, c.Gap);
         var spare = (clip ? World.ClipFrames : World.LongFrames) - (frames - 1) * stride;
         return video.Frames(rng.Int(Math.Max(1, spare)), frames, stride);
     }
@@ -48,15 +52,10 @@ public static class WorldData
     /// <summary>
     /// The items of the corpora in order, with the frames of each. Held-out ones come after the others.
     /// </summary>
-    public static IEnumerable<(LatentItem Item, Func<byte[]> Frames)> Items(
-        World world,
-        WorldDataConfig c,
-        double fps,
-        int clipLatents,
-        int videoLatents
-    )
+    public static IEnumerable<(LatentItem Item, Func<byte[]> Frames)> Items(ModelConfig model, WorldDataConfig c)
     {
-        var stride = World.Stride(fps);
+        var (world, stride) = (World.Of(model.Width, model.Height), World.Stride(model.Fps));
+        var (clipLatents, videoLatents) = (model.ClipLatents, model.VideoLatents);
         for (var n = 0; n < c.Takes + c.HeldOutTakes; n++)
         {
             var take = world.Take(new Rng(c.Seed, 1, n), n, c.Gap);

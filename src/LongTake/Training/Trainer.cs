@@ -3,7 +3,6 @@ using LongTake.Data;
 using LongTake.Methods;
 using LongTake.Models;
 using LongTake.Models.Text;
-using LongTake.Worlds;
 
 namespace LongTake.Training;
 
@@ -115,15 +114,7 @@ public sealed class Trainer(
             return WorldEncoder.Run(
                 model,
                 $"world {recipe.World}",
-                [
-                    .. WorldData.Items(
-                        Of(model.Config),
-                        recipe.World,
-                        model.Config.Fps,
-                        model.Config.ClipLatents,
-                        model.Config.VideoLatents
-                    ),
-                ],
+                [.. WorldData.Items(model.Config, recipe.World)],
                 folder,
                 progress(stage),
                 cancel,
@@ -152,7 +143,7 @@ public sealed class Trainer(
         var model = from?.Config ?? recipe.Model ?? new();
         var video = new Lazy<Func<Rng, int, byte[]>>(() =>
             recipe.Data.Length == 0
-                ? (r, f) => WorldData.Stretch(Of(model), recipe.World.Gap, r, f, model.Fps)
+                ? (r, f) => WorldData.Stretch(model, recipe.World, r, f)
                 : VideoSet.Stretches(recipe.Data, model)
         );
         return Entry(stage)
@@ -175,8 +166,6 @@ public sealed class Trainer(
             );
     }
 
-    private static World Of(ModelConfig model) => World.Of(model.Width, model.Height);
-
     /// <summary>The model's tokenizer, or a new one of the captions of the data.</summary>
     private string Tokens(ModelFolder from, LatentSet data)
     {
@@ -187,7 +176,7 @@ public sealed class Trainer(
         Directory.CreateDirectory(folder);
         var captions = data
             .Info.Items.SelectMany(i => i.Locals.Append(i.Caption))
-            .Concat(recipe.Data.Length == 0 ? Of(from.Config).Captions : []);
+            .Concat(recipe.Data.Length == 0 ? WorldData.Captions(from.Config) : []);
         // Made each time, in no time: so it is never half a tokenizer, nor a damaged one.
         WordVocabulary.Train(captions.Distinct().Order(StringComparer.Ordinal), 512).Save(unfinished);
         File.Move(unfinished, model, overwrite: true);
