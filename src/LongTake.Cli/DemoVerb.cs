@@ -99,6 +99,7 @@ internal static class DemoVerb
         var measure = VideoMeasure.Of([.. frames.SelectMany(f => f)], world, stride, prompt);
         var real = Enumerable.Range(0, 4).Select(i => Real(video, world.Like(new Rng(700_000 + i), prompt))).ToList();
         var rows = Rows(measure, real).ToList();
+        Say("  " + Verdict(rows));
         Say("  exact metrics of this video | of real takes through the same autoencoder (mean of 4) | best");
         foreach (var (name, mine, theirs, best, what) in rows)
             Say($"    {name, -16} {Shown(mine), 6} | {Shown(theirs), 6} | {best, 4}   {what}");
@@ -140,6 +141,19 @@ internal static class DemoVerb
         return Metric
             .All.Where(m => video.Values.ContainsKey(m.Name))
             .Select(m => (m.Name, units.Value(m, video), real.Average(r => units.Value(m, r)), m.Ideal, m.What));
+    }
+
+    // The table in a sentence: a figure is as good where its error is at most a tenth above that of real takes.
+    private static string Verdict(IReadOnlyList<(string Name, double? Mine, double? Theirs, string, string)> rows)
+    {
+        var both = rows.Where(r => r is { Mine: not null, Theirs: not null }).ToList();
+        string[] behind = [.. both.Where(r => Behind(r.Name, r.Mine!.Value, r.Theirs!.Value)).Select(r => r.Name)];
+        var good =
+            $"{both.Count - behind.Length} of {both.Count} figures are as good as those of real takes or nearly so";
+        return behind.Length == 0 ? good : $"{good}; not so {string.Join(", ", behind)}";
+
+        static bool Behind(string name, double mine, double theirs) =>
+            Metric.Named(name).Error(mine) > Metric.Named(name).Error(theirs) + 0.1 * Math.Abs(theirs);
     }
 
     private static string Html(
