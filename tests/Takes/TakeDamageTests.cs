@@ -212,6 +212,22 @@ public sealed partial class TakeDamageTests : IDisposable
         Assert.StartsWith(file, e.Message);
     }
 
+    /// <summary>Unfinished work is somebody else's file, too: what it names outside of the take is not read.</summary>
+    [Theory]
+    [InlineData("../../../etc/passwd")]
+    [InlineData("")]
+    public void WorkThatNamesOtherFilesIsIgnored(string hash)
+    {
+        using var opened = Take.Open(take);
+        var operation = opened.Document.Operations[0];
+        var evil = operation with { Segments = [operation.Segments[0] with { Sha256 = hash }] };
+        var folder = Directory.CreateDirectory(Path.Combine(take, "work", "0123456789abcdef")).FullName;
+        SealedJson.Write(Path.Combine(folder, "plan.json"), evil, TakeJson.Default.TakeOperation);
+        Assert.Empty(opened.Unfinished);
+        SealedJson.Write(Path.Combine(folder, "plan.json"), operation, TakeJson.Default.TakeOperation);
+        Assert.Single(opened.Unfinished);
+    }
+
     [Fact]
     public void WhatIsNoTakeIsSaid()
     {

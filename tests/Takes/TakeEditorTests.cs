@@ -188,6 +188,30 @@ public sealed class TakeEditorTests : IDisposable
             .EnumerateFiles(At(name), "*", SearchOption.AllDirectories)
             .ToDictionary(f => Path.GetRelativePath(At(name), f), f => Convert.ToHexString(File.ReadAllBytes(f)));
 
+    /// <summary>
+    /// What is there never changes, however often a take is extended, and each extension is as much work as the others.
+    /// </summary>
+    [Fact]
+    public void TenExtensionsLeaveEveryLatentAndAreEqualWork()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var take = Make("student", "ten");
+        using var editor = Edit(take);
+        var steps = new List<int>();
+        for (var i = 1; i <= 10; i++)
+        {
+            var before = All(take);
+            var count = 0;
+            // a window of seven latents, three of them known
+            editor.Extend(seconds: 1, hold: 3, progress: new Heard(p => count += p.Unit == "steps" ? 1 : 0));
+            steps.Add(count);
+            var after = All(take);
+            Assert.Equal(7 + 4 * i, after.size(2));
+            Assert.True(before.SameAs(after.narrow(2, 0, before.size(2))));
+        }
+        Assert.Equal([2], steps.Distinct());
+    }
+
     [Fact]
     public void BranchesGoTheirOwnWays()
     {

@@ -97,59 +97,6 @@ public sealed partial class VideoGenerator
     private static IEnumerable<string> Shown(ResolvedRequest r) =>
         r.Spans.Count > 0 ? r.Spans.Select(s => s.Text) : r.Scenes.Select(s => s.Prompt);
 
-    /// <summary>
-    /// The last frame [1, 3, 1, H, W] of a latent inside a video, and that frame as the first latent of a video: what a
-    /// window that begins there begins with.
-    /// </summary>
-    public (Tensor Frame, Tensor Latent) FirstOfWindow(Tensor latents, int index, int tile)
-    {
-        turn.Wait();
-        try
-        {
-            using var scope = torch.NewDisposeScope();
-            using var off = torch.no_grad();
-            var (h, w) = (latents.size(3), latents.size(4));
-            var frame = RollOut.LastFrame(networks.Vae, latents.to(device), index, h, w, tile);
-            using var encoder = new VaeTiles(networks.Vae, h, w, tile);
-            var latent = encoder.EncodeStep(frame);
-            return (frame.cpu().MoveToOuterDisposeScope(), latent.cpu().MoveToOuterDisposeScope());
-        }
-        finally
-        {
-            turn.Release();
-        }
-    }
-
-    /// <summary>The latents [1, C, T, h, w] of frames, RGB bytes of the model's size each.</summary>
-    public Tensor Encode(IEnumerable<byte[]> frames, ModelConfig c, int tile, CancellationToken cancel = default)
-    {
-        turn.Wait(cancel);
-        try
-        {
-            using var scope = torch.NewDisposeScope();
-            using var off = torch.no_grad();
-            var (stride, side) = (c.Geometry.TemporalStride, c.Geometry.SpatialStride);
-            using var tiles = new VaeTiles(networks.Vae, c.Height / side, c.Width / side, tile);
-            var parts = new List<Tensor>();
-            var held = new List<byte>();
-            foreach (var frame in frames)
-            {
-                cancel.ThrowIfCancellationRequested();
-                held.AddRange(frame);
-                if (held.Count < (parts.Count == 0 ? 1 : stride) * frame.Length)
-                    continue;
-                var pixels = Pixels.ToTensor(held.ToArray(), c.Height, c.Width).to(device);
-                parts.Add(tiles.EncodeStep(pixels).cpu());
-                held.Clear();
-            }
-            return torch.cat([.. parts], 2).MoveToOuterDisposeScope();
-        }
-        finally
-        {
-            turn.Release();
-        }
-    }
-
     // A picture's tokens, made once.
     private Tensor Tokens(string path) => pictures[path] ??= firstFrame!.Clip(FirstFrame.Pixels(Picture.Read(path)));
 
@@ -166,18 +113,37 @@ public sealed partial class VideoGenerator
         int? tile = null,
         double? fps = null,
         CancellationToken cancel = default
+    ) =>
+        Decode(
+            (latents.size(2), latents.size(3), latents.size(4)),
+            (t, count) => latents.narrow(2, t, count),
+            tile,
+            fps,
+            cancel
+        );
+
+    /// <summary>
+    /// The frames of latents that are asked for some at a time, from the first on, by their number and count; each part
+    /// is in the current scope.
+    /// </summary>
+    public IEnumerable<Frame> Decode(
+        (long Count, long Height, long Width) size,
+        Func<long, long, Tensor> part,
+        int? tile = null,
+        double? fps = null,
+        CancellationToken cancel = default
     )
     {
         var (stride, rate, index) = (Config.Geometry.SpatialStride, fps ?? Config.Fps, 0);
-        var (height, width) = ((int)latents.size(3) * stride, (int)latents.size(4) * stride);
-        var size = height * width * 3;
+        var (height, width) = ((int)size.Height * stride, (int)size.Width * stride);
+        var bytesEach = height * width * 3;
         using var tiles = new VaeTiles(
             networks.Vae,
-            latents.size(3),
-            latents.size(4),
+            size.Height,
+            size.Width,
             tile ?? VaeTiles.Automatic(Config.Geometry, height, width)
         );
-        var (count, chunk) = (latents.size(2), VideoAutoencoder.Chunk(latents.size(3), latents.size(4)));
+        var (count, chunk) = (size.Count, VideoAutoencoder.Chunk(size.Height, size.Width));
         for (long t = 0; t < count; t += chunk)
         {
             byte[] bytes;
@@ -186,15 +152,15 @@ public sealed partial class VideoGenerator
             {
                 using var scope = torch.NewDisposeScope();
                 using var off = torch.no_grad();
-                bytes = Pixels.ToBytes(tiles.DecodeStep(latents.narrow(2, t, Math.Min(chunk, count - t)).to(device)));
+                bytes = Pixels.ToBytes(tiles.DecodeStep(part(t, Math.Min(chunk, count - t)).to(device)));
             }
             finally
             {
                 turn.Release();
             }
-            for (var at = 0; at < bytes.Length; at += size, index++)
+            for (var at = 0; at < bytes.Length; at += bytesEach, index++)
                 yield return new(
-                    bytes.AsSpan(at, size).ToArray(),
+                    bytes.AsSpan(at, bytesEach).ToArray(),
                     width,
                     height,
                     index,

@@ -47,10 +47,10 @@ public sealed partial class Take
         }
     }
 
-    /// <summary>The latents of a segment, in the current scope.</summary>
+    /// <summary>Some latents of a segment, or all of them, in the current scope.</summary>
     /// <exception cref="UserException">Its file is missing, damaged, or does not hold what the document
     /// says.</exception>
-    public Tensor Latents(TakeSegment segment)
+    public Tensor Latents(TakeSegment segment, int from = 0, int? count = null)
     {
         var file = FileOf(segment.Sha256);
         if (!File.Exists(file))
@@ -67,7 +67,7 @@ public sealed partial class Take
             || latents != segment.Latents
         )
             throw new UserException($"{file}: not the {segment.Latents} latents that the take names");
-        return opened.Tensor(Tensor);
+        return opened.View(Tensor).narrow(2, from, count ?? segment.Latents).clone();
     }
 
     /// <summary>Which segment holds each latent after an operation.</summary>
@@ -93,11 +93,30 @@ public sealed partial class Take
             var (segment, end) = (timeline[at], at + 1);
             while (end < to && timeline[end] == segment)
                 end++;
-            parts.Add(Latents(segment).narrow(2, at - segment.From, end - at));
+            parts.Add(Latents(segment, at - segment.From, end - at));
+            if (parts[^1].shape is [_, var c, _, var h, var w] && (c, h, w) != Size(parts[0]))
+                throw new UserException($"{FileOf(segment.Sha256)}: latents of another size than those before them");
             at = end;
         }
         return torch.cat([.. parts], 2).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Whether the latents of a segment are there and whole.</summary>
+    internal bool Holds(TakeSegment segment)
+    {
+        using var scope = torch.NewDisposeScope();
+        try
+        {
+            Latents(segment);
+            return true;
+        }
+        catch (UserException)
+        {
+            return false;
+        }
+    }
+
+    private static (long, long, long) Size(Tensor x) => (x.size(1), x.size(3), x.size(4));
 
     internal string FileOf(string hash) => System.IO.Path.Combine(Path, LatentFolder, hash + ".safetensors");
 

@@ -179,9 +179,16 @@ public sealed partial class TakeEditor
     private IEnumerable<Frame> Decoded(TakeSegment[] timeline, int from, int to, CancellationToken cancel)
     {
         var warm = Math.Min(from, Config.Geometry.WarmUp);
-        var latents = take.Latents(timeline, from - warm, to);
+        var side = Config.Geometry.SpatialStride;
+        var size = (to - from + warm, take.Document.Height / side, take.Document.Width / side);
         return generator
-            .Decode(latents, settings.TileSide, Config.Fps, cancel)
+            .Decode(
+                size,
+                (t, count) => take.Latents(timeline, from - warm + (int)t, from - warm + (int)(t + count)),
+                settings.TileSide,
+                Config.Fps,
+                cancel
+            )
             .Skip(Config.Frames(warm) * Math.Sign(warm));
     }
 

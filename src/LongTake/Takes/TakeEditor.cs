@@ -234,7 +234,7 @@ public sealed partial class TakeEditor : IDisposable
             cancel
         );
 
-    private TakeOperation Plan(
+    private static TakeOperation Plan(
         TakeDocument document,
         int after,
         int id,

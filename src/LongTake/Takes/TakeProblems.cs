@@ -57,6 +57,18 @@ internal static partial class TakeProblems
             yield return "a current branch that is not there";
     }
 
+    /// <summary>Whether an operation can be one of which some segments are made.</summary>
+    public static bool IsPart(TakeOperation o)
+    {
+        var made = o.Segments.Sum(s => (long)s.Latents);
+        return o.From >= 0
+            && o.To is var to and <= MostLatents
+            && made <= to - o.From
+            && o.Segments.All(s =>
+                s.Latents > 0 && s.From >= o.From && s.From < to && s.Window >= 0 && IsHash(s.Sha256)
+            );
+    }
+
     /// <summary>Whether a text can be the name of a branch.</summary>
     public static bool IsName(string name) => Name().IsMatch(name);
 

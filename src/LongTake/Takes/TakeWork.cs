@@ -25,7 +25,11 @@ internal sealed class TakeWork : IStepStore
     {
         var folder = Path.Combine(take.Work, Key(plan));
         if (Read(folder) is { } work && Key(work.Operation) == Key(plan))
+        {
+            // what is damaged is made again
+            work.Operation = work.Operation with { Segments = [.. work.Operation.Segments.TakeWhile(take.Holds)] };
             return work;
+        }
         if (Directory.Exists(folder))
             Directory.Delete(folder, recursive: true);
         Directory.CreateDirectory(folder);
@@ -94,7 +98,10 @@ internal sealed class TakeWork : IStepStore
         try
         {
             var file = Path.Combine(folder, Plan);
-            return File.Exists(file) ? new(folder, SealedJson.Read(file, TakeJson.Default.TakeOperation)) : null;
+            if (!File.Exists(file))
+                return null;
+            var operation = SealedJson.Read(file, TakeJson.Default.TakeOperation);
+            return TakeProblems.IsPart(operation) ? new(folder, operation) : null;
         }
         catch (UserException)
         {
