@@ -41,7 +41,7 @@ public sealed class TakeWindowsTests
     public void AWindowGoesOnWhileItHasRoom()
     {
         // half of a video: the other half belongs to the same window
-        Assert.Equal([new(0, 245, 123, 245, 4)], whole.Onward(123, 245, 0, 3, 16));
+        Assert.Equal([new(0, 245, 123, 245, 0)], whole.Onward(123, 245, 0, 3, 16));
         // a full one: a new window, and a rest that is too short for one is made longer and cut
         Assert.Equal([new(242, 245, 245, 487, 16), new(484, 42, 487, 489, 16)], whole.Onward(245, 489, 0, 3, 16));
         Assert.Equal(

@@ -44,15 +44,7 @@ internal sealed record WindowRules(int Longest, int Least, int Second, int Block
                 origin = at - Math.Min(hold, at);
             var end = Math.Min(to, origin + Longest);
             var length = fresh ? Math.Max(end - origin, Math.Min(Longest, Least)) : end - origin;
-            yield return new(
-                origin,
-                length,
-                at,
-                end,
-                at == 0 ? 0
-                    : fresh ? fade
-                    : Math.Min(fade, Second)
-            );
+            yield return new(origin, length, at, end, fresh ? fade : 0);
             at = end;
         }
     }
