@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 
@@ -104,4 +106,38 @@ public sealed partial class TorchSharpTrapTests
         @"\.zero_\(|\.equal\(|baddbmm|as_strided\(\s*[^,()]+,\s*[^,()]+\)|as_strided\(\s*\[[^\]]*\],\s*\[[^\]]*\]\)"
     )]
     private static partial Regex Traps();
+
+    /// <summary>
+    /// In x + .5 TorchSharp makes a Scalar and passes on its bare pointer. Only code that is compiled for debugging
+    /// keeps it alive meanwhile, so that is what the program's copy of TorchSharp must say it is (Torch.targets).
+    /// </summary>
+    [Fact]
+    public void ArgumentsLiveAsLongAsTheirCalls()
+    {
+        Assert.True(
+            typeof(torch).Assembly.GetCustomAttribute<DebuggableAttribute>()!.IsJITOptimizerDisabled,
+            "TorchSharp.dll is the package's own"
+        );
+        using var scope = torch.NewDisposeScope();
+        var (x, stop) = (torch.ones(4), false);
+        var collector = new Thread(() =>
+        {
+            while (!Volatile.Read(ref stop))
+                GC.Collect(0);
+        });
+        collector.Start();
+        try
+        {
+            for (var i = 0; i < Soak.Of(1000, 50_000); i++)
+            {
+                using var inner = torch.NewDisposeScope();
+                Assert.Equal(4.5f, ((x + .5).pow(2) * 2)[0].item<float>());
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref stop, true);
+            collector.Join();
+        }
+    }
 }
