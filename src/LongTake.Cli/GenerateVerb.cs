@@ -102,6 +102,16 @@ internal static class GenerateVerb
                 List<string> warnings = [.. r.Warnings];
                 if (p.GetResult(crf) is { Implicit: false } && IsGif(p.GetValue(output)!))
                     warnings.Add("--crf does nothing: a GIF has no quality to choose");
+                var take = Path.GetExtension(p.GetValue(output)!) == ".take";
+                foreach (var option in take ? (Option[])[crf, upscale] : [])
+                    if (p.GetResult(option) is { Implicit: false })
+                        warnings.Add($"{option.Name} does nothing in a take: give it to 'longtake take export'");
+                if (p.GetValue(start) is { } from_ && !take)
+                    throw new UserException(
+                        $"--start {from_}: only a take starts with a picture or a video; give -o NAME.take, then "
+                            + "'longtake take export'",
+                        usage: true
+                    );
                 foreach (var warning in warnings)
                     Console.Error.WriteLine($"longtake: warning: {warning}");
                 if (p.GetValue(dry))
@@ -124,13 +134,6 @@ internal static class GenerateVerb
                         .Range(0, p.GetValue(count))
                         .Select(i => Numbered(p.GetValue(output)!, i, p.GetValue(count))),
                 ];
-                var take = Path.GetExtension(p.GetValue(output)!) == ".take";
-                if (p.GetValue(start) is { } from_ && !take)
-                    throw new UserException(
-                        $"--start {from_}: only a take starts with a picture or a video; give -o NAME.take, then "
-                            + "'longtake take export'",
-                        usage: true
-                    );
                 foreach (var path in take ? [] : paths)
                     VideoGenerator.Require(r, path, write); // before the work, not after it
                 var cancel = Run.OnCtrlC();

@@ -44,6 +44,11 @@ internal static class TakeExportVerb
             p =>
             {
                 var to_ = p.GetValue(output)!;
+                var without = Unused(to_, from, to, branch, codec, fragmented, upscale, crf, model, device)
+                    .Where(o => p.GetResult(o) is { Implicit: false })
+                    .Select(o => o.Name);
+                if (string.Join(", ", without) is { Length: > 0 } unused)
+                    throw new UserException($"{unused}: nothing to do in {to_}; leave it out", usage: true);
                 using var take = Take.Open(p.GetValue(path)!);
                 if (Path.GetExtension(to_) is ".zip" or ".take")
                 {
@@ -87,5 +92,32 @@ internal static class TakeExportVerb
                 return Run.Done;
             }
         );
+    }
+
+    // Options that an output has no use for.
+    private static IEnumerable<Option> Unused(
+        string output,
+        Option from,
+        Option to,
+        Option branch,
+        Option codec,
+        Option fragmented,
+        Option upscale,
+        Option crf,
+        Option model,
+        Option device
+    )
+    {
+        Option[] picture = [codec, fragmented, upscale, crf];
+        if (Path.EndsInDirectorySeparator(output))
+            return picture;
+        return Path.GetExtension(output) switch
+        {
+            ".zip" or ".take" => [from, to, branch, .. picture, model, device],
+            ".png" => [to, .. picture],
+            ".gif" => [fragmented, crf],
+            ".mp4" or ".mov" => [],
+            _ => [fragmented],
+        };
     }
 }

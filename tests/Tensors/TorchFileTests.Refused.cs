@@ -90,7 +90,7 @@ public sealed partial class TorchFileTests
             + string.Concat(Enumerable.Range(1, 40).Select(i => $"(h{(char)i}h{(char)i}lq{(char)(i + 1)}"))
             + "N.";
         Small(() => Refused(HandMade.File(bomb), "more or less than one object"));
-        // The same of dictionaries, which are looked into for tensors.
+        // Dictionaries are looked into for tensors, however deep they are nested.
         var dicts =
             "\u0080\u0002"
             + string.Concat(

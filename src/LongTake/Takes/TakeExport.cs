@@ -35,7 +35,8 @@ public sealed partial class TakeEditor
         return writer.Count;
     }
 
-    /// <summary>Writes the frames of some seconds of a branch as PNG files into a folder, from 00000.png on.</summary>
+    /// <summary>Writes the frames of some seconds of a branch as PNG files, 00000.png and on, into a folder without
+    /// any.</summary>
     /// <returns>Frames written.</returns>
     public int ExportFrames(
         string folder,
@@ -48,6 +49,8 @@ public sealed partial class TakeEditor
     {
         var (first, end) = Range(from, to, branch);
         OutputPlace.RequireFolder(folder);
+        if (Directory.Exists(folder) && Directory.EnumerateFiles(folder, "*.png").Any())
+            throw new UserException($"{folder}: has pictures already; give another folder", usage: true);
         var written = 0;
         foreach (var frame in Frames(first, end, branch, cancel))
         {
