@@ -20,6 +20,7 @@ public class VideoMeasureTests
         return VideoMeasure.Of(rgb, World.Traveller, Stride, Captions.Describe(take), seams: seams) with
         {
             Random = random,
+            ImageNet = random,
             Teacher = random,
         };
     }

@@ -84,6 +84,7 @@ public static class ComparisonWork
         var device = ComputeDevice.Choose(table.Device);
         var world = World.Of(judge.Config.Width, judge.Config.Height);
         using var teacher = new TeacherFeatures(judge, device);
+        using var imageNet = new ImageNetFeatures();
         using var made = job.Row is null ? null : new Maker(job, device);
         for (var n = 0; n < job.Videos; n++)
         {
@@ -92,7 +93,8 @@ public static class ComparisonWork
                 continue;
             using var scope = torch.NewDisposeScope();
             var (take, seed) = Wanted(world, job.Set, n);
-            var measure = made?.Video(teacher, take, seed, cancel) ?? Real(judge.Config, teacher, job, take);
+            var measure = made?.Video(teacher, imageNet, take, seed, cancel)
+                ?? Real(judge.Config, teacher, imageNet, job, take);
             if (!Shown(n))
                 measure = measure with { Frames = [] };
             AtomicFile.WriteJson(job.File(n), measure, ComparisonJson.Default.VideoMeasure);
@@ -100,11 +102,17 @@ public static class ComparisonWork
         }
     }
 
-    private static VideoMeasure Real(ModelConfig c, TeacherFeatures teacher, VideoJob job, WorldVideo take)
+    private static VideoMeasure Real(
+        ModelConfig c,
+        TeacherFeatures teacher,
+        ImageNetFeatures imageNet,
+        VideoJob job,
+        WorldVideo take
+    )
     {
         var (start, stride) = (Spent, World.Stride(c.Fps));
         var rgb = teacher.Through(take.Frames(0, c.Frames(c.Latents(job.Seconds)), stride));
-        return VideoMeasure.Of(rgb, take.World, stride, take.Caption, teacher) with
+        return VideoMeasure.Of(rgb, take.World, stride, take.Caption, teacher, imageNet) with
         {
             Frames = VideoMeasure.Moments(rgb, take.World),
             MeasuredSeconds = Spent - start,
@@ -128,7 +136,13 @@ public static class ComparisonWork
                 lens = DriftLens.Open(ModelFolder.Open(job.Model), device);
         }
 
-        public VideoMeasure Video(TeacherFeatures teacher, WorldVideo take, long seed, CancellationToken cancel)
+        public VideoMeasure Video(
+            TeacherFeatures teacher,
+            ImageNetFeatures imageNet,
+            WorldVideo take,
+            long seed,
+            CancellationToken cancel
+        )
         {
             var (start, prompt, video) = (Spent, take.Caption, job.Row!.Video);
             var latents = model.Sample(video.Request(prompt, seed, job.Seconds), cancel: cancel);
@@ -142,6 +156,7 @@ public static class ComparisonWork
                 World.Stride(model.Config.Fps),
                 prompt,
                 teacher,
+                imageNet,
                 Seams(video, (int)latents.size(2))
             );
             if (lens is not null)

@@ -66,6 +66,11 @@ public record Metric(string Name, Best Best, string What)
         {
             Distance = real => real.Random,
         },
+        new("FDi", Best.Low, "Frechet distance as FDt, in a ResNet-18 trained on ImageNet")
+        {
+            Headline = true,
+            Distance = real => real.ImageNet,
+        },
         new("distance", Best.One, "mean squared distance of a 5-s window from the centre of real ones, over theirs")
         {
             BesideReal = (real, video) => real.DistanceOf(video),

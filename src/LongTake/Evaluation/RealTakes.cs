@@ -22,7 +22,9 @@ public sealed class RealTakes
         );
         if (takes.Sum(t => t.Random.Length) < 2)
             return;
-        (Random, Teacher) = (new Space(takes, v => v.Random), new Space(takes, v => v.Teacher));
+        Random = new Space(takes, v => v.Random);
+        ImageNet = new Space(takes, v => v.ImageNet);
+        Teacher = new Space(takes, v => v.Teacher);
         foreach (var lag in Enumerable.Range(Distant, Math.Max(0, takes.Max(t => t.Random.Length) - Distant)))
         {
             double[] apart = [.. takes.SelectMany(t => Pairs(t, lag)).Order()];
@@ -31,8 +33,9 @@ public sealed class RealTakes
         }
     }
 
-    /// <summary>The spaces of FDr and FDt; takes that were measured without features have none.</summary>
+    /// <summary>The spaces of FDr, FDi and FDt; takes that were measured without features have none.</summary>
     public Space Random { get; } = null!;
+    public Space ImageNet { get; } = null!;
     public Space Teacher { get; } = null!;
 
     /// <summary>A metric of a video beside these takes; null where the video does not say.</summary>

@@ -10,7 +10,7 @@ namespace LongTake.Evaluation;
 public sealed record VideoMeasure
 {
     /// <summary>Changes whenever the same video would be measured in another way.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
 
     /// <summary>Metrics of the video; one that is relative to real takes is not divided yet.</summary>
     public required IReadOnlyDictionary<string, double> Values { get; init; }
@@ -19,9 +19,11 @@ public sealed record VideoMeasure
     public required IReadOnlyDictionary<string, double?[]> Curves { get; init; }
 
     /// <summary>
-    /// Features of the 5-s windows, [windows][numbers]: of the random network and of the teacher's encoder.
+    /// Features of the 5-s windows, [windows][numbers]: of the random network, of ResNet-18 and of the teacher's
+    /// encoder.
     /// </summary>
     public float[][] Random { get; init; } = [];
+    public float[][] ImageNet { get; init; } = [];
     public float[][] Teacher { get; init; } = [];
 
     /// <summary>Sixteen frames of the video, [16, side, side, 3], for contact sheets; empty for most videos.</summary>
@@ -38,6 +40,7 @@ public sealed record VideoMeasure
     /// <param name="prompt">What was asked for.</param>
     /// <param name="teacher">The space of FDt, whose clip length is the window; without it no features are
     /// kept.</param>
+    /// <param name="imageNet">The space of FDi; used with a teacher only.</param>
     /// <param name="seams">Latents that begin a window of the roll-out.</param>
     public static VideoMeasure Of(
         byte[] rgb,
@@ -45,6 +48,7 @@ public sealed record VideoMeasure
         int stride,
         string prompt,
         TeacherFeatures? teacher = null,
+        ImageNetFeatures? imageNet = null,
         IReadOnlyCollection<int>? seams = null
     )
     {
@@ -61,6 +65,9 @@ public sealed record VideoMeasure
             Values = values,
             Curves = curves,
             Random = teacher is null ? [] : RandomFeatures.Of(rgb, world.Side, teacher.WindowFrames),
+            ImageNet = teacher is null
+                ? []
+                : imageNet?.Of(rgb, world.Side, teacher.WindowFrames, World.FramesPerSecond / stride / 4) ?? [],
             Teacher = teacher?.Of(rgb) ?? [],
         };
     }
