@@ -44,34 +44,18 @@ public sealed class Frechet
     }
 }
 
-/// <summary>Eigenvalues and eigenvectors of small symmetric matrices by Jacobi's rotations.</summary>
+/// <summary>Eigenvalues and eigenvectors of symmetric matrices, by libtorch's LAPACK.</summary>
 internal static class Eigen
 {
     /// <summary>Values, largest first, and the vectors as rows in the same order.</summary>
     public static (double[] Values, double[][] Vectors) Decompose(double[,] symmetric)
     {
-        var (a, n) = ((double[,])symmetric.Clone(), symmetric.GetLength(0));
-        var v = new double[n, n];
-        var (off, scale) = (1.0, 1e-300);
-        for (var i = 0; i < n; i++)
-            v[i, i] = 1;
-        foreach (var x in a)
-            scale += x * x;
-        for (var sweep = 0; sweep < 60 && off > 1e-22 * scale; sweep++)
-        {
-            off = 0;
-            for (var p = 0; p < n; p++)
-            for (var q = p + 1; q < n; q++)
-            {
-                off += a[p, q] * a[p, q];
-                Rotate(a, v, p, q, n);
-            }
-        }
-        var order = Enumerable.Range(0, n).OrderByDescending(i => a[i, i]).ToArray();
-        return (
-            [.. order.Select(i => a[i, i])],
-            [.. order.Select(i => Enumerable.Range(0, n).Select(k => v[k, i]).ToArray())]
-        );
+        using var scope = torch.NewDisposeScope();
+        var n = symmetric.GetLength(0);
+        // Ascending, with the vectors as columns.
+        var (values, vectors) = torch.linalg.eigh(torch.tensor(symmetric));
+        var rows = vectors.t().flip(0).contiguous().data<double>().ToArray();
+        return (values.flip(0).data<double>().ToArray(), [.. rows.Chunk(n)]);
     }
 
     /// <summary>A function of a symmetric matrix: the same vectors, the function of each value.</summary>
@@ -87,22 +71,5 @@ internal static class Eigen
                 result[i, j] += value * vectors[k][i] * vectors[k][j];
         }
         return result;
-    }
-
-    // Golub and Van Loan, algorithm 8.5.1: the rotation that clears a[p, q].
-    private static void Rotate(double[,] a, double[,] v, int p, int q, int n)
-    {
-        if (a[p, q] == 0)
-            return;
-        var tau = (a[q, q] - a[p, p]) / (2 * a[p, q]);
-        var t = (tau < 0 ? -1 : 1) / (Math.Abs(tau) + Math.Sqrt(1 + tau * tau));
-        var c = 1 / Math.Sqrt(1 + t * t);
-        var s = t * c;
-        for (var k = 0; k < n; k++)
-            (a[k, p], a[k, q]) = (c * a[k, p] - s * a[k, q], s * a[k, p] + c * a[k, q]);
-        for (var k = 0; k < n; k++)
-            (a[p, k], a[q, k]) = (c * a[p, k] - s * a[q, k], s * a[p, k] + c * a[q, k]);
-        for (var k = 0; k < n; k++)
-            (v[k, p], v[k, q]) = (c * v[k, p] - s * v[k, q], s * v[k, p] + c * v[k, q]);
     }
 }
