@@ -24,20 +24,22 @@ public class LinearVaeTests
                 .Select(i => Pixels.ToTensor(World.Traveller.Clip(new Rng(seed, i)).Frames(i % 20, frames, 1), 32, 32)),
         ]);
 
-    private static (LinearVae Vae, Weights Weights) Fitted()
+    private static (LinearVae Vae, Weights Weights) Fitted(bool sharedRows = false)
     {
         var weights = Weights.Create(new Rng(1));
-        var vae = new LinearVae(weights, config, (2, 2));
+        var vae = new LinearVae(weights, config, (2, 2), sharedRows);
         vae.Fit(Video(1, 24));
         return (vae, weights);
     }
 
-    [Fact]
-    public void Passes_of_any_length_give_what_one_pass_gives()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Passes_of_any_length_give_what_one_pass_gives(bool sharedRows)
     {
         using var scope = torch.NewDisposeScope();
         using var off = torch.no_grad();
-        var (vae, weights) = Fitted();
+        var (vae, weights) = Fitted(sharedRows);
         using var owned = weights;
         var video = Video(2, 2, 17);
         var latents = vae.Encode(video, chunk: 0);
@@ -62,6 +64,22 @@ public class LinearVaeTests
         );
         Assert.True(decoded.allclose(parts, 1e-4, 1e-4));
         Assert.Equal(0, decoding.Bytes);
+    }
+
+    [Theory]
+    [InlineData(true, 0, 1e-4)]
+    [InlineData(false, 1e-2, 10)]
+    public void With_one_basis_a_row_what_moves_sideways_keeps_its_channels(bool sharedRows, double least, double most)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var off = torch.no_grad();
+        var (vae, weights) = Fitted(sharedRows);
+        using var owned = weights;
+        var video = Video(2, 2);
+        var nothing = vae.Encode(torch.zeros_like(video));
+        var still = (vae.Encode(video) - nothing).roll(1, 4);
+        var moved = vae.Encode(video.roll(16, 4)) - nothing;
+        Assert.InRange((moved - still).square().mean().Number(), least, most);
     }
 
     [Fact]

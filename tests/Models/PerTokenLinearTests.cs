@@ -31,6 +31,35 @@ public class PerTokenLinearTests
     }
 
     [Fact]
+    public void NeighboursThatShareTheirWeightsHaveTheMapsOfARepeatedOne()
+    {
+        using var scope = torch.NewDisposeScope();
+        using Weights few = Weights.Create(new Rng(1)),
+            all = Weights.Create(new Rng(1));
+        var (shared, own) = (
+            new PerTokenLinear(few, 4, 5, 7, std: 1, shared: 2),
+            new PerTokenLinear(all, 4, 5, 7, std: 1)
+        );
+        Tensor Of(Weights weights, string name) => weights.All.Single(p => p.Key == name).Value;
+        Assert.Equal([2, 2, 5, 7], Of(few, "weight").shape);
+        Assert.Equal([2, 4, 1, 7], Of(few, "bias").shape);
+        using var g = new torch.Generator((ulong)(2));
+        using (torch.no_grad())
+        {
+            Of(few, "bias").copy_(torch.randn([2, 4, 1, 7], generator: g));
+            Of(all, "bias").copy_(Of(few, "bias"));
+            Of(all, "weight").copy_(Of(few, "weight").repeat_interleave(2, dim: 1));
+        }
+        var x = torch.randn([2, 3, 4, 5], generator: g);
+        Near.Equal(own.Forward(x, ScalarType.Float32), shared.Forward(x, ScalarType.Float32), 1e-5, 1e-5);
+        foreach (var weights in (Weights[])[few, all])
+            Of(weights, "weight").requires_grad_(true);
+        shared.Forward(x, ScalarType.Float32).square().sum().backward();
+        own.Forward(x, ScalarType.Float32).square().sum().backward();
+        Near.Equal(Of(all, "weight").grad!.reshape(2, 2, 2, 5, 7).sum(2), Of(few, "weight").grad!, 1e-3, 1e-4);
+    }
+
+    [Fact]
     public void AnotherPictureSizeIsRefused()
     {
         using var scope = torch.NewDisposeScope();

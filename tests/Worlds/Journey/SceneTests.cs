@@ -53,12 +53,10 @@ public class SceneTests
         Pixel[] Layer(int position)
         {
             var canvas = new Pixel[64 * 64];
-            Span<Pixel> palette = new Pixel[Palette.Size];
-            Palette.Fill(palette, (1, 1, 1), 0);
             if (speed == 1)
                 Ground.Paint(canvas, new(.5), take, position);
             else if (speed == 2)
-                Hills.Paint(canvas, palette, new(.5), take, position);
+                Hills.Paint(canvas, new(.5), take, position);
             else
                 Skyline.Paint(canvas, new(.5), take, position);
             return canvas;

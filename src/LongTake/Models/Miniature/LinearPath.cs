@@ -9,29 +9,39 @@ namespace LongTake.Models.Miniature;
 /// is left. Fitted in closed form, not by descent. Channel deviations are the square roots of the components'
 /// (half-whitened), mean square 1 over all.
 /// </summary>
-internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Width) grid)
+internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Width) grid, bool sharedRows = false)
 {
-    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) image = Parameters(
-        w / "image",
-        c,
-        grid.Height * grid.Width,
-        1
-    );
+    private readonly (Tensor Basis, Tensor Scale, Tensor Mean) image = Parameters(w / "image", c, grid, sharedRows, 1);
     private readonly (Tensor Basis, Tensor Scale, Tensor Mean) chunk = Parameters(
         w / "chunk",
         c,
-        grid.Height * grid.Width,
+        grid,
+        sharedRows,
         c.TemporalStride
     );
 
-    private static (Tensor, Tensor, Tensor) Parameters(Weights w, WanVaeConfig c, int places, int frames)
+    private static (Tensor, Tensor, Tensor) Parameters(
+        Weights w,
+        WanVaeConfig c,
+        (int Height, int Width) grid,
+        bool sharedRows,
+        int frames
+    )
     {
         var size = 3 * frames * c.SpatialStride * c.SpatialStride;
+        var bases = sharedRows ? grid.Height : grid.Height * grid.Width;
         return (
-            w.Parameter("basis", [places, size, c.ZDim]),
-            w.Parameter("scale", [places, 1, c.ZDim], mean: 1),
-            w.Parameter("mean", [places, 1, size])
+            w.Parameter("basis", [bases, size, c.ZDim]),
+            w.Parameter("scale", [bases, 1, c.ZDim], mean: 1),
+            w.Parameter("mean", [grid.Height * grid.Width, 1, size])
         );
+    }
+
+    // For each place, of one a row or one a place.
+    private Tensor Each(Tensor bases)
+    {
+        var each = bases.to(ScalarType.Float32);
+        return sharedRows ? each.repeat_interleave(grid.Width, dim: 0) : each;
     }
 
     /// <summary>
@@ -65,9 +75,7 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Wid
     private Tensor Project((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor video, int frames)
     {
         var (b, _, f, h, wide) = video;
-        var z =
-            (Blocks(video, frames) - p.Mean.to(ScalarType.Float32)).matmul(p.Basis.to(ScalarType.Float32))
-            * p.Scale.to(ScalarType.Float32);
+        var z = (Blocks(video, frames) - p.Mean.to(ScalarType.Float32)).matmul(Each(p.Basis)) * Each(p.Scale);
         var s = c.SpatialStride;
         return z.reshape(h / s, wide / s, b, f / frames, c.ZDim).permute(2, 4, 3, 0, 1);
     }
@@ -75,15 +83,15 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Wid
     private Tensor Restore((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor latents, int frames)
     {
         var (b, z, t, h, wide) = latents;
-        if (h * wide != p.Basis.size(0))
+        if (h * wide != p.Mean.size(0))
             throw new UserException(
                 $"this autoencoder's linear path is for latents of {grid.Height}x{grid.Width}, "
                     + $"these are {h}x{wide}"
             );
         var s = c.SpatialStride;
         var x =
-            (latents.permute(3, 4, 0, 2, 1).reshape(h * wide, b * t, z) / p.Scale.to(ScalarType.Float32)).matmul(
-                p.Basis.to(ScalarType.Float32).transpose(1, 2)
+            (latents.permute(3, 4, 0, 2, 1).reshape(h * wide, b * t, z) / Each(p.Scale)).matmul(
+                Each(p.Basis).transpose(1, 2)
             ) + p.Mean.to(ScalarType.Float32);
         return x.reshape([h, wide, b, t, 3, frames, s, s])
             .permute(2, 4, 3, 5, 0, 6, 1, 7)
@@ -116,33 +124,36 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Wid
         using var off = torch.no_grad();
         video = video.cpu();
         var frames = Blocks(video.transpose(1, 2).reshape(-1, 3, 1, video.size(3), video.size(4)), 1);
-        Fit(image, frames);
+        Fit(image, frames, c.ZDim);
         frames.Dispose();
-        Fit(chunk, Blocks(video.narrow(2, 1, video.size(2) - 1), c.TemporalStride));
+        Fit(chunk, Blocks(video.narrow(2, 1, video.size(2) - 1), c.TemporalStride), c.ZDim);
     }
 
-    // Place by place, for the blocks of all of them are large.
-    private void Fit((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor blocks)
+    // Basis by basis, for the blocks of all of them are large.
+    private static void Fit((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor blocks, int count)
     {
-        for (var place = 0; place < blocks.size(0); place++)
+        var bases = p.Basis.size(0);
+        var places = blocks.size(0) / bases;
+        for (var i = 0; i < bases; i++)
         {
             using var scope = torch.NewDisposeScope();
-            Tensor At(Tensor t) => t.narrow(0, place, 1);
-            FitPlace((At(p.Basis), At(p.Scale), At(p.Mean)), At(blocks));
+            var own = blocks.narrow(0, i * places, places);
+            var mean = own.mean([1], keepdim: true);
+            var covariance = torch.zeros([1, own.size(2), own.size(2)]);
+            for (var place = 0; place < places; place++)
+            {
+                var centred = own.narrow(0, place, 1) - mean.narrow(0, place, 1);
+                covariance += centred.transpose(1, 2).matmul(centred) / (own.size(1) * places);
+                centred.Dispose();
+            }
+            var (values, basis) = Components(covariance, count);
+            var variance = values.clamp_min(1e-6);
+            var scale = variance.pow(-0.25); // std s -> sqrt(s)
+            scale = scale * variance.sqrt().mean().rsqrt();
+            p.Mean.narrow(0, i * places, places).copy_(mean);
+            p.Basis.narrow(0, i, 1).copy_(basis);
+            p.Scale.narrow(0, i, 1).copy_(scale.unsqueeze(1));
         }
-    }
-
-    private void FitPlace((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor blocks)
-    {
-        var mean = blocks.mean([1], keepdim: true);
-        var centred = blocks - mean;
-        var (values, basis) = Components(centred.transpose(1, 2).matmul(centred) / blocks.size(1), c.ZDim);
-        var variance = values.clamp_min(1e-6);
-        var scale = variance.pow(-0.25); // std s -> sqrt(s)
-        scale = scale * variance.sqrt().mean().rsqrt();
-        p.Mean.copy_(mean);
-        p.Basis.copy_(basis);
-        p.Scale.copy_(scale.unsqueeze(1));
     }
 
     /// <summary>

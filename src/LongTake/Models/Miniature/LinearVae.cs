@@ -6,10 +6,11 @@ namespace LongTake.Models.Miniature;
 /// The autoencoder of a world of small pictures: principal components of blocks of pixels, fitted in closed form. A
 /// latent says all about its own frames, so nothing is carried from pass to pass.
 /// </summary>
-public sealed class LinearVae(Weights w, WanVaeConfig config, (int Height, int Width) grid) : VideoAutoencoder
+public sealed class LinearVae(Weights w, WanVaeConfig config, (int Height, int Width) grid, bool sharedRows = false)
+    : VideoAutoencoder
 {
     private readonly WanVaeConfig c = config.Checked();
-    private readonly LinearPath linear = new(w / "linear", config, grid);
+    private readonly LinearPath linear = new(w / "linear", config, grid, sharedRows);
 
     public override torch.Device Device { get; } = w.Device;
 

@@ -22,6 +22,12 @@ public sealed record MiniatureConfig
     public int Tokens { get; init; } = 8;
 
     /// <summary>
+    /// Whether what is a place's own otherwise, the basis of the autoencoder's components and the patch and output
+    /// weights, is one for each row of the picture: what moves sideways then keeps its channels.
+    /// </summary>
+    public bool SharedRows { get; init; }
+
+    /// <summary>
     /// Sequences longer than this many latents also get their position in the video as an input; rotary positions alone
     /// are relative. 0 for never.
     /// </summary>

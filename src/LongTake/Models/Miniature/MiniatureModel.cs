@@ -28,15 +28,21 @@ public sealed class MiniatureModel : WanModel
     public override AttentionPattern Attention { get; }
 
     public override IEmbedding Embedding(Weights w, ScalarType compute) =>
-        new WanEmbedding(w, c, new MiniaturePatches(w, c, own, config.VideoLatents, compute), Attention, compute);
+        new WanEmbedding(
+            w,
+            c,
+            new MiniaturePatches(w, c, own, config.VideoLatents, compute, Shared),
+            Attention,
+            compute
+        );
 
-    public override IOutput Output(Weights w) => new MiniatureOutput(w, c, own.Tokens);
+    public override IOutput Output(Weights w) => new MiniatureOutput(w, c, own.Tokens, Shared);
 
     public override VideoAutoencoder Autoencoder(Weights w, ScalarType? compute = null) =>
         own.Autoencoder switch
         {
-            MiniatureVaeKind.WanAndLinear => new MiniatureVae(w, vae, Grid, compute),
-            MiniatureVaeKind.Linear => new LinearVae(w, vae, Grid),
+            MiniatureVaeKind.WanAndLinear => new MiniatureVae(w, vae, Grid, compute, own.SharedRows),
+            MiniatureVaeKind.Linear => new LinearVae(w, vae, Grid, own.SharedRows),
             _ => base.Autoencoder(w, compute),
         };
 
@@ -59,6 +65,9 @@ public sealed class MiniatureModel : WanModel
             yield return $"miniature.tokens {own.Tokens}: a picture of {config.Width}x{config.Height} has "
                 + $"{Grid.Height / down * (Grid.Width / across)} tokens";
     }
+
+    // Tokens of a row, which have the same weights.
+    private int Shared => own.SharedRows ? Grid.Width / c.PatchSize[2] : 1;
 
     private (int Height, int Width) Grid => (config.Height / vae.SpatialStride, config.Width / vae.SpatialStride);
 }

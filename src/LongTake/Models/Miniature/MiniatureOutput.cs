@@ -6,11 +6,18 @@ namespace LongTake.Models.Miniature;
 /// The output layer: Wan's, with weights of each token's own, and preconditioning: the network gives the part of v that
 /// x_t and sigma do not already say.
 /// </summary>
-public sealed class MiniatureOutput(Weights w, WanConfig c, int tokens) : IOutput
+public sealed class MiniatureOutput(Weights w, WanConfig c, int tokens, int shared = 1) : IOutput
 {
     private readonly Tensor modulation = WanHead.Modulation(w, c);
 
-    private readonly PerTokenLinear linear = new(w / "head", tokens, c.Dim, c.PatchVolume * c.OutChannels, std: 0);
+    private readonly PerTokenLinear linear = new(
+        w / "head",
+        tokens,
+        c.Dim,
+        c.PatchVolume * c.OutChannels,
+        std: 0,
+        shared
+    );
 
     public Tensor Forward(TransformerState state, Tensor x, Tensor timesteps)
     {

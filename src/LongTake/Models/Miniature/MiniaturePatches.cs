@@ -6,8 +6,14 @@ namespace LongTake.Models.Miniature;
 /// <summary>
 /// Latents to tokens by weights of each token's own, and, of sequences beyond a clip, the position in the video added.
 /// </summary>
-public sealed class MiniaturePatches(Weights w, WanConfig c, MiniatureConfig own, int longest, ScalarType compute)
-    : IPatches
+public sealed class MiniaturePatches(
+    Weights w,
+    WanConfig c,
+    MiniatureConfig own,
+    int longest,
+    ScalarType compute,
+    int shared = 1
+) : IPatches
 {
     private const int Pairs = 24;
 
@@ -16,7 +22,8 @@ public sealed class MiniaturePatches(Weights w, WanConfig c, MiniatureConfig own
         own.Tokens,
         c.PatchVolume * c.InChannels,
         c.Dim,
-        WanPatches.Std(c)
+        WanPatches.Std(c),
+        shared
     );
 
     private readonly Linear? place = own.AbsoluteTimeBeyond > 0 ? new(w / "place", 2 * Pairs, c.Dim, std: 0) : null;

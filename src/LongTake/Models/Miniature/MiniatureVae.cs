@@ -6,10 +6,15 @@ namespace LongTake.Models.Miniature;
 /// Wan's autoencoder with a linear path beside it, for latents of one height and width. The convolutions, whose last
 /// layers start at zero, learn only what the linear path leaves.
 /// </summary>
-public sealed class MiniatureVae(Weights w, WanVaeConfig c, (int Height, int Width) grid, ScalarType? compute = null)
-    : WanVae(w, c, compute, startAtZero: true)
+public sealed class MiniatureVae(
+    Weights w,
+    WanVaeConfig c,
+    (int Height, int Width) grid,
+    ScalarType? compute = null,
+    bool sharedRows = false
+) : WanVae(w, c, compute, startAtZero: true)
 {
-    private readonly LinearPath linear = new(w / "linear", c, grid);
+    private readonly LinearPath linear = new(w / "linear", c, grid, sharedRows);
 
     public override LatentGeometry Geometry => base.Geometry with { FixedSize = true };
 

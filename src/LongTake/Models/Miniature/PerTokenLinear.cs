@@ -13,13 +13,21 @@ public sealed class PerTokenLinear
 {
     private readonly Tensor weight,
         bias;
+    private readonly int shared;
 
     /// <summary>
-    /// weight [2, places, inputs, outputs] and bias [2, places, 1, outputs]: 0 the image latent, 1 the others.
+    /// weight [2, places / shared, inputs, outputs] and bias [2, places, 1, outputs]: 0 the image latent, 1 the others.
     /// </summary>
-    public PerTokenLinear(Weights w, int places, long inputs, long outputs, double std)
+    /// <param name="w">Where the parameters are.</param>
+    /// <param name="places">Tokens of a latent frame.</param>
+    /// <param name="inputs">Numbers of a token.</param>
+    /// <param name="outputs">Numbers it becomes.</param>
+    /// <param name="std">Of the weights at first.</param>
+    /// <param name="shared">Places side by side that have the same weights.</param>
+    public PerTokenLinear(Weights w, int places, long inputs, long outputs, double std, int shared = 1)
     {
-        weight = w.Parameter("weight", [2, places, inputs, outputs], std);
+        this.shared = shared;
+        weight = w.Parameter("weight", [2, places / shared, inputs, outputs], std);
         bias = w.Parameter("bias", [2, places, 1, outputs]);
     }
 
@@ -30,9 +38,9 @@ public sealed class PerTokenLinear
     public Tensor Forward(Tensor x, ScalarType compute, bool inside = false)
     {
         var (_, t, s, _) = x;
-        if (s != weight.size(1))
+        if (s != bias.size(1))
             throw new UserException(
-                $"{s} tokens a latent frame; this model has maps for {weight.size(1)} places (one picture size only)"
+                $"{s} tokens a latent frame; this model has maps for {bias.size(1)} places (one picture size only)"
             );
         if (inside)
             return Map(1, x);
@@ -40,10 +48,9 @@ public sealed class PerTokenLinear
         return t == 1 ? first : torch.cat([first, Map(1, x.narrow(1, 1, t - 1))], 1);
 
         Tensor Map(int kind, Tensor part) =>
-            Products.PerPlace(
-                part.to(compute),
-                weight.select(0, kind).transpose(1, 2),
-                bias.select(0, kind).squeeze(1)
-            );
+            Products.PerPlace(part.to(compute), Weight(kind).transpose(1, 2), bias.select(0, kind).squeeze(1));
     }
+
+    private Tensor Weight(int kind) =>
+        shared == 1 ? weight.select(0, kind) : weight.select(0, kind).repeat_interleave(shared, dim: 0);
 }

@@ -146,7 +146,7 @@ internal static class Ground
         for (var i = 0; i < 4 * Letters.Length; i++)
             paints[i / Letters.Length * 8 + i % Letters.Length] =
                 Colours[i / Letters.Length][i % Letters.Length] * light.Tint;
-        var left = Scatter.Left(position, 1);
+        var left = Layer.Left(position, 1);
         Span<int> biomes = stackalloc int[Side + Ragged];
         for (var x = 0; x < biomes.Length; x++)
             biomes[x] = take.BiomeAt(left + x);

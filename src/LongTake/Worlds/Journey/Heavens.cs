@@ -1,15 +1,13 @@
 namespace LongTake.Worlds.Journey;
 
-/// <summary>The sky: bands of colour, sun, moon and stars by the hour, and clouds along the road.</summary>
+/// <summary>
+/// The sky: its colours, sun, moon and stars by the hour, and two clouds that come again and again along the road.
+/// </summary>
 internal static class Heavens
 {
     private const int Side = Scene.Side,
-        Bands = 12,
         CloudSpeed = 8,
-        CloudCell = 30;
-
-    // Thresholds of ordered dithering.
-    private static readonly double[] Bayer = [0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5];
+        CloudCell = 32;
 
     private static readonly (int X, int Y, bool Big)[] Stars =
     [
@@ -18,72 +16,52 @@ internal static class Heavens
             .Select(i => ((int)(Side * Noise.Unit(i, 5)), (int)(30 * Math.Pow(Noise.Unit(i, 6), 1.3)), i % 7 == 0)),
     ];
 
-    private static readonly Sprite[] Shapes =
+    private static readonly (Sprite Shape, int X, int Y)[] Sorts =
     [
-        new(
-            """
-            ......CCCC........
-            ....CCCCCC.CCC....
-            ..CCCCCCCCCCCCC...
-            .CCCCCCCCCCCCCCCC.
-            CCCCCCCCCCCCCCCCCC
-            ..cccccccccccccc..
-            """
+        (
+            new(
+                """
+                ......CCCC........
+                ....CCCCCC.CCC....
+                ..CCCCCCCCCCCCC...
+                .CCCCCCCCCCCCCCCC.
+                CCCCCCCCCCCCCCCCCC
+                ..cccccccccccccc..
+                """
+            ),
+            4,
+            12
         ),
-        new(
-            """
-            ....CCC.....
-            ..CCCCCCCC..
-            .CCCCCCCCCC.
-            CCCCCCCCCCCC
-            ..cccccccc..
-            """
-        ),
-        new(
-            """
-            ........CCCC..........
-            ...CCCCCCCCCCCC.......
-            CCCCCCCCCCCCCCCCCCCCC.
-            ..cccccccccccccccc....
-            """
-        ),
-        new(
-            """
-            ..CCCCC...
-            CCCCCCCCCC
-            .cccccc...
-            """
+        (
+            new(
+                """
+                ....CCC.....
+                ..CCCCCCCC..
+                .CCCCCCCCCC.
+                CCCCCCCCCCCC
+                ..cccccccc..
+                """
+            ),
+            14,
+            4
         ),
     ];
-    private static readonly Sprite[][] Clouding = [Shapes, Shapes, Shapes, Shapes];
 
     /// <summary>The sky alone, with its stars, sun and moon.</summary>
     public static Pixel[] Of(in Light light)
     {
         var canvas = new Pixel[Side * Side];
-        Paint(canvas, light, 0);
+        Paint(canvas, light);
         return canvas;
     }
 
-    /// <summary>Sky, stars, sun and moon; stars twinkle with the position.</summary>
-    public static void Paint(Span<Pixel> canvas, in Light light, int position)
+    /// <summary>Sky, stars, sun and moon.</summary>
+    public static void Paint(Span<Pixel> canvas, in Light light)
     {
-        Span<Pixel> bands = stackalloc Pixel[Bands + 1];
-        for (var i = 0; i <= Bands; i++)
-            bands[i] = light.Sky((double)i / Bands);
         for (var y = 0; y < Scene.GroundTop; y++)
-        {
-            var row = canvas.Slice(y * Side, Side);
-            for (var x = 0; x < 4; x++)
-            {
-                var down = (double)y / Scene.Horizon * Bands + (Bayer[y % 4 * 4 + x] + .5) / 16;
-                row[x] = bands[Math.Min((int)down, Bands)];
-            }
-            for (var x = 4; x < Side; x++)
-                row[x] = row[x - 4];
-        }
+            canvas.Slice(y * Side, Side).Fill(light.Sky((double)y / Scene.Horizon));
         if (light.Dark > 0)
-            PaintStars(canvas, light, position);
+            PaintStars(canvas, light);
         Sun(canvas, light);
         Moon(canvas, light);
     }
@@ -92,15 +70,20 @@ internal static class Heavens
     {
         palette[1] = Rgb.Lerp((Rgb)(255, 255, 255) * light.Tint, light.Horizon, .3);
         palette[2] = Rgb.Lerp((Rgb)(255, 255, 255) * light.Tint, light.Middle, .7);
-        Scatter.Paint(canvas, palette, take, position, new(CloudSpeed, CloudCell, 21, 18, 1), Clouding);
+        var left = Layer.Left(position, CloudSpeed) + take.Seed % (2 * CloudCell);
+        for (var cell = Noise.Floor(left, CloudCell); cell * CloudCell < left + Side; cell++)
+        {
+            var (shape, x, y) = Sorts[cell & 1];
+            shape.Paint(canvas, palette, cell * CloudCell + x - left, y, false);
+        }
     }
 
-    private static void PaintStars(Span<Pixel> canvas, in Light light, int position)
+    private static void PaintStars(Span<Pixel> canvas, in Light light)
     {
         for (var i = 0; i < Stars.Length; i++)
         {
             var (x, y, big) = Stars[i];
-            var weight = light.Dark * ((Noise.Floor(position, 8) + i) % 4 == 0 ? .35 : .9);
+            var weight = light.Dark * (i % 4 == 0 ? .35 : .9);
             Blend(canvas, x, y, (255, 252, 232), weight);
             for (var side = -1; side <= 1 && big; side += 2)
             {

@@ -132,7 +132,7 @@ internal static class LandmarkArt
     public static (int Left, int Top) Corner(Landmark landmark, int position)
     {
         var sprite = Sprites[landmark.Kind];
-        var middle = Noise.Floor(landmark.Position, Hills.Speed) - Scatter.Left(position, Hills.Speed);
+        var middle = Noise.Floor(landmark.Position, Hills.Speed) - Layer.Left(position, Hills.Speed);
         return (middle - sprite.Width / 2, Top(landmark.Kind));
     }
 

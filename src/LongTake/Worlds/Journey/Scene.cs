@@ -28,10 +28,10 @@ public static class Scene
             near = stackalloc Pixel[Palette.Size];
         Palette.Fill(far, light.Tint, light.Dark);
         Palette.Fill(near, light.Near, light.Dark);
-        Heavens.Paint(canvas, light, position);
+        Heavens.Paint(canvas, light);
         Heavens.Clouds(canvas, far, light, take, position);
         Skyline.Paint(canvas, light, take, position);
-        Hills.Paint(canvas, far, light, take, position);
+        Hills.Paint(canvas, light, take, position);
         foreach (var landmark in take.Landmarks)
             LandmarkArt.Paint(canvas, near, light, landmark, position);
         Ground.Paint(canvas, light, take, position);

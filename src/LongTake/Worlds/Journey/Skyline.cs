@@ -14,32 +14,17 @@ internal static class Skyline
 
     public static void Paint(Span<Pixel> canvas, in Light light, JourneyTake take, int position)
     {
-        Span<Pixel> face = stackalloc Pixel[4],
-            edge = stackalloc Pixel[4],
-            shade = stackalloc Pixel[4];
+        Span<Pixel> face = stackalloc Pixel[4];
         // Air lies before it, a share of the colour of the horizon; by night it would hide the towers.
         var air = .2 * (1 - light.Dark);
         for (var b = 0; b < 4; b++)
-        {
             face[b] = Rgb.Lerp(Colours[b] * light.Tint, light.Horizon, air);
-            edge[b] = Rgb.Lerp(Colours[b] * 1.25 * light.Tint, light.Horizon, 1.5 * air);
-            shade[b] = Rgb.Lerp(Colours[b] * .8 * light.Tint, light.Horizon, .8 * air);
-        }
-        Pixel window = Rgb.Lerp((Rgb)(64, 68, 100) * light.Tint, (255, 222, 126), light.Dark);
-        var left = Scatter.Left(position, Speed);
+        var left = Layer.Left(position, Speed);
         for (var x = 0; x < Side; x++)
         {
-            var (at, seed) = (left + x, take.Seed);
-            var biome = take.BiomeAt(Speed * at);
-            var top = Scene.Horizon - Height(biome, at, seed);
-            for (var y = top; y < Scene.Horizon + 3; y++)
-                canvas[y * Side + x] = Shaded(biome, at, y - top) ? shade[biome] : face[biome];
-            if (biome is 0 or 3)
-                canvas[top * Side + x] = edge[biome];
-            if (biome == 2 && Mod(at, House) is 1 or 3)
-                for (var y = top + 2; y < Scene.Horizon; y += 2)
-                    if (Noise.Hash(at + 64 * y, seed) % 5 < 3)
-                        canvas[y * Side + x] = window;
+            var biome = take.BiomeAt(Speed * (left + x));
+            for (var y = Scene.Horizon - Height(biome, left + x, take.Seed); y < Scene.Horizon + 3; y++)
+                canvas[y * Side + x] = face[biome];
         }
     }
 
@@ -71,15 +56,6 @@ internal static class Skyline
         var inside = Math.Min(r - from, from + wide - 1 - r);
         return inside < 0 ? dune : Math.Min(high, 4 + 3 * inside);
     }
-
-    private static bool Shaded(int biome, int at, int depth) =>
-        biome switch
-        {
-            0 => depth > 3,
-            1 => Mod(at, Fir) > 2,
-            2 => Mod(at, House) > 3,
-            _ => depth % 4 == 3,
-        };
 
     private static int Mod(int a, int b) => a - b * Noise.Floor(a, b);
 }
