@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
 using LongTake.Takes;
@@ -85,6 +86,68 @@ public sealed partial class TakeDamageTests : IDisposable
         Assert.InRange(refused, Soak.Of(300, 1000) / 2, Soak.Of(300, 1000));
         Assert.True(read + refused == Soak.Of(300, 1000));
         NothingOutside();
+    }
+
+    /// <summary>
+    /// One bit changed, or a file cut off, anywhere in a take: whoever reads its latents gets the same bytes, or an
+    /// error that names the file.
+    /// </summary>
+    [Fact]
+    public void DamageAnywhereInATakeIsHarmlessOrNamed()
+    {
+        var expected = Everything(example);
+        string[] files =
+        [
+            .. Directory
+                .GetFiles(example, "*", SearchOption.AllDirectories)
+                .Where(f => new FileInfo(f).Length > 0)
+                .Select(f => Path.GetRelativePath(example, f))
+                .Order(StringComparer.Ordinal),
+        ];
+        Assert.True(files.Length >= 4);
+        var (random, count, same, named) = (new Rng(3), Soak.Of(60, 1000), 0, 0);
+        for (var n = 0; n < count; n++)
+        {
+            var name = files[random.Int(files.Length)];
+            var bytes = File.ReadAllBytes(Path.Combine(example, name));
+            var at = random.Int(bytes.Length);
+            bytes[at] ^= (byte)(1 << random.Int(8));
+            File.WriteAllBytes(Path.Combine(take, name), n % 2 == 0 ? bytes : bytes[..at]);
+            var harm = $"{name} {(n % 2 == 0 ? "changed at" : "cut at")} byte {at}";
+            try
+            {
+                Assert.True(expected == Everything(take), $"{harm}: other latents");
+                same++;
+            }
+            catch (UserException e)
+            {
+                Assert.True(e.Message.Contains(Path.GetFileName(name)), $"{harm}: {e.Message}");
+                named++;
+            }
+            File.Copy(Path.Combine(example, name), Path.Combine(take, name), overwrite: true);
+        }
+        Assert.Equal(count, same + named);
+        Assert.True(named > count / 2);
+        if (Soak.Full)
+            Console.WriteLine($"take: {count} damaged, {same} gave the same latents, {named} were named");
+    }
+
+    // The document and the latents of every branch.
+    private static string Everything(string folder)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var opened = Take.Open(folder);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(File.ReadAllBytes(Path.Combine(folder, "take.json")));
+        foreach (var branch in opened.Document.Branches)
+        {
+            var timeline = opened.Timeline(branch.Operation);
+            var z = opened.Latents(timeline, 0, timeline.Length);
+            var bytes = new byte[z.Bytes];
+            z.CopyTo(bytes);
+            hash.AppendData(bytes);
+        }
+        return Convert.ToHexString(hash.GetHashAndReset());
     }
 
     [Fact]
