@@ -4,12 +4,15 @@ using LongTake.Evaluation;
 namespace LongTake.Cli;
 
 /// <summary>
-/// Runs the jobs of a plan as child processes of this program, one thread each, so many side by side; a job begins when
-/// those before it are done, the one with the longest way to the end first. A job that fails keeps back only those that
-/// need it.
+/// Runs the jobs of a plan in child processes of this program, one thread each, so many side by side; a job begins when
+/// those before it are done, the one with the longest way to the end first. A child does one job after the other, and
+/// ends with the first that fails, which keeps back only those that need it.
 /// </summary>
-internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> arguments)
+internal sealed class Jobs(ComparisonPlan plan, int side, string[] arguments)
 {
+    /// <summary>What a child says when a job is done.</summary>
+    public const string DoneLine = "done";
+
     private readonly Dictionary<string, string> failed = [];
 
     /// <summary>Expected seconds on one core of what is left.</summary>
@@ -23,37 +26,36 @@ internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> ar
         foreach (var before in job.After)
             behind[before.Id] = Math.Max(behind[before.Id], behind[job.Id] + job.Cost);
         var waiting = plan.Jobs.Where(j => !j.Done).OrderByDescending(j => behind[j.Id] + j.Cost).ToList();
-        var running = new List<Running>();
+        var workers = new List<Worker>();
         try
         {
             while (true)
             {
-                foreach (var one in running.Where(r => r.Child.HasExited).ToList())
-                {
-                    running.Remove(one);
-                    one.Child.WaitForExit(); // the last lines of its output too
-                    if (!cancel.IsCancellationRequested && !one.Job.Done)
-                        failed[one.Job.Id] = $"{one.Job.Title}: {one.Error()}";
-                    one.Child.Dispose();
-                }
+                foreach (var one in workers.Where(w => w.IsAtRest).ToList())
+                    Note(one, workers, cancel);
                 if (cancel.IsCancellationRequested)
                     break;
-                while (running.Count < side && waiting.FirstOrDefault(j => j.After.All(a => a.Done)) is { } next)
+                while (
+                    workers.Count(w => w.Job is not null) < side
+                    && waiting.FirstOrDefault(j => j.After.All(a => a.Done)) is { } next
+                )
                 {
                     waiting.Remove(next);
-                    running.Add(new Running(next, Start(arguments(next))));
+                    if (workers.FirstOrDefault(w => w.Job is null) is not { } free)
+                        workers.Add(free = new Worker(Start(arguments)));
+                    free.Begin(next);
                 }
-                if (running.Count == 0)
+                if (workers.All(w => w.Job is null))
                     break;
-                Report(progress, running);
+                Report(progress, workers);
                 cancel.WaitHandle.WaitOne(100);
             }
         }
         finally
         {
-            foreach (var one in running)
+            foreach (var one in workers)
                 one.Child.StandardInput.Close(); // they save and end
-            foreach (var one in running)
+            foreach (var one in workers)
             {
                 one.Child.WaitForExit();
                 one.Child.Dispose();
@@ -65,15 +67,31 @@ internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> ar
                     + $"same command goes on",
                 cancel
             );
-        Report(progress, running);
+        Report(progress, workers);
         return failed;
+    }
+
+    // What became of a worker's job; one that has ended is not asked again.
+    private void Note(Worker one, List<Worker> workers, CancellationToken cancel)
+    {
+        var ended = one.Child.HasExited;
+        if (ended)
+            one.Child.WaitForExit(); // the last lines of its output too
+        if (one.Job is { Done: false } job && !cancel.IsCancellationRequested)
+            failed[job.Id] = $"{job.Title}: {one.Error()}";
+        one.Rest();
+        if (!ended)
+            return;
+        workers.Remove(one);
+        one.Child.Dispose();
     }
 
     private long reported;
 
-    private void Report(IProgress<ProgressReport> progress, List<Running> running)
+    private void Report(IProgress<ProgressReport> progress, List<Worker> workers)
     {
         // it reads the logs
+        var running = workers.Where(w => w.Job is not null).ToList();
         if (running.Count > 0 && reported != 0 && Stopwatch.GetElapsedTime(reported) < TimeSpan.FromSeconds(2))
             return;
         reported = Stopwatch.GetTimestamp();
@@ -81,7 +99,7 @@ internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> ar
         var text = string.Join(
             "; ",
             running
-                .Select(r => $"{r.Job.Title} {r.Said}".Trim())
+                .Select(r => $"{r.Job!.Title} {r.Said}".Trim())
                 .Concat(failed.Count > 0 ? [$"{failed.Count} failed"] : [])
         );
         progress.Report(
@@ -109,15 +127,16 @@ internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> ar
         return Process.Start(start)!;
     }
 
-    /// <summary>A child with what it said last.</summary>
-    private sealed class Running
+    /// <summary>A child, its job, and what it said last.</summary>
+    private sealed class Worker
     {
         private readonly Queue<string> errors = [];
+        private volatile bool done;
 
-        public Running(Job job, Process child)
+        public Worker(Process child)
         {
-            (Job, Child) = (job, child);
-            child.OutputDataReceived += (_, e) => Said = e.Data is { Length: > 0 } line ? line.Trim() : Said;
+            Child = child;
+            child.OutputDataReceived += (_, e) => Hear(e.Data?.Trim() ?? "");
             child.ErrorDataReceived += (_, e) =>
             {
                 if (string.IsNullOrWhiteSpace(e.Data))
@@ -133,9 +152,33 @@ internal sealed class Jobs(ComparisonPlan plan, int side, Func<Job, string[]> ar
             child.BeginErrorReadLine();
         }
 
-        public Job Job { get; }
         public Process Child { get; }
+        public Job? Job { get; private set; }
         public string Said { get; private set; } = "";
+
+        /// <summary>Its job has come to an end, or it has.</summary>
+        public bool IsAtRest => Child.HasExited || Job is not null && done;
+
+        public void Begin(Job job)
+        {
+            (Job, Said, done) = (job, "", false);
+            try
+            {
+                Child.StandardInput.WriteLine(job.Id);
+                Child.StandardInput.Flush();
+            }
+            catch (IOException) { } // it has ended, which is seen next
+        }
+
+        public void Rest() => Job = null;
+
+        private void Hear(string line)
+        {
+            if (line == DoneLine)
+                done = true;
+            else if (line.Length > 0)
+                Said = line;
+        }
 
         public string Error()
         {

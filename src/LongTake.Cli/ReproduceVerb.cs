@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
@@ -31,13 +32,13 @@ internal static class ReproduceVerb
         {
             Description = "only draw the charts and renew the page, from the numbers that are there",
         };
-        Option<string?> job = new("--job") { Hidden = true };
+        Option<bool> worker = new("--worker") { Hidden = true };
         var (sets, device) = (Options.Sets("videos=12 --set out=runs/b"), Options.DeviceOver("table"));
         var (dry, json) = (Options.Dry("what there is to do"), Options.Json());
         return Options.Verb(
             "reproduce",
             "Train, video, measure and report a comparison of methods; the same command goes on where it stopped.",
-            [path, sets, budget, jobs, device, output, page, dry, job, json],
+            [path, sets, budget, jobs, device, output, page, dry, worker, json],
             p =>
                 Run(
                     p.GetValue(path)!,
@@ -48,7 +49,7 @@ internal static class ReproduceVerb
                     p.GetValue(output),
                     p.GetValue(page),
                     p.GetValue(dry),
-                    p.GetValue(job),
+                    p.GetValue(worker),
                     p.GetValue(json)
                 )
         );
@@ -62,7 +63,7 @@ internal static class ReproduceVerb
     /// <param name="report">Where the report goes instead; with a budget not into the documents unless said.</param>
     /// <param name="page">Only renew charts and page.</param>
     /// <param name="dry">Only say what there is to do.</param>
-    /// <param name="job">Do this one job: what the processes side by side are called with.</param>
+    /// <param name="worker">Do the jobs named on the standard input: what the processes side by side are called with.</param>
     private static int Run(
         string path,
         IReadOnlyList<string> sets,
@@ -72,7 +73,7 @@ internal static class ReproduceVerb
         string? report,
         bool page,
         bool dry,
-        string? job,
+        bool worker,
         bool json
     )
     {
@@ -100,8 +101,8 @@ internal static class ReproduceVerb
         var whole = new ComparisonPlan(table, path);
         var scale = budget is { } b ? Scale(whole, b, side) : 1;
         var plan = scale < 1 ? new ComparisonPlan(table, path, scale) : whole;
-        if (job is not null)
-            return Child(plan, table, job);
+        if (worker)
+            return Work(plan, table);
         if (dry)
             return ToDo(plan, side, scale, json);
 
@@ -114,7 +115,7 @@ internal static class ReproduceVerb
         using var alone = Alone(table.Out, "give another folder with --set out=FOLDER");
         var cancel = Cli.Run.OnCtrlC();
         var failed = Progress.Run("reproduce", progress =>
-            new Jobs(plan, side, j => Arguments(path, sets, budget, side, device, j)).Run(progress, cancel)
+            new Jobs(plan, side, Arguments(path, sets, budget, side, device)).Run(progress, cancel)
         );
         cancel.ThrowIfCancellationRequested();
         var made = Scoring.Report(table, plan, scale, budget, j => Why(j, failed));
@@ -215,8 +216,7 @@ internal static class ReproduceVerb
         IReadOnlyList<string> sets,
         double? budget,
         int side,
-        string? device,
-        Job job
+        string? device
     ) =>
         [
             "reproduce",
@@ -226,43 +226,45 @@ internal static class ReproduceVerb
             .. device is null ? [] : new[] { "--device", device },
             "--jobs",
             $"{side}",
-            "--job",
-            job.Id,
+            "--worker",
         ];
 
     /// <summary>
-    /// One job in this process. It ends when its parent does: the parent's end of the standard input closes, however
-    /// the parent ends.
+    /// The jobs whose ids come on the standard input, a line each; after each it says <see cref="Jobs.DoneLine"/>. It
+    /// ends when its parent does: the parent's end of the standard input closes, however the parent ends.
     /// </summary>
-    private static int Child(ComparisonPlan plan, ComparisonTable table, string id)
+    private static int Work(ComparisonPlan plan, ComparisonTable table)
     {
-        var job = plan.Jobs.FirstOrDefault(j => j.Id == id)
-            ?? throw new UserException(
-                $"--job {id}: no job of this table; this option is for the program itself",
-                usage: true
-            );
         using var orphaned = CancellationTokenSource.CreateLinkedTokenSource(Cli.Run.OnCtrlC());
-        new Thread(() =>
-        {
-            try
-            {
-                while (Console.In.Read() >= 0) { }
-            }
-            catch (IOException) { }
-            try
-            {
-                orphaned.Cancel();
-            }
-            catch (ObjectDisposedException) { }
-        })
-        {
-            IsBackground = true,
-        }.Start();
-        // What an earlier parent left behind may still be saving the same job.
-        using var turn = FileLock.Take(Path.Combine(table.Out, "jobs", id + ".lock"), orphaned.Token);
+        using var ids = new BlockingCollection<string>();
+        new Thread(() => Listen(ids, orphaned)) { IsBackground = true }.Start();
         Libtorch.Threads = 1;
-        ComparisonWork.Do(job, table, new Lines(), orphaned.Token);
+        foreach (var id in ids.GetConsumingEnumerable())
+        {
+            var job = plan.Jobs.FirstOrDefault(j => j.Id == id)
+                ?? throw new UserException($"'{id}': no job of this table; --worker is for the program itself");
+            // What an earlier parent left behind may still be saving the same job.
+            using var turn = FileLock.Take(Path.Combine(table.Out, "jobs", id + ".lock"), orphaned.Token);
+            ComparisonWork.Do(job, table, new Lines(), orphaned.Token);
+            Console.Out.WriteLine(Jobs.DoneLine);
+        }
         return Cli.Run.Done;
+    }
+
+    private static void Listen(BlockingCollection<string> ids, CancellationTokenSource orphaned)
+    {
+        try
+        {
+            while (Console.In.ReadLine() is { } id)
+                ids.Add(id);
+        }
+        catch (IOException) { }
+        try
+        {
+            ids.CompleteAdding();
+            orphaned.Cancel();
+        }
+        catch (ObjectDisposedException) { }
     }
 
     private sealed class Lines : IProgress<ProgressReport>

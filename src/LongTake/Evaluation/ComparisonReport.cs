@@ -55,6 +55,15 @@ public sealed record ReportRow
     public required IReadOnlyDictionary<string, Curve> Curves { get; init; }
     public IReadOnlyDictionary<string, LensAgreement>? Lens { get; init; }
     public required Spent Cost { get; init; }
+
+    /// <summary>What every number above is made of: each video's value by metric, [seed][video].</summary>
+    public IReadOnlyDictionary<string, double?[][]> Values { get; init; } = new Dictionary<string, double?[][]>();
+
+    /// <summary>
+    /// Of metrics that are distances of all videos together, the bootstrap draws; draw d of two rows takes the same
+    /// videos.
+    /// </summary>
+    public IReadOnlyDictionary<string, double?[]> Draws { get; init; } = new Dictionary<string, double?[]>();
     public bool Chart { get; init; }
 }
 
@@ -78,6 +87,9 @@ public sealed record ComparisonReport
 
     /// <summary>Names of the primary end points, which were chosen before the numbers were there.</summary>
     public IReadOnlyList<string> Primary { get; init; } = [];
+
+    /// <summary>The best value of each metric: "high", "low" or "1".</summary>
+    public IReadOnlyDictionary<string, string> Best { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Rows that could not be made, and why.</summary>
     public required IReadOnlyDictionary<string, string> Missing { get; init; }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using LongTake.Training;
 
@@ -48,6 +49,7 @@ public static class Scoring
             Scale = scale,
             BudgetMinutes = budget,
             Primary = table.Primary,
+            Best = Metric.All.ToDictionary(m => m.Name, m => m.Ideal),
             Missing = missing,
             Rows =
             [
@@ -168,8 +170,21 @@ public static class Scoring
             Curves = curves.ToDictionary(c => c.Key, c => Curve(c.Value, resampling)),
             Lens = curves.ContainsKey(Metric.Lens) ? Lens(curves, resampling) : null,
             Cost = Cost(jobs, videos),
+            Values = drawn
+                .Keys.Select(Metric.Named)
+                .Where(m => m.Distance is null)
+                .ToDictionary(m => m.Name, m => Each(videos, v => Rounded(real.Value(m, v)))),
+            Draws = drawn
+                .Where(d => Metric.Named(d.Key).Distance is not null)
+                .ToDictionary(d => d.Key, d => Array.ConvertAll(d.Value.Draws, v => Rounded(v))),
         };
     }
+
+    // Seven digits: enough to find every printed one again, in a third of the bytes.
+    private static double? Rounded(double? value) =>
+        value is { } v && double.IsFinite(v)
+            ? double.Parse(v.ToString("G7", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
+            : null;
 
     private static T[][] Each<T>(VideoMeasure[][] videos, Func<VideoMeasure, T> of) =>
         [.. videos.Select(seed => seed.Select(of).ToArray())];
