@@ -39,6 +39,11 @@ internal static class GenerateVerb
             Description = "videos to make, with seeds one after another: video-1.mp4, video-2.mp4, ...",
             DefaultValueFactory = _ => 1,
         };
+        Option<string?> prompts = new("--prompts")
+        {
+            Description =
+                "a file of prompts, a video each: .txt, .csv or .jsonl; the same command goes on where it stopped",
+        };
         Option<int?> upscale = new("--upscale")
         {
             Description = "enlarge by a whole factor; without it small pictures come to about 384 pixels",
@@ -70,6 +75,7 @@ internal static class GenerateVerb
                 .. request.All[1..],
                 start,
                 count,
+                prompts,
                 recipe,
                 dtype,
                 device,
@@ -89,6 +95,11 @@ internal static class GenerateVerb
                     : null;
                 var from = p.GetResult(model) is { Implicit: false } || video is null ? p.GetValue(model)! : video.From;
                 var wanted = request.Read(p, video?.Video);
+                if (
+                    p.GetValue(prompts) is { } list
+                    && (p.GetValue(prompt) is not null || p.GetResult(request.All[0]) is not null)
+                )
+                    throw new UserException($"--prompts {list}, and a prompt beside it: give one of them", usage: true);
                 if (p.GetValue(prompt) is { } text)
                     wanted = p.GetResult(request.All[0]) is null
                         ? wanted with
@@ -98,8 +109,10 @@ internal static class GenerateVerb
                         : throw new UserException("two prompts, one of them by --prompt: give one", usage: true);
                 var on = ComputeDevice.Choose(p.GetValue(device)!);
                 using var files = ModelFiles.Open(Shipped.Located(from));
-                var r = wanted.Resolve(files); // mistakes are found before anything is loaded
-                List<string> warnings = [.. r.Warnings];
+                // Mistakes are found before anything is loaded.
+                var videos = VideoList.Of(wanted, files, p.GetValue(prompts), p.GetValue(output)!, p.GetValue(count));
+                var r = videos[0].Request;
+                List<string> warnings = [.. videos.SelectMany(v => v.Request.Warnings).Distinct()];
                 if (p.GetResult(crf) is { Implicit: false } && IsGif(p.GetValue(output)!))
                     warnings.Add("--crf does nothing: a GIF has no quality to choose");
                 var take = Path.GetExtension(p.GetValue(output)!) == ".take";
@@ -119,7 +132,9 @@ internal static class GenerateVerb
                     var shown = JsonSerializer.SerializeToNode(r, VideoJson.Default.ResolvedRequest)!.AsObject();
                     shown.Insert(0, "model", files.Path);
                     shown.Insert(1, "device", $"{on}");
-                    shown.Insert(2, "video", p.GetValue(output)!);
+                    shown.Insert(2, "video", videos[0].Path);
+                    if (videos.Count > 1)
+                        shown.Insert(3, "videos", new JsonArray([.. videos.Select(v => v.Describe())]));
                     Run.PrintDry(p.GetValue(json), "request", shown);
                     return Run.Done;
                 }
@@ -128,14 +143,10 @@ internal static class GenerateVerb
                     Crf = p.GetValue(crf),
                     Upscale = p.GetValue(upscale) ?? Math.Clamp(384 / Math.Min(r.Width, r.Height), 1, 64),
                 };
-                List<string> paths =
-                [
-                    .. Enumerable
-                        .Range(0, p.GetValue(count))
-                        .Select(i => Numbered(p.GetValue(output)!, i, p.GetValue(count))),
-                ];
-                foreach (var path in take ? [] : paths)
-                    VideoGenerator.Require(r, path, write); // before the work, not after it
+                if (take && p.GetValue(prompts) is not null)
+                    throw new UserException("--prompts makes videos; takes are made one by one", usage: true);
+                foreach (var v in take ? [] : videos)
+                    VideoGenerator.Require(v.Request, v.Path, write); // before the work, not after it
                 var cancel = Run.OnCtrlC();
                 Run.UseAllCores();
                 var all = Progress.Run<List<VideoResult>>("generate", report =>
@@ -144,29 +155,30 @@ internal static class GenerateVerb
                     using var generator = new VideoGenerator(files, r, type, on, p.GetValue(offload));
                     if (take)
                     {
-                        foreach (var (i, path) in paths.Index())
-                            TakeEditor.Generate(
-                                path,
-                                generator,
-                                r with
-                                {
-                                    Seed = r.Seed + i,
-                                },
-                                p.GetValue(start),
-                                report,
-                                cancel
-                            );
+                        foreach (var v in videos)
+                            TakeEditor.Generate(v.Path, generator, v.Request, p.GetValue(start), report, cancel);
                         return [];
                     }
                     var results = new List<VideoResult>();
-                    foreach (var (i, path) in paths.Index())
-                        results.Add(generator.Save(r with { Seed = r.Seed + i }, path, write, report, cancel: cancel));
+                    foreach (var (i, v) in videos.Index())
+                        if (p.GetValue(prompts) is not null && generator.IsMade(v.Request, v.Path, write))
+                            Console.Error.WriteLine($"longtake: {v.Path} is there already");
+                        else
+                            results.Add(
+                                generator.Save(
+                                    v.Request,
+                                    v.Path,
+                                    write,
+                                    videos.Count == 1 ? report : new Numbered(report, i + 1, videos.Count),
+                                    cancel: cancel
+                                )
+                            );
                     return results;
                 });
                 var warned = new JsonArray([.. warnings.Select(w => JsonValue.Create(w))]);
                 if (take)
                 {
-                    var takes = paths.Select(Take.Open).ToList();
+                    var takes = videos.Select(v => Take.Open(v.Path)).ToList();
                     Run.Print(
                         p.GetValue(json),
                         new()
@@ -196,14 +208,12 @@ internal static class GenerateVerb
             throw new UserException($"{option} {given}: a whole number from {least} to {most}", usage: true);
     }
 
-    // video.mp4 of several is video-1.mp4 and so on.
-    private static string Numbered(string path, int i, int count) =>
-        count == 1
-            ? path
-            : Path.Combine(
-                Path.GetDirectoryName(path) ?? "",
-                $"{Path.GetFileNameWithoutExtension(path)}-{i + 1}{Path.GetExtension(path)}"
-            );
+    // Which of several videos is being made.
+    private sealed class Numbered(IProgress<ProgressReport> to, int number, int count) : IProgress<ProgressReport>
+    {
+        public void Report(ProgressReport value) =>
+            to.Report(value with { Text = $"video {number} of {count}: {value.Text}" });
+    }
 
     public static JsonObject Describe(VideoResult r) =>
         new()

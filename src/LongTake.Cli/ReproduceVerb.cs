@@ -63,7 +63,7 @@ internal static class ReproduceVerb
     /// <param name="report">Where the report goes instead; with a budget not into the documents unless said.</param>
     /// <param name="page">Only renew charts and page.</param>
     /// <param name="dry">Only say what there is to do.</param>
-    /// <param name="worker">Do the jobs named on the standard input: what the processes side by side are called with.</param>
+    /// <param name="worker">Do the jobs named on the standard input: for the processes side by side.</param>
     private static int Run(
         string path,
         IReadOnlyList<string> sets,

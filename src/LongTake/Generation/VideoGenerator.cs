@@ -237,7 +237,8 @@ public sealed partial class VideoGenerator : IDisposable
     )
     {
         using var scope = torch.NewDisposeScope();
-        using var writer = Writer(r, path, (write ?? new()) with { Metadata = Metadata(r) }, cancel);
+        write ??= new();
+        using var writer = Writer(r, path, write with { Metadata = Metadata(r) }, cancel);
         var latentFile = LatentFile(path);
         var (clock, steps) = (Stopwatch.StartNew(), 0L);
         var latents = Sample(r, new Relay(p => steps = p.Unit == "steps" ? p.Done : steps, progress), cancel);
@@ -247,7 +248,7 @@ public sealed partial class VideoGenerator : IDisposable
                 $"the {Part.Name} of {Files.Path} made numbers that are not finite; no video is written. "
                     + "Check the file with 'longtake inspect'."
             );
-        Keep(latents, latentFile, r);
+        Keep(latents, latentFile, r, write);
         try
         {
             foreach (var next in Decode(latents, r, cancel))
