@@ -9,6 +9,8 @@ namespace LongTake.Models.Miniature;
 public sealed class LinearVae(Weights w, WanVaeConfig config, (int Height, int Width) grid, bool sharedRows = false)
     : VideoAutoencoder
 {
+    private const int AtOnce = 32; // latents
+
     private readonly WanVaeConfig c = config.Checked();
     private readonly LinearPath linear = new(w / "linear", config, grid, sharedRows);
 
@@ -24,7 +26,19 @@ public sealed class LinearVae(Weights w, WanVaeConfig config, (int Height, int W
     {
         using var scope = torch.NewDisposeScope();
         c.RequireWhole(video);
-        return c.Normalised(linear.Encode(video.to(ScalarType.Float32), first: true)).MoveToOuterDisposeScope();
+        return c.Normalised(Whole(video)).MoveToOuterDisposeScope();
+    }
+
+    // A few seconds at a time, whose copies stay in the caches.
+    private Tensor Whole(Tensor video)
+    {
+        var parts = new List<Tensor>();
+        for (long at = 0, count; at < video.size(2); at += count)
+        {
+            count = Math.Min(AtOnce * c.TemporalStride + (at == 0 ? 1 : 0), video.size(2) - at);
+            parts.Add(linear.Encode(video.narrow(2, at, count).to(ScalarType.Float32), first: at == 0));
+        }
+        return parts.Count == 1 ? parts[0] : torch.cat([.. parts], 2);
     }
 
     public override Tensor EncodeStep(Tensor video, AutoencoderCache cache)
@@ -40,7 +54,7 @@ public sealed class LinearVae(Weights w, WanVaeConfig config, (int Height, int W
     {
         using var scope = torch.NewDisposeScope();
         c.RequireWhole(video);
-        var z = linear.Encode(video.to(ScalarType.Float32), first: true);
+        var z = Whole(video);
         return torch.cat([z, torch.full_like(z, -20)], 1).MoveToOuterDisposeScope();
     }
 
