@@ -121,4 +121,13 @@ public sealed class ConfigTests : IDisposable
     }
 
     private static string Here([CallerFilePath] string file = "") => file;
+
+    [Fact]
+    public void AnAutoencoderThatIsFittedHasOneStep()
+    {
+        var journey = Path.Combine(SourceFiles.Root, "recipes", "mini", "journey.json");
+        Assert.Empty(Recipe.Read(journey, [], TrainJson.Recipe).Problems());
+        var problem = Assert.Single(Recipe.Read(journey, ["stages.0.loop.steps=40"], TrainJson.Recipe).Problems());
+        Assert.Contains("loop.steps 40: this autoencoder is fitted, not trained", problem);
+    }
 }

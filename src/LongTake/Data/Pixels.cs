@@ -19,11 +19,13 @@ public static class Pixels
     public static byte[] ToBytes(Tensor video)
     {
         using var scope = torch.NewDisposeScope();
-        return ((video.squeeze(0) + 1) * 127.5)
-            .round()
-            .clamp(0, 255)
-            .permute(1, 2, 3, 0)
+        return (video.squeeze(0) + 1)
+            .mul_(127.5)
+            .round_()
+            .clamp_(0, 255)
             .to(ScalarType.Byte)
+            .permute(1, 2, 3, 0)
+            .contiguous()
             .ToArray<byte>();
     }
 }

@@ -43,6 +43,9 @@ public sealed record ModelConfig
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MiniatureConfig? Miniature { get; init; }
 
+    /// <summary>False of an autoencoder that is fitted in closed form.</summary>
+    internal bool AutoencoderTrains => Miniature?.Autoencoder is not MiniatureVaeKind.Linear;
+
     /// <summary>Sizes of another family, which reads them itself; null for Wan and Miniature.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public JsonObject? Sizes { get; init; }

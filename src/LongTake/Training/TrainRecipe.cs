@@ -129,6 +129,13 @@ public sealed record TrainRecipe
             }
             if (s.Loop.Steps < 1)
                 yield return $"{at}.loop.steps {s.Loop.Steps}: at least 1";
+            if (
+                s.Method == "Autoencoder"
+                && s.Loop.Steps > 1
+                && From.Length == 0
+                && Model is { AutoencoderTrains: false }
+            )
+                yield return $"{at}.loop.steps {s.Loop.Steps}: this autoencoder is fitted, not trained; give it 1";
             if (s.Loop.CheckpointEvery < 1 || s.Loop.LogEvery < 1)
                 yield return $"{at}.loop: checkpointEvery and logEvery are at least 1";
             if (s.Loop.Accumulation < 1)
