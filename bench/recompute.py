@@ -102,30 +102,34 @@ def rows_of(report):
 def compare(report):
     wrong, count = [], 0
 
-    def same(where, printed, found):
+    # An interval is a sum of up to six numbers of seven digits each.
+    def same(where, printed, found, size):
         nonlocal count
         count += 1
         if printed is None or isinstance(printed, str):  # not a number
             printed = math.nan
         if math.isnan(printed) and math.isnan(found):
             return
-        if not abs(printed - found) <= 1e-5 * max(1, abs(printed), abs(found)):
+        if not abs(printed - found) <= 5e-6 * max(1, size):
             wrong.append(f"{where}: printed {printed:.7g}, found {found:.7g}")
 
-    def estimate(where, printed, drawn):
+    def size_of(*several):
+        return max((abs(d) for one in several for d in one.draws + [one.value] if math.isfinite(d)), default=1)
+
+    def estimate(where, printed, drawn, size):
         low, high = drawn.interval()
-        same(f"{where}, mean", printed["mean"], drawn.value)
-        same(f"{where}, low", printed["low"], low)
-        same(f"{where}, high", printed["high"], high)
+        same(f"{where}, mean", printed["mean"], drawn.value, size)
+        same(f"{where}, low", printed["low"], low, size)
+        same(f"{where}, high", printed["high"], high, size)
         for i, s in enumerate(printed.get("seeds") or []):
-            same(f"{where}, seed {i + 1}", s, drawn.seeds[i])
+            same(f"{where}, seed {i + 1}", s, drawn.seeds[i], size)
 
     rows = rows_of(report)
     reference = rows.get(report["reference"])
     for row in report["rows"]:
         drawn = rows[row["name"]]
         for name, printed in row["metrics"].items():
-            estimate(f"{row['name']}: {name}", printed, drawn[name])
+            estimate(f"{row['name']}: {name}", printed, drawn[name], size_of(drawn[name]))
         tests = {}
         for name, printed in row["differences"].items():
             if report["best"][name] == "1":
@@ -133,14 +137,15 @@ def compare(report):
                 difference = drawn[name].select(error).less(reference[name].select(error))
             else:
                 difference = drawn[name].less(reference[name])
-            estimate(f"{row['name']} less {report['reference']}: {name}", printed, difference)
+            where = f"{row['name']} less {report['reference']}: {name}"
+            estimate(where, printed, difference, size_of(drawn[name], reference[name]))
             tests[name] = difference.p()
         primary = [name for name in report["primary"] if name in row["primary"]]
         largest = 0
         for rank, name in enumerate(sorted(primary, key=lambda n: tests[n])):
             largest = max(largest, min(1, (len(primary) - rank) * tests[name]))
-            same(f"{row['name']}: p of {name}", row["primary"][name]["p"], tests[name])
-            same(f"{row['name']}: p of {name} by Holm", row["primary"][name]["holm"], largest)
+            same(f"{row['name']}: p of {name}", row["primary"][name]["p"], tests[name], 1)
+            same(f"{row['name']}: p of {name} by Holm", row["primary"][name]["holm"], largest, 1)
     return count, wrong
 
 
