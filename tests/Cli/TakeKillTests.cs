@@ -42,7 +42,7 @@ public sealed class TakeKillTests : IDisposable
         var expected = Files("whole.take");
         Assert.True(expected.Count >= 5);
         var (random, killed, round) = (new Random(), 0, 0);
-        var (kills, where) = (Soak.Of(2, 30), new List<string>());
+        var (kills, where) = (Soak.Of(2, 100), new List<string>());
         while (killed < kills)
         {
             var take = $"killed-{round++}.take";
