@@ -94,7 +94,15 @@ public sealed class DatasetBuilderTests : IDisposable
             );
         }
         Assert.False(Directory.Exists(program["cache"]));
-        Assert.Equal(17 * 32 * 32 * 3, VideoSet.Stretches(program["set"], model.Config)(new Rng(1), 17).Length);
+        var (kept, read) = (
+            VideoSet.Stretches(program["set"], model.Config),
+            VideoSet.Stretches(program["set"], model.Config, new DecodedVideos(room: 0))
+        );
+        for (var n = 0; n < 4; n++)
+        {
+            Assert.Equal(17 * 32 * 32 * 3, kept(new Rng(n), 17).Length);
+            Assert.Equal(read(new Rng(n), 17), kept(new Rng(n), 17));
+        }
         Assert.Throws<UserException>(() =>
             VideoSet.Require(program["set"], model.Config with { Fps = 16 }, takes: true)
         );

@@ -36,6 +36,8 @@ public sealed record Footage(
     /// <summary>The colour that its pixels are read by; null where ffmpeg does right by itself.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public VideoColour? Colour { get; init; }
+
+    internal int FrameBytes => 3 * Width * Height;
 }
 
 /// <summary>
@@ -175,8 +177,14 @@ public static class VideoSet
         return Directory.Exists(beside) ? (beside, FootageEncoder.Missing(model, Read(folder), beside)) : ("", 0);
     }
 
-    /// <summary>Random stretches of the training videos, [frames, height, width, 3], read from the videos.</summary>
-    public static Func<Rng, int, byte[]> Stretches(string folder, ModelConfig model)
+    /// <summary>
+    /// Random stretches of the training videos, [frames, height, width, 3], read from the videos. Videos that
+    /// are small stay decoded.
+    /// </summary>
+    public static Func<Rng, int, byte[]> Stretches(string folder, ModelConfig model) =>
+        Stretches(folder, model, new DecodedVideos());
+
+    internal static Func<Rng, int, byte[]> Stretches(string folder, ModelConfig model, DecodedVideos kept)
     {
         var info = Read(folder);
         Fits(info, model, folder);
@@ -196,6 +204,8 @@ public static class VideoSet
                 );
             var item = items[random.Int(items.Count)];
             var (video, first) = (videos[item.Video], item.Start + random.Int(item.Frames - frames + 1));
+            if (kept.Of(video) is { } whole)
+                return whole.AsSpan(first * video.FrameBytes, frames * video.FrameBytes).ToArray();
             using var reader = Open(
                 first == 0 ? video : video with { Start = (video.Start ?? video.First) + first / video.Fps },
                 frames,
