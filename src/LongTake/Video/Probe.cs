@@ -59,6 +59,10 @@ public static class Probe
         return new(info with { BadStamps = packets - stamps.Distinct().Count() }, ProbeFault.None, "");
     }
 
+    /// <summary>Frames of a video, or 0 where it cannot be read: half of the work of <see cref="Try"/>.</summary>
+    internal static int Frames(string path, TimeSpan limit, CancellationToken token) =>
+        Stamps(path, limit, token, out var late, out _) is var stamps && late ? 0 : stamps.Count;
+
     /// <summary>
     /// Texts kept in the file (title, prompt, seed ...), without what every container says of itself.
     /// </summary>

@@ -144,10 +144,8 @@ public sealed class VideoWriter : IDisposable
             );
             if (index.Wait() != 0)
                 throw Failed(index);
-            if (Probe.Try(whole, options.Patience, token) is var got && got.Info?.Frames != Count)
-                throw new UserException(
-                    $"{Target}: not written: {Count} frames went in, {got.Info?.Frames ?? 0} came out; {Kept()}"
-                );
+            if (Probe.Frames(whole, options.Patience, token) is var got && got != Count)
+                throw new UserException($"{Target}: not written: {Count} frames went in, {got} came out; {Kept()}");
             using (var file = File.OpenHandle(whole, FileMode.Open, FileAccess.ReadWrite))
                 RandomAccess.FlushToDisk(file);
             File.Move(whole, Target, overwrite: true);
