@@ -116,6 +116,8 @@ internal static class GenerateVerb
                 if (p.GetResult(crf) is { Implicit: false } && IsGif(p.GetValue(output)!))
                     warnings.Add("--crf does nothing: a GIF has no quality to choose");
                 var take = Path.GetExtension(p.GetValue(output)!) == ".take";
+                if (take && p.GetValue(prompts) is not null)
+                    throw new UserException("--prompts makes videos; takes are made one by one", usage: true);
                 foreach (var option in take ? (Option[])[crf, upscale] : [])
                     if (p.GetResult(option) is { Implicit: false })
                         warnings.Add($"{option.Name} does nothing in a take: give it to 'longtake take export'");
@@ -143,8 +145,6 @@ internal static class GenerateVerb
                     Crf = p.GetValue(crf),
                     Upscale = p.GetValue(upscale) ?? Math.Clamp(384 / Math.Min(r.Width, r.Height), 1, 64),
                 };
-                if (take && p.GetValue(prompts) is not null)
-                    throw new UserException("--prompts makes videos; takes are made one by one", usage: true);
                 foreach (var v in take ? [] : videos)
                     VideoGenerator.Require(v.Request, v.Path, write); // before the work, not after it
                 var cancel = Run.OnCtrlC();

@@ -162,6 +162,8 @@ internal sealed class Jobs(ComparisonPlan plan, int side, string[] arguments)
         public void Begin(Job job)
         {
             (Job, Said, done) = (job, "", false);
+            lock (errors)
+                errors.Clear(); // a warning of the job before is not why this one fails
             try
             {
                 Child.StandardInput.WriteLine(job.Id);
@@ -184,11 +186,12 @@ internal sealed class Jobs(ComparisonPlan plan, int side, string[] arguments)
         {
             lock (errors)
                 return errors.Count > 0
-                    ? string.Join(
-                        " ",
-                        errors.Select(e => e.StartsWith("longtake: ", StringComparison.Ordinal) ? e[10..] : e)
-                    )
-                    : $"its process ended with code {Child.ExitCode}";
+                        ? string.Join(
+                            " ",
+                            errors.Select(e => e.StartsWith("longtake: ", StringComparison.Ordinal) ? e[10..] : e)
+                        )
+                    : Child.HasExited ? $"its process ended with code {Child.ExitCode}"
+                    : "its process says that it is done, and its result is not there";
         }
     }
 }

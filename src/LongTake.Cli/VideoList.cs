@@ -33,8 +33,14 @@ internal static class VideoList
                 .. Seeds(wanted.Resolve(files), count).Select((r, i) => new ListedVideo(r, Numbered(output, i, count))),
             ];
         var rows = PromptFile.Read(prompts, wanted);
+        if (rows.FirstOrDefault(row => row.Request.Seed == -1) is { } drawn)
+            throw new UserException(
+                $"{prompts}: line {drawn.Line}: seed -1 draws another one each time, so that no video would ever be "
+                    + "there already; give a seed",
+                usage: true
+            );
         var width = $"{rows.Count}".Length;
-        return
+        List<ListedVideo> videos =
         [
             .. rows.SelectMany(
                 (row, n) =>
@@ -46,6 +52,16 @@ internal static class VideoList
                 }
             ),
         ];
+        // Not all file systems tell a capital from a small letter.
+        if (
+            videos.GroupBy(v => v.Path, StringComparer.OrdinalIgnoreCase).FirstOrDefault(g => g.Count() > 1) is
+            { } twice
+        )
+            throw new UserException(
+                $"{prompts}: two of its videos would be {twice.Key}; name them otherwise",
+                usage: true
+            );
+        return videos;
     }
 
     private static ResolvedRequest Resolved(PromptRow row, ModelFiles files, string file)

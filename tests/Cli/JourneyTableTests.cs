@@ -52,7 +52,10 @@ public sealed class JourneyTableTests : IDisposable
 
         // Another implementation finds every number again.
         Skip.If(
-            Environment.GetEnvironmentVariable("PATH")!.Split(':').All(p => !File.Exists(Path.Combine(p, "python3"))),
+            Environment
+                .GetEnvironmentVariable("PATH")!
+                .Split(Path.PathSeparator)
+                .All(p => !File.Exists(Path.Combine(p, "python3"))),
             "no python3"
         );
         var script = Path.Combine(SourceFiles.Root, "bench", "recompute.py");

@@ -30,8 +30,7 @@ public sealed class PromptsTests : IDisposable
             tiny.Folder.Path,
             "--seconds",
             "1.5",
-            "-o",
-            "out/v.mp4",
+            .. more.Contains("-o") ? [] : (string[])["-o", "out/v.mp4"],
             .. more,
         ]);
 
@@ -57,7 +56,9 @@ public sealed class PromptsTests : IDisposable
         Assert.Equal(2, ran.Out.Split('\n').Count(l => l.Contains("frames, 1.")));
         Assert.All(Videos, v => Assert.Equal(expected[v], File.ReadAllBytes(program["out/" + v])));
 
-        // Another request is another video.
+        // Another request, or element type, is another video.
+        ran = Run("--dtype", "float32");
+        Assert.DoesNotContain("is there already", ran.Error);
         ran = Run("--crf", "30");
         Assert.DoesNotContain("is there already", ran.Error);
         Assert.NotEqual(expected["first.mp4"], File.ReadAllBytes(program["out/first.mp4"]));
@@ -74,7 +75,16 @@ public sealed class PromptsTests : IDisposable
         ran = Run("-p", "place 1");
         Assert.Equal(2, ran.Code);
         Assert.Contains("give one of them", ran.Error);
-        ran = Run("-o", "a.take");
+        program.Put("p.csv", "prompt\nplace 1\n");
+        ran = Run("-o", "a.take", "--dry-run");
         Assert.Equal(2, ran.Code);
+        ran = Run("--seed", "-1");
+        Assert.Equal(2, ran.Code);
+        Assert.Contains("line 2: seed -1", ran.Error);
+        program.Put("p.csv", "name,prompt\nV-2,place 1\n,place 2\n");
+        ran = Run();
+        Assert.Equal(2, ran.Code);
+        Assert.Contains("two of its videos would be", ran.Error);
+        Assert.False(Directory.Exists(program["out"]));
     }
 }

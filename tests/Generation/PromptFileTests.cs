@@ -61,6 +61,8 @@ public sealed class PromptFileTests : IDisposable
     [InlineData("a.csv", "prompt,width\na,64\n", "line 2: 'width': a row may have name, prompt")]
     [InlineData("a.csv", "prompt,seed\na \"b\",1\n", "quotation mark")]
     [InlineData("a.csv", "prompt,seed\n,1\n", "line 2: no prompt")]
+    [InlineData("a.csv", "prompt\n\"a\nb\n", "quotation mark")]
+    [InlineData("a.jsonl", "{\"prompt\": \"a\", \"prompt\": \"b\"}", "line 1: not JSON")]
     [InlineData("a.jsonl", "{\"prompt\": \"a\"}\n[1]\n", "line 2: an object is expected")]
     [InlineData("a.jsonl", "{\"prompt\": \"a\"\n", "line 1: not JSON")]
     [InlineData("a.jsonl", "{\"prompt\": 5}", "line 1: prompt 5: not a value of prompt")]

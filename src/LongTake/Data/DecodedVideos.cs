@@ -4,7 +4,7 @@ namespace LongTake.Data;
 /// Small videos that stay decoded, the first ones asked for until the room is taken: to start ffmpeg for each stretch
 /// takes a quarter of a second, many times what it takes to read small pictures.
 /// </summary>
-internal sealed class DecodedVideos(long room = 256 << 20)
+internal sealed class DecodedVideos(long room = 64 << 20)
 {
     private readonly Dictionary<string, byte[]> kept = [];
     private readonly Lock one = new();

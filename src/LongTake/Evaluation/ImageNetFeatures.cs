@@ -46,7 +46,7 @@ public sealed class ImageNetFeatures : IDisposable
     private float[] OfWindow(byte[] window, int side, int frames, int apart)
     {
         var bytes = side * side * 3;
-        apart = Math.Min(apart, frames - 1);
+        apart = Math.Clamp(apart, 1, frames - 1);
         var features = new float[2 * 512];
         for (var pair = 0; pair < Pairs; pair++)
         {

@@ -40,7 +40,7 @@ public sealed record VideoMeasure
     /// <param name="prompt">What was asked for.</param>
     /// <param name="teacher">The space of FDt, whose clip length is the window; without it no features are
     /// kept.</param>
-    /// <param name="imageNet">The space of FDi; used with a teacher only.</param>
+    /// <param name="imageNet">The space of FDi, over the windows of the teacher, which must be given too.</param>
     /// <param name="seams">Latents that begin a window of the roll-out.</param>
     public static VideoMeasure Of(
         byte[] rgb,
@@ -59,6 +59,8 @@ public sealed record VideoMeasure
                 $"a model of {World.FramesPerSecond / stride} frames a second: videos of {world.Side}x{world.Side} "
                     + $"are measured at {World.FramesPerSecond}"
             );
+        if (teacher is null && imageNet is not null)
+            throw new ArgumentException("the windows of FDi are the teacher's: give it too", nameof(imageNet));
         var (values, curves) = Metric.Measure(reading);
         return new()
         {

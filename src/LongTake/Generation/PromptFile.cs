@@ -66,7 +66,7 @@ public static class PromptFile
     {
         try
         {
-            return JsonNode.Parse(text) as JsonObject
+            return JsonNode.Parse(text, documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
                 ?? throw new UserException($"{path}: line {line}: an object is expected, {{\"prompt\": \"...\"}}");
         }
         catch (JsonException e)
@@ -83,11 +83,7 @@ public static class PromptFile
             {
                 Delimiter = delimiter,
                 TrimOptions = TrimOptions.Trim,
-                BadDataFound = b =>
-                    throw new UserException(
-                        $"{path}: line {b.Context.Parser?.RawRow}: a quotation mark in the middle of a field, or one "
-                            + "that is left open; put quotes around the whole field and double those within"
-                    ),
+                BadDataFound = b => throw Quotes(path, b.Context.Parser?.RawRow ?? 0),
             }
         );
         if (!csv.Read() || !csv.ReadHeader())
@@ -98,6 +94,8 @@ public static class PromptFile
         while (csv.Read())
         {
             var (line, fields) = (csv.Context.Parser!.RawRow, csv.Parser.Record!);
+            if (csv.Parser.RawRecord.Count(c => c == '"') % 2 != 0)
+                throw Quotes(path, line); // it took all that follows
             if (fields.Length != names.Length)
                 throw new UserException(
                     $"{path}: line {line}: {fields.Length} fields, the first line names {names.Length}"
@@ -108,6 +106,12 @@ public static class PromptFile
             yield return (line, row);
         }
     }
+
+    private static UserException Quotes(string path, int line) =>
+        new(
+            $"{path}: line {line}: a quotation mark in the middle of a field, or one that is left open; put quotes "
+                + "around the whole field and double those within"
+        );
 
     private static JsonNode Number(string path, int line, string name, string text)
     {

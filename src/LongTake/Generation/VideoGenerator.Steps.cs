@@ -1,6 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
 using LongTake.Data;
 using LongTake.Models;
 using LongTake.Video;
@@ -239,31 +236,6 @@ public sealed partial class VideoGenerator
                     [RequestHash] = HashOf(r, write),
                 }
             );
-    }
-
-    private const string RequestHash = "request";
-
-    /// <summary>Whether a video file is there that was made from the same request, model and options.</summary>
-    public bool IsMade(ResolvedRequest r, string path, WriteOptions write)
-    {
-        if (!File.Exists(path) || !File.Exists(LatentFile(path)))
-            return false;
-        try
-        {
-            using var latents = SafetensorsSet.Open(LatentFile(path));
-            return latents.Metadata.TryGetValue(RequestHash, out var made) && made == HashOf(r, write);
-        }
-        catch (UserException)
-        {
-            return false; // damaged: it is made again
-        }
-    }
-
-    private string HashOf(ResolvedRequest r, WriteOptions write)
-    {
-        var text =
-            $"{JsonSerializer.Serialize(r, VideoJson.Default.ResolvedRequest)} {Hash} {write.Crf} {write.Upscale}";
-        return Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..32].ToLowerInvariant();
     }
 
     private Dictionary<string, string> Metadata(ResolvedRequest r) =>

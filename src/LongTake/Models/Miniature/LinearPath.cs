@@ -37,13 +37,6 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Wid
         );
     }
 
-    // For each place, of one a row or one a place.
-    private Tensor Each(Tensor bases)
-    {
-        var each = bases.to(ScalarType.Float32);
-        return sharedRows ? each.repeat_interleave(grid.Width, dim: 0) : each;
-    }
-
     /// <summary>
     /// Video [B, 3, F, H, W] to the linear part of the latents [B, Z, T, h, w]; <paramref name="first"/> tells whether
     /// it begins with the video's first frame.
@@ -75,7 +68,13 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Wid
     private Tensor Project((Tensor Basis, Tensor Scale, Tensor Mean) p, Tensor video, int frames)
     {
         var (b, _, f, h, wide) = video;
-        var z = (Blocks(video, frames) - p.Mean.to(ScalarType.Float32)).matmul(Each(p.Basis)) * Each(p.Scale);
+        // The places of a basis are one batch of products.
+        var centred = (Blocks(video, frames) - p.Mean.to(ScalarType.Float32)).reshape(
+            p.Basis.size(0),
+            -1,
+            p.Basis.size(1)
+        );
+        var z = centred.matmul(p.Basis.to(ScalarType.Float32)) * p.Scale.to(ScalarType.Float32);
         var s = c.SpatialStride;
         return z.reshape(h / s, wide / s, b, f / frames, c.ZDim).permute(2, 4, 3, 0, 1);
     }
@@ -89,10 +88,10 @@ internal sealed class LinearPath(Weights w, WanVaeConfig c, (int Height, int Wid
                     + $"these are {h}x{wide}"
             );
         var s = c.SpatialStride;
+        var scaled = latents.permute(3, 4, 0, 2, 1).reshape(p.Basis.size(0), -1, z) / p.Scale.to(ScalarType.Float32);
         var x =
-            (latents.permute(3, 4, 0, 2, 1).reshape(h * wide, b * t, z) / Each(p.Scale)).matmul(
-                Each(p.Basis).transpose(1, 2)
-            ) + p.Mean.to(ScalarType.Float32);
+            scaled.matmul(p.Basis.to(ScalarType.Float32).transpose(1, 2)).reshape(h * wide, b * t, -1)
+            + p.Mean.to(ScalarType.Float32);
         return x.reshape([h, wide, b, t, 3, frames, s, s])
             .permute(2, 4, 3, 5, 0, 6, 1, 7)
             .reshape(b, 3, t * frames, h * s, wide * s);
